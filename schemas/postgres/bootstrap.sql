@@ -1,0 +1,47 @@
+-- What runs before any migration, each time, as the admin login: roles, schema, record of migrations.
+-- Idempotent. Roles belong to the whole cluster, so a second database meets those of the first.
+
+DO $$
+DECLARE
+    v_role text;
+BEGIN
+    FOREACH v_role IN ARRAY '{storekit_owner,storekit_app,storekit_worker,storekit_auditor,storekit_reporter}'::text[] LOOP
+        IF to_regrole(v_role) IS NULL THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS', v_role);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;  -- another database of this cluster was set up at the same moment
+            END;
+        END IF;
+    END LOOP;
+
+    -- The admin acts as the owner only by SET ROLE, so that nothing is made under its own name.
+    IF current_setting('server_version_num')::int < 160000 THEN
+        IF NOT pg_has_role(current_user, 'storekit_owner', 'MEMBER') THEN
+            GRANT storekit_owner TO current_user;
+        END IF;
+    ELSIF NOT pg_has_role(current_user, 'storekit_owner', 'SET') THEN
+        EXECUTE 'GRANT storekit_owner TO current_user WITH INHERIT FALSE, SET TRUE';
+    END IF;
+
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO storekit_owner', current_database());
+END
+$$;
+
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA public TO storekit_owner;
+
+SET LOCAL ROLE storekit_owner;
+
+CREATE SCHEMA IF NOT EXISTS storekit;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
+CREATE TABLE IF NOT EXISTS storekit.migration (
+    line       text        NOT NULL,
+    number     integer     NOT NULL,
+    name       text        NOT NULL,
+    sha256     bytea       NOT NULL,
+    applied_on timestamptz NOT NULL DEFAULT transaction_timestamp(),
+    applied_by text        NOT NULL DEFAULT session_user,
+    PRIMARY KEY (line, number)
+);

@@ -1,0 +1,7 @@
+"""The three servers, from their wheels, in one directory: for development, tests and demonstrations."""
+
+from __future__ import annotations
+
+from .stack import ServerStatus, Stack, down, status, up
+
+__all__ = ["ServerStatus", "Stack", "down", "status", "up"]

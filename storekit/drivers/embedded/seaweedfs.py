@@ -1,0 +1,90 @@
+"""SeaweedFS as the S3 server of an embedded stack."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+from collections.abc import Mapping, Sequence
+
+from . import wheels
+from .confined import PLAIN
+from .home import Home
+from .server import Command, Runner
+
+REGION = "us-east-1"
+ACCESS_KEY = "s3_access_key"
+SECRET_KEY = "s3_secret_key"  # noqa: S105  its name in the file of secrets
+_IDENTITIES = "s3.json"
+_PARTS = ("admin", "master", "volume", "filer", "s3")
+
+# Telemetry off; no interface that nobody needs; S3 as strict as AWS (no buckets made or emptied in passing);
+# quick to end. Volumes of 128 MB let a small disk hold many buckets.
+_FLAGS = (
+    "-ip=127.0.0.1",
+    "-ip.bind=127.0.0.1",
+    "-master.telemetry=false",
+    "-webdav=false",
+    "-admin.ui=false",
+    "-s3.iam=false",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+    "-s3.autoCreateBucket=false",
+    "-s3.allowDeleteBucketNotEmpty=false",
+    "-master.volumeSizeLimitMB=128",
+    "-idleTimeout=1",
+    "-volume.preStopSeconds=0",
+    # Relative to the data directory: a Unix socket's path must be short.
+    "-filer.localSocket=filer.sock",
+    "-s3.localSocket=s3.sock",
+)
+
+
+class SeaweedFS:
+    """Master, volume, filer and S3 gateway in one process."""
+
+    name = "s3"
+    purposes: Sequence[str] = tuple(f"{part}{kind}" for part in _PARTS for kind in (".port", ".port.grpc"))
+
+    def __init__(self, home: Home, secrets: Mapping[str, str]) -> None:
+        self._home = home
+        self._secrets = secrets
+        self._data = home.path / "s3"
+        self._weed = wheels.weed()
+
+    def prepare(self, runner: Runner) -> None:
+        """Write who may come: without this file the server is open to anybody."""
+        keys = {"accessKey": self._secrets[ACCESS_KEY], "secretKey": self._secrets[SECRET_KEY]}
+        rights = ["Admin", "Read", "Write", "List", "Tagging"]
+        identity = {"name": "storekit", "credentials": [keys], "actions": rights}
+        self._home.write(_IDENTITIES, {"identities": [identity]})
+        (self._data / "tmp").mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def command(self, ports: Mapping[str, int]) -> Command:
+        """Run in its data directory, which is its home too: no configuration from elsewhere."""
+        chosen = [f"-{purpose}={port}" for purpose, port in ports.items()]
+        identities = f"-s3.config={self._home.path / _IDENTITIES}"
+        return Command(
+            [str(self._weed), "-logtostderr=true", "mini", "-dir=.", identities, *_FLAGS, *chosen],
+            self._data,
+            signal.SIGTERM,
+            PLAIN,
+            # A soft limit and an eager collector hold it under 150 MB; without them it takes 400.
+            {
+                "HOME": str(self._data),
+                "TMPDIR": str(self._data / "tmp"),
+                "GOMEMLIMIT": "200MiB",
+                "GOGC": "50",
+            },
+            [f"/tmp/seaweedfs-{part}-grpc-{ports[f'{part}.port.grpc']}.sock" for part in _PARTS],  # noqa: S108
+        )
+
+    def answers(self, ports: Mapping[str, int]) -> bool:
+        """Ask the gateway, which comes up last, for its health."""
+        connection = http.client.HTTPConnection("127.0.0.1", ports["s3.port"], timeout=5)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()

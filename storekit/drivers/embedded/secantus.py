@@ -1,0 +1,94 @@
+"""SecantusDB as the MongoDB server of an embedded stack: a process of its own, never imported."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigurationError
+from . import wheels
+from .confined import PLAIN
+from .home import Home
+from .server import Command, Runner
+
+DATABASE = "storekit"
+USER = "mongo_storekit"
+_ROOT = "mongo_root"
+_ROLES: dict[str, list[Any]] = {
+    USER: [{"role": "readWrite", "db": DATABASE}, {"role": "dbAdmin", "db": DATABASE}],
+    _ROOT: ["root"],
+}
+USERS = tuple(_ROLES)
+_CONFIGURATION = "mongo.toml"
+
+
+class Secantus:
+    """The server and its users."""
+
+    name = "mongo"
+    purposes: Sequence[str] = ("mongo",)
+
+    def __init__(self, home: Home, secrets: Mapping[str, str]) -> None:
+        wheels.require_secantus()
+        self._home = home
+        self._secrets = secrets
+        self._data = home.path / "mongo"
+
+    def prepare(self, runner: Runner) -> None:
+        """Make users while it asks for none, in a directory that becomes the data when they are in it."""
+        # Empty, but named: else the server obeys a file of its name in the home or in /etc.
+        (self._home.path / _CONFIGURATION).touch(mode=0o600)
+        if self._data.exists():
+            return
+        fresh = self._home.path / "mongo.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        # Ended by kill -9: every commit is synced, and an orderly end takes it two seconds.
+        open_to_all = partial(_command, fresh, signal.SIGKILL)
+        ports = runner.run(self.name, self.purposes, open_to_all, self.answers)
+        self._make_users(ports["mongo"])
+        runner.stop(self.name)
+        fresh.rename(self._data)
+
+    def _make_users(self, port: int) -> None:
+        from pymongo import MongoClient
+
+        with MongoClient[dict[str, Any]](
+            "127.0.0.1", port, directConnection=True, serverMonitoringMode="poll", timeoutMS=10_000
+        ) as client:
+            for user, roles in _ROLES.items():
+                client.admin.command("createUser", user, pwd=self._secrets[user], roles=roles)
+            users = {each["user"] for each in client.admin.command("usersInfo", 1)["users"]}
+        if users != set(_ROLES):
+            # For a moment the server was open to this machine.
+            raise ConfigurationError(
+                f"another process made users {sorted(users - set(_ROLES))} in the fresh MongoDB server; "
+                "find out who, then start again"
+            )
+
+    def command(self, ports: Mapping[str, int]) -> Command:
+        """Run with authentication, syncing each commit: the default loses acknowledged writes at kill -9."""
+        return _command(self._data, signal.SIGTERM, ports, "--auth")
+
+    def answers(self, ports: Mapping[str, int]) -> bool:
+        """Connect: it listens once its storage is open."""
+        try:
+            socket.create_connection(("127.0.0.1", ports["mongo"]), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+
+def _command(data: Path, stop: int, ports: Mapping[str, int], *flags: str) -> Command:
+    argv = [
+        *(sys.executable, "-P", "-m", "secantus", "--config", str(data.parent / _CONFIGURATION)),
+        *("--host", "127.0.0.1", "--port", str(ports["mongo"]), "--storage-path", str(data)),
+        *("--cache-size", "64M", "--sync-on-commit", "--log-level", "INFO", *flags),
+    ]
+    return Command(argv, data, stop, PLAIN)

@@ -1,0 +1,1 @@
+"""MongoDB: documents by part id, and the collections that hold them."""

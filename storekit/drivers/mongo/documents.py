@@ -1,0 +1,126 @@
+"""The documents port over pymongo: one class for both colours, since its clients are twins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pymongo
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
+from bson.decimal128 import Decimal128
+from pymongo import errors
+
+from storekit.bridge import settle
+from storekit.errors import ConfigurationError, Corrupt, Unavailable, ValidationError, WriteLost
+from storekit.ports import DocumentPut
+from storekit.settings import Settings
+
+_DUPLICATE_KEY = 11000
+_REFUSED_BY_VALIDATOR = 121
+_NOT_AUTHORISED = {13, 18}
+
+
+class _DecimalCodec(TypeCodec):
+    python_type = Decimal
+    bson_type = Decimal128
+
+    def transform_python(self, value: Decimal) -> Decimal128:
+        return Decimal128(value)
+
+    def transform_bson(self, value: Decimal128) -> Decimal:
+        return value.to_decimal()
+
+
+CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
+    document_class=dict,
+    tz_aware=True,
+    uuid_representation=UuidRepresentation.STANDARD,
+    type_registry=TypeRegistry([_DecimalCodec()]),
+)
+
+
+def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
+    """Make a client that connects at its first use."""
+    if settings.mongo_url is None:
+        raise ConfigurationError("MONGO_URL is not set, and a record with a document was used")
+    milliseconds = int(settings.timeout.total_seconds() * 1000)
+    kind = pymongo.AsyncMongoClient if asynchronous else pymongo.MongoClient
+    return kind(
+        settings.mongo_url.get_secret_value(),
+        serverSelectionTimeoutMS=milliseconds,
+        connectTimeoutMS=milliseconds,
+        socketTimeoutMS=milliseconds,
+        w="majority",
+        journal=True,
+        appname="storekit",
+    )
+
+
+class MongoDocuments:
+    """Documents by part id, written once and never changed."""
+
+    def __init__(self, client: Any, database: str) -> None:
+        self._client = client
+        self._database = client.get_database(database, codec_options=CODEC)
+
+    async def insert(self, puts: Sequence[DocumentPut]) -> None:
+        collection = self._database[puts[0].collection]
+        with translated():
+            try:
+                await settle(collection.insert_many([put.document for put in puts], ordered=False))
+            except errors.BulkWriteError as error:
+                await self._accept_own(puts, error)
+
+    async def _accept_own(self, puts: Sequence[DocumentPut], error: errors.BulkWriteError) -> None:
+        """Take a duplicate id for success when the document is the one sent: its first answer was lost."""
+        failures = (error.details or {}).get("writeErrors", [])
+        if not failures or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
+            raise error
+        sent = {puts[failure["index"]].document["_id"]: puts[failure["index"]] for failure in failures}
+        tenant = puts[0].document["tenantId"]
+        found = await self.fetch(puts[0].collection, tenant, list(sent))
+        for part_id, put in sent.items():
+            if found.get(part_id, {}).get("tombstone"):
+                raise WriteLost(put.write_id, "its document was swept") from error
+            if found.get(part_id, {}).get("body") != put.document["body"]:
+                raise Corrupt(f"document {part_id}", "the body that was sent", "another") from error
+
+    async def fetch(
+        self, collection: str, tenant: UUID, ids: Sequence[UUID]
+    ) -> dict[UUID, Mapping[str, Any]]:
+        query = {"_id": {"$in": list(ids)}, "tenantId": tenant}
+        with translated():
+            found = await settle(self._database[collection].find(query).to_list())
+        return {document["_id"]: document for document in found}
+
+    async def close(self) -> None:
+        await settle(self._client.close())
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    try:
+        yield
+    except errors.BulkWriteError as error:
+        failure = ((error.details or {}).get("writeErrors") or [{}])[0]
+        raise _refused(failure.get("code"), failure.get("errmsg", "write refused")) from error
+    except errors.OperationFailure as error:
+        raise _refused(error.code, str(error.details and error.details.get("errmsg", ""))) from error
+    except errors.DocumentTooLarge as error:
+        raise ValidationError("the document is larger than MongoDB takes (16 MB)") from error
+    except errors.ConfigurationError as error:
+        raise ConfigurationError("MONGO_URL cannot be used; see the error's cause") from error
+    except errors.PyMongoError as error:
+        raise Unavailable("mongo", type(error).__name__) from error
+
+
+def _refused(code: int | None, message: str) -> Exception:
+    if code == _REFUSED_BY_VALIDATOR:
+        return ValidationError(f"the collection's validator refused a document: {message}")
+    if code in _NOT_AUTHORISED:
+        return ConfigurationError("mongo refused the credentials of MONGO_URL")
+    return Unavailable("mongo", f"{message} ({code})")

@@ -1,0 +1,65 @@
+"""What the server's refusals are called here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from psycopg.pq import DiagnosticField
+from psycopg.pq.abc import PGresult
+
+from storekit.errors import (
+    ConfigurationError,
+    Conflict,
+    ConstraintViolation,
+    NotFound,
+    StorekitError,
+    Unavailable,
+    UsageError,
+    ValidationError,
+)
+
+
+def raise_for(result: PGresult) -> NoReturn:
+    """Raise the error that a failed result stands for. Nothing of its transaction was committed."""
+    state = _field(result, DiagnosticField.SQLSTATE)
+    raise error_for(
+        state,
+        _field(result, DiagnosticField.MESSAGE_PRIMARY) or "the connection failed",
+        _field(result, DiagnosticField.MESSAGE_DETAIL),
+        _field(result, DiagnosticField.CONSTRAINT_NAME) or None,
+    )
+
+
+def error_for(state: str, message: str, detail: str = "", constraint: str | None = None) -> StorekitError:
+    """Name a refusal by its SQLSTATE."""
+    match state:
+        case "SK409" | "SK404":
+            return _about_a_row(state, json.loads(detail))
+        case "SK400":
+            return UsageError(message)
+        case "42501":
+            return ConfigurationError(f"postgres refused for want of a grant: {message}")
+        case "42P01" | "42703" | "42883" | "3F000":
+            return ConfigurationError(f"the database's schema is not this model's ({message}); migrate it")
+    match state[:2]:
+        case "23":
+            return ConstraintViolation(f"postgres refused the rows: {message}", constraint)
+        case "22":
+            return ValidationError(f"postgres cannot hold a value: {message}")
+        case "40" | "55":
+            return Unavailable("postgres", f"{message} ({state})")
+        case "" | "08" | "53" | "57":
+            return Unavailable("postgres", message)
+    return StorekitError(f"postgres: {message} ({state})")
+
+
+def _about_a_row(state: str, told: dict[str, Any]) -> StorekitError:
+    if state == "SK404":
+        return NotFound(told["entity"], told["ref_id"])
+    return Conflict(told["entity"], told["ref_id"], told["expected"], told["found"])
+
+
+def _field(result: PGresult, field: DiagnosticField) -> str:
+    value = result.error_field(field)
+    return value.decode(errors="replace") if value else ""

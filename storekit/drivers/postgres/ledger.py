@@ -1,0 +1,191 @@
+"""The ledger port over psycopg's pools: what is one trip in the design is one trip on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import psycopg_pool
+
+from storekit.drivers.postgres.answers import compose, read
+from storekit.drivers.postgres.exchange import Waiting, exchange
+from storekit.errors import ConfigurationError, Unavailable
+from storekit.ports import AnswerLost, Statement
+from storekit.settings import Settings
+
+_KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+
+
+class _Prepared:
+    """A connection that knows which statements the server has prepared for it."""
+
+    prepared: dict[str, bytes]
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.prepared = {}
+
+
+class _Connection(_Prepared, psycopg.Connection[Any]):
+    pass
+
+
+class _AsyncConnection(_Prepared, psycopg.AsyncConnection[Any]):
+    pass
+
+
+class PostgresLedger:
+    """The synchronous colour: it never suspends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._timeout = settings, settings.timeout.total_seconds()
+        self._pool = psycopg_pool.ConnectionPool(
+            connection_class=_Connection, open=True, **_pool_options(settings)
+        )
+
+    async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
+        composed = compose(tenant, statements)
+        connection = self._take()
+        try:
+            prepared = connection.prepared if self._settings.prepare else None
+            results = _drive(
+                exchange(connection.pgconn, composed, prepared), connection.fileno(), self._timeout
+            )
+            return read(connection, statements, results)
+        except BaseException as error:
+            _discard_unless_idle(connection, error)
+            raise
+        finally:
+            self._pool.putconn(connection)
+
+    def _take(self) -> _Connection:
+        try:
+            connection = self._pool.getconn()
+            while _is_stale(connection):
+                connection.pgconn.finish()
+                self._pool.putconn(connection)
+                connection = self._pool.getconn()
+        except (psycopg_pool.PoolTimeout, psycopg.OperationalError) as error:
+            raise Unavailable("postgres", f"no connection within {self._timeout:g} s") from error
+        return connection
+
+    async def close(self) -> None:
+        self._pool.close()
+
+
+class AsyncPostgresLedger:
+    """The asynchronous colour."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._timeout = settings, settings.timeout.total_seconds()
+        self._pool = psycopg_pool.AsyncConnectionPool(
+            connection_class=_AsyncConnection, open=False, **_pool_options(settings)
+        )
+
+    async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
+        composed = compose(tenant, statements)
+        connection = await self._take()
+        try:
+            prepared = connection.prepared if self._settings.prepare else None
+            waiting = exchange(connection.pgconn, composed, prepared)
+            results = await _drive_async(waiting, connection.fileno(), self._timeout)
+            return read(connection, statements, results)
+        except BaseException as error:
+            _discard_unless_idle(connection, error)
+            raise
+        finally:
+            await asyncio.shield(self._pool.putconn(connection))
+
+    async def _take(self) -> _AsyncConnection:
+        try:
+            await self._pool.open()
+            connection = await self._pool.getconn()
+            while _is_stale(connection):
+                connection.pgconn.finish()
+                await self._pool.putconn(connection)
+                connection = await self._pool.getconn()
+        except (psycopg_pool.PoolTimeout, psycopg.OperationalError) as error:
+            raise Unavailable("postgres", f"no connection within {self._timeout:g} s") from error
+        return connection
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+def _pool_options(settings: Settings) -> dict[str, Any]:
+    if settings.postgres_url is None:
+        raise ConfigurationError("POSTGRES_URL is not set: a login in role storekit_app")
+    seconds = settings.timeout.total_seconds()
+    return {
+        "conninfo": settings.postgres_url.get_secret_value(),
+        "min_size": min(2, settings.pool_size),
+        "max_size": settings.pool_size,
+        "timeout": seconds,
+        "kwargs": {
+            "autocommit": True,
+            "connect_timeout": max(2, round(seconds)),
+            "options": "-c timezone=UTC",
+            **_KEEPALIVE,
+        },
+    }
+
+
+def _is_stale(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
+    """Notice, without a trip, that the server has hung up: an idle connection has nothing to read."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _discard_unless_idle(
+    connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], error: BaseException
+) -> None:
+    """Close a connection whose conversation was cut: the next borrower must not read this one's answers."""
+    pgconn = connection.pgconn
+    if pgconn.pipeline_status or pgconn.transaction_status != 0 or isinstance(error, AnswerLost):
+        pgconn.finish()
+
+
+def _drive(waiting: Waiting, socket: int, timeout: float) -> Any:
+    deadline = time.monotonic() + timeout
+    poll = select.poll()
+    try:
+        while True:
+            write = next(waiting)
+            poll.register(socket, select.POLLIN | select.POLLOUT if write else select.POLLIN)
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise AnswerLost(f"no answer within {timeout:g} s")
+    except StopIteration as stop:
+        return stop.value
+
+
+async def _drive_async(waiting: Waiting, socket: int, timeout: float) -> Any:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout):
+            while True:
+                write = next(waiting)
+                ready = loop.create_future()
+                loop.add_reader(socket, _wake, ready)
+                if write:
+                    loop.add_writer(socket, _wake, ready)
+                try:
+                    await ready
+                finally:
+                    loop.remove_reader(socket)
+                    if write:
+                        loop.remove_writer(socket)
+    except StopIteration as stop:
+        return stop.value
+    except TimeoutError as error:
+        raise AnswerLost(f"no answer within {timeout:g} s") from error
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

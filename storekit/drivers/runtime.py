@@ -1,0 +1,110 @@
+"""Threads for the synchronous colour, tasks for the asynchronous one: the wave, blocking work, sleep."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from storekit.bridge import run
+
+T = TypeVar("T")
+Put = Callable[[], Awaitable[T]]
+
+
+class ThreadRuntime:
+    """The synchronous colour: each put of a wave is driven to its end by a thread of a bounded pool."""
+
+    def __init__(self, max_puts: int) -> None:
+        self._pool = ThreadPoolExecutor(max_puts, thread_name_prefix="storekit")
+
+    async def wave(
+        self, puts: Sequence[Put[T]], beat: Callable[[], Awaitable[None]], every: timedelta
+    ) -> list[T]:
+        futures = [self._pool.submit(copy_context().run, _drive, put) for put in puts]
+        try:
+            while True:
+                done, pending = wait(futures, every.total_seconds(), FIRST_EXCEPTION)
+                if not pending or any(future.exception() for future in done):
+                    break
+                await beat()
+        finally:
+            # a put that has begun may be reading the caller's file: nobody returns before it is over
+            for future in futures:
+                future.cancel()
+            wait(futures)
+        return _results(futures)
+
+    async def blocking(self, work: Callable[[], T]) -> T:
+        return work()
+
+    async def sleep(self, delay: timedelta) -> None:
+        time.sleep(delay.total_seconds())
+
+    async def close(self) -> None:
+        self._pool.shutdown()
+
+
+class TaskRuntime:
+    """The asynchronous colour: puts are tasks; synchronous clients run on the runtime's own threads."""
+
+    def __init__(self, max_puts: int) -> None:
+        self._pool = ThreadPoolExecutor(max_puts, thread_name_prefix="storekit")
+        self._slots = asyncio.Semaphore(max_puts)
+
+    async def wave(
+        self, puts: Sequence[Put[T]], beat: Callable[[], Awaitable[None]], every: timedelta
+    ) -> list[T]:
+        tasks = [asyncio.create_task(self._one(put)) for put in puts]
+        try:
+            while True:
+                seconds = every.total_seconds()
+                done, pending = await asyncio.wait(
+                    tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION
+                )
+                if not pending or any(task.exception() for task in done):
+                    break
+                await beat()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        return _results(tasks)
+
+    async def _one(self, put: Put[T]) -> T:
+        async with self._slots:
+            return await put()
+
+    async def blocking(self, work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._pool, partial(copy_context().run, work))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            # the thread cannot be stopped and may be reading the caller's file: wait for it, then go
+            await asyncio.wait([future])
+            raise
+
+    async def sleep(self, delay: timedelta) -> None:
+        await asyncio.sleep(delay.total_seconds())
+
+    async def close(self) -> None:
+        self._pool.shutdown(wait=False)
+
+
+def _drive(put: Put[T]) -> T:
+    flow: Coroutine[Any, Any, T] = put()  # type: ignore[assignment]  # puts are coroutine functions
+    return run(flow)
+
+
+def _results(ended: Sequence[Future[T]] | Sequence[asyncio.Task[T]]) -> list[T]:
+    """Raise the first failure, not the cancellations that it caused."""
+    for each in ended:
+        if not each.cancelled() and (error := each.exception()):
+            raise error
+    return [each.result() for each in ended]

@@ -1,0 +1,61 @@
+"""The port `Blobs` over S3."""
+
+from __future__ import annotations
+
+from storekit.drivers.s3.credentials import Provider, provider
+from storekit.drivers.s3.dataplane import DataPlane
+from storekit.drivers.s3.signer import Signer
+from storekit.errors import ConfigurationError
+from storekit.ports import BlobPut, BlobRef, BlobStream, Runtime
+from storekit.settings import Settings
+
+
+class S3Blobs:
+    """Uploads and reads through the internal endpoint; signs URLs for the public one."""
+
+    def __init__(self, settings: Settings, runtime: Runtime) -> None:
+        credentials = provider(settings)
+        internal = _signer(settings, settings.s3_endpoint_url, credentials)
+        public = settings.s3_public_url
+        self._public = _signer(settings, public, credentials) if public else internal
+        self._data = DataPlane(internal, timeout=settings.timeout.total_seconds(), keep=settings.max_puts)
+        self._runtime = runtime
+
+    async def put(self, put: BlobPut) -> str:
+        """Upload and answer the VersionId; a repeat after a lost answer finds its own bytes.
+
+        Raises:
+            ValidationError: the content changed after it was measured.
+            WriteLost: S3 came to know of the upload after its lease.
+            Corrupt: other bytes are under this key.
+            Unavailable: no connection, no progress, or three answers that did not stand.
+            ConfigurationError: S3 refused for a reason that no repeat will cure.
+        """
+        return await self._runtime.blocking(lambda: self._data.put(put))
+
+    async def get(self, ref: BlobRef) -> BlobStream:
+        """Open one version for reading; reading it blocks."""
+        return await self._runtime.blocking(lambda: self._data.get(ref))
+
+    def sign(self, ref: BlobRef, expires_in: int, disposition: str, content_type: str | None) -> str:
+        """Sign a GET of exactly this version. No cache may keep what a URL is the only key to."""
+        query = [("response-cache-control", "no-store"), ("response-content-disposition", disposition)]
+        if content_type:
+            query.append(("response-content-type", content_type))
+        query.append(("versionId", ref.version_id))
+        return self._public.sign("GET", ref.key, expires_in, query=query)
+
+    async def close(self) -> None:
+        """Close the idle connections; a blob that is still being read closes its own at its end."""
+        self._data.close()
+
+
+def _signer(settings: Settings, endpoint: str | None, credentials: Provider) -> Signer:
+    bucket, region = settings.s3_bucket, settings.s3_region
+    if not bucket:
+        raise ConfigurationError("no S3 bucket is set; set S3_BUCKET")
+    if endpoint:
+        return Signer(endpoint, bucket, region, credentials)
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    # A dot in the bucket's name would not match the certificate of *.s3.<region>.
+    return Signer(f"https://s3.{region}.{suffix}", bucket, region, credentials, path_style="." in bucket)

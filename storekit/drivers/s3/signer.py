@@ -1,0 +1,191 @@
+"""Pre-signed URLs by AWS Signature Version 4, pure and without a client library.
+
+Signing one URL is two SHA-256 of its own and nothing else: the key derivation, the credential scope and
+the query that every URL of the same second shares are kept from one URL to the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from hmac import digest as hmac
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from storekit import ids
+from storekit.drivers.s3.credentials import Credentials, Provider
+from storekit.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+LONGEST = 7 * 24 * 3600
+"""Seconds; S3 refuses a longer life."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_PLAIN = re.compile(r"[\w.~/-]*", re.ASCII).fullmatch
+_BARE = re.compile(r"[\w.~-]*", re.ASCII).fullmatch
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+
+
+class _Grant(NamedTuple):
+    """All of a signature that does not depend on the object."""
+
+    credentials: Credentials
+    second: int
+    expires_in: int
+    signed: str
+    day: str
+    inner: _Hash
+    outer: _Hash
+    canonical: str
+    query: str
+    preamble: str
+
+
+class Signer:
+    """Signs requests for one bucket. Thread-safe: its cache is one tuple, read once and swapped whole.
+
+    >>> signer = Signer("https://s3.test", "records", "eu-west-1", lambda: Credentials("key", "secret"))
+    >>> signer.sign("GET", "a/b", 900).partition("?")[0]
+    'https://s3.test/records/a/b'
+    """
+
+    def __init__(
+        self, endpoint: str, bucket: str, region: str, credentials: Provider, *, path_style: bool = True
+    ) -> None:
+        authority, self.host, prefix, scheme = _parse(endpoint)
+        if not path_style:
+            authority, self.host = f"{bucket}.{authority}", f"{bucket}.{self.host}"
+        self.origin = f"{scheme}://{authority}"
+        self._base = f"{prefix}/{bucket}/" if path_style else f"{prefix}/"
+        self._region = region
+        self._credentials = credentials
+        self._host_line = f"host:{self.host}\n"
+        self._grant: _Grant | None = None
+
+    def sign(
+        self,
+        method: str,
+        key: str,
+        expires_in: int,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        signed_on: datetime | None = None,
+    ) -> str:
+        """Sign one request as a URL that lives `expires_in` seconds from `signed_on` (default: now).
+
+        `headers` must be sent with exactly these values. Names in `query` are plain and begin in lower
+        case, as all of S3's do. A life beyond that of the credentials is shortened to theirs.
+        """
+        lines, signed = self._signed_headers(headers) if headers else (self._host_line, "host")
+        grant = self._grant_for(int((signed_on or ids.now()).timestamp()), expires_in, signed)
+        path = self._base + (key if _PLAIN(key) else quote(key, safe="/~"))
+        canonical, asked = grant.canonical, grant.query
+        if query:
+            given, ordered = _encoded(query)
+            canonical, asked = f"{canonical}&{ordered}", f"{given}&{asked}"
+        request = f"{method}\n{path}\n{canonical}\n{lines}\n{signed}\nUNSIGNED-PAYLOAD"
+        inner, outer = grant.inner.copy(), grant.outer.copy()
+        inner.update((grant.preamble + sha256(request.encode()).hexdigest()).encode())
+        outer.update(inner.digest())
+        return f"{self.origin}{path}?{asked}&X-Amz-Signature={outer.hexdigest()}"
+
+    def _signed_headers(self, headers: Mapping[str, str]) -> tuple[str, str]:
+        named = {name.lower(): " ".join(value.split()) for name, value in headers.items()} | {
+            "host": self.host
+        }
+        names = sorted(named)
+        return "".join(f"{name}:{named[name]}\n" for name in names), ";".join(names)
+
+    def _grant_for(self, second: int, expires_in: int, signed: str) -> _Grant:
+        credentials, last = self._credentials(), self._grant
+        if (
+            last is not None
+            and last.second == second
+            and last.credentials is credentials
+            and last.expires_in == expires_in
+            and last.signed == signed
+        ):
+            return last
+        self._grant = last = _renewed(last, credentials, self._region, second, expires_in, signed)
+        return last
+
+
+def _renewed(
+    last: _Grant | None, credentials: Credentials, region: str, second: int, expires_in: int, signed: str
+) -> _Grant:
+    date = datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
+    day, life = date[:8], _life(credentials, second, expires_in)
+    if last is not None and last.day == day and last.credentials is credentials:
+        inner, outer = last.inner, last.outer
+    else:
+        inner, outer = _key(credentials.secret_key, day, region)
+    scope = f"{day}/{region}/s3/aws4_request"
+    signer = quote(f"{credentials.access_key}/{scope}", safe="")
+    head = (
+        f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={signer}&X-Amz-Date={date}&X-Amz-Expires={life}"
+    )
+    token = f"&X-Amz-Security-Token={quote(credentials.token, safe='')}" if credentials.token else ""
+    names = f"&X-Amz-SignedHeaders={quote(signed, safe='')}"
+    # The canonical query is sorted by name; the URL keeps the order in which botocore writes it.
+    return _Grant(
+        credentials, second, expires_in, signed, day, inner, outer,
+        canonical=head + token + names,
+        query=head + names + token,
+        preamble=f"AWS4-HMAC-SHA256\n{date}\n{scope}\n",
+    )  # fmt: skip
+
+
+def _life(credentials: Credentials, second: int, expires_in: int) -> int:
+    if not 1 <= expires_in <= LONGEST:
+        raise UsageError(f"expires_in is {expires_in} s; S3 signs for 1 to {LONGEST} s")
+    if credentials.expires_on is None:
+        return expires_in
+    left = int(credentials.expires_on.timestamp()) - second
+    if left < 1:
+        raise ConfigurationError("the S3 credentials have expired; renew the profile or role they come from")
+    return min(expires_in, left)
+
+
+def _key(secret: str, day: str, region: str) -> tuple[_Hash, _Hash]:
+    """Derive the day's key, as the two hash states that an HMAC with it begins from."""
+    key = f"AWS4{secret}".encode()
+    for part in (day, region, "s3", "aws4_request"):
+        key = hmac(key, part.encode(), "sha256")
+    block = key.ljust(64, b"\0")
+    return sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
+
+
+def _encoded(query: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Encode a query as it was given, and as the signature wants it: sorted."""
+    pairs = [(name, value if _BARE(value) else _quoted(value)) for name, value in query]
+    given = "&".join([f"{name}={value}" for name, value in pairs])
+    ordered = sorted(pairs)
+    return given, given if ordered == pairs else "&".join([f"{name}={value}" for name, value in ordered])
+
+
+@lru_cache(maxsize=1024)
+def _quoted(text: str) -> str:
+    return quote(text, safe="~")
+
+
+def _parse(endpoint: str) -> tuple[str, str, str, str]:
+    """Split an endpoint into authority as written, Host header, path prefix and scheme."""
+    try:
+        parts = urlsplit(endpoint)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in _DEFAULT_PORTS or parts.username or parts.query or parts.fragment:
+        raise ConfigurationError(
+            "an S3 endpoint is http(s)://host[:port], without user, query or fragment; set S3_ENDPOINT_URL"
+        )
+    host = f"[{host}]" if ":" in host else host
+    if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
+        host = f"{host}:{port}"
+    return parts.netloc, host, parts.path.rstrip("/"), parts.scheme

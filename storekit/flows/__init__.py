@@ -1,0 +1,1 @@
+"""What storekit does, each flow written once as `async def` over ports."""

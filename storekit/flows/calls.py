@@ -1,0 +1,116 @@
+"""Every call of the ledger that flows make, each inside its step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from storekit.errors import OutcomeUnknown, Unavailable
+from storekit.flows.context import Actor, Ports
+from storekit.model.plan import Plan, Write
+from storekit.model.request import commit_operations, commit_parts, stage_parts, stage_targets
+from storekit.ports import AnswerLost, Call, Select
+from storekit.trace import step
+
+
+@dataclass(slots=True)
+class Lease:
+    """How long, by the database's clock, an upload may be signed for. Renewals move it on."""
+
+    granted_on: datetime
+    sign_until: datetime
+
+    @classmethod
+    def of(cls, reply: dict[str, Any]) -> Lease:
+        """Read what stage or renew granted."""
+        return cls(datetime.fromisoformat(reply["now"]), datetime.fromisoformat(reply["sign_until"]))
+
+
+async def stage(ports: Ports, actor: Actor, plan: Plan, write: Write, key: str | None) -> dict[str, Any]:
+    """Promise a write durably, before any byte leaves. One trip."""
+    arguments = {
+        **_claim(actor, plan, write, key),
+        "p_lease": ports.settings.lease,
+        "p_parts": stage_parts(plan, write),
+        "p_targets": stage_targets(plan),
+    }
+    return await _one(ports, actor, Call("stage_v1", arguments))
+
+
+async def commit(
+    ports: Ports,
+    actor: Actor,
+    plan: Plan,
+    write: Write,
+    key: str | None,
+    version_ids: Sequence[str | None],
+    after: Sequence[Select],
+) -> tuple[dict[str, Any], list[Any]]:
+    """Make the whole write visible, and read rows back in the same transaction. One trip.
+
+    Raises:
+        OutcomeUnknown: it was sent and its answer was lost.
+    """
+    arguments = {
+        **_claim(actor, plan, write, key),
+        "p_parts": commit_parts(write, version_ids),
+        "p_ops": commit_operations(plan, write),
+    }
+    with step("postgres.commit"):
+        try:
+            reply, *rows = await ports.ledger.pipeline(
+                actor.tenant, actor.name, [Call("commit_v1", arguments), *after]
+            )
+        except AnswerLost as error:
+            raise OutcomeUnknown(write.write_id) from error
+    return reply, rows
+
+
+async def renew(ports: Ports, actor: Actor, write: Write) -> dict[str, Any]:
+    """Prolong a write's lease while its uploads go on. One trip."""
+    arguments = {**_who(actor), "p_write_id": write.write_id, "p_lease": ports.settings.lease}
+    return await _one(ports, actor, Call("renew_v1", arguments))
+
+
+async def abandon(ports: Ports, actor: Actor, write_id: UUID) -> dict[str, Any]:
+    """Decide a write: it is aborted now, or it was committed before. One trip."""
+    return await _one(ports, actor, Call("abandon_v1", {**_who(actor), "p_write_id": write_id}))
+
+
+async def select(ports: Ports, actor: Actor, statement: Select) -> list[dict[str, Any]]:
+    """Read rows. One trip."""
+    with step("postgres.select"):
+        try:
+            (rows,) = await ports.ledger.pipeline(actor.tenant, actor.name, [statement])
+        except AnswerLost as error:
+            raise Unavailable("postgres", "the link broke", step="postgres.select") from error
+    found: list[dict[str, Any]] = rows
+    return found
+
+
+async def _one(ports: Ports, actor: Actor, call: Call) -> dict[str, Any]:
+    name = f"postgres.{call.function.removesuffix('_v1')}"
+    with step(name):
+        try:
+            (reply,) = await ports.ledger.pipeline(actor.tenant, actor.name, [call])
+        except AnswerLost as error:
+            # whatever became of it, it made nothing visible
+            raise Unavailable("postgres", "the link broke", step=name) from error
+    answer: dict[str, Any] = reply
+    return answer
+
+
+def _who(actor: Actor) -> dict[str, Any]:
+    return {"p_tenant": actor.tenant, "p_actor": actor.name}
+
+
+def _claim(actor: Actor, plan: Plan, write: Write, key: str | None) -> dict[str, Any]:
+    return {
+        **_who(actor),
+        "p_write_id": write.write_id,
+        "p_key": key,
+        "p_fingerprint": plan.fingerprint,
+    }

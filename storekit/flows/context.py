@@ -1,0 +1,61 @@
+"""What every flow is given: the ports, and on whose behalf it acts."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Protocol, Self
+from uuid import UUID
+
+from storekit.errors import TenantRequired, UsageError
+from storekit.model.values import check_text
+from storekit.ports import Blobs, Documents, Ledger, Runtime
+from storekit.settings import Settings
+
+
+class Ports(Protocol):
+    """The ports, each built at its first use: who saves no document needs no MongoDB."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def documents(self) -> Documents: ...
+    @property
+    def blobs(self) -> Blobs: ...
+    @property
+    def runtime(self) -> Runtime: ...
+    @property
+    def unresolved(self) -> MutableMapping[tuple[UUID, str], UUID]:
+        """Writes of this process that ended in an unknown or failed state, by tenant and idempotency key.
+
+        Only ended ones: abandoning a write that another thread still carries out would rob it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The tenant and the actor: every call on the ledger names both."""
+
+    tenant: UUID
+    name: str
+
+    @classmethod
+    def of(cls, tenant: UUID | str | None, actor: str) -> Self:
+        """Check who acts, before anything is sent.
+
+        Raises:
+            TenantRequired: there is no tenant, or it is no UUID.
+            UsageError: there is no actor.
+        """
+        if tenant is None:
+            raise TenantRequired("no tenant was named; scope(tenant=..., actor=...) takes its UUID")
+        try:
+            found = tenant if isinstance(tenant, UUID) else UUID(tenant)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise TenantRequired(f"the tenant {tenant!r} is not a UUID") from error
+        if not isinstance(actor, str) or not actor.strip():
+            raise UsageError('no actor was named; scope(tenant=..., actor="user:jane") takes a name')
+        return cls(found, check_text(actor, "actor"))

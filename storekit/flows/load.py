@@ -1,0 +1,155 @@
+"""Read records: one look-up in Postgres, then only what was asked for from the other stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from storekit.errors import Corrupt, NotFound, UsageError, ValidationError
+from storekit.flows import calls
+from storekit.flows.context import Actor, Ports
+from storekit.ids import REF_ID
+from storekit.model.bson import Body, body_hash
+from storekit.model.entity import Entity, StoredPart, memory_of
+from storekit.model.fields import Expired
+from storekit.model.load import document_from, entity_from, part_from, visible
+from storekit.model.table import Part, Table
+from storekit.ports import BlobRef, BlobStream, Select
+from storekit.trace import step
+
+E = TypeVar("E", bound=Entity)
+
+
+def whole_row(table: Table, ref_ids: Iterable[str]) -> Select:
+    """Ask for every column and every part of some rows."""
+    expiries = ((f"{part.name}_expired_on", "timestamptz") for part in table.parts.values() if part.ttl)
+    return Select(table.name, (*table.types, *expiries), tuple(table.parts), checked(ref_ids))
+
+
+def checked(ref_ids: Iterable[str]) -> tuple[str, ...]:
+    """Refuse what cannot be a ref_id before it goes anywhere."""
+    found = tuple(ref_ids)
+    for ref_id in found:
+        if not isinstance(ref_id, str) or not REF_ID.match(ref_id):
+            raise ValidationError(f"{ref_id!r} is not a ULID of 26 characters", field="ref_id")
+    return found
+
+
+def part_of(table: Table, field: str, kind: str | None = None) -> Part:
+    """Find a part by its field's name.
+
+    Raises:
+        UsageError: it is none, or of the other kind.
+    """
+    part = table.parts.get(field)
+    if part is None or (kind is not None and part.kind != kind):
+        known = ", ".join(p.name for p in table.parts.values() if kind is None or p.kind == kind) or "none"
+        raise UsageError(f"{table.name}.{field} is not a {kind or 'part'}; it has {known}")
+    return part
+
+
+async def get(ports: Ports, actor: Actor, entity: type[E], ref_id: str, load: Sequence[str] = ()) -> E:
+    """Read one record. One Postgres trip, and one wave for the documents in `load`."""
+    table = entity.storekit_table
+    fields = [part_of(table, field, "document").name for field in load]
+    rows = await calls.select(ports, actor, whole_row(table, [ref_id]))
+    loaded = entity_from(entity, visible(table, rows, ref_id))
+    await load_documents(ports, actor, [loaded], fields)
+    return loaded
+
+
+async def load_documents(
+    ports: Ports, actor: Actor, entities: Sequence[Entity], fields: Sequence[str]
+) -> None:
+    """Put documents into loaded entities: one MongoDB trip for each collection."""
+    wanted: list[tuple[Entity, Part, StoredPart]] = []
+    for entity in entities:
+        stored = memory_of(entity).stored
+        for field in fields:
+            part = stored.parts.get(field) if stored else None
+            if part is not None:
+                wanted.append((entity, entity.storekit_table.parts[field], part))
+    bodies = await fetch_bodies(ports, actor, [(spec, part) for _, spec, part in wanted])
+    for entity, spec, part in wanted:
+        value = expired_or(part, bodies.get(part.part_id))
+        entity.__dict__[spec.name] = (
+            value if isinstance(value, Expired) else document_from(type(entity), spec.name, value)
+        )
+
+
+def expired_or(part: StoredPart, body: Body | None) -> Body | Expired:
+    """Decide by the ref alone whether a document is expired; missing before that is corruption."""
+    if part.expired and part.expires_on is not None:
+        return Expired(part.expires_on)
+    if body is None:
+        raise Corrupt(f"document {part.part_id} in {part.key}", f"sha256 {part.sha256}", "nothing")
+    return body
+
+
+async def fetch_bodies(
+    ports: Ports, actor: Actor, wanted: Sequence[tuple[Part, StoredPart]]
+) -> Mapping[UUID, Body]:
+    """Read document bodies by part id, and check that they are what was saved."""
+    by_collection: dict[str, list[StoredPart]] = {}
+    for _, part in wanted:
+        if not part.expired:
+            by_collection.setdefault(part.key, []).append(part)
+    bodies: dict[UUID, Body] = {}
+    for collection, parts in by_collection.items():
+        with step("mongo.fetch"):
+            found = await ports.documents.fetch(collection, actor.tenant, [part.part_id for part in parts])
+        for part in parts:
+            if part.part_id in found:
+                bodies[part.part_id] = _verified(part, found[part.part_id])
+    return bodies
+
+
+def _verified(part: StoredPart, document: Mapping[str, Any]) -> Body:
+    body: Body = document.get("body") or {}
+    digest = body_hash(body).hex()
+    if digest != part.sha256:
+        raise Corrupt(f"document {part.part_id} in {part.key}", f"sha256 {part.sha256}", f"sha256 {digest}")
+    return body
+
+
+async def open_blob(ports: Ports, actor: Actor, table: Table, ref_id: str, field: str) -> BlobStream:
+    """Open the bytes of a blob. One Postgres trip and one S3 request; the bytes stream."""
+    found = await blob_refs(ports, actor, table, [ref_id], field)
+    if ref_id not in found:
+        raise NotFound(table.name, ref_id)
+    ref = found[ref_id]
+    if ref is None:
+        raise NotFound(table.name, ref_id, field)
+    with step("s3.get"):
+        return await ports.blobs.get(ref)
+
+
+async def read(ports: Ports, actor: Actor, table: Table, ref_id: str, field: str) -> bytes:
+    """Read a whole blob into memory. One Postgres trip and one S3 request."""
+    stream = await open_blob(ports, actor, table, ref_id, field)
+    try:
+        return await ports.runtime.blocking(stream.read)
+    finally:
+        stream.close()
+
+
+async def blob_refs(
+    ports: Ports, actor: Actor, table: Table, ref_ids: Sequence[str], field: str
+) -> dict[str, BlobRef | None]:
+    """Look up where blobs are; a record without content answers None. One trip for all of them."""
+    part_of(table, field, "blob")
+    deleted = (("deleted_on", "timestamptz"),) if table.soft_delete else ()
+    rows = await calls.select(ports, actor, Select(table.name, deleted, (field,), checked(ref_ids)))
+    name = f"{field}_part"
+    return {row["ref_id"]: _ref(row[name]) for row in rows if row.get("deleted_on") is None}
+
+
+def _ref(fact: list[Any] | None) -> BlobRef | None:
+    part = part_from(fact)
+    if part is None:
+        return None
+    media_type = part.media_type or "application/octet-stream"
+    return BlobRef(
+        part.key, part.version_id or "", part.size, bytes.fromhex(part.sha256), media_type, part.filename
+    )

@@ -1,0 +1,102 @@
+"""One parallel wave: every part of a write to its store, while the lease is kept alive."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from storekit.errors import WriteLost
+from storekit.flows.calls import Lease, renew
+from storekit.flows.context import Actor, Ports
+from storekit.model.plan import PartPlan, Plan, Write
+from storekit.model.request import document_of
+from storekit.ports import BlobPut, DocumentPut
+from storekit.trace import step
+
+_TTL_MARGIN = timedelta(hours=1)
+"""Postgres forgets first: MongoDB's own expiry comes this much later."""
+
+Put = Callable[[], Awaitable[list[tuple[int, str | None]]]]
+
+
+async def upload(
+    ports: Ports, actor: Actor, plan: Plan, write: Write, staged: dict[str, Any]
+) -> list[str | None]:
+    """Put all parts at once; answer their VersionIds in the plan's order.
+
+    Raises:
+        WriteLost: the lease lapsed and another took the write over.
+    """
+    lease = Lease.of(staged)
+    puts = [
+        _blob_put(ports, i, part, staged["parts"][str(write.part_ids[i])]["key"], lease, write)
+        for i, part in enumerate(plan.parts)
+        if part.source is not None
+    ]
+    puts += _document_puts(ports, actor, plan, write, staged)
+
+    async def beat() -> None:
+        reply = await renew(ports, actor, write)
+        if reply["outcome"] != "renewed":
+            raise WriteLost(write.write_id, "its lease lapsed during the upload")
+        renewed = Lease.of(reply)
+        lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
+
+    done = await ports.runtime.wave(puts, beat, ports.settings.beat)
+    versions = dict(pair for pairs in done for pair in pairs)
+    return [versions[i] for i in range(len(plan.parts))]
+
+
+def _blob_put(ports: Ports, i: int, part: PartPlan, key: str, lease: Lease, write: Write) -> Put:
+    async def put() -> list[tuple[int, str | None]]:
+        assert part.source is not None  # noqa: S101 for the type checker
+        media_type = part.media_type or "application/octet-stream"
+        with step("s3.put"):
+            request = BlobPut(
+                key, part.source, media_type, lease.granted_on, lease.sign_until, write.write_id
+            )
+            return [(i, await ports.blobs.put(request))]
+
+    return put
+
+
+def _document_puts(ports: Ports, actor: Actor, plan: Plan, write: Write, staged: dict[str, Any]) -> list[Put]:
+    """Make one insert for each collection, whatever its number of documents."""
+    batches: dict[str, list[tuple[int, DocumentPut]]] = {}
+    for i, part in enumerate(plan.parts):
+        if part.body is not None:
+            collection = str(part.spec.collection)
+            document = _document(actor, plan, write, staged, i)
+            batches.setdefault(collection, []).append((i, DocumentPut(collection, document, write.write_id)))
+    return [_insert(ports, batch) for batch in batches.values()]
+
+
+def _insert(ports: Ports, batch: list[tuple[int, DocumentPut]]) -> Put:
+    async def put() -> list[tuple[int, str | None]]:
+        with step("mongo.insert"):
+            await ports.documents.insert([document for _, document in batch])
+        return [(i, None) for i, _ in batch]
+
+    return put
+
+
+def _document(actor: Actor, plan: Plan, write: Write, staged: dict[str, Any], i: int) -> dict[str, Any]:
+    part, row = plan.parts[i], plan.rows[plan.parts[i].row]
+    expires_on = staged["parts"][str(write.part_ids[i])]["expires_on"]
+    facts = {
+        "links": _links(plan, write, staged, part),
+        "createdOn": datetime.fromisoformat(staged["now"]),
+        "expiresOn": datetime.fromisoformat(expires_on) + _TTL_MARGIN if expires_on else None,
+    }
+    return document_of(part, write.part_ids[i], row, tenant=actor.tenant, actor=actor.name, staged=facts)
+
+
+def _links(plan: Plan, write: Write, staged: dict[str, Any], part: PartPlan) -> dict[str, Any]:
+    """Tell a reader who comes by MongoDB where the sibling blobs are."""
+    links = dict(part.links)
+    for i, sibling in enumerate(plan.parts):
+        if sibling.row == part.row and sibling.spec.name in part.spec.links:
+            key = staged["parts"][str(write.part_ids[i])]["key"]
+            links[sibling.spec.name] = {"key": key, "size": sibling.size, "sha256": sibling.sha256.hex()}
+    return links

@@ -1,0 +1,1 @@
+"""What a record is and what saving it means: pure, without I/O."""

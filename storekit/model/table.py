@@ -1,0 +1,212 @@
+"""What a class declares: which field is a column, which is a part, and where each one lives."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter
+
+from storekit.errors import UsageError
+from storekit.model.blob import Blob
+from storekit.model.fields import BlobMark, DocumentMark, Expired, ReferenceMark
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_MAX_NAME = 63 - len("_expired_on")
+_SCALARS: Mapping[Any, str] = {
+    str: "text",
+    int: "bigint",
+    float: "double precision",
+    Decimal: "numeric",
+    bool: "boolean",
+    UUID: "uuid",
+    datetime: "timestamptz",
+    date: "date",
+}
+_ARRAYS: Mapping[Any, str] = {str: "text[]", int: "bigint[]", float: "double precision[]"}
+_MARKS = (BlobMark, DocumentMark, ReferenceMark)
+
+BASE: Mapping[str, str] = {
+    "id": "uuid",
+    "ref_id": "text",
+    "tenant_id": "uuid",
+    "version": "bigint",
+    "created_on": "timestamptz",
+    "created_by": "text",
+}
+MUTABLE: Mapping[str, str] = {"updated_on": "timestamptz", "updated_by": "text"}
+SOFT_DELETE: Mapping[str, str] = {"deleted_on": "timestamptz", "deleted_by": "text"}
+RESERVED = {*BASE, *MUTABLE, *SOFT_DELETE, "parts_live"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field kept in Postgres."""
+
+    name: str
+    sql: str
+    nullable: bool
+    enum: type[StrEnum] | None = None
+    adapter: TypeAdapter[Any] | None = None
+    """Of a jsonb column: to and from its JSON value."""
+    reference: ReferenceMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A field kept elsewhere: a blob in S3 or a document in MongoDB."""
+
+    name: str
+    kind: Literal["blob", "document"]
+    nullable: bool
+    media_type: str | None = None
+    collection: str | None = None
+    ttl: timedelta | None = None
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where the records of one class live."""
+
+    name: str
+    base: Mapping[str, str]
+    columns: Mapping[str, Column]
+    parts: Mapping[str, Part]
+    mutable: bool
+    soft_delete: bool
+    line: str | None = None
+    """The line of shipped migrations that makes it; None means the user's own."""
+
+    @property
+    def types(self) -> tuple[tuple[str, str], ...]:
+        """Name and SQL type of every column, base columns first."""
+        return (*self.base.items(), *((c.name, "text" if c.enum else c.sql) for c in self.columns.values()))
+
+
+def table_of(
+    owner: str,
+    name: str,
+    fields: Mapping[str, FieldInfo],
+    *,
+    mutable: bool,
+    soft_delete: bool,
+    line: str | None = None,
+) -> Table:
+    """Read a class's declaration.
+
+    Raises:
+        UsageError: a name or a type that cannot be stored; it names the field and what to write instead.
+    """
+    for piece in name.split("."):
+        _check_name(f"{owner}: table", piece)
+    if name.count(".") > 1:
+        raise UsageError(f"{owner}: table {name!r} has more than a schema and a name")
+    columns: dict[str, Column] = {}
+    parts: dict[str, Part] = {}
+    for field, info in fields.items():
+        if field in RESERVED:
+            continue
+        where = f"{owner}.{field}"
+        _check_name(where, field)
+        mark = next((mark for mark in info.metadata if isinstance(mark, _MARKS)), None)
+        options, nullable = _options(info.annotation)
+        if isinstance(mark, BlobMark):
+            parts[field] = _blob(where, field, mark, options, nullable)
+        elif isinstance(mark, DocumentMark):
+            parts[field] = _document(where, field, mark, options, nullable)
+        else:
+            columns[field] = _column(where, name, field, mark, options, nullable)
+    _check_parts(owner, columns, parts)
+    base = {**BASE, **(MUTABLE if mutable else {}), **(SOFT_DELETE if soft_delete else {})}
+    return Table(name, base, columns, parts, mutable, soft_delete, line)
+
+
+def _check_name(where: str, name: str) -> None:
+    if not _NAME.match(name) or len(name) > _MAX_NAME:
+        raise UsageError(
+            f"{where}: {name!r} must match [a-z][a-z0-9_]* and have at most {_MAX_NAME} characters"
+        )
+
+
+def _options(annotation: Any) -> tuple[list[Any], bool]:
+    """Split a union into its members and whether None is one."""
+    members = (
+        list(get_args(annotation)) if get_origin(annotation) in (Union, types.UnionType) else [annotation]
+    )
+    members = [get_args(m)[0] if get_origin(m) is Annotated else m for m in members]
+    return [m for m in members if m is not type(None)], type(None) in members
+
+
+def _blob(where: str, field: str, mark: BlobMark, options: list[Any], nullable: bool) -> Part:
+    if options != [Blob]:
+        raise UsageError(f"{where}: a blob field is declared as Blob or Blob | None")
+    return Part(field, "blob", nullable, media_type=mark.media_type)
+
+
+def _document(where: str, field: str, mark: DocumentMark, options: list[Any], nullable: bool) -> Part:
+    bodies = [option for option in options if option is not Expired]
+    if not bodies or not all(_is_object(body) for body in bodies):
+        raise UsageError(f"{where}: a document is a pydantic model or a dict[str, ...]")
+    if (mark.ttl is not None) != (Expired in options):
+        wants = (
+            "add Expired to its type: it has a ttl"
+            if mark.ttl
+            else "it has no ttl: remove Expired from its type"
+        )
+        raise UsageError(f"{where}: {wants}")
+    if mark.ttl is not None and mark.ttl <= timedelta(0):
+        raise UsageError(f"{where}: its ttl is {mark.ttl}, it must be positive")
+    _check_name(f"{where}: collection", mark.collection)
+    return Part(field, "document", nullable, None, mark.collection, mark.ttl, mark.links)
+
+
+def _is_object(kind: Any) -> bool:
+    if get_origin(kind) is dict or kind is dict:
+        return (get_args(kind) or (str, Any))[0] is str
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _column(
+    where: str, table: str, field: str, mark: ReferenceMark | None, options: list[Any], nullable: bool
+) -> Column:
+    kind = options[0] if len(options) == 1 else None
+    if mark is not None and kind is not UUID:
+        raise UsageError(f"{where}: a reference holds the target's id: declare it as UUID or UUID | None")
+    if mark is not None and mark.on_delete == "set null" and not nullable:
+        raise UsageError(f'{where}: on_delete="set null" needs a type of UUID | None')
+    if kind is Blob:
+        raise UsageError(f"{where}: say that it is kept in S3: Annotated[Blob, blob(media_type=...)]")
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return Column(field, f"{table}_{field}", nullable, enum=kind)
+    if get_origin(kind) is list and get_args(kind)[0] in _ARRAYS:
+        return Column(field, _ARRAYS[get_args(kind)[0]], nullable)
+    if kind is not None and get_origin(kind) is None and not isinstance(kind, type(Any)) and kind in _SCALARS:
+        return Column(field, _SCALARS[kind], nullable, reference=mark)
+    if _is_object(kind):
+        adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", kind))
+        return Column(field, "jsonb", nullable, adapter=adapter)
+    known = "str int float Decimal bool UUID datetime date StrEnum list[str|int|float] dict BaseModel"
+    raise UsageError(
+        f"{where}: {kind or options} cannot be a column; use one of {known} (each may be | None)"
+    )
+
+
+def _check_parts(owner: str, columns: Mapping[str, Column], parts: Mapping[str, Part]) -> None:
+    for part in parts.values():
+        for taken in (f"{part.name}_ref", f"{part.name}_expired_on"):
+            if taken in columns:
+                raise UsageError(f"{owner}.{taken}: the name is taken by the part {part.name}")
+        for link in part.links:
+            if link not in parts or parts[link].kind != "blob":
+                raise UsageError(f"{owner}.{part.name}: it links {link!r}, which is not a blob of this class")

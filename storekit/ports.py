@@ -1,0 +1,174 @@
+"""What a flow may await: four small ports. Drivers implement them, assembly joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, BinaryIO, Protocol, TypeVar
+from uuid import UUID
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a function of storekit's write API: one transaction, one answer."""
+
+    function: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Rows of one table of one tenant by ref_id, with what the ledger knows of the named parts.
+
+    `columns` maps a column's name to its SQL type; `parts` names the fields whose ledger rows are joined
+    into `<field>_part`. Deleted rows come too: the flow decides.
+    """
+
+    table: str
+    columns: tuple[tuple[str, str], ...]
+    parts: tuple[str, ...]
+    ref_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The last events of one record, newest first."""
+
+    table: str
+    ref_id: str
+    limit: int
+
+
+Statement = Call | Select | Events
+
+
+class AnswerLost(Exception):
+    """A statement was sent to Postgres and the link broke before its answer: nobody knows its outcome."""
+
+
+class Ledger(Protocol):
+    """Postgres."""
+
+    async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
+        """Send all statements in one trip and one implicit transaction.
+
+        A call answers a dict, a select and events a list of rows.
+
+        Raises:
+            Unavailable: nothing was sent, or the server said no before commit; safe to repeat.
+            AnswerLost: sent, and no answer came: the transaction may or may not have committed.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPut:
+    """One immutable document, ready for the wire."""
+
+    collection: str
+    document: Mapping[str, Any]
+    write_id: UUID
+
+
+class Documents(Protocol):
+    """MongoDB."""
+
+    async def insert(self, puts: Sequence[DocumentPut]) -> None:
+        """Insert documents of one collection, journalled by a majority; repeating an insert is harmless.
+
+        Raises:
+            WriteLost: a sweep has left its tombstone under one of the ids.
+        """
+        ...
+
+    async def fetch(
+        self, collection: str, tenant: UUID, ids: Sequence[UUID]
+    ) -> dict[UUID, Mapping[str, Any]]:
+        """Read documents by id from the primary; an id without document is absent."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Source(Protocol):
+    """Content that can be read from its beginning, twice: once to measure it, once to send it."""
+
+    size: int
+    sha256: bytes
+
+    def open(self) -> BinaryIO: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BlobPut:
+    """One upload: signed for exactly this key, length and hash, refused by S3 after `until`."""
+
+    key: str
+    source: Source
+    media_type: str
+    granted_on: datetime
+    until: datetime
+    write_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRef:
+    """Where the bytes of a committed part are."""
+
+    key: str
+    version_id: str
+    size: int
+    sha256: bytes
+    media_type: str
+    filename: str | None = None
+
+
+class BlobStream(Protocol):
+    """The bytes of a blob as they arrive; its SHA-256 is checked when the last one was read."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+    def close(self) -> None: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+class Blobs(Protocol):
+    """S3."""
+
+    async def put(self, put: BlobPut) -> str:
+        """Upload and answer the VersionId; a repeat after a lost answer finds its own bytes."""
+        ...
+
+    async def get(self, ref: BlobRef) -> BlobStream: ...
+
+    def sign(self, ref: BlobRef, expires_in: int, disposition: str, content_type: str | None) -> str:
+        """Sign a GET of exactly this version; no I/O, no trip."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Runtime(Protocol):
+    """What differs between threads and tasks."""
+
+    async def wave(
+        self,
+        puts: Sequence[Callable[[], Awaitable[T]]],
+        beat: Callable[[], Awaitable[None]],
+        every: timedelta,
+    ) -> list[T]:
+        """Run all puts at once, `beat` at each time-out. All finish before the first error rises."""
+        ...
+
+    async def blocking(self, work: Callable[[], T]) -> T:
+        """Run a piece of blocking work (disk, a synchronous client) without holding up the event loop."""
+        ...
+
+    async def sleep(self, delay: timedelta) -> None: ...
+
+    async def close(self) -> None: ...

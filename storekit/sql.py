@@ -1,0 +1,99 @@
+"""The SQL that the SDK sends: calls of the write API and SELECTs of declared columns.
+
+Names come from checked declarations, values are always parameters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from storekit.ports import Call, Events, Select
+
+SET_TENANT = "SELECT set_config('storekit.tenant', $1, true)"
+
+PART = (
+    "jsonb_build_array(p.part_id, p.key, p.version_id, p.size, encode(p.sha256, 'hex'), p.media_type, "
+    "p.filename, p.expires_on, coalesce(p.expires_on <= storekit.now(), false), p.state, p.write_id)"
+)
+
+_EVENTS = (
+    "SELECT e.occurred_on, e.type, e.version, e.actor FROM storekit.event e "
+    "WHERE e.tenant_id = $1::uuid AND e.entity = $2 AND e.ref_id = $3 "
+    "ORDER BY e.version DESC, e.occurred_on DESC LIMIT $4::bigint"
+)
+
+_WRITE = {"p_tenant": "uuid", "p_actor": "text", "p_write_id": "uuid"}
+_CLAIM = {**_WRITE, "p_key": "text", "p_fingerprint": "bytea"}
+FUNCTIONS: Mapping[str, Mapping[str, str]] = {
+    "stage_v1": {**_CLAIM, "p_lease": "interval", "p_parts": "jsonb", "p_targets": "jsonb"},
+    "renew_v1": {**_WRITE, "p_lease": "interval"},
+    "commit_v1": {**_CLAIM, "p_parts": "jsonb", "p_ops": "jsonb"},
+    "abandon_v1": _WRITE,
+}
+"""The write API: every argument's name and type, in order."""
+
+
+def call(statement: Call) -> tuple[str, list[bytes | None]]:
+    """Compose the call of a function of the write API."""
+    values = statement.arguments
+    return _call_text(statement.function), [
+        encode(values.get(name)) for name in FUNCTIONS[statement.function]
+    ]
+
+
+@lru_cache
+def _call_text(function: str) -> str:
+    types = FUNCTIONS[function].values()
+    return f"SELECT storekit.{function}({', '.join(f'${i}::{t}' for i, t in enumerate(types, 1))})"
+
+
+def select(statement: Select, tenant: UUID) -> tuple[str, list[bytes | None]]:
+    """Compose a SELECT by ref_id. It states the tenant itself: the policy is the second lock."""
+    single = len(statement.ref_ids) == 1
+    text = _select_text(statement.table, tuple(c for c, _ in statement.columns), statement.parts, single)
+    ref_ids = statement.ref_ids[0].encode() if single else _array(statement.ref_ids)
+    return text, [encode(tenant), ref_ids]
+
+
+@lru_cache(maxsize=1024)
+def _select_text(table: str, columns: tuple[str, ...], parts: tuple[str, ...], single: bool) -> str:
+    schema, _, name = table.rpartition(".")
+    fields = ", ".join(["e.ref_id", *(f'e."{column}"' for column in columns if column != "ref_id")])
+    joined = "".join(
+        f', (SELECT {PART} FROM storekit.part p WHERE p.tenant_id = $1::uuid AND p.part_id = e."{part}_ref")'
+        f' AS "{part}_part"'
+        for part in parts
+    )
+    match = "e.ref_id = $2" if single else "e.ref_id = ANY($2::text[])"
+    source = f'"{schema or "public"}"."{name}" e'
+    return f"SELECT {fields}{joined} FROM {source} WHERE e.tenant_id = $1::uuid AND {match}"
+
+
+def events(statement: Events, tenant: UUID) -> tuple[str, list[bytes | None]]:
+    """Compose a SELECT of a record's last events."""
+    return _EVENTS, [encode(each) for each in (tenant, statement.table, statement.ref_id, statement.limit)]
+
+
+def encode(value: Any) -> bytes | None:
+    """Put a parameter into Postgres's text form."""
+    match value:
+        case None:
+            return None
+        case bytes():
+            return b"\\x" + value.hex().encode()
+        case str():
+            return value.encode()
+        case timedelta():
+            return f"{value.total_seconds()} seconds".encode()
+        case list() | dict():
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return str(value).encode()
+
+
+def _array(items: tuple[str, ...]) -> bytes:
+    return ("{" + ",".join(items) + "}").encode()

@@ -1,0 +1,181 @@
+"""The asynchronous API: each method is one flow, awaited. Costs and errors are those of `storekit.store`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
+from uuid import UUID
+
+from storekit.assembly import Assembly
+from storekit.errors import UsageError
+from storekit.flows.context import Actor
+from storekit.flows.explain import explain
+from storekit.flows.load import get, open_blob, read
+from storekit.flows.remove import delete
+from storekit.flows.save import save, update
+from storekit.flows.url import url, urls
+from storekit.hosting import Hosting
+from storekit.lines import Line
+from storekit.model.entity import Entity, require_table
+from storekit.model.source import CHUNK
+from storekit.ports import BlobStream, Runtime
+from storekit.settings import Settings
+from storekit.setup import migrate
+
+E = TypeVar("E", bound=Entity)
+
+
+class AsyncStore:
+    """As `Store`, for one event loop."""
+
+    def __init__(self, settings: Settings | None, hosting: Hosting | None = None) -> None:
+        self._hosting = hosting
+        self._assembly = Assembly(settings, asynchronous=True) if settings else None
+
+    @classmethod
+    def open(cls, settings: Settings | None = None) -> Self:
+        """As `Store.open`. No I/O."""
+        return cls(settings or Settings.from_env())
+
+    @classmethod
+    def embedded(cls, path: str | PathLike[str], entities: Iterable[type[Entity]] = ()) -> Self:
+        """As `Store.embedded`; the servers start on enter, in a thread."""
+        return cls(None, Hosting(Path(path), list(entities)))
+
+    async def __aenter__(self) -> Self:
+        if self._hosting is not None and self._assembly is None:
+            settings = await asyncio.to_thread(self._hosting.start)
+            self._assembly = Assembly(settings, asynchronous=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """As `Store.close`, awaited."""
+        if self._assembly is not None:
+            await self._assembly.close()
+        if self._hosting is not None:
+            await asyncio.to_thread(self._hosting.stop)
+            self._assembly = None
+
+    def scope(self, *, tenant: UUID | str | None, actor: str) -> AsyncScope:
+        """As `Store.scope`. No I/O."""
+        return AsyncScope(self._ports, Actor.of(tenant, actor))
+
+    async def migrate(self, lines: Sequence[Line] = ()) -> None:
+        """As `Store.migrate`, in a thread."""
+        await asyncio.to_thread(migrate, self._ports.settings, lines)
+
+    @property
+    def settings(self) -> Settings:
+        """Where the stores are."""
+        return self._ports.settings
+
+    @property
+    def _ports(self) -> Assembly:
+        if self._assembly is None:
+            raise UsageError("enter the embedded store first: async with AsyncStore.embedded(path) as store")
+        return self._assembly
+
+
+class AsyncScope:
+    """As `Scope`; task-safe."""
+
+    def __init__(self, ports: Assembly, actor: Actor) -> None:
+        self._ports, self._actor = ports, actor
+
+    def repository(self, entity: type[E]) -> AsyncRepository[E]:
+        """As `Scope.repository`. No I/O."""
+        return AsyncRepository(self._ports, self._actor, entity)
+
+
+class AsyncRepository(Generic[E]):
+    """As `Repository`; task-safe."""
+
+    def __init__(self, ports: Assembly, actor: Actor, entity: type[E]) -> None:
+        self._ports, self._actor, self._entity = ports, actor, entity
+        self._table = require_table(entity)
+
+    async def save(
+        self, entity: E, *, idempotency_key: str | None = None, expected_version: int | None = None
+    ) -> E:
+        """As `Repository.save`, awaited. A task cancelled before the commit leaves nothing visible."""
+        saved = await save(
+            self._ports, self._actor, self._entity, [entity], idempotency_key, expected_version
+        )
+        return saved[0]
+
+    async def save_many(self, entities: Iterable[E], *, idempotency_key: str | None = None) -> list[E]:
+        """As `Repository.save_many`, awaited."""
+        return await save(self._ports, self._actor, self._entity, list(entities), idempotency_key)
+
+    async def get(self, ref_id: str, *, load: Sequence[str] = ()) -> E:
+        """As `Repository.get`, awaited."""
+        return await get(self._ports, self._actor, self._entity, ref_id, load)
+
+    async def read(self, ref_id: str, field: str) -> bytes:
+        """As `Repository.read`, awaited."""
+        return await read(self._ports, self._actor, self._table, ref_id, field)
+
+    @asynccontextmanager
+    async def open(self, ref_id: str, field: str) -> AsyncIterator[AsyncBlobStream]:
+        """As `Repository.open`: `async with calls.open(ref_id, "transcript") as stream`."""
+        stream = await open_blob(self._ports, self._actor, self._table, ref_id, field)
+        try:
+            yield AsyncBlobStream(self._ports.runtime, stream)
+        finally:
+            stream.close()
+
+    async def url(
+        self,
+        ref_id: str,
+        field: str,
+        *,
+        expires_in: int = 900,
+        download_as: str | None = None,
+        inline: bool = False,
+    ) -> str:
+        """As `Repository.url`, awaited."""
+        return await url(
+            self._ports, self._actor, self._table, ref_id, field, expires_in, download_as, inline=inline
+        )
+
+    async def urls(
+        self, ref_ids: Iterable[str], field: str, *, expires_in: int = 900, inline: bool = False
+    ) -> dict[str, str]:
+        """As `Repository.urls`, awaited."""
+        return await urls(self._ports, self._actor, self._table, ref_ids, field, expires_in, inline=inline)
+
+    async def update(
+        self, ref_id: str, values: Mapping[str, Any], *, expected_version: int | None = None
+    ) -> E:
+        """As `Repository.update`, awaited."""
+        return await update(self._ports, self._actor, self._entity, ref_id, values, expected_version)
+
+    async def delete(self, ref_id: str, *, expected_version: int | None = None) -> None:
+        """As `Repository.delete`, awaited."""
+        await delete(self._ports, self._actor, self._entity, ref_id, expected_version)
+
+    async def explain(self, ref_id: str) -> str:
+        """As `Repository.explain`, awaited."""
+        return await explain(self._ports, self._actor, self._table, ref_id)
+
+
+class AsyncBlobStream:
+    """The bytes of a blob as they arrive, read in the runtime's threads."""
+
+    def __init__(self, runtime: Runtime, stream: BlobStream) -> None:
+        self._runtime, self._stream = runtime, stream
+
+    async def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes; all that is left by default. The hash is checked at the end."""
+        return await self._runtime.blocking(lambda: self._stream.read(size))
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while chunk := await self.read(CHUNK):
+            yield chunk

@@ -1,0 +1,113 @@
+"""The bucket, made and checked on a real S3 server."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+from s3_parts import at
+from s3_server import fresh_s3
+
+from storekit.drivers.s3.control import _client, ensure_bucket
+from storekit.errors import ConfigurationError, Unavailable
+from storekit.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Settings]:
+    with fresh_s3() as settings:
+        yield settings
+
+
+@pytest.fixture
+def client(s3: Settings) -> Iterator[S3Client]:
+    client = _client(s3)
+    yield client
+    client.close()
+
+
+def test_a_new_bucket_is_as_storekit_needs_it(s3: Settings, client: S3Client) -> None:
+    """The bucket is versioned, lockable, without default retention, and drops unfinished uploads."""
+    ensure_bucket(at(s3, s3_bucket="fresh"))
+    assert client.get_bucket_versioning(Bucket="fresh")["Status"] == "Enabled"
+    lock = client.get_object_lock_configuration(Bucket="fresh")["ObjectLockConfiguration"]
+    assert lock == {"ObjectLockEnabled": "Enabled"}
+    rules = client.get_bucket_lifecycle_configuration(Bucket="fresh")["Rules"]
+    assert [rule["AbortIncompleteMultipartUpload"] for rule in rules] == [{"DaysAfterInitiation": 1}]
+    assert client.get_bucket_cors(Bucket="fresh")["CORSRules"][0]["AllowedMethods"] == ["GET", "HEAD", "PUT"]
+
+
+def test_it_can_be_repeated_and_leaves_other_rules_alone(s3: Settings, client: S3Client) -> None:
+    """A second run changes nothing, and rules that somebody else set stay."""
+    settings = at(s3, s3_bucket="shared")
+    ensure_bucket(settings)
+    lifecycle = client.get_bucket_lifecycle_configuration(Bucket="shared")["Rules"]
+    lifecycle.append(
+        {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 9}}
+    )
+    client.put_bucket_lifecycle_configuration(Bucket="shared", LifecycleConfiguration={"Rules": lifecycle})
+    theirs = {"AllowedMethods": ["GET"], "AllowedOrigins": ["https://their.example"]}
+    client.put_bucket_cors(Bucket="shared", CORSConfiguration={"CORSRules": [theirs]})
+    for _ in range(2):
+        ensure_bucket(settings)
+        rules = client.get_bucket_lifecycle_configuration(Bucket="shared")["Rules"]
+        assert sorted(rule["ID"] for rule in rules) == ["storekit-abort-incomplete-multipart", "theirs"]
+        origins = [rule["AllowedOrigins"] for rule in client.get_bucket_cors(Bucket="shared")["CORSRules"]]
+        assert sorted(origins) == [["*"], ["https://their.example"]]
+
+
+def test_a_bucket_without_versions_is_refused(s3: Settings, client: S3Client) -> None:
+    """An existing bucket that keeps no versions is refused, with the remedy."""
+    client.create_bucket(Bucket="plain")
+    with pytest.raises(ConfigurationError, match=r"plain is not versioned; .*S3_BUCKET"):
+        ensure_bucket(at(s3, s3_bucket="plain"))
+
+
+def test_a_bucket_without_object_lock_is_refused(s3: Settings, client: S3Client) -> None:
+    """An existing bucket that can lock nothing is refused, with the remedy."""
+    client.create_bucket(Bucket="unlocked")
+    client.put_bucket_versioning(Bucket="unlocked", VersioningConfiguration={"Status": "Enabled"})
+    with pytest.raises(ConfigurationError, match=r"unlocked has no Object Lock; .*S3_BUCKET"):
+        ensure_bucket(at(s3, s3_bucket="unlocked"))
+
+
+def test_a_default_retention_is_refused(s3: Settings, client: S3Client) -> None:
+    """A bucket that locks whatever is put there would lock orphans for years."""
+    client.create_bucket(Bucket="locking", ObjectLockEnabledForBucket=True)
+    client.put_object_lock_configuration(
+        Bucket="locking",
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
+        },
+    )
+    with pytest.raises(ConfigurationError, match="default retention"):
+        ensure_bucket(at(s3, s3_bucket="locking"))
+
+
+def test_wrong_keys_are_named_without_showing_them(s3: Settings) -> None:
+    """Credentials that S3 does not take are a configuration error which holds no secret."""
+    with pytest.raises(ConfigurationError, match="403") as caught:
+        ensure_bucket(at(s3, s3_bucket="mine", s3_secret_key=SecretStr("hush-hush")))
+    assert "hush" not in f"{caught.value!r}{caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("bucket", [None, "no/bucket", "x"])
+def test_a_bucket_that_cannot_be_is_refused(s3: Settings, bucket: str | None) -> None:
+    """A missing or impossible name is a configuration error."""
+    with pytest.raises(ConfigurationError):
+        ensure_bucket(at(s3, s3_bucket=bucket))
+
+
+def test_an_unreachable_server_is_unavailable(s3: Settings) -> None:
+    """Nobody listening is retryable."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(Unavailable):
+        ensure_bucket(at(s3, s3_endpoint_url=f"http://127.0.0.1:{port}"))

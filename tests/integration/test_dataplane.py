@@ -1,0 +1,335 @@
+"""PUT, GET and signed URLs on a real S3 server."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TypeVar
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+from s3_parts import Measured, at, data_plane, ref, signer, upload
+from s3_server import fresh_s3
+
+from storekit import ids
+from storekit.bridge import run
+from storekit.drivers.s3.blobs import S3Blobs
+from storekit.drivers.s3.connections import Connections
+from storekit.drivers.s3.control import _client, ensure_bucket
+from storekit.drivers.s3.dataplane import DataPlane
+from storekit.drivers.s3.download import CHUNK
+from storekit.errors import (
+    ConfigurationError,
+    Corrupt,
+    StorekitError,
+    UsageError,
+    ValidationError,
+    WriteLost,
+)
+from storekit.model.disposition import disposition
+from storekit.ports import BlobPut, BlobRef
+from storekit.settings import Settings
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Settings]:
+    with fresh_s3() as settings:
+        ensure_bucket(settings)
+        yield settings
+
+
+@pytest.fixture
+def plane(s3: Settings) -> Iterator[DataPlane]:
+    plane = data_plane(s3)
+    yield plane
+    plane.close()
+
+
+def versions(settings: Settings, key: str) -> list[str]:
+    client = _client(settings)
+    found = client.list_object_versions(Bucket=str(settings.s3_bucket), Prefix=key)
+    client.close()
+    return [version["VersionId"] for version in found.get("Versions", [])]
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3_000_000])
+def test_bytes_come_back_as_they_went(plane: DataPlane, size: int) -> None:
+    """Content of any size, none included, is read back by its VersionId."""
+    put = upload(os.urandom(size))
+    assert plane.get(ref(put, plane.put(put))).read() == put.source.open().read()
+
+
+def test_a_repeat_finds_its_own_bytes(s3: Settings, plane: DataPlane) -> None:
+    """Uploading the same again is no error and makes no second version."""
+    put = upload()
+    first = plane.put(put)
+    assert plane.put(put) == first
+    assert versions(s3, put.key) == [first]
+
+
+def test_other_bytes_under_the_key_are_noticed(plane: DataPlane) -> None:
+    """A key that holds something else is corrupt, never overwritten."""
+    put = upload(b"one")
+    version = plane.put(put)
+    with pytest.raises(Corrupt):
+        plane.put(upload(b"two", key=put.key))
+    assert plane.get(ref(put, version)).read() == b"one"
+
+
+def test_an_upload_after_its_lease_is_lost(s3: Settings, plane: DataPlane) -> None:
+    """S3 itself refuses an upload whose lease is over."""
+    put = upload(granted=timedelta(seconds=-120))
+    with pytest.raises(WriteLost, match="lease") as caught:
+        plane.put(put)
+    assert caught.value.write_id == put.write_id
+    assert versions(s3, put.key) == []
+
+
+@pytest.mark.parametrize("size", [0, 10, CHUNK, CHUNK + 10])
+@pytest.mark.parametrize(
+    "change",
+    [lambda body: body + b"x", lambda body: body[:-1] or b"y", lambda body: bytes(len(body)) or b"z"],
+    ids=["longer", "shorter", "rewritten"],
+)
+def test_content_that_changed_is_not_saved(
+    s3: Settings, plane: DataPlane, size: int, change: Callable[[bytes], bytes]
+) -> None:
+    """A file that grew, shrank or was rewritten since it was measured leaves nothing behind."""
+    content = os.urandom(size)
+    put = upload(content, Measured(change(content)).open)
+    with pytest.raises(ValidationError, match="changed"):
+        plane.put(put)
+    assert versions(s3, put.key) == []
+    plane.put(upload(content))
+
+
+def test_content_that_vanished_is_not_saved(s3: Settings, plane: DataPlane, tmp_path: Path) -> None:
+    """A file that is gone when it is to be sent is a typed error."""
+    put = upload(b"was here", lambda: (tmp_path / "gone").open("rb"))
+    with pytest.raises(ValidationError, match="changed"):
+        plane.put(put)
+
+
+@pytest.mark.parametrize("media_type", ["", "text/plain\r\nx: y", "tëxt/plain", " text/plain", "a  b"])
+def test_a_media_type_that_no_header_carries_is_refused(plane: DataPlane, media_type: str) -> None:
+    """A media type is plain ASCII without control characters or stray spaces."""
+    with pytest.raises(ValidationError, match="media type"):
+        plane.put(upload(media_type=media_type))
+
+
+FENCE = {"content-length": "2", "content-type": "text/plain", "if-none-match": "*",
+         "x-amz-checksum-sha256": "j0NDRmSPa5bfid2pAcUXaxCm2Dlh3TwayItZstwyeqQ="}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "body", "status"),
+    [
+        ({}, b"hi", 200),
+        ({}, b"ho", 400),
+        ({"content-length": "3"}, b"hi!", 403),
+        ({"content-type": "text/html"}, b"hi", 403),
+        ({"if-none-match": None}, b"hi", 403),
+        ({"x-amz-checksum-sha256": "LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564="}, b"hi", 403),
+    ],
+)
+def test_the_fence_holds(s3: Settings, changed: dict[str, str | None], body: bytes, status: int) -> None:
+    """S3 refuses an upload whose length, type, hash or condition is not what was signed."""
+    signed = signer(s3)
+    put = upload()
+    url = urlsplit(signed.sign("PUT", put.key, 60, headers=FENCE))
+    headers = {name: value for name, value in (FENCE | changed).items() if value is not None}
+    connection = HTTPConnection(signed.host)
+    connection.request("PUT", f"{url.path}?{url.query}", body, headers)
+    assert connection.getresponse().status == status
+    connection.close()
+
+
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    connections: list[object] = []
+    new = Connections._new
+    monkeypatch.setattr(Connections, "_new", lambda pool: connections.append(pool) or new(pool))
+    return connections
+
+
+def test_connections_are_kept(plane: DataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One caller needs one connection, whatever S3 answers on it."""
+    connections = opened(monkeypatch)
+    for size in (0, 5, CHUNK * 2):
+        put = upload(os.urandom(size))
+        found = ref(put, plane.put(put))
+        assert plane.put(put) == found.version_id
+        assert len(plane.get(found).read()) == size
+        with pytest.raises(Corrupt):
+            plane.get(ref(put, "0" * 32))
+    assert len(connections) == 1
+
+
+def test_a_blob_left_half_read_harms_nobody(plane: DataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of an unread body never becomes the answer to the next request."""
+    put = upload(os.urandom(4 * CHUNK))
+    found = ref(put, plane.put(put))
+    connections = opened(monkeypatch)
+    stream = plane.get(found)
+    assert stream.read(10) == put.source.open().read(10)
+    stream.close()
+    with pytest.raises(UsageError, match="closed"):
+        stream.read(1)
+    assert plane.get(found).read() == put.source.open().read()
+    assert len(connections) == 1
+
+
+@pytest.mark.parametrize("size", [1, 7, CHUNK, 3 * CHUNK])
+def test_a_blob_is_read_in_any_steps(plane: DataPlane, size: int) -> None:
+    """Reading in steps gives the same bytes, then nothing."""
+    put = upload(os.urandom(CHUNK // 8 + 3))
+    stream = plane.get(ref(put, plane.put(put)))
+    assert b"".join(iter(lambda: stream.read(size), b"")) == put.source.open().read()
+    assert stream.read() == b""
+
+
+def test_missing_bytes_are_corrupt(plane: DataPlane) -> None:
+    """A version or key that the ledger knows and S3 does not is corrupt, not absent."""
+    put = upload()
+    version = plane.put(put)
+    for missing in (ref(put, "0" * 32), BlobRef("no/such/key", version, 4, b"", "text/plain")):
+        with pytest.raises(Corrupt):
+            plane.get(missing)
+
+
+@pytest.mark.parametrize("wrong", [{"size": 3}, {"size": 5}, {"sha256": bytes(32)}])
+def test_bytes_that_are_not_those_saved_are_corrupt(plane: DataPlane, wrong: dict[str, int]) -> None:
+    """Length and SHA-256 are those of the ledger, or reading fails before the last byte."""
+    put = upload()
+    found = ref(put, plane.put(put))
+    facts = {name: getattr(found, name) for name in ("key", "version_id", "size", "sha256", "media_type")}
+    with pytest.raises(Corrupt):
+        plane.get(BlobRef(**(facts | wrong))).read()
+
+
+def test_a_large_file_is_streamed(plane: DataPlane, tmp_path: Path) -> None:
+    """Neither way holds more of a file than a few chunks."""
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(24 << 20))
+    put = upload(path.read_bytes(), lambda: path.open("rb"))
+    tracemalloc.start()
+    for chunk in plane.get(ref(put, plane.put(put))):
+        assert len(chunk) <= CHUNK
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * CHUNK
+
+
+def test_threads_share_a_plane(plane: DataPlane) -> None:
+    """Uploads and reads of many threads do not meet."""
+
+    def work(number: int) -> bool:
+        put = upload(bytes([number]) * (number * 1000))
+        return plane.get(ref(put, plane.put(put))).read() == bytes([number]) * (number * 1000)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(work, range(80)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"s3_bucket": "nobodys"}, "NoSuchBucket; let store.migrate"),
+        ({"s3_access_key": "stranger"}, "403"),
+    ],
+)
+def test_a_refusal_names_its_remedy_and_no_secret(
+    s3: Settings, changes: dict[str, str], message: str
+) -> None:
+    """What no repeat cures is a configuration error; no error holds a signature."""
+    wrong = data_plane(at(s3, **changes))
+    put = upload()
+    for work in (lambda: wrong.put(put), lambda: wrong.get(ref(put, "0" * 32))):
+        with pytest.raises(ConfigurationError, match=message) as caught:
+            work()
+        assert no_secret(caught.value, s3)
+    wrong.close()
+
+
+def no_secret(error: BaseException | None, settings: Settings) -> bool:
+    secret = settings.s3_secret_key.get_secret_value() if settings.s3_secret_key else ""
+    while error is not None:
+        if "X-Amz" in repr(error) or secret in repr(error):
+            return False
+        error = error.__cause__ or error.__context__
+    return True
+
+
+def test_a_bucket_without_versions_is_refused(s3: Settings) -> None:
+    """Bytes without a VersionId are never committed."""
+    client = _client(s3)
+    client.create_bucket(Bucket="plain")
+    client.close()
+    plain = data_plane(at(s3, s3_bucket="plain"))
+    with pytest.raises(ConfigurationError, match="not versioned"):
+        plain.put(upload())
+    plain.close()
+
+
+class Inline:
+    """A runtime that runs blocking work where it is."""
+
+    async def blocking(self, work: Callable[[], T]) -> T:
+        return work()
+
+
+def saved(settings: Settings, put: BlobPut) -> tuple[S3Blobs, BlobRef]:
+    blobs = S3Blobs(settings, Inline())  # type: ignore[arg-type]  # it needs nothing else of a runtime
+    return blobs, ref(put, run(blobs.put(put)))
+
+
+def test_a_url_is_all_that_a_reader_needs(s3: Settings) -> None:
+    """The standard library's client opens a URL and gets the bytes, their name and their type."""
+    blobs, found = saved(s3, upload(b"hello"))
+    name = 'Über "uns".pdf'
+    with urlopen(blobs.sign(found, 60, disposition(name, inline=False), "application/pdf")) as answer:
+        assert answer.read() == b"hello"
+        assert answer.headers["Content-Type"] == "application/pdf"
+        assert answer.headers["Content-Disposition"] == disposition(name, inline=False)
+        assert answer.headers["Cache-Control"] == "no-store"
+    assert run(blobs.get(found)).read() == b"hello"
+    run(blobs.close())
+
+
+def test_a_url_opens_nothing_else_and_not_for_ever(s3: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL that was changed, or is past its life, is refused by S3."""
+    blobs, found = saved(s3, upload(b"hello"))
+    url = blobs.sign(found, 60, "attachment", None)
+    monkeypatch.setattr(ids, "now", lambda: datetime.now(UTC) - timedelta(seconds=61))
+    past = blobs.sign(found, 60, "attachment", None)
+    for refused in (past, url.replace("attachment", "inline"), url.replace(found.key, found.key + "x")):
+        with pytest.raises(HTTPError) as caught:
+            urlopen(refused)
+        assert caught.value.code == 403
+        caught.value.close()
+    run(blobs.close())
+
+
+def test_urls_are_signed_for_the_public_endpoint(s3: Settings) -> None:
+    """Readers may know S3 by another name than storekit does."""
+    settings = at(s3, s3_public_url="https://files.example.com")
+    blobs, found = saved(settings, upload())
+    assert blobs.sign(found, 60, "attachment", None).startswith(
+        f"https://files.example.com/records/{found.key}?"
+    )
+    run(blobs.close())
+
+
+def test_every_error_is_ours() -> None:
+    """An S3 without bucket or with half its keys is refused before anything is sent."""
+    for half in (Settings(s3_access_key="a", s3_bucket="b"), Settings(s3_access_key="a", s3_secret_key="s")):
+        with pytest.raises(StorekitError):
+            S3Blobs(half, Inline())  # type: ignore[arg-type]  # as above

