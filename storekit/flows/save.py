@@ -12,6 +12,7 @@ from storekit.flows import calls
 from storekit.flows.context import Actor, Ports
 from storekit.flows.load import checked, fetch_bodies, whole_row
 from storekit.flows.write import Committed, Remember, Replayed, carry_out
+from storekit.model.blob import Blob
 from storekit.model.changes import Change, change_from, change_of
 from storekit.model.entity import Entity, StoredPart, memory_of
 from storekit.model.load import entity_from, take_over, visible, written
@@ -209,12 +210,18 @@ def _note(entity: Entity, actor: Actor, plan: Plan, index: int, done: Committed)
         parts.pop(field, None)
         if part_index is not None:
             parts[field] = _stored_part(plan, part_index, done)
+            _note_blob(entity.__dict__.get(field), parts[field])
     facts: dict[str, Any] = {"version": done.versions[row.table.name, row.ref_id]}
     if row.operation == "insert":
         facts |= {"tenant_id": actor.tenant, "created_on": done.now, "created_by": actor.name}
     else:
         facts |= {"updated_on": done.now, "updated_by": actor.name}
     written(entity, facts, parts, actor.tenant)
+
+
+def _note_blob(value: object, part: StoredPart) -> None:
+    if isinstance(value, Blob):
+        value.media_type = part.media_type
 
 
 def _stored_part(plan: Plan, index: int, done: Committed) -> StoredPart:

@@ -75,7 +75,10 @@ async def carry_out(
         attempt = _Attempt(ports, actor, plan, key, after)
         try:
             return await attempt.run()
-        except WriteLost:
+        except WriteLost as error:
+            # our own row may still hold the key
+            if not await attempt.given_up(error):
+                remember(attempt.write.write_id)
             if last:
                 raise
         except BaseException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import signal
 from collections.abc import Mapping, Sequence
 
@@ -79,12 +80,25 @@ class SeaweedFS:
         )
 
     def answers(self, ports: Mapping[str, int]) -> bool:
-        """Ask the gateway, which comes up last, for its health."""
-        connection = http.client.HTTPConnection("127.0.0.1", ports["s3.port"], timeout=5)
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
+        """Ask the gateway, which comes up last, for its health, and the master whether it has its volumes.
+
+        A volume server that reports before the master leads tries again after 5 s; until then no object is
+        found, though the gateway calls itself healthy.
+        """
+        if _get(ports["s3.port"], "/healthz") is None:
             return False
-        finally:
-            connection.close()
+        topology = json.loads(_get(ports["master.port"], "/dir/status") or b"{}").get("Topology", {})
+        return bool(topology.get("Max"))
+
+
+def _get(port: int, path: str) -> bytes | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return body if answer.status == http.HTTPStatus.OK else None

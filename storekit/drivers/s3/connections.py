@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from types import TracebackType
@@ -200,17 +201,12 @@ def _send_head(connection: HTTPConnection, method: str, target: str, headers: Ma
 
 
 def _send_body(connection: HTTPConnection, first: bytes, rest: Iterator[bytes]) -> HTTPResponse:
-    cut = False
-    try:
+    # S3 may refuse and hang up before the body's end; its answer tells why, if it can still be read.
+    with suppress(BrokenPipeError, ConnectionResetError):
         _push(connection, first)
         for chunk in rest:
             _push(connection, chunk)
-    except (BrokenPipeError, ConnectionResetError):
-        # S3 may refuse and hang up before the body's end; its answer tells why, if it can still be read.
-        cut = True
-    response = connection.getresponse()
-    response.will_close = response.will_close or cut
-    return response
+    return connection.getresponse()
 
 
 def _push(connection: HTTPConnection, chunk: bytes) -> None:

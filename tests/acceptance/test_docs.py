@@ -1,0 +1,141 @@
+"""Every snippet and command of README and docs runs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = ROOT / "docs" / "examples"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def run_python(source: str, directory: Path) -> str:
+    script = directory / "snippet.py"
+    script.write_text(source)
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=directory, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_readmes_first_screen_runs_and_its_url_is_printed(tmp_path: Path) -> None:
+    """The README's first block runs as it stands, and prints a URL and the document."""
+    out = run_python(blocks(ROOT / "README.md", "python")[0], tmp_path)
+    assert "X-Amz-Signature=" in out
+    assert "query='x' hits=3" in out
+
+
+def test_the_readmes_table_is_what_plan_prints(tmp_path: Path) -> None:
+    """The README's table of fields and stores is the output of `ToolCall.plan()`."""
+    declaration = blocks(ROOT / "README.md", "python")[0].partition("with Store")[0]
+    assert (
+        run_python(declaration + "print(ToolCall.plan())", tmp_path) == blocks(ROOT / "README.md", "text")[0]
+    )
+
+
+def test_the_class_on_the_first_screen_has_at_most_twelve_lines() -> None:
+    """Declaring a record over three stores takes twelve lines at most."""
+    block = blocks(ROOT / "README.md", "python")[0]
+    declared = block[block.index("class Payload") : block.index("with Store")]
+    assert len([line for line in declared.splitlines() if line.strip()]) <= 12
+
+
+def test_the_quickstart_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    """All blocks of the quickstart run, in order, as one program."""
+    out = run_python("\n".join(blocks(ROOT / "docs" / "quickstart.md", "python")), tmp_path)
+    assert "is not loaded" in out
+    assert "version is 2, you saved over 1" in out
+    assert "tool_calls.deleted" in out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_of_the_docs_exist(page: Path) -> None:
+    """Every make target, extra and storekit command that a page shows is there."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    shown = "\n".join(blocks(page, "sh"))
+    assert set(re.findall(r"^make ([a-z-]+)", shown, re.MULTILINE)) <= targets
+    for extras in re.findall(r"storekit\[([a-z,]+)\]", shown):
+        assert set(extras.split(",")) <= project["optional-dependencies"].keys()
+    for command in re.findall(r"^storekit ([a-z]+)", shown, re.MULTILINE):
+        done = subprocess.run(
+            [sys.executable, "-m", "storekit", command, "--help"], capture_output=True, check=False
+        )
+        assert done.returncode == 0, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_the_docs_lead_somewhere(page: Path) -> None:
+    """Every relative link names a file that is there."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("example", ["agent_service.py", "api_handler.py"])
+def test_examples_have_at_most_forty_lines(example: str) -> None:
+    """An example fits on a screen."""
+    assert len((EXAMPLES / example).read_text().splitlines()) <= 40
+
+
+def test_the_agent_service_saves_its_deliverable(tmp_path: Path) -> None:
+    """The agent's example streams its output and prints what it saved."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "agent_service.py"), str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"[0-9A-Z]{26} 34890 bytes\n", done.stdout)
+
+
+_CLIENT = """
+import asyncio, hashlib, sys, uuid
+from urllib.request import urlopen
+from storekit import Blob, Store
+sys.path.insert(0, {examples!r})
+import api_handler
+
+async def get(path, tenant):
+    sent = []
+    async def receive():
+        return {{"type": "http.request", "body": b"", "more_body": False}}
+    async def send(message):
+        sent.append(message)
+    headers = [(b"tenant", str(tenant).encode())]
+    scope = {{"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "headers": headers,
+             "query_string": b"", "scheme": "http", "server": ("localhost", 80), "http_version": "1.1"}}
+    await api_handler.app(scope, receive, send)
+    return sent[0]["status"], dict(sent[0]["headers"]).get(b"location", b"").decode()
+
+async def main(tenant, path):
+    async with api_handler.app.router.lifespan_context(api_handler.app):
+        status, location = await get(path, tenant)
+        print(status, hashlib.sha256(urlopen(location).read()).hexdigest())
+        print((await get(path, uuid.uuid4()))[0], (await get("/reports/nonsense/body", tenant))[0])
+
+tenant = uuid.uuid4()
+with Store.embedded("data", entities=[api_handler.Report]) as store:
+    reports = store.scope(tenant=tenant, actor="test").repository(api_handler.Report)
+    report = reports.save(api_handler.Report(title="Q3", body=Blob(b"%PDF-1.7 ...")))
+    asyncio.run(main(tenant, f"/reports/{{report.ref_id}}/body"))
+"""
+
+
+def test_the_api_handler_redirects_to_the_content_of_its_own_tenant_only(tmp_path: Path) -> None:
+    """The API's example answers with a URL of the bytes, and with 404 to another tenant."""
+    out = run_python(_CLIENT.format(examples=str(EXAMPLES)), tmp_path).split()
+    assert out == ["307", hashlib.sha256(b"%PDF-1.7 ...").hexdigest(), "404", "404"]
