@@ -76,7 +76,9 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         for name, column in table.columns.items()
     }
     if stored is None and expected_version is not None:
-        raise UsageError(f"{owner} {entity.ref_id} is new and has no version to compare; leave expected_version")
+        raise UsageError(
+            f"{owner} {entity.ref_id} is new and has no version to compare; leave expected_version"
+        )
     if stored is None:
         change = Change(owner, table, "insert", entity.ref_id, entity.id, None, encoded)
         change.declared = {name: value for name, value in encoded.items() if _is_declared(entity, name)}

@@ -135,7 +135,7 @@ def _facts(table: Table) -> Iterator[str]:
         rows = ",\n".join(f"    ({_fact(table, part)})" for part in table.parts.values())
         yield (
             "INSERT INTO storekit.field (table_name, field, kind, ttl, links, collection) VALUES\n"
-            f"{rows}\nON CONFLICT (table_name, field) DO UPDATE SET \n    kind = excluded.kind, "
+            f"{rows}\nON CONFLICT (table_name, field) DO UPDATE SET\n    kind = excluded.kind, "
             "ttl = excluded.ttl, links = excluded.links, collection = excluded.collection;"
         )
 

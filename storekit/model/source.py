@@ -64,7 +64,7 @@ def opener(content: Content, start: int) -> Opener:
 def spooled(content: Iterable[bytes]) -> IO[bytes]:
     """Take an iterator's bytes down (on disk above 8 MiB), so that they can be sent again."""
     read = getattr(content, "read", None)
-    spool = cast(IO[bytes], tempfile.SpooledTemporaryFile(_SPOOL))  # noqa: SIM115 it lives as long as its Blob
+    spool = cast(IO[bytes], _Spool(_SPOOL))
     for chunk in iter(lambda: read(CHUNK), b"") if read else content:
         if not isinstance(chunk, bytes):
             raise ValidationError(f"a content iterator yields bytes, not {type(chunk).__name__}")
@@ -77,6 +77,13 @@ def _utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise ValidationError("its text holds a lone surrogate, which UTF-8 cannot carry") from error
+
+
+class _Spool(tempfile.SpooledTemporaryFile[bytes]):
+    """A temporary file that lives as long as somebody may send it."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class _Borrowed:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_MAX_NAME = 63 - len("_expired_on")
+_MAX_NAME = 50
+"""Characters; Postgres has 63, and storekit derives names of columns, keys and functions from a field's."""
 _SCALARS: Mapping[Any, str] = {
     str: "text",
     int: "bigint",
@@ -110,8 +111,10 @@ def table_of(
     """
     for piece in name.split("."):
         _check_name(f"{owner}: table", piece)
-    if name.count(".") > 1:
-        raise UsageError(f"{owner}: table {name!r} has more than a schema and a name")
+    if name.count(".") > 1 or len(name) > _MAX_NAME:
+        raise UsageError(
+            f"{owner}: table {name!r} must be name or schema.name, of at most {_MAX_NAME} characters"
+        )
     columns: dict[str, Column] = {}
     parts: dict[str, Part] = {}
     for field, info in fields.items():

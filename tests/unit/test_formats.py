@@ -1,0 +1,186 @@
+"""The stored formats: canonical hashes, sizes, fingerprints, ids."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import bson
+import pytest
+from bson import json_util
+from bson.codec_options import CodecOptions
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storekit import Blob, Entity, ValidationError, blob, document, ids, references
+from storekit.drivers.mongo.documents import CODEC
+from storekit.model.bson import MAX_BYTES, body_hash, encode_body
+from storekit.model.changes import change_of
+from storekit.model.planner import make_plan
+
+TENANT = UUID("0190b1a0-0000-7000-8000-000000000001")
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+keys = text.filter(lambda key: key and "." not in key and not key.startswith("$"))
+scalars = (
+    st.none()
+    | st.booleans()
+    | text
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-(10**20), max_value=10**20)
+    | st.datetimes(
+        min_value=datetime(2, 1, 1),
+        max_value=datetime(9998, 1, 1),
+        timezones=st.just(UTC),
+    )
+    | st.uuids()
+    | st.binary(max_size=20)
+)
+values = st.recursive(
+    scalars, lambda each: st.lists(each, max_size=4) | st.dictionaries(keys, each, max_size=4), max_leaves=12
+)
+
+
+@given(st.dictionaries(keys, values, max_size=5))
+def test_a_body_survives_bson_with_its_hash_and_size(value: dict[str, Any]) -> None:
+    """A body read back from BSON equals the one saved, hashes alike and has the size that was counted."""
+    body, size = encode_body(value, "x")
+    wire = bson.encode(body, codec_options=CODEC)
+    read: dict[str, Any] = bson.decode(wire, codec_options=CODEC)
+    assert read == body
+    assert body_hash(read) == body_hash(body)
+    assert len(wire) == size
+
+
+@given(st.dictionaries(keys, values, max_size=5))
+def test_the_hash_is_that_of_canonical_extended_json_with_sorted_keys(value: dict[str, Any]) -> None:
+    """Anyone can recompute a body's hash with MongoDB's own canonical extended JSON."""
+    body, _ = encode_body(value, "x")
+    options = json_util.JSONOptions(
+        json_mode=json_util.JSONMode.CANONICAL, uuid_representation=CODEC.uuid_representation
+    )
+    plain: CodecOptions[dict[str, Any]] = CodecOptions(
+        tz_aware=True, uuid_representation=CODEC.uuid_representation
+    )
+    stored = bson.decode(bson.encode(body, codec_options=CODEC), codec_options=plain)
+    extended = json.loads(json_util.dumps(stored, json_options=options))
+    canonical = json.dumps(extended, sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(canonical.encode()).digest() == body_hash(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"": 1}, "key"),
+        ({"a.b": 1}, "key"),
+        ({"$set": 1}, "key"),
+        ({"a": {"$ne": None}}, "key"),
+        ({1: 1}, "key"),
+        ({"a": 2**63}, "64 bits"),
+        ({"a": float("nan")}, "finite"),
+        ({"a": Decimal("NaN")}, "finite"),
+        ({"a": Decimal("1" * 35)}, "34 digits"),
+        ({"a": "x\0y"}, "U+0000"),
+        ({"a\0": 1}, "U+0000"),
+        ({"a": "\ud800"}, "surrogate"),
+        ({"a": datetime(2026, 1, 1)}, "zone"),
+        ({"a": datetime.max.replace(tzinfo=timezone(-timedelta(hours=5)))}, "9999"),
+        ({"a": object()}, "object"),
+        ({"a": "x" * MAX_BYTES}, "limit"),
+        ([], "a model or a dict"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 20 else None,
+)
+def test_what_a_document_cannot_hold_is_refused(body: Any, told: str) -> None:
+    """A body that some store would refuse, change or lose is a ValidationError that says why."""
+    with pytest.raises(ValidationError, match=None) as caught:
+        encode_body(body, "Call.payload")
+    assert told in str(caught.value)
+    assert caught.value.field == "Call.payload"
+
+
+def test_a_body_may_be_64_deep_and_no_deeper() -> None:
+    """Depth 64 is stored, depth 65 refused."""
+    body: dict[str, Any] = {}
+    for _ in range(63):
+        body = {"a": body}
+    encode_body(body, "x")
+    with pytest.raises(ValidationError, match="deeper than 64"):
+        encode_body({"a": body}, "x")
+
+
+class Run(Entity, table="runs"):
+    name: str
+    note: str = "none"
+
+
+class Step(Entity, table="steps"):
+    run_id: Annotated[UUID, references(Run)]
+    body: Annotated[dict[str, Any], document(collection="bodies")] = {}
+    content: Annotated[Blob | None, blob()] = None
+
+
+def fingerprint(*entities: Entity) -> str:
+    changes = [change_of(entity, TENANT) for entity in entities]
+    measured = {(c.ref_id, n): b.measure(n) for c in changes for n, b in c.blobs.items()}
+    return make_plan(changes, measured, {}).fingerprint.hex()
+
+
+def test_the_fingerprint_leaves_out_what_was_minted_for_the_object() -> None:
+    """Two objects of equal declared values are the same request."""
+    assert fingerprint(Run(name="a")) == fingerprint(Run(name="a"))
+    assert fingerprint(Run(name="a")) != fingerprint(Run(name="b"))
+
+
+def test_the_fingerprint_leaves_out_unset_defaults() -> None:
+    """A default that nobody set does not count, so that a new one does not make another request."""
+    assert fingerprint(Run(name="a")) != fingerprint(Run(name="a", note="none"))
+
+
+def test_the_fingerprint_counts_a_reference_to_an_entity_of_the_same_call_by_its_place() -> None:
+    """Records that refer to each other are the same request again, though their ids are new."""
+
+    def pair() -> tuple[Run, Step]:
+        run = Run(name="a")
+        return run, Step(run_id=run.id)
+
+    assert fingerprint(*pair()) == fingerprint(*pair())
+    assert fingerprint(Step(run_id=uuid4())) != fingerprint(Step(run_id=uuid4()))
+
+
+def test_the_fingerprint_counts_blobs_by_hash_and_iterators_by_media_type(tmp_path: Path) -> None:
+    """The same bytes are the same request, from wherever they come; a stream counts by its type alone."""
+    run, file = uuid4(), tmp_path / "content"
+    file.write_bytes(b"x")
+
+    def stream(*chunks: bytes) -> Iterator[bytes]:
+        return iter(chunks)
+
+    def of(content: Any) -> str:
+        return fingerprint(Step(run_id=run, content=Blob(content)))
+
+    assert of("x") == of(b"x") == of(io.BytesIO(b"x"))
+    assert of("x") != of("y")
+    assert of(stream(b"x")) == of(stream(b"y"))
+    assert of(stream(b"x")) != of("x")
+
+
+def test_ids_sort_by_time() -> None:
+    """Of two ids minted a second apart the later is the greater, as UUID and as ULID."""
+
+    def at(second: int) -> tuple[UUID, str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ids.time, "time_ns", lambda: second * 10**9)
+            return ids.new_id(), ids.new_ref_id()
+
+    (first_id, first_ref), (second_id, second_ref) = at(1_700_000_000), at(1_700_000_001)
+    assert first_id < second_id
+    assert first_ref < second_ref
+    assert ids.REF_ID.match(first_ref)
