@@ -33,37 +33,43 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    postgres_url: SecretStr | None = Field(None, description="a login in role storekit_app")
+    postgres_url: SecretStr | None = Field(default=None, description="a login in role storekit_app")
     postgres_admin_url: SecretStr | None = Field(
-        None, description="a login that may become storekit_owner; migrate"
+        default=None, description="a login that may become storekit_owner; migrate"
     )
-    postgres_worker_url: SecretStr | None = Field(None, description="a login in role storekit_worker")
-    mongo_url: SecretStr | None = Field(None, description="mongodb://...")
-    mongo_database: str = Field("storekit", description="database of the collections")
-    s3_endpoint_url: str | None = Field(None, description="None means AWS in `s3_region`")
+    postgres_worker_url: SecretStr | None = Field(default=None, description="a login in role storekit_worker")
+    mongo_url: SecretStr | None = Field(default=None, description="mongodb://...")
+    mongo_database: str = Field(default="storekit", description="database of the collections")
+    s3_endpoint_url: str | None = Field(default=None, description="None means AWS in `s3_region`")
     s3_public_url: str | None = Field(
-        None, description="endpoint that URLs are signed for; None means s3_endpoint_url"
+        default=None, description="endpoint that URLs are signed for; None means s3_endpoint_url"
     )
-    s3_bucket: str | None = Field(None, description="versioned, created with Object Lock by migrate")
-    s3_region: str = Field("us-east-1", description="region of the bucket and of its signatures")
+    s3_bucket: str | None = Field(default=None, description="versioned, created with Object Lock by migrate")
+    s3_region: str = Field(default="us-east-1", description="region of the bucket and of its signatures")
     s3_access_key: str | None = Field(
-        None, description="None means the usual AWS chain (profile, instance role)"
+        default=None, description="None means the usual AWS chain (profile, instance role)"
     )
     s3_secret_key: SecretStr | None = None
     s3_session_token: SecretStr | None = None
 
-    lease: timedelta = Field(timedelta(seconds=60), description="how long a write is its writer's alone")
-    beat: timedelta = Field(timedelta(seconds=20), description="how often a long upload renews its lease")
+    lease: timedelta = Field(
+        default=timedelta(seconds=60), description="how long a write is its writer's alone"
+    )
+    beat: timedelta = Field(
+        default=timedelta(seconds=20), description="how often a long upload renews its lease"
+    )
     wait: timedelta = Field(
-        timedelta(seconds=75), description="how long a save waits for another with its key"
+        default=timedelta(seconds=75), description="how long a save waits for another with its key"
     )
     timeout: timedelta = Field(
-        timedelta(seconds=10), description="connect and answer time-out of every server"
+        default=timedelta(seconds=10), description="connect and answer time-out of every server"
     )
-    max_url_life: timedelta = Field(timedelta(seconds=900), description="longest `expires_in` of a URL")
-    max_puts: int = Field(32, ge=1, description="uploads in flight at once")
-    pool_size: int = Field(30, ge=1, description="most Postgres connections of this process")
-    prepare: bool = Field(True, description="prepared statements; False behind PgBouncer before 1.21")
+    max_url_life: timedelta = Field(
+        default=timedelta(seconds=900), description="longest `expires_in` of a URL"
+    )
+    max_puts: int = Field(default=32, ge=1, description="uploads in flight at once")
+    pool_size: int = Field(default=30, ge=1, description="most Postgres connections of this process")
+    prepare: bool = Field(default=True, description="prepared statements; False behind PgBouncer before 1.21")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:

@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Literal
 
+from storekit.errors import StorekitError
+
 Phase = Literal["started", "finished", "failed"]
 Listener = Callable[[str, Phase], None]
 
@@ -54,5 +56,7 @@ class step:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, StorekitError) and error.step is None:
+            error.step = self.name
         for listener in self._heard:
             listener(self.name, "failed" if kind else "finished")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote
 
 from storekit.errors import ValidationError
@@ -44,6 +45,7 @@ def disposition(filename: str | None, inline: bool) -> str:
 _ACTIVE = re.compile(r"html|xml|svg|script|ecma|wasm", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1024)
 def is_active(media_type: str) -> bool:
     """Tell whether a browser would run what it shows: such content is never served inline."""
     return bool(_ACTIVE.search(media_type))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from storekit.model.disposition import disposition
 from storekit.model.plan import PartPlan, Plan, RowPlan
 from storekit.model.source import MeasuredSource
 
+_MEDIA_TYPE = re.compile(r"[!-~]+/[!-~]+(?: [!-~]+)*").fullmatch
 Key = tuple[str, str]
 """A ref_id, and a field of it."""
 
@@ -77,7 +79,7 @@ def _blobs(i: int, change: Change, measured: Mapping[Key, MeasuredSource]) -> li
 
 def _facts(change: Change, name: str, blob: Blob) -> tuple[str, str | None]:
     media_type = blob.media_type or change.table.parts[name].media_type or ""
-    if not media_type.isascii() or not media_type.isprintable() or "/" not in media_type:
+    if not _MEDIA_TYPE(media_type):
         raise ValidationError(
             f"{media_type!r} is not a media type, such as text/markdown", field=change.where(name)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -177,12 +178,20 @@ def test_a_store_without_checksums_is_read(plane: DataPlane, faults: Faults) -> 
 
 
 def test_a_closed_connection_is_replaced(plane: DataPlane, faults: Faults) -> None:
-    """A connection that the server closed while it was idle costs a repeat, not the upload."""
-    faults.orders = [kept_then_closed, kept_then_closed, kept_then_closed]
+    """Any number of connections that a server closed while they were idle cost one repeat."""
     put = upload()
     found = ref(put, plane.put(put))
+    faults.orders = [kept_then_closed] * 6
+    for stream in [plane.get(found) for _ in range(6)]:
+        assert stream.read() == b"# hi"
     assert plane.get(found).read() == b"# hi"
-    assert plane.get(found).read() == b"# hi"
+
+
+def test_a_version_that_is_none_is_refused(plane: DataPlane, faults: Faults) -> None:
+    """Bytes put while versioning is suspended can be overwritten, so they are never committed."""
+    faults.orders = [edited(lambda response: re.sub(rb"(X-Amz-Version-Id): \w+", rb"\1: null", response))]
+    with pytest.raises(ConfigurationError, match="not versioned"):
+        plane.put(upload())
 
 
 def test_a_redirect_is_not_followed(plane: DataPlane, faults: Faults) -> None:
@@ -214,11 +223,24 @@ def test_nobody_listening_is_unavailable(s3: Settings, method: str) -> None:
         ([silent], Unavailable, "no progress"),
         ([answered(307, "")], ConfigurationError, "307"),
         ([answered(405, "MethodNotAllowed")], Corrupt, "405"),
+        ([answered(400, "ExpiredToken")], ConfigurationError, "ExpiredToken"),
+        ([answered(404, "")], ConfigurationError, "404"),
         ([edited(lambda response: response[:-5])], Unavailable, "after 9995 of 10000"),
         ([edited(lambda response: response[:-1] + bytes([response[-1] ^ 1]))], Corrupt, "sha256"),
         ([edited(lambda response: response.replace(b"h: 10000", b"h: 9999"))], Corrupt, "9999 bytes"),
     ],
-    ids=["one fault", "busy", "silent", "redirect", "marker", "cut", "flipped bit", "short"],
+    ids=[
+        "one fault",
+        "busy",
+        "silent",
+        "redirect",
+        "marker",
+        "token",
+        "stranger",
+        "cut",
+        "flipped bit",
+        "short",
+    ],
 )
 def test_a_read_tells_faults_apart(
     plane: DataPlane, faults: Faults, orders: list[Fault], error: type[Exception] | None, message: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from storekit.errors import ConfigurationError
@@ -30,9 +31,9 @@ Provider = Callable[[], Credentials]
 
 
 def provider(settings: Settings) -> Provider:
-    """Choose the provider; the chain may read files or ask the instance's metadata service."""
+    """Choose the provider. The chain is asked at its first use, and may then read files or ask a network."""
     if settings.s3_access_key is None:
-        return _Chain(_discover()).current
+        return _Chain().current
     if settings.s3_secret_key is None:
         raise ConfigurationError("s3_access_key is set and s3_secret_key is not; set AWS_SECRET_ACCESS_KEY")
     token = settings.s3_session_token
@@ -44,40 +45,33 @@ def provider(settings: Settings) -> Provider:
     return lambda: fixed
 
 
-def _discover() -> Found:
-    from botocore.exceptions import BotoCoreError
-    from botocore.session import Session
-
-    try:
-        found = Session().get_credentials()
-    except BotoCoreError as error:
-        raise ConfigurationError(f"the AWS credential chain failed: {type(error).__name__}") from error
-    if found is None:
-        raise ConfigurationError(
-            "no S3 credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile or role"
-        )
-    return found
-
-
 class _Chain:
     """botocore's credentials, which refresh themselves, as objects that change only when they do."""
 
-    def __init__(self, found: Found) -> None:
-        self._found = found
+    def __init__(self) -> None:
         self._last: Credentials | None = None
 
     def current(self) -> Credentials:
-        from botocore.exceptions import BotoCoreError
-
+        found = self._found
         try:
-            keys = self._found.get_frozen_credentials()
-        except BotoCoreError as error:
-            raise ConfigurationError(
-                f"the S3 credentials were not refreshed ({type(error).__name__}); renew the profile or role"
-            ) from error
+            keys = found.get_frozen_credentials()
+        except Exception as error:  # the chain's providers raise botocore's errors, the system's and others
+            why = f"the AWS credential chain failed ({type(error).__name__})"
+            raise ConfigurationError(f"{why}; renew the profile or role") from error
         # botocore tells the expiry nowhere in public; without it a URL would silently die before its time.
-        expires_on = getattr(self._found, "_expiry_time", None)
+        expires_on = getattr(found, "_expiry_time", None)
         fresh = Credentials(keys.access_key or "", keys.secret_key or "", keys.token, expires_on)
-        if fresh != self._last:
-            self._last = fresh
-        return self._last or fresh
+        if fresh == self._last:
+            return self._last
+        self._last = fresh
+        return fresh
+
+    @cached_property
+    def _found(self) -> Found:
+        from botocore.session import Session
+
+        found = Session().get_credentials()
+        if found is None:
+            remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile or role"
+            raise ConfigurationError(f"the AWS credential chain is empty; {remedy}")
+        return found

@@ -38,6 +38,8 @@ _PAUSES = (0.0, 0.05, 0.4)
 _CHECKSUM = "x-amz-checksum-sha256"
 _CHANGED = "its content changed while it was uploaded; save it again when nobody writes to it"
 _CHANGED_CODES = {"BadDigest", "IncompleteBody", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
+# A delete marker answers MethodNotAllowed, a VersionId of another form InvalidArgument.
+_MISSING_CODES = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "InvalidArgument"}
 _MEDIA_TYPE = re.compile(r"[!-~]+(?: [!-~]+)*").fullmatch
 _EXPIRED = re.compile(rb"has expired|ExpiredPresign", re.IGNORECASE)
 
@@ -72,7 +74,7 @@ class DataPlane:
         with answer:
             if answer.status == 200:
                 raise Corrupt(ref.key, f"{ref.size} bytes", f"{answer.length} bytes")
-            if answer.status in {400, 404, 405} and answer.code != "NoSuchBucket":
+            if answer.code in _MISSING_CODES:
                 raise Corrupt(ref.key, f"version {ref.version_id}", f"{answer.status} {answer.code}")
             raise _refused("GET", answer)
 

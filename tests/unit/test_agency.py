@@ -1,0 +1,54 @@
+"""The reference domain and its migrations."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+from storekit.agency import ENTITIES, ActivityOutput, BlogPost, Contract, ToolCall
+from storekit.lines import shipped
+from storekit.model.ddl import render
+from storekit.model.entity import Entity
+
+FILES = sorted((file.name, file.read_text()) for file in shipped("agency").directory.iterdir())
+
+
+@pytest.mark.parametrize(("number", "entity"), list(enumerate(ENTITIES, 1)))
+def test_migration_is_the_rendering_of_the_class(number: int, entity: type[Entity]) -> None:
+    """Each class of the agency has one migration, in the order of its references, and equals it."""
+    name, text = FILES[number - 1]
+    assert name == f"{number:04}_{entity.storekit_table.name}.sql"
+    assert text == render(entity)
+
+
+def test_every_migration_has_its_class() -> None:
+    """The line holds nothing that no class declares."""
+    assert len(FILES) == len(ENTITIES)
+    assert {entity.storekit_table.line for entity in ENTITIES} == {"agency"}
+
+
+def test_split_of_fields_over_the_stores() -> None:
+    """Output: document and content; post: neither; contract: a PDF; tool call: a payload for 90 days."""
+    output, contract, call = (each.storekit_table.parts for each in (ActivityOutput, Contract, ToolCall))
+    assert {name: part.kind for name, part in output.items()} == {"metadata": "document", "content": "blob"}
+    assert output["metadata"].collection == "activity_outputs"
+    assert output["metadata"].links == ("content",)
+    assert not BlogPost.storekit_table.parts
+    assert contract["pdf"].media_type == "application/pdf"
+    assert (call["payload"].collection, call["payload"].ttl and call["payload"].ttl.days) == (
+        "tool_call_logs",
+        90,
+    )
+
+
+def test_contracts_are_append_only() -> None:
+    """A contract is a legal record: its table has no columns for change or deletion."""
+    assert not Contract.storekit_table.mutable
+    assert not Contract.storekit_table.soft_delete
+
+
+def test_all_is_sorted_and_true() -> None:
+    """The package exports what it says."""
+    agency = import_module("storekit.agency")
+    assert all(hasattr(agency, name) for name in agency.__all__)
