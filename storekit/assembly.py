@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from storekit.drivers.runtime import TaskRuntime, ThreadRuntime
 from storekit.ports import Blobs, Documents, Ledger, Runtime
 from storekit.settings import Settings
 
@@ -16,13 +15,18 @@ T = TypeVar("T")
 
 
 class Assembly:
-    """The ports of one store. Who declares no document never connects to MongoDB."""
+    """The ports of one store. Who declares no document never connects to MongoDB.
 
-    def __init__(self, settings: Settings, *, asynchronous: bool) -> None:
+    `drivers` are ready ports by name (ledger, documents, blobs, runtime), used instead of building them.
+    """
+
+    def __init__(
+        self, settings: Settings, *, asynchronous: bool, drivers: Mapping[str, Any] | None = None
+    ) -> None:
         self.settings = settings
         self.unresolved: dict[tuple[UUID, str], UUID] = {}
         self._asynchronous = asynchronous
-        self._built: dict[str, Any] = {}
+        self._built: dict[str, Any] = dict(drivers or {})
         self._lock = threading.Lock()
 
     @property
@@ -74,4 +78,6 @@ def _blobs(runtime: Runtime, settings: Settings, asynchronous: bool) -> Blobs:
 
 
 def _runtime(settings: Settings, asynchronous: bool) -> Runtime:
+    from storekit.drivers.runtime import TaskRuntime, ThreadRuntime
+
     return TaskRuntime(settings.max_puts) if asynchronous else ThreadRuntime(settings.max_puts)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from base64 import b32encode
 from datetime import UTC, datetime
 from uuid import UUID
 
-_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
 REF_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")
 _MILLISECOND = 1_000_000
+_UUID7_MASK, _UUID7_MARKS = ~0xF000_C000_0000_0000_0000, 0x7000_8000_0000_0000_0000
 
 
 def now() -> datetime:
@@ -21,15 +22,16 @@ def now() -> datetime:
 
 def new_id() -> UUID:
     """Make a uuid7: the first 48 bits are milliseconds, so new rows land at the end of an index."""
-    stamp = time.time_ns() // _MILLISECOND
-    tail = int.from_bytes(os.urandom(10), "big")
-    high = stamp << 16 | 0x7000 | (tail >> 68)
-    low = 0x8000_0000_0000_0000 | (tail & 0x3FFF_FFFF_FFFF_FFFF)
-    return UUID(int=high << 64 | low)
+    return UUID(int=_stamped() & _UUID7_MASK | _UUID7_MARKS)
 
 
 def new_ref_id() -> str:
     """Make a ULID: 26 characters, sortable by time, the only id that leaves in APIs and URLs."""
-    stamp = time.time_ns() // _MILLISECOND
-    value = stamp.to_bytes(6, "big") + os.urandom(10)
-    return b32encode(bytes(4) + value)[6:].translate(_CROCKFORD).decode()
+    value = _stamped()
+    # two characters at a time: half the work of a base 32 encoder
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+def _stamped() -> int:
+    """Make 128 bits: 48 of milliseconds, then 80 of randomness."""
+    return time.time_ns() // _MILLISECOND << 80 | int.from_bytes(os.urandom(10), "big")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 
 def root() -> Traversable:
     """Find the directory that holds `postgres/`, `mongo/` and `s3/`."""
+    from importlib.resources import files
+
     shipped = files("storekit") / "schemas"
     return shipped if shipped.is_dir() else Path(__file__).parent.parent / "schemas"

@@ -31,7 +31,7 @@ class Settings(BaseModel):
     A store is needed only by who uses it: no MongoDB without documents, no S3 without blobs.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     postgres_url: SecretStr | None = Field(default=None, description="a login in role storekit_app")
     postgres_admin_url: SecretStr | None = Field(

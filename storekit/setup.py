@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storekit.errors import ConfigurationError
-from storekit.lines import Line
+from storekit.lines import Line, core
 from storekit.settings import Settings
 
 
@@ -20,7 +20,6 @@ def migrate(settings: Settings, lines: Sequence[Line] = ()) -> None:
     """
     from storekit.drivers.mongo.control import ensure_collections
     from storekit.drivers.postgres.catalog import collections
-    from storekit.drivers.postgres.migrate import core
     from storekit.drivers.postgres.migrate import migrate as apply
     from storekit.drivers.s3.control import ensure_bucket
 

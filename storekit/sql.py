@@ -17,7 +17,7 @@ from storekit.ports import Call, Events, Select
 SET_TENANT = "SELECT set_config('storekit.tenant', $1, true)"
 
 PART = (
-    "jsonb_build_array(p.part_id, p.key, p.version_id, p.size, encode(p.sha256, 'hex'), p.media_type, "
+    "json_build_array(p.part_id, p.key, p.version_id, p.size, encode(p.sha256, 'hex'), p.media_type, "
     "p.filename, p.expires_on, coalesce(p.expires_on <= storekit.now(), false), p.state, p.write_id)"
 )
 

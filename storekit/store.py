@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from storekit.assembly import Assembly
@@ -18,12 +18,14 @@ from storekit.flows.load import get, open_blob, read
 from storekit.flows.remove import delete
 from storekit.flows.save import save, update
 from storekit.flows.url import url, urls
-from storekit.hosting import Hosting
 from storekit.lines import Line
 from storekit.model.entity import Entity, require_table
 from storekit.ports import BlobStream
 from storekit.settings import Settings
 from storekit.setup import migrate
+
+if TYPE_CHECKING:
+    from storekit.hosting import Hosting
 
 E = TypeVar("E", bound=Entity)
 
@@ -31,9 +33,14 @@ E = TypeVar("E", bound=Entity)
 class Store:
     """The three stores as one. Thread-safe; every server is connected at its first use."""
 
-    def __init__(self, settings: Settings | None, hosting: Hosting | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None,
+        hosting: Hosting | None = None,
+        drivers: Mapping[str, Any] | None = None,
+    ) -> None:
         self._hosting = hosting
-        self._assembly = Assembly(settings, asynchronous=False) if settings else None
+        self._assembly = Assembly(settings, asynchronous=False, drivers=drivers) if settings else None
 
     @classmethod
     def open(cls, settings: Settings | None = None) -> Self:
@@ -51,6 +58,8 @@ class Store:
         Raises (on enter):
             ConfigurationError: what the servers need is missing; the message names the remedy.
         """
+        from storekit.hosting import Hosting
+
         return cls(None, Hosting(Path(path), list(entities)))
 
     def __enter__(self) -> Self:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from storekit.assembly import Assembly
@@ -18,7 +17,6 @@ from storekit.flows.load import get, open_blob, read
 from storekit.flows.remove import delete
 from storekit.flows.save import save, update
 from storekit.flows.url import url, urls
-from storekit.hosting import Hosting
 from storekit.lines import Line
 from storekit.model.entity import Entity, require_table
 from storekit.model.source import CHUNK
@@ -26,15 +24,24 @@ from storekit.ports import BlobStream, Runtime
 from storekit.settings import Settings
 from storekit.setup import migrate
 
+if TYPE_CHECKING:
+    from storekit.hosting import Hosting
+
+T = TypeVar("T")
 E = TypeVar("E", bound=Entity)
 
 
 class AsyncStore:
     """As `Store`, for one event loop."""
 
-    def __init__(self, settings: Settings | None, hosting: Hosting | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None,
+        hosting: Hosting | None = None,
+        drivers: Mapping[str, Any] | None = None,
+    ) -> None:
         self._hosting = hosting
-        self._assembly = Assembly(settings, asynchronous=True) if settings else None
+        self._assembly = Assembly(settings, asynchronous=True, drivers=drivers) if settings else None
 
     @classmethod
     def open(cls, settings: Settings | None = None) -> Self:
@@ -44,11 +51,13 @@ class AsyncStore:
     @classmethod
     def embedded(cls, path: str | PathLike[str], entities: Iterable[type[Entity]] = ()) -> Self:
         """As `Store.embedded`; the servers start on enter, in a thread."""
+        from storekit.hosting import Hosting
+
         return cls(None, Hosting(Path(path), list(entities)))
 
     async def __aenter__(self) -> Self:
         if self._hosting is not None and self._assembly is None:
-            settings = await asyncio.to_thread(self._hosting.start)
+            settings = await _in_thread(self._hosting.start)
             self._assembly = Assembly(settings, asynchronous=True)
         return self
 
@@ -60,7 +69,7 @@ class AsyncStore:
         if self._assembly is not None:
             await self._assembly.close()
         if self._hosting is not None:
-            await asyncio.to_thread(self._hosting.stop)
+            await _in_thread(self._hosting.stop)
             self._assembly = None
 
     def scope(self, *, tenant: UUID | str | None, actor: str) -> AsyncScope:
@@ -69,7 +78,7 @@ class AsyncStore:
 
     async def migrate(self, lines: Sequence[Line] = ()) -> None:
         """As `Store.migrate`, in a thread."""
-        await asyncio.to_thread(migrate, self._ports.settings, lines)
+        await _in_thread(lambda: migrate(self._ports.settings, lines))
 
     @property
     def settings(self) -> Settings:
@@ -179,3 +188,9 @@ class AsyncBlobStream:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while chunk := await self.read(CHUNK):
             yield chunk
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    import asyncio  # the synchronous colour never needs it, and it is a fifth of the import time
+
+    return await asyncio.to_thread(work)

@@ -73,7 +73,7 @@ class TaskRuntime:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            await _outlast(tasks)
         return _results(tasks)
 
     async def _one(self, put: Put[T]) -> T:
@@ -87,7 +87,7 @@ class TaskRuntime:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             # the thread cannot be stopped and may be reading the caller's file: wait for it, then go
-            await asyncio.wait([future])
+            await _outlast([future])
             raise
 
     async def sleep(self, delay: timedelta) -> None:
@@ -95,6 +95,21 @@ class TaskRuntime:
 
     async def close(self) -> None:
         self._pool.shutdown(wait=False)
+
+
+async def _outlast(futures: Sequence[asyncio.Future[Any]]) -> None:
+    """Wait until all have ended, however often this task is cancelled meanwhile."""
+    cancelled: asyncio.CancelledError | None = None
+    while pending := [future for future in futures if not future.done()]:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    for future in futures:
+        if not future.cancelled():
+            future.exception()  # only the first is raised; asyncio logs those that nobody has looked at
+    if cancelled:
+        raise cancelled
 
 
 def _drive(put: Put[T]) -> T:

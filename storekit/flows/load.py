@@ -13,7 +13,7 @@ from storekit.ids import REF_ID
 from storekit.model.bson import Body, body_hash
 from storekit.model.entity import Entity, StoredPart, memory_of
 from storekit.model.fields import Expired
-from storekit.model.load import document_from, entity_from, part_from, visible
+from storekit.model.load import document_from, entity_from, visible
 from storekit.model.table import Part, Table
 from storekit.ports import BlobRef, BlobStream, Select
 from storekit.trace import step
@@ -146,10 +146,10 @@ async def blob_refs(
 
 
 def _ref(fact: list[Any] | None) -> BlobRef | None:
-    part = part_from(fact)
-    if part is None:
+    """Take from a part's facts only what its bytes need: URLs are asked for by the hundred."""
+    if fact is None:
         return None
-    media_type = part.media_type or "application/octet-stream"
+    _, key, version_id, size, sha256, media_type, filename, *_ = fact
     return BlobRef(
-        part.key, part.version_id or "", part.size, bytes.fromhex(part.sha256), media_type, part.filename
+        key, version_id or "", size, bytes.fromhex(sha256), media_type or "application/octet-stream", filename
     )

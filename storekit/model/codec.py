@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,7 +13,15 @@ from pydantic import TypeAdapter
 
 from storekit.errors import ValidationError
 from storekit.model.table import Column
-from storekit.model.values import MAX_DEPTH, check_decimal, check_float, check_int, check_text, to_utc
+from storekit.model.values import (
+    MAX_DEPTH,
+    MAX_INT,
+    check_decimal,
+    check_float,
+    check_int,
+    check_text,
+    to_utc,
+)
 
 _MAX_DIGITS = 16383
 """numeric's limit of digits after the point; before it the limit is 131072."""
@@ -66,8 +75,10 @@ def _date(value: Any, where: str) -> str:
     return moment.isoformat()
 
 
-def _float(value: Any, where: str) -> float:
-    return check_float(float(_of((float, int), value, where)), where)
+def _float(value: Any, where: str) -> float | str:
+    number = check_float(float(_of((float, int), value, where)), where)
+    # jsonb keeps numbers as numeric, which has no negative zero; as text it arrives
+    return "-0" if number == 0 and math.copysign(1, number) < 0 else number
 
 
 def _array(item: Callable[[Any, str], Any]) -> Callable[[Any, str], list[Any]]:
@@ -86,10 +97,15 @@ def _int(value: Any, where: str) -> int:
 
 
 def _json_column(adapter: TypeAdapter[Any], value: Any, where: str) -> Any:
+    """Make a value JSON; one that would not come back as it is (NaN, a datetime in Any) is refused."""
     try:
-        plain = adapter.dump_python(adapter.validate_python(value), mode="json", by_alias=True)
+        valid = adapter.validate_python(value)
+        plain = adapter.dump_python(valid, mode="json", by_alias=True)
+        faithful = adapter.dump_python(adapter.validate_python(plain)) == adapter.dump_python(valid)
     except ValueError as error:
         raise ValidationError(f"it is not a valid JSON value: {error}", field=where) from error
+    if not faithful:
+        raise ValidationError("it does not come back from JSON as it is; declare its types", field=where)
     return encode_json(plain, where)
 
 
@@ -125,7 +141,19 @@ def decode_column(column: Column, value: Any) -> Any:
         return None
     if column.enum is not None:
         return column.enum(value)
-    return value if column.adapter is None else column.adapter.validate_python(value)
+    return value if column.adapter is None else column.adapter.validate_python(_restored(value))
+
+
+def _restored(value: Any) -> Any:
+    """Give back the floats that jsonb writes without a point and no integer of ours can be."""
+    match value:
+        case int() if not -MAX_INT - 1 <= value <= MAX_INT:
+            return float(value)
+        case list():
+            return [_restored(each) for each in value]
+        case dict():
+            return {key: _restored(each) for key, each in value.items()}
+    return value
 
 
 _ENCODERS: Mapping[str, Callable[[Any, str], Any]] = {

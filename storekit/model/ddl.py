@@ -125,9 +125,11 @@ def _action(column: str, reference: ReferenceMark) -> str:
 
 
 def _indexes(table: Table) -> Iterator[str]:
+    # column first: on a small table all tenant-first indexes cost the same, and a prepared look-up by
+    # ref_id that took this one instead would keep it for ever
     for column in table.columns.values():
         if column.reference is not None:
-            yield f"CREATE INDEX ON {qualified(table.name)} (tenant_id, {quoted(column.name)});"
+            yield f"CREATE INDEX ON {qualified(table.name)} ({quoted(column.name)}, tenant_id);"
 
 
 def _facts(table: Table) -> Iterator[str]:

@@ -72,7 +72,8 @@ class Entity(BaseModel):
     True
     """
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    # bases are never made on their own: building their validators would be a third of the import time
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
     storekit_table: ClassVar[Table]
 
@@ -101,6 +102,7 @@ class Entity(BaseModel):
             raise UsageError(f'{cls.__name__}: scope is "tenant", not {scope!r}')
         flags = {"mutable": issubclass(cls, Mutable), "soft_delete": issubclass(cls, SoftDelete)}
         cls.storekit_table = table_of(cls.__name__, table, cls.model_fields, **flags, line=line)
+        cls.model_rebuild(raise_errors=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -169,12 +171,16 @@ _NOT_LOADED = _NotLoadedText()
 class Mutable(BaseModel):
     """Columns of a record that may change."""
 
+    model_config = ConfigDict(defer_build=True)
+
     updated_on: datetime | None = Field(default=None, init=False)
     updated_by: str | None = Field(default=None, init=False)
 
 
 class SoftDelete(BaseModel):
     """Columns of a record that is hidden, not removed, when it is deleted."""
+
+    model_config = ConfigDict(defer_build=True)
 
     deleted_on: datetime | None = Field(default=None, init=False)
     deleted_by: str | None = Field(default=None, init=False)

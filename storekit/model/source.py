@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tempfile
 from collections.abc import Callable, Iterable
 from os import PathLike
 from typing import IO, Any, BinaryIO, cast
@@ -62,8 +63,6 @@ def opener(content: Content, start: int) -> Opener:
 
 def spooled(content: Iterable[bytes]) -> IO[bytes]:
     """Take an iterator's bytes down (on disk above 8 MiB), so that they can be sent again."""
-    import tempfile
-
     read = getattr(content, "read", None)
     spool = cast(IO[bytes], _Spool(_SPOOL))
     for chunk in iter(lambda: read(CHUNK), b"") if read else content:

@@ -1,1 +1,10 @@
-"""What tests of storekit, and of what is built on it, share."""
+"""For users' tests: stores in memory that behave as the real ones do.
+
+with memory_store(Note) as store:
+    notes = store.scope(tenant=uuid4(), actor="test").repository(Note)
+    ...
+"""
+
+from storekit.testing.memory import Memory, async_memory_store, memory_store
+
+__all__ = ["Memory", "async_memory_store", "memory_store"]

@@ -2,7 +2,7 @@
 
     with Proxy("127.0.0.1", 5432, delay=0.0024) as proxy:
         connect(port=proxy.port)            # every round trip now takes 2.4 ms longer
-        proxy.cut(to_client=0)              # requests arrive, their answers do not
+        proxy.cut("to_client")              # questions arrive, their answers do not
         proxy.heal()
 
 It knows no protocol. A *flight* is what a client sends after the server's last word, however many packets
@@ -24,7 +24,7 @@ _CHUNK = 1 << 18
 Direction = Literal["to_server", "to_client"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Cut:
     """Break a link once this many bytes have passed on it in one direction."""
 
@@ -44,12 +44,10 @@ class Link:
         self._allowance: tuple[_Cut, int] | None = None
         for socket_ in (client, server):
             socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._threads = [
-            threading.Thread(target=self._carry_questions, daemon=True),
-            threading.Thread(target=self._carry_answers, daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._questions = threading.Thread(target=self._carry_questions, daemon=True)
+        self._answers = threading.Thread(target=self._carry_answers, daemon=True)
+        self._questions.start()
+        self._answers.start()
 
     def close(self) -> None:
         """Break the link; both sides see it end."""
@@ -60,10 +58,7 @@ class Link:
     def join(self) -> None:
         """Break the link and wait until nothing moves on it any more."""
         self.close()
-        for thread in self._threads:
-            thread.join()
-        self._client.close()
-        self._server.close()
+        self._answers.join()
 
     @property
     def lost_bytes(self) -> bool:
@@ -88,6 +83,9 @@ class Link:
                 self._asking = False
                 self._pass("to_client", chunk)
         self.close()
+        self._questions.join()
+        self._client.close()
+        self._server.close()
 
     def _pass(self, direction: Direction, chunk: bytes) -> None:
         fault = self._proxy.fault
@@ -101,7 +99,7 @@ class Link:
         left = self._allowance[1] if self._allowance and self._allowance[0] is fault else fault.after
         target.sendall(chunk[:left])
         self._allowance = fault, left - len(chunk)
-        if left < len(chunk) or not left:
+        if left < len(chunk):
             self._proxy.was_cut(fault)
             self.close()
 
@@ -134,20 +132,14 @@ class Proxy:
         """Round trips of all links together. Take the difference of two readings."""
         return sum(link.flights for link in self._links)
 
-    def cut(
-        self, *, to_server: int | None = None, to_client: int | None = None, times: int | None = None
-    ) -> None:
+    def cut(self, direction: Direction, after: int = 0, *, times: int | None = None) -> None:
         """Break each link after so many more bytes in one direction; `times` links, by default all.
 
         0 means that a question is never delivered, or that its answer never arrives.
         """
-        if (to_server is None) == (to_client is None):
-            raise ValueError("name one direction: to_server or to_client")
         with self._lock:
             self._cuts_left = times
-            self.fault = (
-                _Cut("to_server", to_server) if to_server is not None else _Cut("to_client", to_client or 0)
-            )
+            self.fault = _Cut(direction, after)
 
     def blackhole(self) -> None:
         """Accept connections and bytes, and deliver nothing either way."""

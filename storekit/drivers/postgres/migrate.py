@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from importlib.resources.abc import Traversable
 
 import psycopg
 from psycopg import sql
 
 from storekit import schemas
 from storekit.errors import ConfigurationError, Unavailable
+from storekit.lines import Line
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _OLDEST = 150000
@@ -29,14 +29,6 @@ _RECORD = "INSERT INTO storekit.migration (line, number, name, sha256) VALUES (%
 # Asked of the catalog: before the first migration the login may not look into the schema.
 _HAS_HISTORY = "SELECT FROM pg_tables WHERE schemaname = 'storekit' AND tablename = 'migration'"
 _HISTORY = "SELECT line, number, name, sha256, applied_on FROM storekit.migration"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A sequence of migrations with its own numbers: core, agency, the user's own."""
-
-    name: str
-    directory: Traversable
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +56,6 @@ class Status:
     applied_on: datetime | None
 
 
-def core() -> Line:
-    """Name storekit's own line; it comes first."""
-    return Line("core", schemas.root() / "postgres" / "migrations")
-
-
 def migrate(admin_url: str, lines: Sequence[Line]) -> list[Migration]:
     """Apply what is pending, line by line, and answer it. A second deployer waits for the first.
 
@@ -78,7 +65,7 @@ def migrate(admin_url: str, lines: Sequence[Line]) -> list[Migration]:
         Unavailable: Postgres cannot be reached.
     """
     files = read(lines)
-    with _connect(admin_url) as connection:
+    with connect(admin_url) as connection:
         connection.execute(_LOCK)
         _bootstrap(connection)
         pending = _pending(files, _history(connection))
@@ -90,7 +77,7 @@ def migrate(admin_url: str, lines: Sequence[Line]) -> list[Migration]:
 def status(admin_url: str, lines: Sequence[Line]) -> list[Status]:
     """Tell of each migration when it was applied; change nothing."""
     files = read(lines)
-    with _connect(admin_url) as connection:
+    with connect(admin_url) as connection:
         history = _history(connection)
     _pending(files, history)
     return [
@@ -101,7 +88,7 @@ def status(admin_url: str, lines: Sequence[Line]) -> list[Status]:
 
 def grant(admin_url: str, members: Mapping[str, Sequence[str]]) -> None:
     """Make logins members of group roles: `{"storekit_app": ["api"]}`."""
-    with _connect(admin_url) as connection, _explained("granting roles"), connection.transaction():
+    with connect(admin_url) as connection, _explained("granting roles"), connection.transaction():
         for role, logins in members.items():
             for login in logins:
                 connection.execute(
@@ -175,7 +162,7 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
 
 
 @contextmanager
-def _connect(url: str) -> Iterator[psycopg.Connection]:
+def connect(url: str) -> Iterator[psycopg.Connection]:
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Makes storekit's logins in a new data directory; what they may do is the migrations' to say.
+set -eu
+
+psql --set ON_ERROR_STOP=1 --quiet --username "$POSTGRES_USER" --dbname storekit <<'SQL'
+\getenv admin STOREKIT_ADMIN_PASSWORD
+\getenv app STOREKIT_APP_PASSWORD
+\getenv worker STOREKIT_WORKER_PASSWORD
+CREATE ROLE storekit_admin LOGIN CREATEROLE PASSWORD :'admin';
+CREATE ROLE storekit_app_login LOGIN PASSWORD :'app';
+CREATE ROLE storekit_worker_login LOGIN PASSWORD :'worker';
+ALTER DATABASE storekit OWNER TO storekit_admin;
+-- By the admin, who may then grant them.
+SET ROLE storekit_admin;
+CREATE ROLE storekit_app NOLOGIN NOSUPERUSER NOBYPASSRLS;
+CREATE ROLE storekit_worker NOLOGIN NOSUPERUSER NOBYPASSRLS;
+GRANT storekit_app TO storekit_app_login;
+GRANT storekit_worker TO storekit_worker_login;
+SQL

@@ -1,0 +1,24 @@
+CREATE TYPE public.activity_runs_status AS ENUM ('pending', 'running', 'succeeded', 'failed', 'cancelled');
+
+CREATE TABLE public.activity_runs (
+    tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
+    id uuid NOT NULL DEFAULT storekit.new_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    version bigint NOT NULL DEFAULT 1,
+    created_on timestamptz NOT NULL DEFAULT storekit.now(),
+    created_by text NOT NULL DEFAULT storekit.current_actor(),
+    updated_on timestamptz,
+    updated_by text,
+    activity text NOT NULL,
+    agent text NOT NULL,
+    attempt bigint NOT NULL DEFAULT 1,
+    status public.activity_runs_status NOT NULL DEFAULT 'pending',
+    started_on timestamptz,
+    finished_on timestamptz,
+    error text,
+    parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
+    PRIMARY KEY (tenant_id, id),
+    UNIQUE (tenant_id, ref_id)
+);
+
+SELECT storekit.manage('public.activity_runs');

@@ -1,0 +1,34 @@
+CREATE TYPE public.activity_outputs_status AS ENUM ('draft', 'in_review', 'approved', 'rejected');
+
+CREATE TABLE public.activity_outputs (
+    tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
+    id uuid NOT NULL DEFAULT storekit.new_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    version bigint NOT NULL DEFAULT 1,
+    created_on timestamptz NOT NULL DEFAULT storekit.now(),
+    created_by text NOT NULL DEFAULT storekit.current_actor(),
+    updated_on timestamptz,
+    updated_by text,
+    deleted_on timestamptz,
+    deleted_by text,
+    run_id uuid NOT NULL,
+    status public.activity_outputs_status NOT NULL DEFAULT 'draft',
+    reviewed_on timestamptz,
+    reviewed_by text,
+    metadata_ref uuid,
+    content_ref uuid,
+    parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
+    PRIMARY KEY (tenant_id, id),
+    UNIQUE (tenant_id, ref_id),
+    FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE RESTRICT
+);
+
+CREATE INDEX ON public.activity_outputs (run_id, tenant_id);
+
+INSERT INTO storekit.field (table_name, field, kind, ttl, links, collection) VALUES
+    ('activity_outputs', 'metadata', 'document', NULL, '{content}', 'activity_outputs'),
+    ('activity_outputs', 'content', 'blob', NULL, '{}', NULL)
+ON CONFLICT (table_name, field) DO UPDATE SET
+    kind = excluded.kind, ttl = excluded.ttl, links = excluded.links, collection = excluded.collection;
+
+SELECT storekit.manage('public.activity_outputs');

@@ -1,0 +1,31 @@
+CREATE TYPE public.blog_posts_status AS ENUM ('draft', 'in_review', 'approved', 'published', 'rejected');
+
+CREATE TABLE public.blog_posts (
+    tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
+    id uuid NOT NULL DEFAULT storekit.new_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    version bigint NOT NULL DEFAULT 1,
+    created_on timestamptz NOT NULL DEFAULT storekit.now(),
+    created_by text NOT NULL DEFAULT storekit.current_actor(),
+    updated_on timestamptz,
+    updated_by text,
+    deleted_on timestamptz,
+    deleted_by text,
+    output_id uuid NOT NULL,
+    title text NOT NULL,
+    status public.blog_posts_status NOT NULL DEFAULT 'draft',
+    channel text,
+    word_count bigint NOT NULL DEFAULT 0,
+    reviewed_on timestamptz,
+    reviewed_by text,
+    published_on timestamptz,
+    external_id text,
+    parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
+    PRIMARY KEY (tenant_id, id),
+    UNIQUE (tenant_id, ref_id),
+    FOREIGN KEY (tenant_id, output_id) REFERENCES public.activity_outputs (tenant_id, id) ON DELETE RESTRICT
+);
+
+CREATE INDEX ON public.blog_posts (output_id, tenant_id);
+
+SELECT storekit.manage('public.blog_posts');

@@ -1,0 +1,38 @@
+"""Posts: an activity's output on its way to a channel."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from storekit.agency.runs import ActivityOutput
+from storekit.model.entity import Entity, Mutable, SoftDelete
+from storekit.model.fields import references
+
+
+class BlogPostStatus(StrEnum):
+    """Where a post is on its way to readers."""
+
+    DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    PUBLISHED = "published"
+    REJECTED = "rejected"
+
+
+class BlogPost(Entity, Mutable, SoftDelete, table="blog_posts", line="agency"):
+    """An article; its text is its output's content, and so is its URL."""
+
+    output_id: Annotated[UUID, references(ActivityOutput)]
+    title: str
+    status: BlogPostStatus = BlogPostStatus.DRAFT
+    channel: str | None = None
+    word_count: int = Field(default=0, ge=0)
+    reviewed_on: datetime | None = None
+    reviewed_by: str | None = None
+    published_on: datetime | None = None
+    external_id: str | None = None

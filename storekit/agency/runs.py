@@ -1,0 +1,94 @@
+"""Runs of agents, what they put out and which tools they called."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from storekit.model.blob import Blob
+from storekit.model.entity import Entity, Mutable, SoftDelete
+from storekit.model.fields import Expired, blob, document, references
+
+
+class ActivityRunStatus(StrEnum):
+    """Where an attempt is; the last three are final."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ActivityRun(Entity, Mutable, table="activity_runs", line="agency"):
+    """One attempt of an agent at one activity."""
+
+    activity: str
+    agent: str
+    attempt: int = Field(default=1, ge=1)
+    status: ActivityRunStatus = ActivityRunStatus.PENDING
+    started_on: datetime | None = None
+    finished_on: datetime | None = None
+    error: str | None = None
+
+
+class ActivityOutputStatus(StrEnum):
+    """Where a deliverable is in its review."""
+
+    DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class OutputMetadata(BaseModel):
+    """What is known of an output; `details` takes what one kind of output alone has."""
+
+    title: str
+    summary: str | None = None
+    language: str | None = None
+    keywords: list[str] = []
+    details: dict[str, Any] = {}
+
+
+class ActivityOutput(Entity, Mutable, SoftDelete, table="activity_outputs", line="agency"):
+    """A deliverable: posts have no content of their own, they show their output's."""
+
+    run_id: Annotated[UUID, references(ActivityRun)]
+    status: ActivityOutputStatus = ActivityOutputStatus.DRAFT
+    reviewed_on: datetime | None = None
+    reviewed_by: str | None = None
+    metadata: Annotated[OutputMetadata, document(collection="activity_outputs", links=("content",))]
+    content: Annotated[Blob, blob(media_type="text/markdown")]
+
+
+class ToolCallStatus(StrEnum):
+    """How a call went."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class ToolPayload(BaseModel):
+    """What was sent and answered, in the shape of the tool's integration."""
+
+    request: dict[str, Any]
+    response: dict[str, Any] | None = None
+
+
+class ToolCall(Entity, Mutable, SoftDelete, table="tool_calls", line="agency"):
+    """The summary of a tool's call is counted and joined; its payload is kept for 90 days."""
+
+    run_id: Annotated[UUID, references(ActivityRun)]
+    name: str
+    method: str
+    status: ToolCallStatus = ToolCallStatus.RUNNING
+    duration_ms: int | None = Field(default=None, ge=0)
+    payload: Annotated[
+        ToolPayload | Expired | None, document(collection="tool_call_logs", ttl=timedelta(days=90))
+    ] = None

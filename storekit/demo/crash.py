@@ -1,0 +1,104 @@
+"""Kill a writer in mid-save: nothing half-saved is visible, and its key still makes one record."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from storekit import trace
+from storekit.agency import ENTITIES, ActivityOutput, ActivityRun
+from storekit.demo.expect import expect
+from storekit.demo.inputs import Document
+from storekit.demo.job import output_of, start
+from storekit.demo.screen import Screen
+from storekit.demo.servers import Servers
+from storekit.settings import Settings
+from storekit.store import Scope, Store
+
+_ACTOR, _KEY = "agent:demo", "output-1"
+_TABLE = ActivityOutput.storekit_table.name
+
+
+def hasty(settings: Settings) -> Settings:
+    """Shorten the lease, so that a dead writer's ends while one looks on."""
+    return settings.model_copy(update={"lease": timedelta(seconds=2), "beat": timedelta(seconds=0.5)})
+
+
+def kill_a_writer(directory: Path, settings: Settings, document: Document, screen: Screen) -> None:
+    """Have a process killed in mid-save, look at what it left, and save again with its key.
+
+    Raises:
+        Corrupt: something is not as promised.
+    """
+    tenant = uuid4()
+    with Store.open(hasty(settings)) as store, Servers(settings, tenant) as servers:
+        scope = store.scope(tenant=tenant, actor=_ACTOR)
+        run = scope.repository(ActivityRun).save(start())
+        _let_die(directory, tenant, run, document, screen)
+        _nothing_is_visible(servers, document, screen)
+        _one_record(scope, servers, run, document, screen)
+
+
+def _let_die(directory: Path, tenant: UUID, run: ActivityRun, document: Document, screen: Screen) -> None:
+    writer = get_context("spawn").Process(
+        target=_write_and_die, args=(directory, tenant, run.ref_id, document)
+    )
+    writer.start()
+    writer.join()
+    expect("end of the writer", -signal.SIGKILL, writer.exitcode)
+    screen.say(f"process {writer.pid}, about to commit an output, was ended by SIGKILL")
+
+
+def _write_and_die(directory: Path, tenant: UUID, run_ref_id: str, document: Document) -> None:
+    """Save an output, and die where everything is uploaded and nothing committed."""
+
+    def die(step: str, phase: trace.Phase) -> None:
+        if step == "postgres.commit" and phase == "started":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with Store.embedded(directory, entities=ENTITIES) as host, Store.open(hasty(host.settings)) as store:
+        scope = store.scope(tenant=tenant, actor=_ACTOR)
+        run = scope.repository(ActivityRun).get(run_ref_id)
+        with trace.listen(die):
+            scope.repository(ActivityOutput).save(output_of(run, document), idempotency_key=_KEY)
+
+
+def _nothing_is_visible(servers: Servers, document: Document, screen: Screen) -> None:
+    parts = {part["field"]: part for part in servers.parts()}
+    expect("rows of the dead writer", 0, servers.count(_TABLE))
+    expect("events of the dead writer", 0, sum(event["entity"] == _TABLE for event in servers.events()))
+    expect("its parts", {"metadata": "pending", "content": "pending"}, _states(servers))
+    size, digest = servers.content(parts["content"])
+    expect("its object", document.sha256(), digest)
+    expect("its document", document.name, servers.document(parts["metadata"])["body"]["title"])
+    screen.table([
+        ("Postgres", f"no row in {_TABLE}, no event; 2 parts pending in the ledger"),
+        ("S3", f"{size} bytes uploaded, which nothing points at"),
+        ("MongoDB", "1 document inserted, which nothing points at"),
+    ])  # fmt: skip
+    screen.proven("nothing half-saved is visible")
+
+
+def _one_record(scope: Scope, servers: Servers, run: ActivityRun, document: Document, screen: Screen) -> None:
+    outputs, begun = scope.repository(ActivityOutput), time.monotonic()
+    first = outputs.save(output_of(run, document), idempotency_key=_KEY)
+    waited = time.monotonic() - begun
+    again = outputs.save(output_of(run, document), idempotency_key=_KEY)
+    expect("record of the same key", first.ref_id, again.ref_id)
+    expect("rows of the key", 1, servers.count(_TABLE))
+    expect("content", document.sha256(), again.content.sha256)
+    states = sorted(part["state"] for part in servers.parts())
+    expect("parts of both writers", ["aborted", "aborted", "committed", "committed"], states)
+    screen.say(
+        f"the same key, saved again, took {waited:.1f} s: it waits for the end of the dead writer's lease"
+    )
+    screen.proven(f"two more saves with its key, one record: {first.ref_id}")
+
+
+def _states(servers: Servers) -> dict[str, str]:
+    return {part["field"]: part["state"] for part in servers.parts()}

@@ -1,0 +1,95 @@
+"""The ledger port in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from storekit.drivers.memory import writes
+from storekit.drivers.memory.state import PartRow, Row, State, Transaction
+from storekit.ports import Call, Events, Select, Statement
+
+_FUNCTIONS: Mapping[str, Callable[[Transaction, Mapping[str, Any]], dict[str, Any]]] = {
+    "stage_v1": writes.stage,
+    "renew_v1": writes.renew,
+    "commit_v1": writes.commit,
+    "abandon_v1": writes.abandon,
+}
+_DECODERS: Mapping[str, Callable[[Any], Any]] = {
+    "uuid": UUID,
+    "timestamptz": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "numeric": Decimal,
+    "double precision": float,
+    "double precision[]": lambda items: [float(item) for item in items],
+}
+
+
+class MemoryLedger:
+    """Postgres's double: the write API and the reads, for both colours. Thread-safe."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
+        with self._state.transaction(tenant, actor) as tx:
+            return [deepcopy(_answer(tx, statement)) for statement in statements]
+
+    async def close(self) -> None:
+        """Keep everything: another store may use the same state."""
+
+
+def _answer(tx: Transaction, statement: Statement) -> Any:
+    match statement:
+        case Call():
+            return _FUNCTIONS[statement.function](tx, statement.arguments)
+        case Select():
+            return _select(tx, statement)
+    return _events(tx, statement)
+
+
+def _select(tx: Transaction, statement: Select) -> list[dict[str, Any]]:
+    tx.table(statement.table)
+    found = (tx.row(statement.table, ref_id) for ref_id in dict.fromkeys(statement.ref_ids))
+    return [_decoded(tx, statement, row) for row in found if row is not None]
+
+
+def _decoded(tx: Transaction, statement: Select, row: Row) -> dict[str, Any]:
+    values: dict[str, Any] = {"ref_id": row["ref_id"]}
+    for name, kind in statement.columns:
+        value = row.get(name)
+        values[name] = value if value is None or kind not in _DECODERS else _DECODERS[kind](value)
+    for field in statement.parts:
+        values[f"{field}_part"] = _part(tx, row.get(f"{field}_ref"))
+    return values
+
+
+def _part(tx: Transaction, part_id: str | None) -> list[Any] | None:
+    """Tell a part as `sql.PART` does."""
+    if part_id is None:
+        return None
+    part: PartRow = tx.state.parts[tx.tenant, UUID(part_id)]
+    on = part.expires_on
+    return [
+        part_id,
+        part.key,
+        part.version_id,
+        part.size,
+        part.sha256.hex(),
+        part.media_type,
+        part.filename,
+        on.isoformat() if on else None,
+        on is not None and on <= tx.now,
+        part.state,
+        str(part.write_id),
+    ]
+
+
+def _events(tx: Transaction, statement: Events) -> list[dict[str, Any]]:
+    found = tx.state.events.get((statement.table, tx.tenant, statement.ref_id), ())
+    return [asdict(event) for event in reversed(found[-statement.limit :])]

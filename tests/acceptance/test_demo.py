@@ -1,0 +1,106 @@
+"""`storekit demo`, run as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from storekit.drivers.embedded import status
+
+ROOT = Path(__file__).parents[2]
+DEMO = "from storekit.cli import main; main()"
+# A middleman that changes one byte of every content that is fetched by URL.
+TAMPERED = """
+import urllib.request
+
+honest = urllib.request.urlopen
+
+def tampering(url, timeout):
+    answer = honest(url, timeout=timeout)
+    read = answer.read
+    answer.read = lambda size: bytes([*(body := read(size))[:-1], body[-1] ^ 1]) if answer.length else b""
+    return answer
+
+if __name__ == "__main__":
+    urllib.request.urlopen = tampering
+"""
+
+
+def demo(
+    home: Path, *arguments: str | Path, first: str = "", cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    script = home / "storekit_demo.py"
+    script.write_text(f"{first}\nif __name__ == '__main__':\n    from storekit.cli import main\n    main()\n")
+    return subprocess.run(
+        [sys.executable, script, "demo", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "TMPDIR": str(home), "PYTHONPATH": str(ROOT)},
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def temporary() -> object:
+    """Give the demo a temporary directory of its own, to see what it leaves there."""
+    with tempfile.TemporaryDirectory(prefix="sk-", dir="/tmp") as name:
+        yield Path(name)
+
+
+def processes_in(directory: Path) -> list[str]:
+    """Name every process whose command line holds the directory."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if str(directory) in command:
+            found.append(command)
+    return found
+
+
+def test_demo_keeps_every_promise_and_leaves_nothing(temporary: Path, tmp_path: Path) -> None:
+    """On every file of a directory the demo passes all its checks, and leaves no process and no file."""
+    (tmp_path / "one.md").write_text("# Één ✨\n\n日本語\n")
+    (tmp_path / "two.md").write_bytes(b"")
+    (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.4\n" + bytes(range(256)) * 4096)
+    done = demo(temporary, "--files", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "every promise was kept"
+    assert sum(line.startswith("   ok: ") for line in lines) == 5
+    assert re.search(
+        r"^ +payload +MongoDB +tool_call_logs .*expires \d{4}-\d\d-\d\d$", done.stdout, re.MULTILINE
+    )
+    assert "\x1b" not in done.stdout
+    assert [path.name for path in temporary.iterdir()] == ["storekit_demo.py"]
+    assert not processes_in(temporary)
+
+
+def test_tampered_content_fails_the_demo(temporary: Path, tmp_path: Path) -> None:
+    """One changed byte of a fetched content ends the demo with one line and exit code 1, and cleans up."""
+    (tmp_path / "one.md").write_text("# One\n")
+    done = demo(temporary, "--files", tmp_path, "--dir", temporary / "kept", first=TAMPERED)
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"storekit: the URL of one\.md: expected sha256 \w{64}, found sha256 \w{64}\n", done.stderr
+    )
+    assert not any(server.running for server in status(temporary / "kept"))
+    assert (temporary / "kept" / "secrets.json").exists()
+
+
+def test_no_input_is_one_line(temporary: Path, tmp_path: Path) -> None:
+    """Input that is not there is refused before any server starts."""
+    done = demo(temporary, "--files", tmp_path)
+    assert done.returncode == 1
+    assert re.fullmatch(r"storekit: .* holds no \*\.md and no \*\.pdf; .*\n", done.stderr)
+    assert done.stdout == ""

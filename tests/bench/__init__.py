@@ -1,0 +1,1 @@
+"""The bench: `python -m tests.bench` measures storekit against a naive version over the same drivers."""

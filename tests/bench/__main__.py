@@ -1,0 +1,99 @@
+"""Measure on servers of its own and print each figure beside its goal.
+
+    python -m tests.bench [--quick] [--only url save ...]
+
+Ratios are medians of rounds in which the versions run in random order. The control is the naive version
+against itself: a gap as small as its distance from 1.00 means nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from storekit import Settings, Store
+from tests.bench.naive import Naive, create_tables
+from tests.bench.ours import Ours, OursAsync
+from tests.bench.proxy import delayed
+from tests.bench.records import Report
+from tests.bench.scenarios import LOCAL, REMOTE, Figure, Scenario, Sides
+
+_DELAYS = {"postgres_url": 0.0024, "mongo_url": 0.0024, "s3_endpoint_url": 0.0117}
+"""Seconds added to each round trip."""
+
+
+def main() -> None:
+    arguments = _arguments()
+    rounds, fewer = (3, 2) if arguments.quick else (11, 5)
+    with (
+        tempfile.TemporaryDirectory(prefix="storekit-bench-") as directory,
+        Store.embedded(directory, entities=[Report]) as store,
+    ):
+        create_tables(store.settings)
+        with _sides(store.settings, rounds, delay=False) as sides:
+            _run("CPU and imports", _chosen(LOCAL, arguments.only), sides)
+            _run("loopback", _chosen(REMOTE, arguments.only), sides)
+        with _delayed(store.settings) as settings, _sides(settings, fewer, delay=True) as sides:
+            _run("a trip takes 2.4 ms more, to S3 11.7 ms", _chosen(REMOTE, arguments.only), sides)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="storekit against a naive version"
+    )
+    parser.add_argument("--quick", action="store_true", help="a few rounds: the shape, not the figures")
+    parser.add_argument("--only", nargs="+", choices=[*LOCAL, *REMOTE], help="measure only these")
+    return parser.parse_args()
+
+
+def _chosen(scenarios: Mapping[str, Scenario], only: list[str] | None) -> list[Scenario]:
+    return [scenario for name, scenario in scenarios.items() if not only or name in only]
+
+
+def _run(title: str, scenarios: Iterable[Scenario], sides: Sides) -> None:
+    print(f"\n{title:44} {'figure':>9}  {'goal':>8}  {'A/A':>5}  ")
+    for scenario in scenarios:
+        for figure in scenario(sides):
+            print(_line(figure), flush=True)
+
+
+def _line(figure: Figure) -> str:
+    value = f"{figure.value:.2f}" if figure.unit == "x" else f"{figure.value:.0f}"
+    bound = "<=" if figure.most else ">="
+    goal = "" if figure.goal is None else f"{bound} {figure.goal:g}"
+    control = "" if figure.control is None else f"{figure.control:.2f}"
+    line = f"{figure.what:44} {value:>6} {figure.unit:2}  {goal:>8}  {control:>5}  {figure.verdict:5}  "
+    return (line + figure.note).rstrip()
+
+
+@contextmanager
+def _sides(settings: Settings, rounds: int, *, delay: bool) -> Iterator[Sides]:
+    with (
+        closing(Naive(settings)) as naive,
+        closing(Ours(settings)) as ours,
+        closing(OursAsync(settings)) as ours_async,
+    ):
+        yield Sides(naive, ours, ours_async, rounds, delay)
+
+
+@contextmanager
+def _delayed(settings: Settings) -> Iterator[Settings]:
+    """Put a proxy before each server."""
+    with ExitStack() as proxies:
+        urls = {}
+        for name, delay in _DELAYS.items():
+            value = getattr(settings, name)
+            url = value.get_secret_value() if isinstance(value, SecretStr) else value
+            parts = urlsplit(url)
+            port = proxies.enter_context(delayed(str(parts.hostname), int(parts.port or 0), delay))
+            changed = url.replace(f":{parts.port}", f":{port}", 1)
+            urls[name] = SecretStr(changed) if isinstance(value, SecretStr) else changed
+        yield settings.model_copy(update=urls)
+
+
+main()

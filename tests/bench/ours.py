@@ -1,0 +1,123 @@
+"""storekit's side: both colours, and one save taken apart into its steps."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from storekit import AsyncStore, Settings, Store, trace
+from storekit.assembly import Assembly
+from storekit.bridge import run
+from storekit.flows.context import Actor
+from storekit.ids import now
+from storekit.model.source import MeasuredSource, opener
+from storekit.ports import BlobPut
+from storekit.store import Repository
+from tests.bench.measure import Cost, Variant
+from tests.bench.records import ACTOR, CONTENT, TENANT, Report, report
+
+T = TypeVar("T")
+
+
+class Ours:
+    """A store, and what the variants ask of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = Store.open(settings)
+        self.ports = Assembly(settings, asynchronous=False)
+        self.reports = self._store.scope(tenant=TENANT, actor=ACTOR).repository(Report)
+        self._one_by_one = _OneByOne(settings, asynchronous=False)
+        self._apart = Repository(self._one_by_one, Actor(TENANT, ACTOR), Report)
+
+    def save(self) -> str:
+        """Save one fresh record."""
+        return self.reports.save(report()).ref_id
+
+    def save_many(self, count: int) -> None:
+        """Save fresh records in one commit."""
+        self.reports.save_many([report() for _ in range(count)])
+
+    def put(self) -> None:
+        """Put the content as a save does, hashing included."""
+        source, moment, key = MeasuredSource(opener(CONTENT, 0)), now(), uuid4()
+        until = moment + timedelta(seconds=60)
+        put = BlobPut(f"ours/{TENANT}/{key}", source, "application/pdf", moment, until, key)
+        assert run(self.ports.blobs.put(put))
+
+    def bound(self, count: int) -> Variant:
+        """Add up stage, the slower of the two puts, and commit: what no save can do without."""
+
+        def variant() -> Cost:
+            spent = _Spent()
+            with trace.listen(spent):
+                for _ in range(count):
+                    self._apart.save(report())
+            slower = max(spent.by_step["s3.put"], spent.by_step["mongo.insert"])
+            sum_ = spent.by_step["postgres.stage"] + slower + spent.by_step["postgres.commit"]
+            return Cost(sum_ / count, 0.0)
+
+        return variant
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._store.close()
+        run(self.ports.close())
+        run(self._one_by_one.close())
+
+
+class OursAsync:
+    """The asynchronous colour, on an event loop of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._runner = asyncio.Runner()
+        self._store = AsyncStore.open(settings)
+        self.reports = self._store.scope(tenant=TENANT, actor=ACTOR).repository(Report)
+
+    def times(self, count: int, job: Callable[[], Awaitable[object]]) -> Variant:
+        """Await a job `count` times."""
+
+        async def repeat() -> Cost:
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(count):
+                await job()
+            return Cost((time.perf_counter() - wall) / count, (time.process_time() - cpu) / count)
+
+        return lambda: self._runner.run(repeat())
+
+    async def save(self) -> None:
+        """Save one fresh record."""
+        await self.reports.save(report())
+
+    def close(self) -> None:
+        """Close every connection and the loop."""
+        self._runner.run(self._store.close())
+        self._runner.close()
+
+
+class _OneByOne(Assembly):
+    """Ports whose wave is none: each put is made alone, by the caller's thread."""
+
+    @property
+    def runtime(self) -> Any:
+        return self
+
+    async def wave(self, puts: Sequence[Callable[[], Awaitable[T]]], beat: object, every: object) -> list[T]:
+        return [await put() for put in puts]
+
+    async def blocking(self, work: Callable[[], T]) -> T:
+        return work()
+
+
+class _Spent:
+    """Listens to steps, and adds up the seconds of each."""
+
+    def __init__(self) -> None:
+        self.by_step: dict[str, float] = defaultdict(float)
+
+    def __call__(self, name: str, phase: str) -> None:
+        self.by_step[name] += time.perf_counter() * (-1 if phase == "started" else 1)

@@ -1,0 +1,38 @@
+"""The delay proxy as a process of its own: its work is neither in the client's CPU time nor behind its lock.
+
+python -m tests.bench.proxy HOST PORT SECONDS
+
+prints the port it listens on, and ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from storekit.testing.proxy import Proxy
+
+
+@contextmanager
+def delayed(host: str, port: int, delay: float) -> Iterator[int]:
+    """Run a proxy that adds `delay` seconds to each round trip, and answer its port."""
+    command = [sys.executable, "-m", "tests.bench.proxy", host, str(port), str(delay)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.stdin.close()
+
+
+def _serve(host: str, port: int, delay: float) -> None:
+    with Proxy(host, port, delay=delay) as proxy:
+        print(proxy.port, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

@@ -1,0 +1,79 @@
+"""What both versions save: a row, a document and 64 KB of content."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID, uuid4
+
+from pydantic import BaseModel
+
+from storekit import Blob, Entity, blob, document
+
+TENANT, ACTOR = uuid4(), "agent:bench"
+CONTENT = os.urandom(64 << 10)
+
+
+class Detail(BaseModel):
+    prompt: str
+    tokens: int
+    tools: list[str]
+
+
+class Report(Entity, table="bench_reports"):
+    title: str
+    pages: int
+    detail: Annotated[Detail, document(collection="bench_details")]
+    content: Annotated[Blob, blob(media_type="application/pdf")]
+
+
+def detail() -> dict[str, object]:
+    """Make the document, as plain data."""
+    return {"prompt": "summarise the quarter", "tokens": 1834, "tools": ["search", "sql", "chart"]}
+
+
+def report() -> Report:
+    """Make a fresh record."""
+    return Report(title="Q3", pages=12, detail=Detail.model_validate(detail()), content=Blob(CONTENT))
+
+
+class Kind(StrEnum):
+    DRAFT = "draft"
+    FINAL = "final"
+
+
+class Wide(Entity, table="bench_wide"):
+    """Twenty columns, six of them storekit's own: the model's share of a save."""
+
+    a: str
+    b: str
+    c: str
+    d: str | None = None
+    e: int
+    f: int
+    g: float
+    h: bool
+    i: UUID
+    j: datetime
+    k: date
+    l: Kind  # noqa: E741  the twelfth of fourteen
+    m: Decimal
+    n: list[str]
+
+
+WIDE: dict[str, object] = {
+    **dict.fromkeys("abc", "a name of a common length"),
+    "e": 1,
+    "f": 2**40,
+    "g": 0.5,
+    "h": True,
+    "i": uuid4(),
+    "j": datetime(2026, 1, 1, tzinfo=UTC),
+    "k": date(2026, 1, 1),
+    "l": Kind.DRAFT,
+    "m": Decimal("12.50"),
+    "n": ["one", "two"],
+}

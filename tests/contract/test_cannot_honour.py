@@ -1,0 +1,16 @@
+"""The list of what moto and mongomock cannot honour names cases that there are."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from cannot_honour import CANNOT_HONOUR
+
+
+def test_each_entry_names_a_case() -> None:
+    """An entry without a case, or without a reason, is refused."""
+    trees = [ast.parse(path.read_text()) for path in Path(__file__).parent.glob("test_*.py")]
+    cases = {node.name for tree in trees for node in tree.body if isinstance(node, ast.AsyncFunctionDef)}
+    assert CANNOT_HONOUR.keys() <= cases
+    assert all(CANNOT_HONOUR.values())

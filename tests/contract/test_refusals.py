@@ -1,0 +1,268 @@
+"""Bad input is a typed error before any byte leaves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from entities import Call, Everything, Note, Report, Run
+from pydantic import ValidationError as PydanticError
+from world import World, steps
+
+from storekit import Blob, TenantRequired, UsageError, ValidationError
+
+NAN = float("nan")
+
+
+def _nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth - 1):
+        value = {"a": value}
+    return value
+
+
+def _list_of(value: object) -> Everything:
+    """Put something into a list after it was checked, as an edit in place does."""
+    record = Everything(texts=[], numbers=[], reals=[])
+    target = {str: record.texts, int: record.numbers, float: record.reals}[type(value)]
+    target.append(value)  # type: ignore[union-attr]
+    return record
+
+
+BAD_COLUMNS: dict[str, Callable[[], Everything]] = {
+    "NUL": lambda: Everything(text="a\0b"),
+    "lone surrogate": lambda: Everything(text="\ud800"),
+    "NUL in an array": lambda: _list_of("\0"),
+    "NUL in a key": lambda: Everything(tree={"a\0": 1}),
+    "surrogate in a tree": lambda: Everything(tree={"a": ["\udfff"]}),
+    "integer of 65 bits": lambda: Everything(number=2**63),
+    "integer below 64 bits": lambda: Everything(number=-(2**63) - 1),
+    "integer of 65 bits in an array": lambda: _list_of(2**63),
+    "integer of 65 bits in a tree": lambda: Everything(tree={"a": 2**63}),
+    "NaN in an array": lambda: _list_of(NAN),
+    "NaN in a tree": lambda: Everything(tree={"a": NAN}),
+    "infinity in a tree": lambda: Everything(tree={"a": [-math.inf]}),
+    "naive time": lambda: Everything(moment=datetime(2026, 1, 1)),
+    "year 10000": lambda: Everything(moment=datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))),
+    "year 0": lambda: Everything(moment=datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))),
+    "number of too many digits": lambda: Everything(money=Decimal("1E-16384")),
+    "number too large": lambda: Everything(money=Decimal("1E+131072")),
+    "tree too deep": lambda: Everything(tree=_nested(65)),
+    "time in an untyped tree": lambda: Everything(tree={"a": date.max}),
+    "object in a tree": lambda: Everything(tree={"a": object()}),
+}
+BAD_DOCUMENTS: dict[str, Callable[[], dict[Any, Any]]] = {
+    "over 15 MB": lambda: {"a": "x" * (15 * 1024 * 1024)},
+    "too deep": lambda: _nested(65),
+    "NUL": lambda: {"a": "\0"},
+    "surrogate": lambda: {"a": "\ud800"},
+    "NaN": lambda: {"a": NAN},
+    "empty key": lambda: {"": 1},
+    "operator": lambda: {"$where": "1"},
+    "dotted key": lambda: {"a.b": 1},
+    "integer of 65 bits": lambda: {"a": 2**63},
+    "naive time": lambda: {"a": datetime(2026, 1, 1)},
+    "35 digits": lambda: {"a": Decimal("1" * 35)},
+    "decimal NaN": lambda: {"a": Decimal("NaN")},
+    "object": lambda: {"a": object()},
+}
+BAD_UPDATES: dict[str, dict[str, Any]] = {
+    "unknown field": {"nope": 1},
+    "base column": {"version": 7},
+    "wrong type": {"number": "many"},
+    "no member": {"status": "lost"},
+    "NaN": {"real": NAN},
+    "year 10000": {"day": "10000-01-01"},
+    "NUL": {"text": "\0"},
+    "document with an operator": {"doc": {"$set": 1}},
+    "column of a part": {"doc_ref": str(uuid4())},
+}
+
+
+@pytest.mark.parametrize("why", BAD_COLUMNS)
+async def test_a_column_refuses_what_postgres_cannot_hold(world: World, why: str) -> None:
+    """A value that a column cannot hold is ValidationError with the field's name, and no step is taken."""
+    record = BAD_COLUMNS[why]()
+    with steps() as seen, pytest.raises(ValidationError, match=r"^Everything\.") as caught:
+        await world.repository(Everything).save(record)
+    assert str(caught.value.field).startswith("Everything.")
+    assert not seen
+
+
+@pytest.mark.parametrize("why", BAD_DOCUMENTS)
+async def test_a_document_refuses_what_mongodb_cannot_hold(world: World, why: str) -> None:
+    """A document that MongoDB cannot hold is ValidationError with the field's name, and no step is taken."""
+    record = Report(title="t", body=BAD_DOCUMENTS[why]())
+    with steps() as seen, pytest.raises(ValidationError) as caught:
+        await world.repository(Report).save(record)
+    assert caught.value.field == "Report.body"
+    assert not seen
+
+
+@pytest.mark.parametrize("why", BAD_UPDATES)
+async def test_an_update_refuses_what_its_fields_do_not_take(world: World, why: str) -> None:
+    """update checks names and values against the class, and no step is taken."""
+    record = Everything(text="x")
+    with steps() as seen, pytest.raises(ValidationError):
+        await world.repository(Everything).update(record.ref_id, BAD_UPDATES[why])
+    assert not seen
+
+
+async def test_the_class_refuses_what_it_does_not_declare(world: World) -> None:
+    """Unknown fields, wrong types, NaN and the server's own fields are refused when the object is made."""
+    for values in ({"nope": 1}, {"number": "many"}, {"real": NAN}, {"ref_id": "x"}, {"version": 3}):
+        with pytest.raises(PydanticError):
+            Everything(**values)
+    run = Run(name="x")
+    with pytest.raises(PydanticError):
+        run.score = "many"  # type: ignore[assignment]  # it is the point
+    with pytest.raises(UsageError):
+        run.version = 7
+
+
+async def test_the_largest_document_is_taken(world: World) -> None:
+    """A document just under 15 MB is saved and read back."""
+    body = {"a": "x" * (15 * 1024 * 1024 - 100)}
+    saved = await world.repository(Report).save(Report(title="t", body=body))
+    assert (await world.repository(Report).get(saved.ref_id, load=["body"])).body == body
+
+
+async def test_the_deepest_document_is_taken(world: World) -> None:
+    """64 levels are saved and read back, in a document and in a column."""
+    records = world.repository(Everything)
+    saved = await records.save(Everything(tree=_nested(64), doc=_nested(64)))
+    found = await records.get(saved.ref_id, load=["doc"])
+    assert (found.tree, found.doc) == (_nested(64), _nested(64))
+
+
+async def test_a_file_that_vanished_is_refused(world: World, tmp_path: Path) -> None:
+    """A path without a file is ValidationError, and nothing leaves."""
+    path = tmp_path / "report"
+    path.write_bytes(b"x")
+    record = Report(title="t", pdf=Blob(path))
+    path.unlink()
+    with steps() as seen, pytest.raises(ValidationError) as caught:
+        await world.repository(Report).save(record)
+    assert caught.value.field == "Report.pdf"
+    assert set(seen) <= {"local.measure"}
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        Blob("x", media_type="not a type"),
+        Blob("x", media_type="text/plain\r\nx: y"),
+        Blob("x", filename="a\nb"),
+        Blob("x", filename="x" * 256),
+        Blob("\ud800"),
+    ],
+    ids=["media type", "header", "line in a name", "long name", "surrogate"],
+)
+async def test_a_blob_refuses_what_a_header_cannot_carry(world: World, blob: Blob) -> None:
+    """Media types and file names are checked before anything leaves."""
+    with steps() as seen, pytest.raises(ValidationError) as caught:
+        await world.repository(Report).save(Report(title="t", pdf=blob))
+    assert caught.value.field == "Report.pdf"
+    assert set(seen) <= {"local.measure"}
+
+
+async def test_a_required_field_is_required(world: World) -> None:
+    """A record that lost a required field's value is refused, and no step is taken."""
+    note = Note(title="t", content=Blob("x"))
+    note.__dict__["content"] = None
+    with steps() as seen, pytest.raises(ValidationError):
+        await world.repository(Note).save(note)
+    assert not seen
+
+
+@pytest.mark.parametrize("ref_id", ["", "x", "01M7YYJ1QXWRWM911EDFRDG47", "01m7yyj1qxwrwm911edfrdg472", None])
+async def test_what_cannot_be_a_ref_id_is_refused(world: World, ref_id: Any) -> None:
+    """A ref_id that is not a ULID goes nowhere."""
+    calls = world.repository(Call)
+    attempts = (
+        lambda: calls.get(ref_id),
+        lambda: calls.read(ref_id, "transcript"),
+        lambda: calls.url(ref_id, "transcript"),
+        lambda: calls.urls([ref_id], "transcript"),
+        lambda: calls.update(ref_id, {"name": "x"}),
+        lambda: calls.delete(ref_id),
+        lambda: calls.explain(ref_id),
+    )
+    for attempt in attempts:
+        with steps() as seen, pytest.raises(ValidationError):
+            await attempt()
+        assert not seen
+
+
+async def test_a_field_that_is_no_blob_has_no_bytes(world: World) -> None:
+    """read, url and urls of a column, a document or an unknown name are UsageError; no step is taken."""
+    calls, ref_id = world.repository(Call), Run(name="x").ref_id
+    for field in ("name", "payload", "nope"):
+        for attempt in (calls.read, calls.url, lambda ref, name: calls.urls([ref], name)):
+            with steps() as seen, pytest.raises(UsageError, match="transcript"):
+                await attempt(ref_id, field)
+            assert not seen
+    with pytest.raises(UsageError):
+        await calls.get(ref_id, load=["transcript"])
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 901, 10**9, 60.5, True, None])
+async def test_an_expiry_over_the_limit_is_refused(world: World, seconds: Any) -> None:
+    """expires_in is whole seconds from 1 to the limit; anything else is UsageError and no step is taken."""
+    calls, ref_id = world.repository(Call), Run(name="x").ref_id
+    with steps() as seen:
+        with pytest.raises(UsageError):
+            await calls.url(ref_id, "transcript", expires_in=seconds)
+        with pytest.raises(UsageError):
+            await calls.urls([ref_id], "transcript", expires_in=seconds)
+    assert not seen
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\0b", "\ud800"])
+async def test_a_key_that_cannot_be_stored_is_refused(world: World, key: str) -> None:
+    """An idempotency key has 1 to 255 characters of text; else no step is taken."""
+    with steps() as seen, pytest.raises(ValidationError):
+        await world.repository(Run).save(Run(name="x"), idempotency_key=key)
+    assert not seen
+
+
+@pytest.mark.parametrize("tenant", [None, "", "acme", 7])
+async def test_without_a_tenant_there_is_no_scope(world: World, tenant: Any) -> None:
+    """A scope needs a tenant's UUID."""
+    with pytest.raises(TenantRequired):
+        world.store.scope(tenant=tenant, actor="x")
+
+
+@pytest.mark.parametrize("actor", ["", "  ", None, "a\0b"])
+async def test_without_an_actor_there_is_no_scope(world: World, actor: Any) -> None:
+    """A scope needs an actor's name."""
+    with pytest.raises((UsageError, ValidationError)):
+        world.store.scope(tenant=world.tenant, actor=actor)
+
+
+async def test_another_class_is_refused(world: World) -> None:
+    """A repository takes the records of its own class only."""
+    with steps() as seen, pytest.raises(UsageError):
+        await world.repository(Run).save(Report(title="t"))
+    assert not seen
+
+
+async def test_a_new_record_has_no_version_to_compare(world: World) -> None:
+    """expected_version of a record that was never saved is UsageError, and no step is taken."""
+    with steps() as seen, pytest.raises(UsageError):
+        await world.repository(Run).save(Run(name="x"), expected_version=1)
+    assert not seen
+
+
+async def test_errors_tell_no_content(world: World) -> None:
+    """The message of a refused value names the field and not the value."""
+    secret = "hunter2" + "\0"
+    with pytest.raises(ValidationError) as caught:
+        await world.repository(Everything).save(Everything(text=secret))
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,298 @@
+"""Save, get and load: what comes back is what was saved, and only what changed is sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from entities import Address, Call, Everything, Note, Payload, Report, Run, Status
+from world import World, steps, trips
+
+from storekit import Blob, Conflict, ConstraintViolation, NotFound, NotLoaded, UsageError
+
+
+async def test_a_saved_record_comes_back_whole(world: World) -> None:
+    """What get answers with every document loaded equals what was saved, in columns, document and blob."""
+    calls = world.repository(Call)
+    payload = Payload(q="weather", hits=[3, 1])
+    saved = await world.call(tags=["a", "b"], meta={"x": 1}, payload=payload, transcript=Blob("# hi"))
+    found = await calls.get(saved.ref_id, load=["payload"])
+    assert (found.name, found.status, found.tags, found.meta) == (
+        "search",
+        Status.RUNNING,
+        ["a", "b"],
+        {"x": 1},
+    )
+    assert found.run_id == saved.run_id
+    assert found.payload == payload
+    assert found.transcript == saved.transcript
+    assert await calls.read(saved.ref_id, "transcript") == b"# hi"
+
+
+async def test_save_fills_in_what_the_server_decides(world: World) -> None:
+    """The passed object gets tenant, version, time and actor, and is what save returns."""
+    run = Run(name="x")
+    assert await world.repository(Run, actor="agent:writer").save(run) is run
+    assert (run.tenant_id, run.version, run.created_by) == (world.tenant, 1, "agent:writer")
+    assert isinstance(run.created_on, datetime)
+    assert run.created_on.tzinfo is not None
+
+
+async def test_ids_are_minted_by_the_object(world: World) -> None:
+    """id is a uuid7 and ref_id a ULID before anything is saved, and both survive the save."""
+    run = Run(name="x")
+    id_, ref_id = run.id, run.ref_id
+    assert id_.version == 7
+    assert len(ref_id) == 26
+    await world.repository(Run).save(run)
+    assert ((await world.repository(Run).get(ref_id)).id, run.ref_id) == (id_, ref_id)
+
+
+async def test_an_unloaded_document_says_so(world: World) -> None:
+    """A document that was not asked for raises NotLoaded, is not dumped, and shows as <not loaded>."""
+    saved = await world.call(payload=Payload(q="x"))
+    found = await world.repository(Call).get(saved.ref_id)
+    with pytest.raises(NotLoaded) as caught:
+        _ = found.payload
+    assert caught.value.field == "Call.payload"
+    assert "payload" not in found.model_dump()
+    assert "payload=<not loaded>" in repr(found)
+
+
+async def test_an_empty_document_needs_no_loading(world: World) -> None:
+    """A document field that holds nothing is None, loaded or not, and costs no MongoDB trip."""
+    saved = await world.call()
+    with steps() as seen:
+        found = await world.repository(Call).get(saved.ref_id, load=["payload"])
+    assert found.payload is None
+    assert trips(seen) == {"postgres.select": 1}
+
+
+async def test_a_loaded_blob_tells_its_facts(world: World) -> None:
+    """A loaded Blob shows size, SHA-256 and media type without a trip of its own."""
+    saved = await world.call(transcript=Blob("# hi"))
+    found = await world.repository(Call).get(saved.ref_id)
+    with steps() as seen:
+        facts = (found.transcript.size, found.transcript.sha256, found.transcript.media_type)
+    digest = "8a5d8b28d66ae90b5876fe0337b963d9f66ab1047f8c866ff4646b73a8a3aa41"
+    assert facts == (4, digest, "text/markdown")
+    assert not seen
+
+
+async def test_saving_again_without_a_change_sends_nothing(world: World) -> None:
+    """An unchanged save makes no trip and leaves the version alone."""
+    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    loaded = await world.repository(Call).get(saved.ref_id, load=["payload"])
+    with steps() as seen:
+        await world.repository(Call).save(saved)
+        await world.repository(Call).save(loaded)
+    assert trips(seen) == {}
+    assert (saved.version, loaded.version) == (1, 1)
+
+
+async def test_saving_equal_content_again_sends_nothing(world: World) -> None:
+    """A new Blob with the bytes that are stored already is no change."""
+    saved = await world.call(transcript=Blob("# hi"))
+    saved.transcript = Blob(b"# hi")
+    with steps() as seen:
+        await world.repository(Call).save(saved)
+    assert trips(seen) == {}
+
+
+async def test_a_changed_column_sends_no_part(world: World) -> None:
+    """Changing a column is one Postgres trip, and the unloaded document stays as it was."""
+    calls = world.repository(Call)
+    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    found = await calls.get(saved.ref_id)
+    found.name = "renamed"
+    with steps() as seen:
+        await calls.save(found)
+    assert trips(seen) == {"postgres.commit": 1}
+    again = await calls.get(saved.ref_id, load=["payload"])
+    assert (again.name, again.version, again.payload) == ("renamed", 2, Payload(q="x"))
+    assert await calls.read(saved.ref_id, "transcript") == b"# hi"
+
+
+async def test_a_changed_document_sends_no_blob(world: World) -> None:
+    """Changing only the document sends nothing to S3."""
+    reports = world.repository(Report)
+    saved = await reports.save(Report(title="t", body={"a": 1}, pdf=Blob(b"%PDF")))
+    saved.body = {"a": 2}
+    with steps() as seen:
+        await reports.save(saved)
+    assert trips(seen) == {"postgres.stage": 1, "mongo.insert": 1, "postgres.commit": 1}
+    assert (await reports.get(saved.ref_id, load=["body"])).body == {"a": 2}
+
+
+async def test_a_changed_blob_sends_no_document(world: World) -> None:
+    """Changing only a blob that no document links sends nothing to MongoDB."""
+    reports = world.repository(Report)
+    saved = await reports.save(Report(title="t", body={"a": 1}, pdf=Blob(b"one")))
+    saved.pdf = Blob(b"two")
+    with steps() as seen:
+        await reports.save(saved)
+    assert trips(seen) == {"postgres.stage": 1, "s3.put": 1, "postgres.commit": 1}
+    assert await reports.read(saved.ref_id, "pdf") == b"two"
+
+
+async def test_a_document_edited_in_place_is_a_change(world: World) -> None:
+    """Documents are compared by content, so an edit inside one is saved."""
+    reports = world.repository(Report)
+    saved = await reports.save(Report(title="t", body={"list": [1]}))
+    found = await reports.get(saved.ref_id, load=["body"])
+    found.body["list"].append(2)
+    await reports.save(found)
+    assert (await reports.get(saved.ref_id, load=["body"])).body == {"list": [1, 2]}
+
+
+async def test_a_column_edited_in_place_is_a_change(world: World) -> None:
+    """An edit inside an array, a dict or a model of a column is saved."""
+    records = world.repository(Everything)
+    saved = await records.save(Everything(texts=["a"], tree={"k": {}}, address=Address(street="s")))
+    saved.texts.append("b")
+    saved.tree["k"]["new"] = True
+    saved.address.floors["first"] = 1
+    await records.save(saved)
+    found = await records.get(saved.ref_id)
+    assert (found.texts, found.tree, found.version) == (["a", "b"], {"k": {"new": True}}, 2)
+    assert found.address == Address(street="s", floors={"first": 1})
+
+
+async def test_none_removes_a_part(world: World) -> None:
+    """Saving None into a part's field empties it: nothing is loaded, nothing read."""
+    calls = world.repository(Call)
+    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    saved.payload, saved.transcript = None, None
+    with steps() as seen:
+        await calls.save(saved)
+    assert trips(seen) == {"postgres.commit": 1}
+    found = await calls.get(saved.ref_id)
+    assert (found.payload, found.transcript) == (None, None)
+    with pytest.raises(NotFound) as caught:
+        await calls.read(saved.ref_id, "transcript")
+    assert caught.value.field == "transcript"
+
+
+async def test_a_lost_race_is_a_conflict(world: World) -> None:
+    """Saving over a version that has moved on raises Conflict with both numbers, and changes nothing."""
+    calls = world.repository(Call)
+    saved = await world.call(transcript=Blob("# one"))
+    mine, theirs = await calls.get(saved.ref_id), await calls.get(saved.ref_id)
+    theirs.name = "theirs"
+    await calls.save(theirs)
+    mine.name = "mine"
+    with pytest.raises(Conflict) as caught:
+        await calls.save(mine)
+    assert (caught.value.expected, caught.value.found) == (1, 2)
+    assert (await calls.get(saved.ref_id)).name == "theirs"
+
+
+async def test_a_lost_race_with_content_sends_no_byte(world: World) -> None:
+    """A conflict of a save with parts is found at stage, before anything is uploaded."""
+    calls = world.repository(Call)
+    saved = await world.call(transcript=Blob("# one"))
+    mine = await calls.get(saved.ref_id)
+    await calls.update(saved.ref_id, {"name": "theirs"})
+    mine.transcript = Blob("# mine")
+    with steps() as seen, pytest.raises(Conflict):
+        await calls.save(mine)
+    assert trips(seen) == {"postgres.stage": 1}
+    assert await calls.read(saved.ref_id, "transcript") == b"# one"
+
+
+async def test_expected_version_overrides_the_loaded_one(world: World) -> None:
+    """A caller who names the version that is there may save over a change that he did not load."""
+    calls = world.repository(Call)
+    saved = await world.call()
+    await calls.update(saved.ref_id, {"tags": ["theirs"]})
+    saved.name = "mine"
+    await calls.save(saved, expected_version=2)
+    found = await calls.get(saved.ref_id)
+    assert (found.name, found.tags, found.version) == ("mine", ["theirs"], 3)
+
+
+async def test_save_many_is_all_or_nothing(world: World) -> None:
+    """One record that the database refuses keeps the others of its list invisible."""
+    notes = world.repository(Call)
+    run = await world.run()
+    good, bad = Call(run_id=run.id, name="good"), Call(run_id=uuid4(), name="bad")
+    with pytest.raises(ConstraintViolation) as caught:
+        await notes.save_many([good, bad])
+    assert caught.value.constraint == "calls_tenant_id_run_id_fkey"
+    with pytest.raises(NotFound):
+        await notes.get(good.ref_id)
+
+
+async def test_save_many_inserts_and_updates_at_once(world: World) -> None:
+    """A list may mix new and changed records; each gets its own version."""
+    runs = world.repository(Run)
+    old = await runs.save(Run(name="old"))
+    old.score = 7
+    new = Run(name="new")
+    assert await runs.save_many([old, new]) == [old, new]
+    assert (old.version, new.version) == (2, 1)
+    assert (await runs.get(old.ref_id)).score == 7
+
+
+async def test_save_many_of_nothing_does_nothing(world: World) -> None:
+    """An empty list is saved without a trip."""
+    with steps() as seen:
+        assert await world.repository(Run).save_many([]) == []
+    assert trips(seen) == {}
+
+
+async def test_a_record_twice_in_one_list_is_refused(world: World) -> None:
+    """The same record cannot be saved twice at once; nothing is sent."""
+    run = Run(name="x")
+    with steps() as seen, pytest.raises(UsageError):
+        await world.repository(Run).save_many([run, run])
+    assert trips(seen) == {}
+
+
+async def test_saving_a_copy_of_a_new_record_is_refused(world: World) -> None:
+    """A second record under the ids of another is refused by the key, and the first stays."""
+    runs = world.repository(Run)
+    first = Run(name="first")
+    second = first.model_copy(update={"name": "second"})
+    await runs.save(first)
+    with pytest.raises(ConstraintViolation):
+        await runs.save(second)
+    assert (await runs.get(first.ref_id)).name == "first"
+
+
+async def test_append_only_records_do_not_change(world: World) -> None:
+    """A class without Mutable refuses a second save with a change, and update; nothing is sent."""
+    notes = world.repository(Note)
+    note = await notes.save(Note(title="t", content=Blob("c")))
+    note.title = "other"
+    with steps() as seen:
+        with pytest.raises(UsageError):
+            await notes.save(note)
+        with pytest.raises(UsageError):
+            await notes.update(note.ref_id, {"title": "other"})
+    assert trips(seen) == {}
+
+
+async def test_a_record_that_is_not_there_is_not_found(world: World) -> None:
+    """get of an unknown ref_id raises NotFound with table and ref_id."""
+    unknown = Run(name="x").ref_id
+    with pytest.raises(NotFound) as caught:
+        await world.repository(Run).get(unknown)
+    assert (caught.value.table, caught.value.ref_id) == ("runs", unknown)
+
+
+async def test_times_come_from_the_server(world: World) -> None:
+    """created_on and updated_on of the saved object are those that get answers."""
+    runs = world.repository(Run)
+    run = await runs.save(Run(name="x"))
+    run.score = 1
+    await runs.save(run)
+    found = await runs.get(run.ref_id)
+    assert (found.created_on, found.updated_on, found.updated_by) == (
+        run.created_on,
+        run.updated_on,
+        run.updated_by,
+    )
+    assert found.created_on.utcoffset() == UTC.utcoffset(None)
+    assert isinstance(found.id, UUID)

@@ -1,0 +1,113 @@
+"""Whose records these are, and what can be told of one."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from entities import Call, Payload, Report, Run
+from world import World, steps
+
+from storekit import Blob, NotFound, UsageError
+
+
+async def test_another_tenants_record_is_not_found(world: World) -> None:
+    """No call reaches a record of another tenant, not even to tell that it is there."""
+    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    other = World(world.store, world.browse, world.move_clock).repository(Call)
+    attempts = (
+        lambda: other.get(saved.ref_id, load=["payload"]),
+        lambda: other.read(saved.ref_id, "transcript"),
+        lambda: other.url(saved.ref_id, "transcript"),
+        lambda: other.update(saved.ref_id, {"name": "stolen"}),
+        lambda: other.update(saved.ref_id, {"transcript": Blob("# stolen")}),
+        lambda: other.delete(saved.ref_id),
+        lambda: other.explain(saved.ref_id),
+    )
+    for attempt in attempts:
+        with pytest.raises(NotFound):
+            await attempt()
+    assert await other.urls([saved.ref_id], "transcript") == {}
+    assert (await world.repository(Call).get(saved.ref_id)).version == 1
+
+
+async def test_a_loaded_record_stays_in_its_tenant(world: World) -> None:
+    """An object that was loaded in one tenant's scope is refused in another's; no step is taken."""
+    run = await world.run()
+    other = World(world.store, world.browse, world.move_clock)
+    run.score = 1
+    with steps() as seen, pytest.raises(UsageError):
+        await other.repository(Run).save(run)
+    assert not seen
+
+
+async def test_a_tenant_may_be_text(world: World) -> None:
+    """A tenant is a UUID or its text."""
+    run = await world.run()
+    same = world.repository(Run, tenant=str(world.tenant))
+    assert (await same.get(run.ref_id)).id == run.id
+
+
+async def test_explain_shows_a_record_on_one_screen(world: World) -> None:
+    """explain names each field's store, key, size, hash, state, writer and expiry, and the last events."""
+    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    await world.repository(Call, actor="user:editor").update(saved.ref_id, {"status": "done"})
+    screen = await world.repository(Call).explain(saved.ref_id)
+    lines = {
+        line.split()[0]: " ".join(line.split()[1:]) for line in screen.splitlines() if line.startswith("  ")
+    }
+    assert screen.startswith(f"calls {saved.ref_id}, version 2\n")
+    assert lines["status"] == "Postgres done"
+    assert lines["payload"].startswith("MongoDB tool_call_logs/")
+    assert lines["transcript"].startswith(f"S3 {world.tenant}/calls/{saved.ref_id}/transcript/")
+    assert saved.transcript.sha256 in screen
+    assert "committed by write" in screen
+    assert [line.split()[2:] for line in screen.splitlines()[-2:]] == [
+        ["calls.updated", "version", "2", "by", "user:editor"],
+        ["calls.created", "version", "1", "by", "user:tester"],
+    ]
+
+
+async def test_explain_shows_what_is_empty(world: World) -> None:
+    """A part that holds nothing is shown as empty in its store."""
+    saved = await world.repository(Report).save(Report(title="t"))
+    screen = await world.repository(Report).explain(saved.ref_id)
+    assert sum(line.endswith("(empty)") for line in screen.splitlines()) == 2
+
+
+async def test_plan_needs_no_server() -> None:
+    """Entity.plan() tells where each field goes and what a save costs."""
+    plan = Call.plan()
+    lines = {line.split()[0]: line.split()[1:] for line in plan.splitlines()[2:-1]}
+    assert lines["name"] == ["Postgres", "text"]
+    assert lines["run_id"] == ["Postgres", "uuid", "->", "runs"]
+    assert lines["payload"][:3] == ["MongoDB", "collection", "tool_call_logs,"]
+    assert lines["transcript"] == ["S3", "text/markdown"]
+    assert plan.splitlines()[-1].endswith("two Postgres trips around one parallel wave")
+    assert Run.plan().splitlines()[-1].endswith("one Postgres trip")
+
+
+async def test_a_repository_serves_many_at_once(world: World) -> None:
+    """One repository is shared by threads and tasks: every save and read gets its own answer."""
+    calls, run = world.repository(Call), await world.run()
+
+    async def one(i: int) -> bool:
+        saved = await calls.save(Call(run_id=run.id, name=f"n{i}", transcript=Blob(f"# {i}")))
+        found, body = await asyncio.gather(calls.get(saved.ref_id), calls.read(saved.ref_id, "transcript"))
+        return bool(found.name == f"n{i}" and body == f"# {i}".encode())
+
+    assert all(await asyncio.gather(*(one(i) for i in range(12))))
+
+
+async def test_racing_updates_lose_nothing(world: World) -> None:
+    """Of saves that race over one version exactly one wins; the others are told."""
+    runs = world.repository(Run)
+    run = await world.run()
+    loaded = [await runs.get(run.ref_id) for _ in range(5)]
+    for i, each in enumerate(loaded):
+        each.score = i + 1
+    done = await asyncio.gather(*(runs.save(each) for each in loaded), return_exceptions=True)
+    winners = [each for each in done if isinstance(each, Run)]
+    assert len(winners) == 1
+    found = await runs.get(run.ref_id)
+    assert (found.version, found.score) == (2, winners[0].score)

@@ -1,0 +1,187 @@
+"""Update some fields; hide or remove records."""
+
+from __future__ import annotations
+
+import pytest
+from entities import Call, Note, Payload, Remark, Report, Run, Status
+from world import World, steps, trips
+
+from storekit import Blob, Conflict, ConstraintViolation, NotFound, NotLoaded, UsageError
+
+
+async def test_update_writes_only_what_it_names(world: World) -> None:
+    """update changes the named fields in one trip and answers the record with its documents unloaded."""
+    calls = world.repository(Call, actor="user:editor")
+    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"), tags=["kept"])
+    with steps() as seen:
+        now = await calls.update(saved.ref_id, {"status": "done"})
+    assert trips(seen) == {"postgres.commit": 1}
+    assert (now.status, now.tags, now.version, now.updated_by) == (Status.DONE, ["kept"], 2, "user:editor")
+    with pytest.raises(NotLoaded):
+        _ = now.payload
+    assert (await calls.get(saved.ref_id, load=["payload"])).payload == Payload(q="x")
+    assert await calls.read(saved.ref_id, "transcript") == b"# hi"
+
+
+async def test_update_replaces_and_removes_parts(world: World) -> None:
+    """A Blob, a document or None in an update replaces or empties its field and nothing else."""
+    reports = world.repository(Report)
+    saved = await reports.save(Report(title="t", body={"a": 1}, pdf=Blob(b"one")))
+    with steps() as seen:
+        await reports.update(saved.ref_id, {"pdf": Blob(b"two")})
+    assert trips(seen) == {"postgres.stage": 1, "s3.put": 1, "postgres.commit": 1}
+    assert await reports.read(saved.ref_id, "pdf") == b"two"
+    await reports.update(saved.ref_id, {"body": None, "title": "u"})
+    found = await reports.get(saved.ref_id)
+    assert (found.body, found.title, found.version) == (None, "u", 3)
+    await reports.update(saved.ref_id, {"body": {"b": [1, {"c": None}]}})
+    assert (await reports.get(saved.ref_id, load=["body"])).body == {"b": [1, {"c": None}]}
+
+
+async def test_update_compares_the_version(world: World) -> None:
+    """update with an expected_version that has passed raises Conflict and changes nothing."""
+    runs = world.repository(Run)
+    run = await runs.save(Run(name="x"))
+    assert (await runs.update(run.ref_id, {"score": 1}, expected_version=1)).version == 2
+    with pytest.raises(Conflict) as caught:
+        await runs.update(run.ref_id, {"score": 9}, expected_version=1)
+    assert (caught.value.expected, caught.value.found) == (1, 2)
+    assert (await runs.get(run.ref_id)).score == 1
+
+
+async def test_update_of_nothing_there_is_not_found(world: World) -> None:
+    """update of an unknown record raises NotFound, with content before any byte leaves."""
+    unknown = Call(run_id=(await world.run()).id, name="x").ref_id
+    calls = world.repository(Call)
+    with pytest.raises(NotFound):
+        await calls.update(unknown, {"name": "y"})
+    with steps() as seen, pytest.raises(NotFound):
+        await world.repository(Report).update(unknown, {"pdf": Blob(b"x")})
+    assert trips(seen) == {"postgres.stage": 1}
+
+
+async def test_a_linked_document_follows_its_blob(world: World) -> None:
+    """Replacing a blob that a document links rewrites the document with the same body and expiry."""
+    calls = world.repository(Call)
+    saved = await world.call(payload=Payload(q="kept"), transcript=Blob("# one"))
+    expiry = _expiry(await calls.explain(saved.ref_id))
+    with steps() as seen:
+        await calls.update(saved.ref_id, {"transcript": Blob("# two")})
+    wave = {"mongo.fetch": 1, "postgres.stage": 1, "s3.put": 1, "mongo.insert": 1, "postgres.commit": 1}
+    assert trips(seen) == {"postgres.select": 1, **wave}
+    assert (await calls.get(saved.ref_id, load=["payload"])).payload == Payload(q="kept")
+    assert _expiry(await calls.explain(saved.ref_id)) == expiry
+    loaded = await calls.get(saved.ref_id)
+    loaded.transcript = Blob("# three")
+    with steps() as seen:
+        await calls.save(loaded)
+    assert trips(seen) == wave
+    assert _expiry(await calls.explain(saved.ref_id)) == expiry
+
+
+def _expiry(screen: str) -> str:
+    (line,) = [line for line in screen.splitlines() if "expires" in line]
+    return line.partition("expires")[2]
+
+
+async def test_a_soft_delete_hides(world: World) -> None:
+    """A deleted SoftDelete record is not found by any read, update or second delete, and frees nothing."""
+    calls = world.repository(Call)
+    saved = await world.call(transcript=Blob("# hi"))
+    with steps() as seen:
+        await calls.delete(saved.ref_id)
+    assert trips(seen) == {"postgres.commit": 1}
+    attempts = (
+        lambda: calls.get(saved.ref_id),
+        lambda: calls.read(saved.ref_id, "transcript"),
+        lambda: calls.url(saved.ref_id, "transcript"),
+        lambda: calls.update(saved.ref_id, {"name": "x"}),
+        lambda: calls.delete(saved.ref_id),
+    )
+    for attempt in attempts:
+        with pytest.raises(NotFound):
+            await attempt()
+    assert await calls.urls([saved.ref_id], "transcript") == {}
+    assert ", deleted " in (await calls.explain(saved.ref_id)).splitlines()[0]
+
+
+async def test_saving_a_deleted_record_is_not_found(world: World) -> None:
+    """Who holds an object of a record that was deleted meanwhile cannot save it back."""
+    calls = world.repository(Call)
+    saved = await world.call()
+    await calls.delete(saved.ref_id)
+    saved.name = "zombie"
+    with pytest.raises(NotFound):
+        await calls.save(saved)
+
+
+async def test_a_hard_delete_removes(world: World) -> None:
+    """A record without SoftDelete is gone after delete, and its events stay."""
+    reports = world.repository(Report)
+    saved = await reports.save(Report(title="t", body={"a": 1}, pdf=Blob(b"x")))
+    await reports.delete(saved.ref_id, expected_version=1)
+    for attempt in (reports.get, reports.explain, reports.delete):
+        with pytest.raises(NotFound):
+            await attempt(saved.ref_id)
+
+
+async def test_delete_compares_the_version(world: World) -> None:
+    """delete with an expected_version that has passed raises Conflict and deletes nothing."""
+    runs = world.repository(Run)
+    run = await runs.save(Run(name="x"))
+    await runs.update(run.ref_id, {"score": 1})
+    with pytest.raises(Conflict):
+        await runs.delete(run.ref_id, expected_version=1)
+    assert (await runs.get(run.ref_id)).version == 2
+
+
+async def test_append_only_records_are_not_deleted(world: World) -> None:
+    """delete of a class without Mutable and SoftDelete is UsageError, before any trip."""
+    notes = world.repository(Note)
+    note = await notes.save(Note(title="t", content=Blob("c")))
+    with steps() as seen, pytest.raises(UsageError):
+        await notes.delete(note.ref_id)
+    assert trips(seen) == {}
+
+
+async def test_a_record_that_others_need_is_not_deleted(world: World) -> None:
+    """A reference with on_delete restrict keeps its target."""
+    saved = await world.call()
+    runs = world.repository(Run)
+    run = next(iter(await _run_of(world, saved)))
+    with pytest.raises(ConstraintViolation) as caught:
+        await runs.delete(run)
+    assert caught.value.constraint == "calls_tenant_id_run_id_fkey"
+    assert (await runs.get(run)).version == 1
+
+
+async def _run_of(world: World, call: Call) -> list[str]:
+    run = Run(name="needed")
+    await world.repository(Run).save(run)
+    await world.repository(Call).update(call.ref_id, {"run_id": run.id})
+    return [run.ref_id]
+
+
+async def test_references_are_nulled_or_followed(world: World) -> None:
+    """on_delete set null empties the column as a change of its own; cascade removes the record."""
+    runs, reports, remarks = (world.repository(each) for each in (Run, Report, Remark))
+    run = await runs.save(Run(name="x"))
+    report = await reports.save(Report(title="t", run_id=run.id, pdf=Blob(b"x")))
+    remark = await remarks.save(Remark(report_id=report.id, text="good"))
+    await runs.delete(run.ref_id)
+    found = await reports.get(report.ref_id)
+    assert (found.run_id, found.version) == (None, 2)
+    await reports.delete(report.ref_id)
+    with pytest.raises(NotFound):
+        await remarks.get(remark.ref_id)
+
+
+async def test_a_reference_to_nothing_is_refused(world: World) -> None:
+    """A record cannot refer to a row that is not there, nor to one of another tenant."""
+    other = World(world.store, world.browse, world.move_clock)
+    foreign = await other.run()
+    call = Call(run_id=foreign.id, name="x", transcript=Blob("# hi"))
+    with pytest.raises(ConstraintViolation):
+        await world.repository(Call).save(call)
+    with pytest.raises(NotFound):
+        await world.repository(Call).get(call.ref_id)

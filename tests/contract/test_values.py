@@ -1,0 +1,60 @@
+"""Every value through the real servers, in batches so that it stays fast."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from entities import Everything
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from values import FIELDS, facts, records
+
+from storekit import Repository, Store
+
+BATCH = 40
+slow = settings(
+    max_examples=4,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],  # shrinking a batch would take minutes
+    suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow, HealthCheck.large_base_example],
+)
+
+
+@pytest.fixture(scope="module")
+def everything(embedded: Store) -> Repository[Everything]:
+    return embedded.scope(tenant=uuid4(), actor="user:tester").repository(Everything)
+
+
+@slow
+@given(batch=st.lists(records, min_size=BATCH, max_size=BATCH))
+def test_records_come_back_as_they_were(everything: Repository[Everything], batch: list[Everything]) -> None:
+    """Every column and document type survives the three servers, exactly."""
+    before = [facts(record) for record in batch]
+    everything.save_many(batch)
+    assert _changed(everything, batch, before) == []
+
+
+@slow
+@given(data=st.data())
+@pytest.mark.parametrize("name", FIELDS)
+def test_each_type_comes_back_as_it_was(
+    everything: Repository[Everything], name: str, data: st.DataObject
+) -> None:
+    """Many values of one type, in one batch."""
+    values = data.draw(st.lists(FIELDS[name], min_size=BATCH, max_size=BATCH))
+    batch = [Everything(**{name: value}) for value in values]
+    before = [facts(record) for record in batch]
+    everything.save_many(batch)
+    assert _changed(everything, batch, before) == []
+
+
+def _changed(
+    everything: Repository[Everything], batch: list[Everything], before: list[dict[str, Any]]
+) -> list[tuple[Any, Any]]:
+    """List the values that came back otherwise, as they were and as they are."""
+    after = [facts(everything.get(record.ref_id, load=["doc"])) for record in batch]
+    pairs = [(one[name], other[name]) for one, other in zip(before, after, strict=True) for name in one]
+    return [(one, other) for one, other in pairs if one != other]

@@ -1,0 +1,89 @@
+"""What a case of the contract is given: one tenant on one leg, a clock, a browser, a counter of steps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+from uuid import UUID, uuid4
+
+from entities import Call, Run
+from faces import Threaded
+
+from storekit import AsyncStore, Entity, Store, trace
+from storekit.drivers.memory import Fetched
+
+Fetch = Callable[[str], Fetched]
+
+
+@dataclass
+class World:
+    """One leg of the contract, and a tenant of its own."""
+
+    store: Store | AsyncStore
+    browse: Fetch
+    move_clock: Callable[[timedelta], None]
+    tenant: UUID = field(default_factory=uuid4)
+
+    def repository(
+        self, entity: type[Entity], *, tenant: UUID | None = None, actor: str = "user:tester"
+    ) -> Any:
+        """Give an awaitable repository, whatever the colour."""
+        scope = self.store.scope(tenant=tenant or self.tenant, actor=actor)
+        repository = scope.repository(entity)
+        return Threaded(repository) if isinstance(self.store, Store) else repository
+
+    async def fetch(self, url: str) -> Fetched:
+        """Get a URL as a browser would."""
+        return await asyncio.to_thread(self.browse, url)
+
+    async def run(self) -> Run:
+        """Save something to refer to."""
+        saved: Run = await self.repository(Run).save(Run(name="nightly"))
+        return saved
+
+    async def call(self, **values: Any) -> Call:
+        """Save a call of a new run."""
+        run = await self.run()
+        saved: Call = await self.repository(Call).save(Call(run_id=run.id, **{"name": "search", **values}))
+        return saved
+
+
+@contextmanager
+def steps() -> Iterator[Counter[str]]:
+    """Count the steps that begin: the trips, and the work on this machine as `local.`."""
+    seen: Counter[str] = Counter()
+
+    def listener(name: str, phase: trace.Phase) -> None:
+        if phase == "started":
+            seen[name] += 1
+
+    with trace.listen(listener):
+        yield seen
+
+
+def trips(seen: Counter[str]) -> dict[str, int]:
+    """Leave out what did not go anywhere."""
+    return {name: count for name, count in seen.items() if not name.startswith("local.")}
+
+
+def over_http(url: str) -> Fetched:
+    """Get a URL with the standard library alone."""
+    try:
+        with urlopen(url, timeout=10) as answer:
+            headers = answer.headers
+            return Fetched(
+                answer.status,
+                answer.read(),
+                headers["Content-Type"],
+                headers.get("Content-Disposition", ""),
+            )
+    except HTTPError as error:
+        with error:
+            return Fetched(error.code)

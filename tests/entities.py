@@ -1,0 +1,111 @@
+"""The records of the tests: each shape that a user may declare, once."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from storekit import Blob, Entity, Expired, Mutable, SoftDelete, blob, document, references
+
+
+class Status(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+
+
+class Payload(BaseModel):
+    q: str
+    hits: list[int] = []
+
+
+class Address(BaseModel):
+    street: str
+    floors: dict[str, int] = {}
+
+
+class Run(Entity, Mutable, table="runs"):
+    """Columns alone; others refer to it."""
+
+    name: str
+    score: int = 0
+
+
+class Call(Entity, Mutable, SoftDelete, table="calls"):
+    """Everything at once: a reference, columns, a document that expires and links a blob."""
+
+    run_id: Annotated[UUID, references(Run)]
+    name: str
+    status: Status = Status.RUNNING
+    tags: list[str] = Field(default=[])
+    meta: dict[str, int] = Field(default={})
+    payload: Annotated[
+        Payload | Expired | None,
+        document(collection="tool_call_logs", ttl=timedelta(days=90), links=("transcript",)),
+    ] = None
+    transcript: Annotated[Blob | None, blob(media_type="text/markdown")] = None
+
+
+class Report(Entity, Mutable, table="reports"):
+    """Removed for good when deleted."""
+
+    run_id: Annotated[UUID | None, references(Run, on_delete="set null")] = None
+    title: str
+    body: Annotated[dict[str, Any] | None, document(collection="report_bodies")] = None
+    pdf: Annotated[Blob | None, blob(media_type="application/pdf")] = None
+
+
+class Remark(Entity, Mutable, table="remarks"):
+    """Goes with its report."""
+
+    report_id: Annotated[UUID, references(Report, on_delete="cascade")]
+    text: str
+
+
+class Note(Entity, table="notes"):
+    """Append-only, with content that is required."""
+
+    title: str
+    content: Annotated[Blob, blob(media_type="text/plain")]
+
+
+class Wide(Entity, table="wide"):
+    """Ten parts."""
+
+    a: Annotated[Blob | None, blob()] = None
+    b: Annotated[Blob | None, blob()] = None
+    c: Annotated[Blob | None, blob()] = None
+    d: Annotated[Blob | None, blob()] = None
+    e: Annotated[Blob | None, blob()] = None
+    f: Annotated[dict[str, int] | None, document(collection="wide_documents")] = None
+    g: Annotated[dict[str, int] | None, document(collection="wide_documents")] = None
+    h: Annotated[dict[str, int] | None, document(collection="wide_documents")] = None
+    i: Annotated[dict[str, int] | None, document(collection="wide_others")] = None
+    j: Annotated[dict[str, int] | None, document(collection="wide_others")] = None
+
+
+class Everything(Entity, Mutable, table="everything"):
+    """Each type of column, and a document of any shape."""
+
+    text: str | None = None
+    number: int | None = None
+    real: float | None = None
+    money: Decimal | None = None
+    flag: bool | None = None
+    uid: UUID | None = None
+    moment: datetime | None = None
+    day: date | None = None
+    status: Status | None = None
+    texts: list[str] | None = None
+    numbers: list[int] | None = None
+    reals: list[float] | None = None
+    tree: dict[str, Any] | None = None
+    address: Address | None = None
+    doc: Annotated[dict[str, Any] | None, document(collection="everything_docs")] = None
+
+
+ENTITIES = (Run, Call, Report, Remark, Note, Wide, Everything)

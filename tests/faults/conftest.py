@@ -1,0 +1,45 @@
+"""One stack of real servers for all fault tests: its own, since they move its clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from fault_clock import Clock
+from fault_entities import ENTITIES, Note, note
+from fault_nursery import Nursery
+from fault_reader import Reader
+from fault_rig import Rig
+
+from storekit import Store
+
+
+@pytest.fixture(scope="session")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with Store.embedded(tmp_path_factory.mktemp("faults") / "stack", ENTITIES) as store:
+        assert store.settings.postgres_admin_url
+        reader = Reader(store.settings)
+        # the first upload of all makes S3 grow a volume, which takes longer than a test's time-out
+        store.scope(tenant=uuid4(), actor="test").repository(Note).save(note("first of all"))
+        yield Rig(store.settings, reader, Clock(store.settings.postgres_admin_url.get_secret_value()))
+        reader.close()
+
+
+@pytest.fixture(scope="session")
+def nursery(rig: Rig) -> Iterator[Nursery]:
+    with Nursery(rig.settings) as nursery:
+        yield nursery
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes minutes; left out unless -m names it")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "long" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)

@@ -1,0 +1,79 @@
+"""The records that fault tests save, and what must be true of those that can be seen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel
+
+from storekit import Blob, Entity, Expired, Mutable, blob, document
+
+
+class Details(BaseModel):
+    """The document of a note."""
+
+    text: str
+
+
+class Marker(Entity, table="fault_markers"):
+    """A row alone."""
+
+    title: str
+
+
+class Note(Entity, Mutable, table="fault_notes"):
+    """A row, a document and a blob."""
+
+    title: str
+    details: Annotated[
+        Details | Expired, document(collection="fault_details", ttl=timedelta(days=90), links=("content",))
+    ]
+    content: Annotated[Blob | None, blob(media_type="text/plain")] = None
+
+
+class Shelf(Entity, table="fault_shelves"):
+    """As many parts as one asks for, up to ten."""
+
+    title: str
+    blob_0: Annotated[Blob | None, blob()] = None
+    blob_1: Annotated[Blob | None, blob()] = None
+    blob_2: Annotated[Blob | None, blob()] = None
+    blob_3: Annotated[Blob | None, blob()] = None
+    blob_4: Annotated[Blob | None, blob()] = None
+    blob_5: Annotated[Blob | None, blob()] = None
+    doc_0: Annotated[Details | None, document(collection="fault_shelf")] = None
+    doc_1: Annotated[Details | None, document(collection="fault_shelf")] = None
+    doc_2: Annotated[Details | None, document(collection="fault_shelf")] = None
+    doc_3: Annotated[Details | None, document(collection="fault_shelf")] = None
+
+
+ENTITIES = (Marker, Note, Shelf)
+
+Saved = list[Marker] | list[Note]
+
+
+def marker(title: str) -> Marker:
+    return Marker(title=title)
+
+
+def note(title: str) -> Note:
+    return Note(title=title, details=Details(text=f"details of {title}"), content=Blob(f"content of {title}"))
+
+
+def one_marker(title: str) -> list[Marker]:
+    """Name the request of a save of a row alone."""
+    return [marker(title)]
+
+
+def one_note(title: str) -> list[Note]:
+    """Name the request of a save of a row with a document and a blob."""
+    return [note(title)]
+
+
+def three_notes(title: str) -> list[Note]:
+    """Name the request of a save of several records at once."""
+    return [note(f"{title} {n}") for n in range(3)]
+
+
+REQUESTS = {request.__name__: request for request in (one_marker, one_note, three_notes)}

@@ -1,0 +1,83 @@
+"""A warm process that forks one writer for each order, so that a writer costs no imports and dies alone.
+
+Run as a script: an order is a line of JSON on stdin, the writer's exit code (-9: killed) a line on stdout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from fault_colours import opened, save
+from fault_entities import REQUESTS
+
+import storekit.drivers.mongo.documents
+import storekit.drivers.postgres.ledger
+import storekit.drivers.s3.blobs  # noqa: F401  what a Store would import at its first save
+from storekit import Settings
+from storekit.settings import _ENVIRONMENT
+from storekit.testing.faults import Point, at
+
+
+class Nursery:
+    """Starts writers that kill themselves at a point."""
+
+    def __init__(self, settings: Settings) -> None:
+        told = {name: getattr(settings, field) for field, name in _ENVIRONMENT.items()}
+        secret = {n: v.get_secret_value() if hasattr(v, "get_secret_value") else v for n, v in told.items()}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+            | {name: value for name, value in secret.items() if value},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate()
+
+    def kill_at(self, point: Point, colour: str, request: str, tenant: UUID, key: str) -> int:
+        """Let a new process save a request until `point`; answer its exit code."""
+        order = [[point.when, point.step, point.ordinal], colour, request, str(tenant), key]
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+async def _write_and_die(point: list[Any], colour: str, request: str, tenant: str, key: str) -> None:
+    async with opened(colour, Settings.from_env().model_copy(update={"pool_size": 1})) as store:
+        with at(Point(*point), lambda: os.kill(os.getpid(), signal.SIGKILL)):
+            await save(store, UUID(tenant), REQUESTS[request](request), key)
+
+
+def _serve() -> None:
+    for line in sys.stdin:
+        writer = os.fork()
+        if not writer:
+            try:
+                asyncio.run(_write_and_die(*json.loads(line)))
+            except BaseException:
+                traceback.print_exc()
+            os._exit(1)
+        _, status = os.waitpid(writer, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,121 @@
+"""A reader that knows nothing of storekit: the three drivers, a query, a hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import boto3
+import psycopg
+import pymongo
+from psycopg.rows import dict_row
+
+from storekit import Settings
+
+_NOTES = "SELECT title, details_ref, content_ref FROM fault_notes WHERE tenant_id = %s"
+_PART = "SELECT * FROM storekit.part WHERE tenant_id = %s AND part_id = %s"
+_EVENTS = "SELECT count(*) AS n, count(DISTINCT ref_id) AS records FROM storekit.event WHERE tenant_id = %s"
+_WRITES = "SELECT count(*) AS n FROM storekit.write WHERE tenant_id = %s AND state = %s"
+_TITLES = (
+    "SELECT title FROM fault_markers WHERE tenant_id = %s "
+    "UNION ALL SELECT title FROM fault_notes WHERE tenant_id = %s"
+)
+
+
+class Reader:
+    """Sees what any other client of the three servers would see."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._closing = ExitStack()
+        assert settings.postgres_url
+        assert settings.mongo_url
+        assert settings.s3_secret_key
+        self._postgres = self._closing.enter_context(
+            psycopg.connect(settings.postgres_url.get_secret_value(), autocommit=True, row_factory=dict_row)
+        )
+        mongo: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
+            settings.mongo_url.get_secret_value(), uuidRepresentation="standard"
+        )
+        self._mongo = self._closing.enter_context(mongo)[settings.mongo_database]
+        self._bucket = settings.s3_bucket
+        self._s3 = boto3.client(
+            "s3",
+            endpoint_url=settings.s3_endpoint_url,
+            region_name=settings.s3_region,
+            aws_access_key_id=settings.s3_access_key,
+            aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+        )
+        self._closing.callback(self._s3.close)
+
+    def close(self) -> None:
+        self._closing.close()
+
+    def whole_records(self, tenant: UUID) -> int:
+        """Count the visible records, after showing that each has all its parts and exactly one event."""
+        with self._snapshot(tenant):  # a commit may still be under way
+            for row in self._rows(_NOTES, tenant):
+                self._check_document(tenant, row)
+                self._check_blob(tenant, row)
+            titles = [row["title"] for row in self._rows(_TITLES, tenant, tenant)]
+            (events,) = self._rows(_EVENTS, tenant)
+        assert len(set(titles)) == len(titles), f"a record was saved twice: {titles}"
+        assert events == {"n": len(titles), "records": len(titles)}
+        return len(titles)
+
+    def writes(self, tenant: UUID, state: str) -> int:
+        """Count the writes of a tenant that are in a state."""
+        with self._snapshot(tenant):
+            return int(self._rows(_WRITES, tenant, state)[0]["n"])
+
+    def stored(self, tenant: UUID) -> tuple[int, int]:
+        """Count all bytes ever sent: the objects in S3 and the documents in MongoDB, visible or not."""
+        listed = self._s3.list_object_versions(Bucket=self._bucket, Prefix=f"{tenant}/")
+        documents = self._mongo["fault_details"].count_documents({"tenantId": tenant})
+        return len(listed.get("Versions", [])), documents
+
+    def titles(self, tenant: UUID) -> list[str]:
+        """Tell which records are visible."""
+        with self._snapshot(tenant):
+            return [row["title"] for row in self._rows(_TITLES, tenant, tenant)]
+
+    @contextmanager
+    def _snapshot(self, tenant: UUID) -> Iterator[None]:
+        """Look at one moment, as the app would: the tenant's rows are all it sees."""
+        with self._postgres.transaction():
+            self._postgres.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            self._postgres.execute("SELECT set_config('storekit.tenant', %s, true)", [str(tenant)])
+            yield
+
+    def _rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        return self._postgres.execute(query.encode(), values).fetchall()
+
+    def _part(self, tenant: UUID, part_id: UUID | None) -> dict[str, Any]:
+        assert part_id is not None, "a visible row lacks a part"
+        (part,) = self._rows(_PART, tenant, part_id)
+        assert part["state"] == "committed"
+        return part
+
+    def _check_document(self, tenant: UUID, row: dict[str, Any]) -> None:
+        part = self._part(tenant, row["details_ref"])
+        document = self._mongo[part["key"]].find_one({"_id": part["part_id"], "tenantId": tenant})
+        assert document is not None, "a visible ref leads to no document"
+        assert document["body"] == {"text": f"details of {row['title']}"}
+
+    def _check_blob(self, tenant: UUID, row: dict[str, Any]) -> None:
+        part = self._part(tenant, row["content_ref"])
+        found = self._s3.get_object(Bucket=self._bucket, Key=part["key"], VersionId=part["version_id"])
+        body = found["Body"].read()
+        assert body == f"content of {row['title']}".encode()
+        assert sha256(body).digest() == part["sha256"]
+
+
+def address(url: str) -> tuple[str, int]:
+    """Tell where a server listens."""
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    return parts.hostname, parts.port

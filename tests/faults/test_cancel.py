@@ -1,0 +1,153 @@
+"""A task cancelled at any step: nothing visible, or committed and resolvable; everything stays healthy."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import io
+import threading
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fault_colours import save
+from fault_entities import REQUESTS, Details, Note, Saved
+from fault_reader import address
+from fault_rig import Rig
+
+from storekit import AsyncStore, Blob
+from storekit.testing.faults import Point, at, observe
+
+
+@asynccontextmanager
+async def _healthy_store(rig: Rig) -> AsyncIterator[AsyncStore]:
+    """Open a store with one connection, and show at the end that no task or error was left behind."""
+    loop, unheard = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: unheard.append(context))
+    _excuse_pymongo(rig)
+    async with AsyncStore.open(rig.settings.model_copy(update={"pool_size": 1})) as store:
+        await save(store, uuid4(), REQUESTS["three_notes"]("warm"))
+        before = asyncio.all_tasks()
+        yield store
+        assert not asyncio.all_tasks() - before
+    gc.collect()  # an exception that nobody took is told of when its task goes
+    assert unheard == []
+
+
+def _excuse_pymongo(rig: Rig) -> None:
+    """Let pymongo leave the socket of a task that was cancelled while it connected to the collector."""
+    assert rig.settings.mongo_url
+    _, port = address(rig.settings.mongo_url.get_secret_value())
+    warnings.filterwarnings("ignore", rf"unclosed <socket.*raddr=\('127.0.0.1', {port}\)", ResourceWarning)
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+async def test_a_task_cancelled_at_any_step_leaves_nothing_half_visible_and_a_healthy_store(
+    rig: Rig, request_: str
+) -> None:
+    """A cancelled save is invisible or resolvable; saving again, by object or by key, gives one record."""
+    async with _healthy_store(rig) as store:
+        with observe() as steps:
+            await save(store, uuid4(), REQUESTS[request_](request_))
+        for point in steps.seen:
+            objects = REQUESTS[request_](request_)
+            await _cancel_and_repeat(rig, store, objects, objects, None, point)
+            await _cancel_and_repeat(
+                rig, store, REQUESTS[request_](request_), REQUESTS[request_](request_), "key", point
+            )
+
+
+async def _cancel_and_repeat(
+    rig: Rig, store: AsyncStore, first: Saved, again: Saved, key: str | None, point: Point
+) -> None:
+    tenant = uuid4()
+    await _cancel_at(point, save(store, tenant, first, key))
+    assert rig.reader.whole_records(tenant) in {0, len(first)}, point
+
+    with observe() as steps:
+        await save(store, tenant, again, key)
+
+    assert not steps.count("sleep"), point
+    assert rig.reader.whole_records(tenant) == len(first), point
+    assert rig.reader.writes(tenant, "pending") == 0, point
+
+
+async def _cancel_at(point: Point, saving: Coroutine[Any, Any, Saved]) -> None:
+    def cancel() -> None:
+        task.cancel()
+
+    with at(point, cancel) as steps:
+        task = asyncio.create_task(saving)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert steps.hit, point
+
+
+class _WatchedFile(io.BytesIO):
+    """A user's file that calls before each read and notices when it is read after it was closed."""
+
+    def __init__(self, before_read: Callable[[int], None]) -> None:
+        super().__init__(b"x" * 700_000)
+        self.reads = 0
+        self.read_when_closed = False
+        self._before_read = before_read
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        self._before_read(self.reads)
+        self.read_when_closed |= self.closed
+        return super().read(size)
+
+
+def _note(file: io.BytesIO) -> Note:
+    return Note(title="file", details=Details(text="details of file"), content=Blob(file))
+
+
+async def test_a_cancelled_save_returns_only_when_no_thread_reads_its_file_any_more(rig: Rig) -> None:
+    """A file may be closed right after a save that was cancelled, even twice, while it was being read."""
+    async with _healthy_store(rig) as store:
+        whole = _WatchedFile(lambda _: None)
+        await save(store, uuid4(), [_note(whole)])
+        assert whole.reads > 4, "the file is read in pieces, to be measured and to be sent"
+        files = [await _cancelled_in_read(store, read) for read in range(1, whole.reads + 1)]
+    for thread in threading.enumerate():
+        if thread.name.startswith("storekit"):
+            thread.join()
+    assert not any(file.read_when_closed for file in files)
+
+
+async def _cancelled_in_read(store: AsyncStore, cancelled_read: int) -> _WatchedFile:
+    loop, ended_in_read = asyncio.get_running_loop(), list[bool]()
+
+    async def cancel_twice() -> None:
+        for _ in range(2):
+            task.cancel()
+            for _ in range(20):  # give the loop every chance to end the task while the thread still reads
+                await asyncio.sleep(0)
+        ended_in_read.append(task.done())
+
+    def before_read(read: int) -> None:
+        if read == cancelled_read:
+            asyncio.run_coroutine_threadsafe(cancel_twice(), loop).result()
+
+    file = _WatchedFile(before_read)
+    task = asyncio.create_task(save(store, uuid4(), [_note(file)]))
+    with suppress(asyncio.CancelledError):
+        await task
+    file.close()
+    assert ended_in_read == [False], f"the save had returned during read {cancelled_read}"
+    return file
+
+
+async def test_a_hundred_cancelled_saves_leave_the_event_loop_and_the_pool_healthy(rig: Rig) -> None:
+    """After a hundred cancelled saves a store with one connection still serves."""
+    tenant = uuid4()
+    async with _healthy_store(rig) as store:
+        for n in range(100):
+            point = Point("before", "postgres.commit" if n % 2 else "postgres.stage", 1)
+            await _cancel_at(point, save(store, tenant, REQUESTS["one_note"](f"cancelled {n}")))
+        await save(store, tenant, REQUESTS["one_marker"]("served"))
+    assert "served" in rig.reader.titles(tenant)

@@ -1,0 +1,102 @@
+"""Errors in numbers: a store with two connections still serves after ten of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from fault_colours import COLOURS, opened, repository, save
+from fault_entities import Details, Note, marker, note
+from fault_rig import Rig
+from fault_wire import Wire, wired
+
+from storekit import (
+    AsyncStore,
+    Conflict,
+    ConstraintViolation,
+    IdempotencyConflict,
+    NotFound,
+    OutcomeUnknown,
+    Store,
+    Unavailable,
+    UsageError,
+)
+from storekit.bridge import settle
+from storekit.ids import new_ref_id
+from storekit.testing.faults import InjectedError, Point, at, fail
+
+_TIMES = 10
+
+
+class _Errors:
+    """Makes the store meet an error of each kind."""
+
+    def __init__(self, wire: Wire, store: Store | AsyncStore, saved: Note) -> None:
+        self._wire, self._store, self._saved = wire, store, saved
+        self._tenant: UUID = saved.tenant_id
+        self._notes: Any = repository(store, self._tenant, Note)
+
+    async def conflict(self) -> None:
+        await settle(self._notes.update(self._saved.ref_id, {"title": "late"}, expected_version=7))
+
+    async def not_found(self) -> None:
+        await settle(self._notes.get(new_ref_id()))
+
+    async def used_key(self) -> None:
+        await save(self._store, self._tenant, [note("other")], "key")
+
+    async def constraint(self) -> None:
+        twin = Note(title="twin", details=Details(text="details of twin"), ref_id=self._saved.ref_id)
+        await save(self._store, self._tenant, [twin])
+
+    async def usage(self) -> None:
+        await settle(self._notes.url(self._saved.ref_id, "details"))
+
+    async def injected(self) -> None:
+        with at(Point("after", "postgres.stage", 1), fail):
+            await save(self._store, self._tenant, [note("injected")])
+
+    async def unavailable(self) -> None:
+        with at(Point("before", "s3.put", 1), lambda: self._wire.s3.cut("to_client")):
+            await self._healed(save(self._store, self._tenant, [note("cut")]))
+
+    async def unknown(self) -> None:
+        with at(Point("before", "postgres.commit", 1), lambda: self._wire.postgres.cut("to_server")):
+            await self._healed(save(self._store, self._tenant, [marker("cut")]))
+
+    async def _healed(self, saving: Awaitable[Any]) -> None:
+        try:
+            await saving
+        finally:
+            self._wire.heal()
+
+
+_KINDS: dict[Callable[[_Errors], Awaitable[None]], type[Exception]] = {
+    _Errors.conflict: Conflict,
+    _Errors.not_found: NotFound,
+    _Errors.used_key: IdempotencyConflict,
+    _Errors.constraint: ConstraintViolation,
+    _Errors.usage: UsageError,
+    _Errors.injected: InjectedError,
+    _Errors.unavailable: Unavailable,
+    _Errors.unknown: OutcomeUnknown,
+}
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+async def test_a_store_serves_after_many_errors_of_every_kind(rig: Rig, colour: str) -> None:
+    """No error costs a connection for good."""
+    tenant = uuid4()
+    with wired(rig.settings, pool_size=2) as wire:
+        async with opened(colour, wire.settings) as store:
+            (saved,) = await save(store, tenant, [note("first")], "key")
+            errors = _Errors(wire, store, saved)
+            for meet, kind in _KINDS.items():
+                for _ in range(_TIMES):
+                    with pytest.raises(kind):
+                        await meet(errors)
+            await save(store, tenant, [marker("served")])
+            assert (await settle(repository(store, tenant, Note).get(saved.ref_id))).title == "first"
+    assert sorted(rig.reader.titles(tenant)) == ["first", "served"]

@@ -1,0 +1,86 @@
+"""What a call costs on the wire: round trips, counted by proxies, connection set-up aside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from fault_colours import COLOURS, opened, repository, save
+from fault_entities import Details, Note, Shelf, marker, note
+from fault_rig import Rig
+from fault_wire import Wire, wired
+
+from storekit import AsyncStore, Blob, Entity, Store
+from storekit.bridge import settle
+
+
+class _Trips:
+    """Counts the trips of one call at a time."""
+
+    def __init__(self, wire: Wire, store: Store | AsyncStore, tenant: UUID) -> None:
+        self._wire, self.store, self.tenant = wire, store, tenant
+
+    async def of(self, call: Any) -> tuple[tuple[int, int, int], Any]:
+        """Make a call; answer its trips to Postgres, MongoDB and S3, and what it answered."""
+        before = self._wire.flights
+        answer = await settle(call())
+        postgres, mongo, s3 = (now - then for now, then in zip(self._wire.flights, before, strict=True))
+        return (postgres, mongo, s3), answer
+
+    def of_class(self, entity: type[Entity]) -> Any:
+        return repository(self.store, self.tenant, entity)
+
+
+@asynccontextmanager
+async def _connected(rig: Rig, colour: str) -> AsyncIterator[_Trips]:
+    """Open a store and let it connect as often as the calls to come will need."""
+    with wired(rig.settings, pool_size=1) as wire:
+        async with opened(colour, wire.settings) as store:
+            for _ in range(2):  # the second one has met every statement that is prepared
+                await save(store, uuid4(), [_shelf(10)])
+                await save(store, uuid4(), [marker("warm")])
+                warm = await save(store, uuid4(), [note("warm"), note("warmer")])
+                await settle(repository(store, warm[0].tenant_id, Note).get(warm[0].ref_id, load=["details"]))
+            yield _Trips(wire, store, uuid4())
+
+
+def _shelf(parts: int) -> Shelf:
+    blobs = {f"blob_{n}": Blob(f"blob {n}") for n in range(6)}
+    documents = {f"doc_{n}": Details(text=f"document {n}") for n in range(4)}
+    mixed = {"blob_0": blobs.pop("blob_0"), "doc_0": documents.pop("doc_0"), **blobs, **documents}
+    return Shelf(title="shelf", **dict(list(mixed.items())[:parts]))
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize(
+    ("parts", "expected"), [(0, (1, 0, 0)), (1, (2, 0, 1)), (3, (2, 1, 2)), (10, (2, 1, 6))]
+)
+async def test_a_save_costs_two_postgres_trips_whatever_its_parts_and_one_without_any(
+    rig: Rig, colour: str, parts: int, expected: tuple[int, int, int]
+) -> None:
+    """A save is one Postgres trip; with parts two, a trip for each blob and one for each collection."""
+    async with _connected(rig, colour) as trips:
+        counted, _ = await trips.of(lambda: trips.of_class(Shelf).save(_shelf(parts)))
+    assert counted == expected
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+async def test_a_batch_costs_the_trips_of_one_save_and_reads_cost_one(rig: Rig, colour: str) -> None:
+    """save_many(200) is two Postgres trips around one wave; get, url and urls(100) are one."""
+    async with _connected(rig, colour) as trips:
+        notes = trips.of_class(Note)
+        counted, saved = await trips.of(lambda: notes.save_many([note(f"{n}") for n in range(200)]))
+        assert (counted[0], counted[2]) == (2, 200)
+        ref_ids = [each.ref_id for each in saved[:100]]
+        # the second call of each has met its prepared statement
+        for _ in range(2):
+            got, _ = await trips.of(lambda: notes.get(ref_ids[0]))
+            signed, _ = await trips.of(lambda: notes.url(ref_ids[0], "content"))
+            many, urls = await trips.of(lambda: notes.urls(ref_ids, "content"))
+            with_document, _ = await trips.of(lambda: notes.get(ref_ids[0], load=["details"]))
+    assert len(urls) == 100
+    assert (got, signed, many) == ((1, 0, 0),) * 3
+    assert with_document == (1, 1, 0)

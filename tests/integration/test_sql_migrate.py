@@ -1,0 +1,266 @@
+"""The migration runner on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sql_api import Api, change_op, insert_op
+from sql_database import (
+    AGENCY,
+    BASE,
+    MEMBERS,
+    MUTABLE,
+    PARTS,
+    Database,
+    fresh_cluster,
+    fresh_database,
+    set_up,
+    write_line,
+)
+
+from storekit.drivers.postgres.migrate import grant, migrate, status
+from storekit.errors import ConfigurationError, Unavailable
+from storekit.ids import new_id
+from storekit.lines import Line, core
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    with fresh_cluster() as url:
+        yield url
+
+
+@pytest.fixture
+def database(cluster: str) -> Iterator[Database]:
+    with fresh_database(cluster) as fresh:
+        yield fresh
+
+
+def apply(database: Database, *lines: Line) -> list[str]:
+    """Apply lines as the admin and name what was applied."""
+    return [f"{m.line} {m.number}" for m in migrate(database.url("admin"), lines)]
+
+
+def test_each_file_is_applied_once_with_its_record(database: Database, tmp_path: Path) -> None:
+    """A login that is no superuser sets up an empty database; a second run finds nothing to do."""
+    agency = write_line(tmp_path / "a", "agency", AGENCY)
+    pending = [s for s in status(database.url("admin"), [core(), agency]) if s.applied_on is None]
+    assert apply(database, core(), agency) == [f"{s.line} {s.number}" for s in pending]
+    assert apply(database, core(), agency) == []
+    assert all(s.applied_on for s in status(database.url("admin"), [core(), agency]))
+    record = database.ask(
+        "SELECT line, number, name, length(sha256), applied_by FROM storekit.migration WHERE line = 'agency'"
+    )
+    assert record == [("agency", 1, "step", 32, "admin")]
+
+
+def test_a_second_database_of_the_cluster_meets_the_roles(database: Database, cluster: str) -> None:
+    """Roles belong to the cluster: the next database uses those that are there."""
+    assert apply(database, core())
+    with fresh_database(cluster) as second:
+        assert apply(second, core())
+
+
+def test_a_superuser_may_migrate_and_owns_nothing(database: Database) -> None:
+    """Whoever runs the files, everything belongs to storekit_owner."""
+    migrate(database.url("postgres"), [core()])
+    owners = (
+        "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'storekit'::regnamespace"
+    )
+    assert database.ask(owners) == [("storekit_owner",)]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: (d / "0001_step.sql").write_text("SELECT 2"), "own 0001_step.sql was edited"),
+        (
+            lambda d: (d / "0001_step.sql").rename(d / "0001_leap.sql"),
+            "own 0001_step.sql was renamed to leap",
+        ),
+        (lambda d: (d / "0002_step.sql").unlink(), "own 0002_step.sql is missing"),
+        (lambda d: (d / "0001_step.sql").unlink(), "0002_step.sql where number 0001 belongs"),
+        (lambda d: (d / "0004_step.sql").write_text(""), "0004_step.sql where number 0003 belongs"),
+        (lambda d: (d / "notes.sql").write_text(""), "notes.sql where number 0003 belongs"),
+    ],
+    ids=["edited", "renamed", "last missing", "first missing", "gap", "stray"],
+)
+def test_the_past_is_not_rewritten(database: Database, tmp_path: Path, change: object, says: str) -> None:
+    """An edited, renamed or missing past file, a gap or a stray name is named before anything runs."""
+    line = write_line(tmp_path / "own", "own", "SELECT 1", "SELECT 1")
+    apply(database, core(), line)
+    assert callable(change)
+    change(tmp_path / "own")
+    for refuse in (migrate, status):
+        with pytest.raises(ConfigurationError, match=says):
+            refuse(database.url("admin"), [core(), line])
+
+
+def test_line_ends_of_a_checkout_do_not_count(database: Database, tmp_path: Path) -> None:
+    """The hash is of the text, so a file checked out with CRLF is the same file."""
+    line = write_line(tmp_path / "own", "own", "SELECT 1;\nSELECT 2;\n")
+    apply(database, core(), line)
+    (tmp_path / "own" / "0001_step.sql").write_bytes(b"SELECT 1;\r\nSELECT 2;\r\n")
+    assert apply(database, core(), line) == []
+
+
+def test_a_failing_file_leaves_nothing(database: Database, tmp_path: Path) -> None:
+    """A file is one transaction with its record; those before it stay, it is named and can be mended."""
+    line = write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", "CREATE TABLE lost (); SELECT 1 / 0")
+    with pytest.raises(
+        ConfigurationError, match="own 0002_step.sql failed and was rolled back: division by zero"
+    ):
+        apply(database, core(), line)
+    assert database.ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == [("kept",)]
+    write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", "CREATE TABLE mended ()")
+    assert apply(database, core(), line) == ["own 2"]
+
+
+def test_deployers_wait_for_each_other(database: Database, tmp_path: Path) -> None:
+    """Eight deployers at once: each file is applied once, by one of them."""
+    line = write_line(tmp_path / "own", "own", *(f"CREATE TABLE t{n} ()" for n in range(5)))
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda _: apply(database, core(), line), range(8)))
+    applied = [name for names in done for name in names]
+    assert len(applied) == len(set(applied)) == len(status(database.url("admin"), [core(), line]))
+
+
+def test_a_backfill_that_would_see_no_rows_is_loud(database: Database, tmp_path: Path) -> None:
+    """Under FORCE the owner sees nothing: a data step fails unless it lifts FORCE, and makes events."""
+    set_up(database, tmp_path)
+    insert = "INSERT INTO activity_runs (tenant_id, title) SELECT storekit.new_id(), 'a'"
+    database.ask(f"{insert} FROM generate_series(1, 3)")
+    silent = write_line(tmp_path / "own", "own", "UPDATE activity_runs SET title = 'b'")
+    with pytest.raises(ConfigurationError, match='row-level security policy for table "activity_runs"'):
+        apply(database, silent)
+    force = "ALTER TABLE activity_runs {} ROW LEVEL SECURITY;"
+    text = f"{force.format('NO FORCE')} UPDATE activity_runs SET title = 'b'; {force.format('FORCE')}"
+    apply(database, write_line(tmp_path / "own", "own", text))
+    assert database.ask("SELECT title, version FROM activity_runs") == [("b", 2)] * 3
+    assert database.ask(
+        "SELECT actor, count(*) FROM storekit.event WHERE type LIKE '%.updated' GROUP BY 1"
+    ) == [("admin", 3)]
+
+
+def test_a_new_part_field_of_a_table_with_data(database: Database, tmp_path: Path) -> None:
+    """manage() is run again by the migration that adds a field; old rows stay as they are."""
+    set_up(database, tmp_path)
+    database.ask("INSERT INTO activity_runs (tenant_id, title) VALUES (gen_random_uuid(), 'a')")
+    text = f"""
+        ALTER TABLE activity_runs ADD COLUMN report_ref uuid {PARTS.replace(",", ", ADD COLUMN")};
+        INSERT INTO storekit.field (table_name, field, kind) VALUES ('activity_runs', 'report', 'blob');
+        SELECT storekit.manage('activity_runs');"""
+    apply(database, write_line(tmp_path / "own", "own", text))
+    keys = database.ask(
+        "SELECT conname FROM pg_constraint"
+        " WHERE conrelid = 'activity_runs'::regclass AND contype = 'f' AND convalidated"
+    )
+    assert keys == [("report_ref_live",)]
+    assert database.ask(
+        "SELECT relforcerowsecurity FROM pg_class WHERE relname IN ('activity_runs', 'part')"
+    ) == [(True,), (True,)]
+
+
+def test_a_ref_key_over_bad_rows_is_refused(database: Database, tmp_path: Path) -> None:
+    """A table that comes with refs to nothing is not taken under management as if they were valid."""
+    text = f"""
+        CREATE TABLE legacy ({BASE}, report_ref uuid {PARTS});
+        INSERT INTO legacy (tenant_id, report_ref) VALUES (gen_random_uuid(), gen_random_uuid());
+        INSERT INTO storekit.field (table_name, field, kind) VALUES ('legacy', 'report', 'blob');
+        SELECT storekit.manage('legacy');"""
+    apply(database, core())
+    with pytest.raises(ConfigurationError, match="report_ref_live"):
+        apply(database, write_line(tmp_path / "own", "own", text))
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (
+            BASE.replace("version bigint NOT NULL DEFAULT 1,", ""),
+            "ADD COLUMN version bigint NOT NULL DEFAULT 1",
+        ),
+        (
+            BASE.replace('COLLATE "C" ', ""),
+            'ADD COLUMN ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id()',
+        ),
+        (BASE + ", updated_on timestamptz", "ADD COLUMN updated_by text"),
+        (BASE + ", deleted_on timestamptz", "ADD COLUMN deleted_by text"),
+        (BASE.replace("UNIQUE (tenant_id, ref_id)", "UNIQUE (ref_id)"), "ADD UNIQUE (tenant_id, ref_id)"),
+        (BASE.replace("PRIMARY KEY (tenant_id, id)", "PRIMARY KEY (id)"), "ADD PRIMARY KEY (tenant_id, id)"),
+        (BASE + ", body_ref uuid" + PARTS, "ADD COLUMN body_expired_on timestamp with time zone"),
+        (
+            BASE + ", body_ref uuid, body_expired_on timestamptz",
+            "ADD COLUMN parts_live boolean NOT NULL GENERATED",
+        ),
+    ],
+)
+def test_manage_says_what_to_add(database: Database, tmp_path: Path, columns: str, says: str) -> None:
+    """A table without a base column, key or part column is refused with the statement that mends it."""
+    text = f"""
+        CREATE TABLE odd ({columns});
+        INSERT INTO storekit.field (table_name, field, kind, ttl, collection)
+        SELECT 'odd', 'body', 'document', '1 day', 'bodies'
+        WHERE '{columns.replace("'", "''")}' LIKE '%body%';
+        SELECT storekit.manage('odd');"""
+    apply(database, core())
+    with pytest.raises(ConfigurationError) as caught:
+        apply(database, write_line(tmp_path / "own", "own", text))
+    assert "ALTER TABLE public.odd " in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_awkward_tables_are_managed(database: Database, tmp_path: Path) -> None:
+    """Keywords and names of our own variables as columns, no column at all, and a second run of manage()."""
+    fields = '"order" text, "select" int[], n text, r text, t jsonb, d date'
+    ours = "p_rows text, v_done text, p_columns text[] DEFAULT '{a}'"
+    text = f"""
+        CREATE TABLE awkward ({BASE}{MUTABLE}, {fields}, {ours});
+        CREATE TABLE bare ({BASE}{MUTABLE});
+        SELECT storekit.manage('awkward'), storekit.manage('bare'), storekit.manage('awkward');"""
+    apply(database, core(), write_line(tmp_path / "own", "own", text))
+    grant(database.url("admin"), MEMBERS)
+    row = {
+        "order": "1",
+        "select": [2],
+        "n": "n",
+        "r": "r",
+        "t": {"a": 1},
+        "d": "2026-01-01",
+        "p_rows": "p",
+        "v_done": None,
+    }
+    with database.connect() as connection:
+        api = Api(connection)
+        for table, content in (("awkward", row), ("bare", {})):
+            op = insert_op(table, [content])
+            api.commit(new_id(), [op])
+            api.commit(new_id(), [change_op("update", table, {"ref_id": op["rows"][0]["ref_id"]} | content)])
+    found = database.ask(
+        'SELECT "order", "select", n, r, t, d::text, p_rows, v_done, p_columns, version FROM awkward'
+    )
+    assert found == [(*row.values(), ["a"], 2)]
+    assert database.ask("SELECT after FROM storekit.event WHERE entity = 'awkward' AND version = 2") == [
+        ({},)
+    ]
+
+
+def test_errors_name_the_server_and_hide_the_password(tmp_path: Path) -> None:
+    """An unreachable server is Unavailable, an unreadable URL a wrong setting; neither shows a secret."""
+    with pytest.raises(Unavailable) as caught:
+        migrate("postgresql://admin:hunter2@127.0.0.1:1/storekit", [core()])
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigurationError) as refused:
+        migrate("postgresql:admin:hunter2", [core()])
+    assert "hunter2" not in repr(refused.value)
+
+
+def test_an_admin_without_the_right_is_told(database: Database, tmp_path: Path) -> None:
+    """A login that may not set up the schema gets a configuration error."""
+    with pytest.raises(ConfigurationError, match="setting up roles and schema failed"):
+        migrate(database.url("app"), [core()])
+    with pytest.raises(ConfigurationError, match="granting roles failed"):
+        grant(database.url("app"), {"storekit_owner": ["app"]})

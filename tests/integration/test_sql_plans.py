@@ -1,0 +1,136 @@
+"""Plans that stay right: for a new tenant, after small batches, on a table that grew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from uuid import uuid4
+
+import pytest
+from sql_api import Api, blob_part, change_op, insert_op, uploaded
+from sql_database import AGENCY, Database, fresh_cluster, fresh_database, set_up
+
+from storekit.ids import new_id, new_ref_id
+
+BATCH = 1000
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    with fresh_cluster() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with fresh_database(cluster) as fresh:
+        # no autovacuum: what the plans rest on is what the test says
+        fresh.ask("ALTER SYSTEM SET autovacuum = off")
+        fresh.ask("SELECT pg_reload_conf()")
+        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
+
+
+def best(work: Callable[[], object], times: int = 5) -> float:
+    """Time the quickest of some runs, in seconds."""
+    taken = []
+    for _ in range(times):
+        started = perf_counter()
+        work()
+        taken.append(perf_counter() - started)
+    return min(taken)
+
+
+def insert_many(api: Api, count: int) -> list[str]:
+    """Commit rows in one batch and answer their ref_ids."""
+    op = insert_op("activity_runs", [{"title": "x"}] * count)
+    api.commit(new_id(), [op])
+    return [row["ref_id"] for row in op["rows"]]
+
+
+def update(api: Api, ref_ids: list[str]) -> None:
+    """Commit an update of rows in one batch."""
+    rows = [{"ref_id": ref_id, "title": "y"} for ref_id in ref_ids]
+    api.commit(new_id(), [change_op("update", "activity_runs", *rows)])
+
+
+def test_a_batch_after_single_updates_is_linear(database: Database) -> None:
+    """Single updates first, then 1000 rows in one session: less than twice a fresh session's time."""
+    tenant = uuid4()
+    with database.connect() as used, database.connect() as fresh:
+        api = Api(used, tenant)
+        ref_ids = insert_many(api, BATCH)
+        for ref_id in ref_ids[:10]:
+            update(api, [ref_id])
+        other = Api(fresh, tenant)
+        assert best(lambda: update(api, ref_ids)) < 2 * best(lambda: update(other, ref_ids))
+
+
+def test_a_tenant_newer_than_the_statistics_is_no_slower(database: Database) -> None:
+    """One row of 12,000 that no ANALYZE has seen: found by its key, not among all rows of the tenant."""
+    with database.connect() as connection:
+        known = Api(connection)
+        insert_many(known, BATCH)
+        database.ask("ANALYZE")
+        small, large = Api(connection), Api(connection)
+        (few,) = insert_many(small, 1)
+        for _ in range(12):
+            many = insert_many(large, BATCH)
+
+        def single(api: Api, ref_id: str) -> float:
+            return best(lambda: update(api, [ref_id]), 20)
+
+        assert single(large, many[0]) < 2 * single(small, few)
+
+
+def test_a_session_that_fills_an_empty_ledger_does_not_slow_down(database: Database) -> None:
+    """Plans made on empty tables hold while the tables grow: save 3000 is as quick as save 10."""
+    with database.connect() as connection:
+        api = Api(connection)
+
+        def save() -> None:
+            write, ref_id = new_id(), new_ref_id()
+            api.stage(write, [part := blob_part(ref_id)], key=ref_id)
+            row = {"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}
+            api.commit(write, [insert_op("tool_calls", [row], ["transcript"])], uploaded(part), key=ref_id)
+
+        first = best(save, 100)
+        for _ in range(3):
+            ref_ids = [new_ref_id() for _ in range(BATCH)]
+            parts = [blob_part(ref_id) for ref_id in ref_ids]
+            api.stage(write := new_id(), parts)
+            rows = [
+                {"ref_id": r, "name": "x", "transcript_ref": p["part_id"]}
+                for r, p in zip(ref_ids, parts, strict=True)
+            ]
+            api.commit(write, [insert_op("tool_calls", rows, ["transcript"])], uploaded(*parts))
+        assert best(save, 100) < 2 * first
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        "storekit.write WHERE tenant_id = $1 AND write_id = $2 AND state = 'pending'",
+        "storekit.write WHERE tenant_id = $1 AND idempotency_key = $2::text"
+        " AND state IN ('pending', 'committed')",
+        "storekit.part WHERE tenant_id = $1 AND write_id = $2",
+        "storekit.part WHERE tenant_id = $1 AND part_id = $2",
+        "storekit.part WHERE tenant_id = $1 AND part_id = $2 AND live",
+        "activity_runs WHERE tenant_id = $1 AND ref_id = $2::text",
+    ],
+)
+def test_a_plan_made_on_an_empty_table_looks_up_by_the_whole_key(
+    tmp_path_factory: pytest.TempPathFactory, cluster: str, lookup: str
+) -> None:
+    """On empty tables all indexes cost the same; the one chosen, and kept, must hold the whole key."""
+    text = AGENCY.replace("CREATE INDEX ON activity_runs (tenant_id, title);", "")
+    with (
+        fresh_database(cluster) as fresh,
+        set_up(fresh, tmp_path_factory.mktemp("l"), text).connect("postgres") as c,
+    ):
+        c.execute("SET ROLE storekit_owner")
+        c.execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
+        c.execute(f"PREPARE lookup (uuid, uuid) AS SELECT * FROM {lookup}".encode())
+        plan = c.execute(f"EXPLAIN EXECUTE lookup ('{uuid4()}', '{uuid4()}')".encode()).fetchall()
+    (condition,) = [line for (line,) in plan if "Index Cond" in line]
+    assert "$1" in condition
+    assert "$2" in condition

@@ -1,0 +1,228 @@
+"""Writers against each other: one commit per key, one winner per doubt, no deadlock between batches."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from sql_api import Api, blob_part, change_op, insert_op, uploaded
+from sql_database import Database, fresh_cluster, fresh_database, set_up
+
+from storekit.ids import new_id, new_ref_id
+
+T = TypeVar("T")
+KEYS = 100
+THREADS = 12
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with fresh_cluster() as url, fresh_database(url) as fresh:
+        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
+
+
+def together(work: Callable[[int], T], threads: int = THREADS) -> list[T]:
+    """Run work in threads at once."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, range(threads)))
+
+
+def save_once(api: Api, key: str, chance: random.Random) -> str:
+    """Save under a key until it is saved, dying in between now and then; answer the entity."""
+    while True:
+        write, ref_id = new_id(), new_ref_id()
+        part = blob_part(ref_id)
+        dies = chance.random() < 0.3
+        # a writer about to die leaves a lease that is over at once; the others hold theirs to the end
+        reply = api.stage(write, [part], key=key, lease="1 millisecond" if dies else "60 seconds")
+        if reply["outcome"] == "staged" and not dies:
+            row = {"ref_id": ref_id, "name": key, "transcript_ref": part["part_id"]}
+            reply = api.commit(
+                write, [insert_op("tool_calls", [row], ["transcript"])], uploaded(part), key=key
+            )
+        match reply:
+            case {"outcome": "committed", "rows": rows} | {"outcome": "replay", "result": {"rows": rows}}:
+                return str(rows[0][1])
+            case {"outcome": "staged" | "held" | "lost"}:
+                continue
+        raise AssertionError(reply)
+
+
+def test_a_key_gives_one_entity_whoever_races_and_dies(database: Database) -> None:
+    """12 threads saving 100 keys, with writers that die: one commit, one row, one answer per key."""
+    tenant = uuid4()
+
+    def work(number: int) -> dict[str, str]:
+        chance, keys = random.Random(number), [f"k{n}" for n in range(KEYS)]
+        chance.shuffle(keys)
+        with database.connect() as connection:
+            return {key: save_once(Api(connection, tenant), key, chance) for key in keys}
+
+    first, *others = together(work)
+    assert all(answers == first for answers in others)
+    assert len(set(first.values())) == KEYS
+    committed = database.ask(
+        "SELECT count(*), count(DISTINCT idempotency_key) FROM storekit.write"
+        " WHERE tenant_id = %s AND state = 'committed'",
+        tenant,
+    )
+    assert committed == [(KEYS, KEYS)]
+    assert database.ask("SELECT count(*) FROM tool_calls WHERE tenant_id = %s", tenant) == [(KEYS,)]
+    taken = "SELECT count(*) FROM storekit.write WHERE tenant_id = %s AND state = 'aborted'"
+    assert database.ask(taken, tenant) > [(10,)]
+    assert database.ask(
+        "SELECT 1 FROM storekit.part p JOIN storekit.write w USING (tenant_id, write_id)"
+        " WHERE w.tenant_id = %s AND w.state::text <> p.state::text", tenant,
+    ) == []  # fmt: skip
+
+
+def test_keys_without_parts_commit_once(database: Database) -> None:
+    """12 threads committing the same 100 keys in one trip each: one wins, all get its answer."""
+    tenant = uuid4()
+
+    def work(number: int) -> Counter[str]:
+        seen: Counter[str] = Counter()
+        with database.connect() as connection:
+            for key in range(KEYS):
+                api = Api(connection, tenant)
+                reply = {"outcome": "held"}
+                while reply["outcome"] == "held":
+                    reply = api.commit(new_id(), [insert_op("activity_runs", [{"title": "x"}])], key=str(key))
+                seen[reply["outcome"]] += 1
+        return seen
+
+    total: Counter[str] = sum(together(work), Counter())
+    assert total == {"committed": KEYS, "replay": KEYS * (THREADS - 1)}
+    assert database.ask("SELECT count(*) FROM activity_runs WHERE tenant_id = %s", tenant) == [(KEYS,)]
+
+
+@pytest.mark.parametrize("ends", ["commit", "rollback"])
+@pytest.mark.parametrize("parts", [0, 1])
+def test_abandon_waits_for_the_commit_in_doubt(database: Database, ends: str, parts: int) -> None:
+    """A commit whose answer was lost is decided by its row: abandon waits and tells what it became."""
+    tenant, write, ref_id = uuid4(), new_id(), new_ref_id()
+    part = blob_part(ref_id)
+    sent = [part][:parts]
+    row = {"ref_id": ref_id, "name": "x"} | ({"transcript_ref": part["part_id"]} if parts else {})
+    with database.connect() as doubtful, database.connect() as asking, ThreadPoolExecutor(1) as pool:
+        writer = Api(doubtful, tenant)
+        if sent:
+            writer.stage(write, sent)
+        doubtful.execute("BEGIN")
+        committed = writer.commit(
+            write, [insert_op("tool_calls", [row], ["transcript"][:parts])], uploaded(*sent)
+        )
+        answer = pool.submit(Api(asking, tenant).abandon, write)
+        while not database.ask(
+            "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
+            asking.info.backend_pid,
+        ):
+            assert not answer.done()
+        doubtful.execute(ends.encode())
+    rows = {"rows": committed["rows"]}
+    kept = {"outcome": "committed", "write_id": str(write), "result": rows}
+    assert answer.result() == (kept if ends == "commit" else {"outcome": "aborted"})
+    assert len(database.ask("SELECT 1 FROM tool_calls WHERE ref_id = %s", ref_id)) == (ends == "commit")
+
+
+def test_commit_or_abandon_wins_never_both(database: Database) -> None:
+    """200 writes committed and abandoned at the same moment: both sides agree on each."""
+    tenant, writes = uuid4(), [new_id() for _ in range(200)]
+
+    def work(number: int) -> list[str]:
+        with database.connect() as connection:
+            api = Api(connection, tenant)
+            if number:
+                return [api.abandon(write)["outcome"] for write in writes]
+            op = insert_op("activity_runs", [{"title": "x"}])
+            return [
+                api.commit(w, [op | insert_op("activity_runs", [{"title": "x"}])])["outcome"] for w in writes
+            ]
+
+    commits, abandons = together(work, 2)
+    for commit, abandon in zip(commits, abandons, strict=True):
+        assert (commit, abandon) in {("committed", "committed"), ("lost", "aborted")}
+
+
+def test_a_commit_held_up_longer_than_a_second_reports_held(database: Database) -> None:
+    """A key in somebody's open transaction is `held`: the caller polls, it does not hang."""
+    tenant = uuid4()
+    op = insert_op("activity_runs", [{"title": "x"}])
+    with database.connect() as first, database.connect() as second, first.transaction():
+        Api(first, tenant).commit(new_id(), [op], key="open")
+        assert Api(second, tenant).commit(new_id(), [op], key="open") == {"outcome": "held", "lease_left": 0}
+
+
+def test_a_holder_that_is_committing_is_not_waited_for(database: Database) -> None:
+    """The lease is over but its writer is just committing: `held` at once, no wait for its lock."""
+    tenant, write = uuid4(), new_id()
+    with database.connect() as first, database.connect() as second:
+        Api(first, tenant).stage(write, key="late", lease="1 millisecond")
+        with first.transaction():
+            Api(first, tenant).commit(write, [insert_op("activity_runs", [{"title": "x"}])], key="late")
+            started = perf_counter()
+            assert Api(second, tenant).stage(new_id(), key="late") == {"outcome": "held", "lease_left": 0}
+            assert perf_counter() - started < 0.9  # the lock time-out is 1 s
+        assert Api(second, tenant).stage(new_id(), key="late")["outcome"] == "replay"
+
+
+def test_overlapping_batches_do_not_deadlock(database: Database) -> None:
+    """Batches over two tables in any order lock in one order: all commit, and versions count every change."""
+    tenant = uuid4()
+    with database.connect() as connection:
+        api = Api(connection, tenant)
+        runs = [api.insert() for _ in range(20)]
+        calls = [api.insert("tool_calls", name="x") for _ in range(20)]
+
+    def work(number: int) -> int:
+        chance = random.Random(number)
+        with database.connect() as connection:
+            for _ in range(40):
+                ops = [
+                    change_op(
+                        "update",
+                        "activity_runs",
+                        *({"ref_id": r, "title": "y"} for r in chance.sample(runs, 8)),
+                    ),
+                    change_op(
+                        "update", "tool_calls", *({"ref_id": r, "name": "y"} for r in chance.sample(calls, 8))
+                    ),
+                ]
+                chance.shuffle(ops)
+                assert Api(connection, tenant).commit(new_id(), ops)["outcome"] == "committed"
+        return 40 * 16
+
+    changes = sum(together(work, 8))
+    versions = "SELECT sum(version - 1) FROM (SELECT version FROM {} UNION ALL SELECT version FROM {}) v"
+    query = versions.format(*(f"{t} WHERE tenant_id = '{tenant}'" for t in ("activity_runs", "tool_calls")))
+    assert database.ask(query) == [(changes,)]
+    told = database.ask(
+        "SELECT count(*) FROM storekit.event WHERE tenant_id = %s AND type LIKE '%%.updated'", tenant
+    )
+    assert told == [(changes,)]
+
+
+def test_a_row_locked_too_long_is_an_error_that_may_be_retried(database: Database) -> None:
+    """A row too long in another transaction's hands refuses the commit with 55P03; nothing of it stays."""
+    commit = "ALTER FUNCTION storekit.commit_v1 SET lock_timeout"
+    assert database.ask(
+        "SELECT 1 FROM pg_proc WHERE proname = 'commit_v1' AND 'lock_timeout=5s' = ANY (proconfig)"
+    )
+    database.ask(f"{commit} = '50ms'")
+    tenant: UUID = uuid4()
+    with database.connect() as first, database.connect() as second:
+        ref_id = Api(first, tenant).insert()
+        op: dict[str, Any] = change_op("update", "activity_runs", {"ref_id": ref_id, "title": "y"})
+        with first.transaction():
+            Api(first, tenant).commit(new_id(), [op])
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                Api(second, tenant).commit(write := new_id(), [op])
+        assert Api(second, tenant).abandon(write) == {"outcome": "aborted"}
+    database.ask(f"{commit} = '5s'")

@@ -1,0 +1,146 @@
+"""What commit refuses: rows that are not what was announced, parts that are not theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from sql_api import Api, blob_part, change_op, document_part, events, insert_op, refused, uploaded
+from sql_database import Database, fresh_cluster, fresh_database, set_up
+
+from storekit.ids import new_id, new_ref_id
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with fresh_cluster() as url, fresh_database(url) as fresh:
+        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
+
+
+@pytest.fixture
+def api(database: Database) -> Iterator[Api]:
+    with database.connect() as connection:
+        yield Api(connection)
+
+
+def test_a_refused_op_takes_the_whole_commit_with_it(database: Database, api: Api) -> None:
+    """All or nothing: rows, parts, events and the claim itself."""
+    run = insert_op("activity_runs", [{"title": "run"}])
+    stray = insert_op("tool_calls", [{"name": "x", "run_id": str(new_id())}])
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        api.commit(write := new_id(), [run, stray])
+    ref_id = run["rows"][0]["ref_id"]
+    assert (
+        database.ask("SELECT 1 FROM activity_runs WHERE ref_id = %s", ref_id)
+        == events(database, ref_id)
+        == []
+    )
+    assert database.ask("SELECT 1 FROM storekit.write WHERE write_id = %s", write) == []
+
+
+BASE = {"ref_id": new_ref_id(), "id": str(new_id())}
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        insert_op("activity_runs", [{"title": "a"}]) | {"entity": "pg_catalog.pg_class"},
+        insert_op("activity_runs", [{"title": "a"}]) | {"entity": "storekit.part"},
+        insert_op("activity_runs", [{"title": "a"}]) | {"op": "truncate"},
+        insert_op("activity_runs", [{"title": "a"}]) | {"op": "lock"},
+        insert_op("activity_runs", [{"title": "a"}]) | {"op": None},
+        insert_op("activity_runs", [{"title": "a"}, {"titel": "b"}]),
+        insert_op("activity_runs", [{"title": "a"}, {"title": "b", "note": "c"}]),
+        insert_op("activity_runs", [{"title": "a"}, {}]),
+        insert_op("activity_runs", [{"title": "a", "titel": "b"}]),
+        insert_op("activity_runs", [{"title": "a", "version": 9}]),
+        insert_op("activity_runs", [{"title": "a", "tenant_id": str(new_id())}]),
+        insert_op("activity_runs", [{"title": "a", "created_by": "ceo"}]),
+        insert_op("activity_runs", [BASE | {"title": "a"}, BASE | {"title": "b"}]),
+        insert_op("activity_runs", [{"title": "a", "expected_version": 1}]) | {"columns": ["title"]},
+        insert_op("activity_runs", [{"title": "a", "other_ref": None}], ["other"]),
+        insert_op("tool_calls", [{"name": "a", "payload_expired_on": None}]),
+        insert_op("tool_calls", [{"name": "a", "parts_live": True}]),
+        insert_op("tool_calls", [{"name": "a"}]) | {"columns": ["name", "payload_ref"]},
+        change_op("update", "llm_calls", {"ref_id": new_ref_id(), "model": "x"}),
+        change_op("delete", "llm_calls", {"ref_id": new_ref_id()}),
+        change_op("restore", "activity_runs", {"ref_id": new_ref_id()}),
+        change_op("delete", "activity_runs", {"ref_id": new_ref_id(), "title": "x"}),
+    ],
+    ids=["catalog", "ledger", "op", "our op", "no op", "key", "more", "less", "column", "version",
+         "tenant", "creator", "twice",
+         "expected", "ref", "expired", "live", "raw ref", "append-only update",
+         "append-only delete", "no restore", "delete with values"],
+)  # fmt: skip
+def test_a_malformed_op_is_refused(api: Api, op: dict[str, Any]) -> None:
+    """Rows hold exactly the keys that were announced, and only what belongs to the entity's fields."""
+    refused(api, op, "SK400")
+
+
+def commit_with(
+    api: Api, parts: list[dict[str, Any]], rows: list[dict[str, Any]], sent: list[dict[str, Any]]
+) -> None:
+    """Stage parts and commit rows that need not fit them."""
+    write = new_id()
+    api.stage(write, parts)
+    with pytest.raises(psycopg.Error, match="its rows name") as caught:
+        api.commit(
+            write,
+            [insert_op("tool_calls", [{"name": "x"} | r for r in rows], ["transcript", "payload"])],
+            sent,
+        )
+    assert caught.value.sqlstate == "SK400"
+
+
+def test_rows_and_parts_name_each_other_one_to_one(api: Api) -> None:
+    """A part of another row, field or write, named twice, not named or not uploaded refuses the commit."""
+    a, b = new_ref_id(), new_ref_id()
+    blob, document, foreign = blob_part(a), document_part(a), blob_part(b)
+    api.stage(new_id(), [foreign])
+    both = {"ref_id": a, "transcript_ref": blob["part_id"], "payload_ref": document["part_id"]}
+    none = {"transcript_ref": None, "payload_ref": None}
+    commit_with(api, [x := blob_part(a)], [none | {"ref_id": b, "transcript_ref": x["part_id"]}], uploaded(x))
+    commit_with(api, [x := blob_part(a)], [none | {"ref_id": a, "payload_ref": x["part_id"]}], uploaded(x))
+    commit_with(api, [x := blob_part(a)], [none | {"ref_id": a}], uploaded(x))
+    commit_with(api, [x := blob_part(a)], [none | {"ref_id": a, "transcript_ref": x["part_id"]}], [])
+    commit_with(api, [blob, document], [both], uploaded(blob))
+    commit_with(
+        api,
+        [x := blob_part(a), document_part(a)],
+        [none | {"ref_id": a, "transcript_ref": x["part_id"]}],
+        uploaded(x),
+    )
+    commit_with(
+        api, [x := blob_part(a)], [none | {"ref_id": a, "transcript_ref": x["part_id"]}], uploaded(x, foreign)
+    )
+    commit_with(
+        api,
+        [x := blob_part(b)],
+        [none | {"ref_id": b, "transcript_ref": foreign["part_id"]}],
+        uploaded(foreign),
+    )
+    commit_with(
+        api, [x := blob_part(a)],
+        [none | {"ref_id": ref_id, "transcript_ref": x["part_id"]} for ref_id in (a, b)],
+        uploaded(x),
+    )  # fmt: skip
+
+
+def test_measures_made_during_the_upload_come_with_the_commit(database: Database, api: Api) -> None:
+    """A stream's size and hash may come with the commit; none at all is refused."""
+    ref_id, write = new_ref_id(), new_id()
+    part = blob_part(ref_id) | {"size": None, "sha256": None}
+    api.stage(write, [part])
+    op = insert_op(
+        "tool_calls", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
+    )
+    with pytest.raises(psycopg.errors.CheckViolation, match="part_whole"):
+        api.commit(write, [op], uploaded(part))
+    measured = {"part_id": part["part_id"], "version_id": "v", "size": 7, "sha256": "\\x" + "ab" * 32}
+    api.commit(write, [op], [measured])
+    found = database.ask(
+        "SELECT size, sha256, version_id FROM storekit.part WHERE part_id = %s", part["part_id"]
+    )
+    assert found == [(7, b"\xab" * 32, "v")]

@@ -1,0 +1,218 @@
+"""The write API's outcomes, as the exact rule of claims, leases and idempotency keys has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from sql_api import Api, blob_part, change_op, document_part, insert_op, states, uploaded
+from sql_database import Database, fresh_cluster, fresh_database, set_up
+
+from storekit.ids import new_id, new_ref_id
+
+LEASE = timedelta(seconds=60)
+OLD = UUID(int=(new_id().int & ~(0xFFFF_FFFF_FFFF << 80)) | (1_600_000_000_000 << 80))
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with fresh_cluster() as url, fresh_database(url) as fresh:
+        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
+
+
+@pytest.fixture
+def api(database: Database) -> Iterator[Api]:
+    with database.connect() as connection:
+        yield Api(connection)
+
+
+def test_stage_promises_parts_under_keys_made_by_the_server(api: Api) -> None:
+    """Stage records every part durably and answers keys, expiries and the last instant to sign for."""
+    write, ref_id = new_id(), new_ref_id()
+    blob, document = blob_part(ref_id), document_part(ref_id)
+    reply = api.stage(write, [blob, document])
+    now, until = (datetime.fromisoformat(reply[k]) for k in ("now", "sign_until"))
+    assert reply["outcome"] == "staged"
+    assert until - now == LEASE
+    assert reply["parts"][blob["part_id"]] == {
+        "key": f"{api.tenant}/tool_calls/{ref_id}/transcript/{blob['part_id']}", "expires_on": None,
+    }  # fmt: skip
+    assert reply["parts"][document["part_id"]]["key"] == "tool_call_logs"
+    expiry = datetime.fromisoformat(reply["parts"][document["part_id"]]["expires_on"])
+    assert expiry - now == timedelta(days=90)
+
+
+def test_stage_twice_is_one_promise(database: Database, api: Api) -> None:
+    """Staging a write id that is pending answers what was promised first."""
+    write, ref_id = new_id(), new_ref_id()
+    first = api.stage(write, [part := blob_part(ref_id)], key="twice")
+    again = api.stage(write, [part], key="twice")
+    assert again["outcome"] == "staged"
+    assert (again["parts"], again["sign_until"]) == (first["parts"], first["sign_until"])
+
+
+def test_a_document_keeps_an_earlier_expiry(api: Api) -> None:
+    """A document rewritten for its links keeps its expiry; nobody can ask for more than the ttl."""
+    near, far = (datetime.now(UTC) + timedelta(days=days) for days in (3, 300))
+    parts = [document_part(new_ref_id(), expires_on=at.isoformat()) for at in (near, far)]
+    reply = api.stage(new_id(), parts)
+    kept, cut = (datetime.fromisoformat(reply["parts"][p["part_id"]]["expires_on"]) for p in parts)
+    assert kept == near
+    assert cut - datetime.fromisoformat(reply["now"]) == timedelta(days=90)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        blob_part(new_ref_id(), field="name"),
+        blob_part(new_ref_id(), table="elsewhere"),
+        blob_part(new_ref_id()) | {"expires_on": "2030-01-01T00:00:00Z"},
+    ],
+    ids=["a column", "another table", "a blob that expires"],
+)
+def test_stage_refuses_what_was_not_declared(api: Api, part: dict[str, object]) -> None:
+    """Kind, store, collection and ttl come from the declaration alone; an undeclared part is named."""
+    with pytest.raises(psycopg.Error, match=f"{part['entity']}.{part['field']} is not declared") as caught:
+        api.stage(new_id(), [part])
+    assert caught.value.sqlstate == "SK400"
+
+
+def test_a_ref_id_that_is_no_ulid_gets_no_key(api: Api) -> None:
+    """Nothing of a user's making enters an S3 key."""
+    with pytest.raises(psycopg.errors.CheckViolation):
+        api.stage(new_id(), [blob_part("../../another-tenant/secret")])
+
+
+def test_commit_makes_rows_and_parts_visible_at_once(database: Database, api: Api) -> None:
+    """Commit flips the write and its parts, sets the refs and answers the versions."""
+    write, ref_id = new_id(), new_ref_id()
+    parts = [blob_part(ref_id), document_part(ref_id)]
+    api.stage(write, parts)
+    row = {
+        "ref_id": ref_id,
+        "name": "search",
+        "transcript_ref": parts[0]["part_id"],
+        "payload_ref": parts[1]["part_id"],
+    }
+    reply = api.commit(
+        write, [insert_op("public.tool_calls", [row], ["transcript", "payload"])], uploaded(*parts)
+    )
+    assert (reply["outcome"], reply["rows"]) == ("committed", [["tool_calls", ref_id, 1]])
+    assert states(database, write) == ["committed"] * 3
+    refs = database.ask("SELECT transcript_ref, payload_ref FROM tool_calls WHERE ref_id = %s", ref_id)
+    assert refs == [tuple(UUID(p["part_id"]) for p in parts)]
+
+
+def test_a_commit_repeated_replays(api: Api) -> None:
+    """A write commits once; the same call again answers the first result."""
+    write, op = new_id(), insert_op("activity_runs", [{"title": "once"}])
+    first = api.commit(write, [op])
+    assert api.commit(write, [op]) == {
+        "outcome": "replay",
+        "write_id": str(write),
+        "result": {"rows": first["rows"]},
+    }
+    assert api.stage(write)["outcome"] == "replay"
+
+
+def test_a_late_commit_that_nobody_robbed_is_welcome(database: Database, api: Api) -> None:
+    """Commit asks for the write's state, never for its lease."""
+    write, ref_id = new_id(), new_ref_id()
+    api.stage(write, [part := blob_part(ref_id)])
+    op = insert_op(
+        "tool_calls", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
+    )
+    with database.later("10 minutes"):
+        assert api.commit(write, [op], uploaded(part))["outcome"] == "committed"
+
+
+def test_a_staged_write_is_never_claimed_by_insert(api: Api) -> None:
+    """A commit with parts whose promise is unknown is lost; no row of it appears."""
+    ref_id = new_ref_id()
+    part = blob_part(ref_id)
+    op = insert_op(
+        "tool_calls", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
+    )
+    assert api.commit(new_id(), [op], uploaded(part)) == {"outcome": "lost"}
+
+
+def test_ids_older_than_a_day_start_nothing(api: Api) -> None:
+    """A write id that is absent and more than a day old is lost; abandoning it decides nothing."""
+    assert api.stage(OLD) == {"outcome": "lost"}
+    assert api.commit(OLD, [insert_op("activity_runs", [{"title": "a"}])]) == {"outcome": "lost"}
+    assert api.abandon(OLD) == {"outcome": "unknown"}
+
+
+def test_renew_moves_lease_and_signature_together(database: Database, api: Api) -> None:
+    """Renewing prolongs the lease and every part's last signature; neither ever shrinks."""
+    write = new_id()
+    first = api.stage(write, [blob_part(new_ref_id())], key="beat")
+    with database.later("30 seconds"):
+        renewed = api.renew(write)
+    assert renewed["outcome"] == "renewed"
+    assert datetime.fromisoformat(renewed["sign_until"]) - datetime.fromisoformat(renewed["now"]) == LEASE
+    assert api.renew(write, "1 second")["sign_until"] == renewed["sign_until"] > first["sign_until"]
+    signed = database.ask("SELECT sign_until FROM storekit.part WHERE write_id = %s", write)
+    assert signed == [(datetime.fromisoformat(renewed["sign_until"]),)]
+
+
+def test_a_write_is_not_renewed_for_ever(database: Database, api: Api) -> None:
+    """A write more than a day old is lost to its writer."""
+    api.stage(write := new_id())
+    with database.later("25 hours"):
+        assert api.renew(write) == {"outcome": "lost"}
+
+
+def test_abandon_of_a_committed_write_tells_its_result(api: Api) -> None:
+    """What was committed stays so, and the answer says what it was."""
+    rows = api.commit(write := new_id(), [insert_op("activity_runs", [{"title": "a"}])])["rows"]
+    assert api.abandon(write) == {"outcome": "committed", "write_id": str(write), "result": {"rows": rows}}
+
+
+def test_an_abandoned_id_commits_nothing(api: Api) -> None:
+    """A commit that arrives after its write was abandoned is lost, though the row was never there before."""
+    assert api.abandon(write := new_id()) == {"outcome": "aborted"}
+    assert api.commit(write, [insert_op("activity_runs", [{"title": "late"}])]) == {"outcome": "lost"}
+
+
+def test_targets_are_asked_before_any_byte_leaves(database: Database, api: Api) -> None:
+    """Stage refuses a target that is missing, deleted or has moved on, and keeps nothing."""
+    ref_id = api.insert("tool_calls", name="x")
+    asked = [{"entity": "tool_calls", "ref_id": ref_id, "expected_version": 1}]
+    write = new_id()
+    assert api.stage(write, targets=asked)["outcome"] == "staged"
+    api.commit(new_id(), [change_op("update", "tool_calls", {"ref_id": ref_id, "name": "y"})])
+    assert api.stage(moved := new_id(), key="t", targets=asked) == {
+        "outcome": "conflict", "entity": "tool_calls", "ref_id": ref_id, "expected": 1, "found": 2,
+    }  # fmt: skip
+    api.commit(new_id(), [change_op("delete", "tool_calls", {"ref_id": ref_id})])
+    free = [{"entity": "public.tool_calls", "ref_id": ref_id, "expected_version": None}]
+    missing = {"outcome": "missing", "entity": "tool_calls", "ref_id": ref_id}
+    assert api.stage(moved, key="t", targets=free) == missing
+    assert states(database, moved) == []
+
+
+def test_the_scope_must_be_named(api: Api) -> None:
+    """No tenant or no actor is refused, and a transaction belongs to one tenant."""
+    for tenant, actor in ((None, "a"), (uuid4(), ""), (uuid4(), None)):
+        with pytest.raises(psycopg.Error) as caught:
+            api.call("abandon_v1", p_tenant=tenant, p_actor=actor, p_write_id=new_id())
+        assert caught.value.sqlstate == "SK400"
+    api.connection.execute("BEGIN")
+    api.abandon(new_id())
+    api.tenant = uuid4()
+    with pytest.raises(psycopg.Error, match="belongs to another tenant") as caught:
+        api.abandon(new_id())
+    assert caught.value.sqlstate == "SK004"
+
+
+@pytest.mark.parametrize("lease", ["0 seconds", "-1 second", "2 days", None])
+def test_a_lease_is_short_and_positive(api: Api, lease: str) -> None:
+    """A lease of nothing, or of more than a day, is refused."""
+    for call in (api.stage, api.renew):
+        with pytest.raises(psycopg.Error, match="not between 1 ms and 1 day") as caught:
+            call(new_id(), lease=lease)
+        assert caught.value.sqlstate == "SK400"

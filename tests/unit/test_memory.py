@@ -1,0 +1,92 @@
+"""The store in memory, as users' own tests see it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from entities import Note, Remark, Run
+
+from storekit import Blob, ConfigurationError, InProgress, Settings, trace
+from storekit.testing import Memory, async_memory_store, memory_store
+
+TENANT = uuid4()
+
+
+def test_each_store_is_empty_at_first() -> None:
+    """Two memory stores share nothing unless they share a memory."""
+    one, other = memory_store(Note), memory_store(Note)
+    note = one.scope(tenant=TENANT, actor="t").repository(Note).save(Note(title="t", content=Blob("c")))
+    assert other.scope(tenant=TENANT, actor="t").repository(Note).urls([note.ref_id], "content") == {}
+
+
+async def test_both_colours_may_share_a_memory() -> None:
+    """What one store saves another over the same memory reads, whatever its colour."""
+    memory = Memory()
+    with memory_store(Note, memory=memory) as store:
+        note = store.scope(tenant=TENANT, actor="t").repository(Note).save(Note(title="t", content=Blob("c")))
+    async with async_memory_store(Note, memory=memory) as other:
+        notes = other.scope(tenant=TENANT, actor="t").repository(Note)
+        assert await notes.read(note.ref_id, "content") == b"c"
+
+
+def test_urls_live_by_the_memorys_clock() -> None:
+    """A URL answers the content until its expiry, and 403 afterwards or when it was changed."""
+    memory = Memory()
+    notes = memory_store(Note, memory=memory).scope(tenant=TENANT, actor="t").repository(Note)
+    note = notes.save(Note(title="t", content=Blob("c")))
+    url = notes.url(note.ref_id, "content", expires_in=60)
+    memory.move_clock(timedelta(seconds=50))
+    assert (memory.fetch(url).status, memory.fetch(url).body) == (200, b"c")
+    assert memory.fetch(url.replace("expires=2", "expires=3")).status == 403
+    memory.move_clock(timedelta(seconds=70))
+    assert memory.fetch(url).status == 403
+
+
+def test_an_undeclared_class_is_refused() -> None:
+    """A class that the store was not given has no table, and the error names the remedy."""
+    runs = memory_store(Note).scope(tenant=TENANT, actor="t").repository(Run)
+    with pytest.raises(ConfigurationError, match="memory_store"):
+        runs.save(Run(name="x"))
+    with pytest.raises(ConfigurationError, match="memory_store"):
+        runs.get(Run(name="x").ref_id)
+
+
+def test_a_reference_to_an_undeclared_class_is_refused() -> None:
+    """A row cannot refer into a table that is not there."""
+    remarks = memory_store(Remark).scope(tenant=TENANT, actor="t").repository(Remark)
+    with pytest.raises(Exception, match="remarks_tenant_id_report_id_fkey"):
+        remarks.save(Remark(report_id=uuid4(), text="x"))
+
+
+def test_threads_share_a_store() -> None:
+    """Many threads on one key make one record, and all of them get it."""
+    notes = memory_store(Note).scope(tenant=TENANT, actor="t").repository(Note)
+
+    def save(i: int) -> str:
+        return notes.save(Note(title=f"n{i % 5}", content=Blob("c")), idempotency_key=f"k{i % 5}").ref_id
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(save, range(40)))) == 5
+
+
+def test_a_key_that_stays_held_is_in_progress() -> None:
+    """A save that has waited its time for another with its key raises InProgress, which may be retried."""
+    limits = Settings.model_validate({"wait": timedelta(0)})
+    memory = Memory()
+    first, second = [
+        memory_store(Note, memory=memory, settings=limits).scope(tenant=TENANT, actor="t").repository(Note)
+        for _ in range(2)
+    ]
+
+    def stop(name: str, phase: str) -> None:
+        if name == "postgres.commit":
+            raise KeyboardInterrupt
+
+    with trace.listen(stop), pytest.raises(KeyboardInterrupt):
+        first.save(Note(title="t", content=Blob("c")), idempotency_key="k")
+    with pytest.raises(InProgress) as caught:
+        second.save(Note(title="t", content=Blob("c")), idempotency_key="k")
+    assert caught.value.retryable
