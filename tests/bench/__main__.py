@@ -12,11 +12,13 @@ import argparse
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from storekit import Settings, Store
+from storekit.drivers.embedded import down
 from tests.bench.naive import Naive, create_tables
 from tests.bench.ours import Ours, OursAsync
 from tests.bench.proxy import delayed
@@ -32,6 +34,7 @@ def main() -> None:
     rounds, fewer = (3, 2) if arguments.quick else (11, 5)
     with (
         tempfile.TemporaryDirectory(prefix="storekit-bench-") as directory,
+        _ended(Path(directory)),
         Store.embedded(directory, entities=[Report]) as store,
     ):
         create_tables(store.settings)
@@ -40,6 +43,13 @@ def main() -> None:
             _run("loopback", _chosen(REMOTE, arguments.only), sides)
         with _delayed(store.settings) as settings, _sides(settings, fewer, delay=True) as sides:
             _run("a trip takes 2.4 ms more, to S3 11.7 ms", _chosen(REMOTE, arguments.only), sides)
+
+
+@contextmanager
+def _ended(directory: Path) -> Iterator[None]:
+    """Wait at the end until no server writes there any more."""
+    yield
+    down(directory)
 
 
 def _arguments() -> argparse.Namespace:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 from s3_parts import at
-from s3_server import fresh_s3
 
 from storekit.drivers.s3.control import _client, ensure_bucket
 from storekit.errors import ConfigurationError, Unavailable
@@ -17,12 +16,6 @@ from storekit.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Settings]:
-    with fresh_s3() as settings:
-        yield settings
 
 
 @pytest.fixture

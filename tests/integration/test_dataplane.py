@@ -12,10 +12,9 @@ from typing import TypeVar
 
 import pytest
 from s3_parts import Measured, at, data_plane, ref, upload
-from s3_server import fresh_s3
 
 from storekit.drivers.s3.connections import Connections
-from storekit.drivers.s3.control import _client, ensure_bucket
+from storekit.drivers.s3.control import _client
 from storekit.drivers.s3.dataplane import DataPlane
 from storekit.drivers.s3.download import CHUNK
 from storekit.errors import (
@@ -29,13 +28,6 @@ from storekit.ports import BlobRef
 from storekit.settings import Settings
 
 T = TypeVar("T")
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Settings]:
-    with fresh_s3() as settings:
-        ensure_bucket(settings)
-        yield settings
 
 
 @pytest.fixture
@@ -238,9 +230,9 @@ def no_secret(error: BaseException | None, settings: Settings) -> bool:
 def test_a_bucket_without_versions_is_refused(s3: Settings) -> None:
     """Bytes without a VersionId are never committed."""
     client = _client(s3)
-    client.create_bucket(Bucket="plain")
+    client.create_bucket(Bucket="without-versions")
     client.close()
-    plain = data_plane(at(s3, s3_bucket="plain"))
+    plain = data_plane(at(s3, s3_bucket="without-versions"))
     with pytest.raises(ConfigurationError, match="not versioned"):
         plain.put(upload())
     plain.close()

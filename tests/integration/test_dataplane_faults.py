@@ -30,22 +30,13 @@ from s3_faults import (
     silent,
 )
 from s3_parts import at, data_plane, ref, upload
-from s3_server import fresh_s3
 
 from storekit.drivers.s3 import dataplane
-from storekit.drivers.s3.control import ensure_bucket
 from storekit.drivers.s3.dataplane import DataPlane
 from storekit.errors import ConfigurationError, Corrupt, Unavailable, WriteLost
 from storekit.settings import Settings
 
 BUSY = answered(503, "SlowDown")
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Settings]:
-    with fresh_s3() as settings:
-        ensure_bucket(settings)
-        yield settings
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from typing import TypeVar
@@ -12,25 +12,16 @@ from urllib.request import urlopen
 
 import pytest
 from s3_parts import at, ref, signer, upload
-from s3_server import fresh_s3
 
 from storekit import ids
 from storekit.bridge import run
 from storekit.drivers.s3.blobs import S3Blobs
-from storekit.drivers.s3.control import ensure_bucket
 from storekit.errors import StorekitError
 from storekit.model.disposition import disposition
 from storekit.ports import BlobPut, BlobRef
 from storekit.settings import Settings
 
 T = TypeVar("T")
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[Settings]:
-    with fresh_s3() as settings:
-        ensure_bucket(settings)
-        yield settings
 
 
 FENCE = {"content-length": "2", "content-type": "text/plain", "if-none-match": "*",

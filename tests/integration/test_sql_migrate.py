@@ -15,7 +15,6 @@ from sql_database import (
     MUTABLE,
     PARTS,
     Database,
-    fresh_cluster,
     fresh_database,
     set_up,
     write_line,
@@ -25,12 +24,6 @@ from storekit.drivers.postgres.migrate import grant, migrate, status
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.ids import new_id
 from storekit.lines import Line, core
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    with fresh_cluster() as url:
-        yield url
 
 
 @pytest.fixture

@@ -8,17 +8,11 @@ from uuid import uuid4
 
 import pytest
 from sql_api import Api, blob_part, change_op, insert_op, uploaded
-from sql_database import AGENCY, Database, fresh_cluster, fresh_database, set_up
+from sql_database import AGENCY, Database, fresh_database, set_up
 
 from storekit.ids import new_id, new_ref_id
 
 BATCH = 1000
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    with fresh_cluster() as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

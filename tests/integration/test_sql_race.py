@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from sql_api import Api, blob_part, change_op, insert_op, uploaded
-from sql_database import Database, fresh_cluster, fresh_database, set_up
+from sql_database import Database, fresh_database, set_up
 
 from storekit.ids import new_id, new_ref_id
 
@@ -23,8 +23,8 @@ THREADS = 12
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_cluster() as url, fresh_database(url) as fresh:
+def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with fresh_database(cluster) as fresh:
         yield set_up(fresh, tmp_path_factory.mktemp("lines"))
 
 

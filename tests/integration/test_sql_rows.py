@@ -9,14 +9,14 @@ from uuid import UUID
 
 import pytest
 from sql_api import Api, blob_part, change_op, document_part, events, insert_op, refused, uploaded
-from sql_database import Database, fresh_cluster, fresh_database, set_up
+from sql_database import Database, fresh_database, set_up
 
 from storekit.ids import new_id, new_ref_id
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_cluster() as url, fresh_database(url) as fresh:
+def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with fresh_database(cluster) as fresh:
         yield set_up(fresh, tmp_path_factory.mktemp("lines"))
 
 
