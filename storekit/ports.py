@@ -35,6 +35,16 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
+class Locate:
+    """Where the bytes of one blob field are, of many records: the hot path, with nothing else in it."""
+
+    table: str
+    field: str
+    soft_delete: bool
+    ref_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Events:
     """The last events of one record, newest first."""
 
@@ -43,7 +53,7 @@ class Events:
     limit: int
 
 
-Statement = Call | Select | Events
+Statement = Call | Select | Locate | Events
 
 
 class AnswerLost(Exception):
@@ -56,7 +66,8 @@ class Ledger(Protocol):
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
         """Send all statements in one trip and one implicit transaction.
 
-        A call answers a dict, a select and events a list of rows.
+        A call answers a dict, a select and events a list of rows, a locate a `BlobRef` or None (an
+        empty field) by ref_id; deleted and unknown records are absent.
 
         Raises:
             Unavailable: nothing was sent, or the server said no before commit; safe to repeat.

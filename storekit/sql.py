@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from storekit.ports import Call, Events, Select
+from storekit.ports import Call, Events, Locate, Select
 
 SET_TENANT = "SELECT set_config('storekit.tenant', $1, true)"
 
@@ -56,22 +56,48 @@ def select(statement: Select, tenant: UUID) -> tuple[str, list[bytes | None]]:
     """Compose a SELECT by ref_id. It states the tenant itself: the policy is the second lock."""
     single = len(statement.ref_ids) == 1
     text = _select_text(statement.table, tuple(c for c, _ in statement.columns), statement.parts, single)
-    ref_ids = statement.ref_ids[0].encode() if single else _array(statement.ref_ids)
-    return text, [encode(tenant), ref_ids]
+    return text, [encode(tenant), _ref_ids(statement.ref_ids)]
+
+
+def locate(statement: Locate, tenant: UUID) -> tuple[str, list[bytes | None]]:
+    """Compose the look-up of where blobs are."""
+    single = len(statement.ref_ids) == 1
+    text = _locate_text(statement.table, statement.field, statement.soft_delete, single)
+    return text, [encode(tenant), _ref_ids(statement.ref_ids)]
 
 
 @lru_cache(maxsize=1024)
 def _select_text(table: str, columns: tuple[str, ...], parts: tuple[str, ...], single: bool) -> str:
-    schema, _, name = table.rpartition(".")
     fields = ", ".join(["e.ref_id", *(f'e."{column}"' for column in columns if column != "ref_id")])
     joined = "".join(
         f', (SELECT {PART} FROM storekit.part p WHERE p.tenant_id = $1::uuid AND p.part_id = e."{part}_ref")'
         f' AS "{part}_part"'
         for part in parts
     )
-    match = "e.ref_id = $2" if single else "e.ref_id = ANY($2::text[])"
-    source = f'"{schema or "public"}"."{name}" e'
-    return f"SELECT {fields}{joined} FROM {source} WHERE e.tenant_id = $1::uuid AND {match}"
+    return f"SELECT {fields}{joined} FROM {_by_ref_id(table, single)} e"
+
+
+@lru_cache(maxsize=1024)
+def _locate_text(table: str, field: str, soft_delete: bool, single: bool) -> str:
+    part = f'p.tenant_id = $1::uuid AND p.part_id = e."{field}_ref"'
+    # in one row at a time, or a batch of unknown size would be joined by reading all parts of the tenant
+    joined = f"LEFT JOIN LATERAL (SELECT * FROM storekit.part p WHERE {part} OFFSET 0) p ON true"
+    columns = "e.ref_id, p.key, p.version_id, p.size, p.sha256, p.media_type, p.filename"
+    alive = " AND deleted_on IS NULL" if soft_delete else ""
+    return f"SELECT {columns} FROM {_by_ref_id(table, single, alive)} e {joined}"
+
+
+def _by_ref_id(table: str, single: bool, alive: str = "") -> str:
+    """Look rows up one by one: for `= ANY` a planner that knows little of the tenant reads all its rows."""
+    schema, _, name = table.rpartition(".")
+    rows = f'SELECT * FROM "{schema or "public"}"."{name}" WHERE tenant_id = $1::uuid{alive}'
+    if single:
+        return f"({rows} AND ref_id = $2 OFFSET 0)"
+    return f"unnest($2::text[]) AS w(wanted) CROSS JOIN LATERAL ({rows} AND ref_id = wanted OFFSET 0)"
+
+
+def _ref_ids(ref_ids: tuple[str, ...]) -> bytes:
+    return ref_ids[0].encode() if len(ref_ids) == 1 else ("{" + ",".join(ref_ids) + "}").encode()
 
 
 def events(statement: Events, tenant: UUID) -> tuple[str, list[bytes | None]]:
@@ -93,7 +119,3 @@ def encode(value: Any) -> bytes | None:
         case list() | dict():
             return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
     return str(value).encode()
-
-
-def _array(items: tuple[str, ...]) -> bytes:
-    return ("{" + ",".join(items) + "}").encode()

@@ -12,7 +12,7 @@ from storekit.errors import OutcomeUnknown, Unavailable
 from storekit.flows.context import Actor, Ports
 from storekit.model.plan import Plan, Write
 from storekit.model.request import commit_operations, commit_parts, stage_parts, stage_targets
-from storekit.ports import AnswerLost, Call, Select
+from storekit.ports import AnswerLost, BlobRef, Call, Locate, Select, Statement
 from storekit.trace import step
 
 
@@ -82,13 +82,25 @@ async def abandon(ports: Ports, actor: Actor, write_id: UUID) -> dict[str, Any]:
 
 async def select(ports: Ports, actor: Actor, statement: Select) -> list[dict[str, Any]]:
     """Read rows. One trip."""
+    rows: list[dict[str, Any]]
+    (rows,) = await read(ports, actor, [statement])
+    return rows
+
+
+async def locate(ports: Ports, actor: Actor, statement: Locate) -> dict[str, BlobRef | None]:
+    """Look up where blobs are. One trip."""
+    found: dict[str, BlobRef | None]
+    (found,) = await read(ports, actor, [statement])
+    return found
+
+
+async def read(ports: Ports, actor: Actor, statements: Sequence[Statement]) -> list[Any]:
+    """Ask several things of one moment. One trip."""
     with step("postgres.select"):
         try:
-            (rows,) = await ports.ledger.pipeline(actor.tenant, actor.name, [statement])
+            return await ports.ledger.pipeline(actor.tenant, actor.name, statements)
         except AnswerLost as error:
-            raise Unavailable("postgres", "the link broke", step="postgres.select") from error
-    found: list[dict[str, Any]] = rows
-    return found
+            raise Unavailable("postgres", "the link broke") from error
 
 
 async def _one(ports: Ports, actor: Actor, call: Call) -> dict[str, Any]:
@@ -98,7 +110,7 @@ async def _one(ports: Ports, actor: Actor, call: Call) -> dict[str, Any]:
             (reply,) = await ports.ledger.pipeline(actor.tenant, actor.name, [call])
         except AnswerLost as error:
             # whatever became of it, it made nothing visible
-            raise Unavailable("postgres", "the link broke", step=name) from error
+            raise Unavailable("postgres", "the link broke") from error
     answer: dict[str, Any] = reply
     return answer
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from storekit.errors import NotFound, Unavailable
+from storekit.errors import NotFound
+from storekit.flows.calls import read
 from storekit.flows.context import Actor, Ports
 from storekit.flows.load import whole_row
 from storekit.model.load import part_from
 from storekit.model.table import Part, Table
-from storekit.ports import AnswerLost, Events, Statement
-from storekit.trace import step
+from storekit.ports import Events
 
 _EVENTS = 5
 _LONGEST = 60
@@ -19,12 +19,7 @@ _LONGEST = 60
 
 async def explain(ports: Ports, actor: Actor, table: Table, ref_id: str) -> str:
     """Tell each field's store, key, size, hash, state, expiry and writer, and the last events. One trip."""
-    statements: list[Statement] = [whole_row(table, [ref_id]), Events(table.name, ref_id, _EVENTS)]
-    with step("postgres.select"):
-        try:
-            rows, events = await ports.ledger.pipeline(actor.tenant, actor.name, statements)
-        except AnswerLost as error:
-            raise Unavailable("postgres", "the link broke", step="postgres.select") from error
+    rows, events = await read(ports, actor, [whole_row(table, [ref_id]), Events(table.name, ref_id, _EVENTS)])
     if not rows:
         raise NotFound(table.name, ref_id)
     row = rows[0]

@@ -15,7 +15,7 @@ from storekit.model.entity import Entity, StoredPart, memory_of
 from storekit.model.fields import Expired
 from storekit.model.load import document_from, entity_from, visible
 from storekit.model.table import Part, Table
-from storekit.ports import BlobRef, BlobStream, Select
+from storekit.ports import BlobRef, BlobStream, Locate, Select
 from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
@@ -139,17 +139,5 @@ async def blob_refs(
 ) -> dict[str, BlobRef | None]:
     """Look up where blobs are; a record without content answers None. One trip for all of them."""
     part_of(table, field, "blob")
-    deleted = (("deleted_on", "timestamptz"),) if table.soft_delete else ()
-    rows = await calls.select(ports, actor, Select(table.name, deleted, (field,), checked(ref_ids)))
-    name = f"{field}_part"
-    return {row["ref_id"]: _ref(row[name]) for row in rows if row.get("deleted_on") is None}
-
-
-def _ref(fact: list[Any] | None) -> BlobRef | None:
-    """Take from a part's facts only what its bytes need: URLs are asked for by the hundred."""
-    if fact is None:
-        return None
-    _, key, version_id, size, sha256, media_type, filename, *_ = fact
-    return BlobRef(
-        key, version_id or "", size, bytes.fromhex(sha256), media_type or "application/octet-stream", filename
-    )
+    statement = Locate(table.name, field, table.soft_delete, checked(ref_ids))
+    return await calls.locate(ports, actor, statement)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel
 
-from storekit import Blob, Entity, Expired, Mutable, blob, document
+from storekit import Blob, Entity, Expired, Mutable, blob, document, references
 
 
 class Details(BaseModel):
@@ -36,6 +37,7 @@ class Shelf(Entity, table="fault_shelves"):
     """As many parts as one asks for, up to ten."""
 
     title: str
+    marker_id: Annotated[UUID | None, references(Marker)] = None
     blob_0: Annotated[Blob | None, blob()] = None
     blob_1: Annotated[Blob | None, blob()] = None
     blob_2: Annotated[Blob | None, blob()] = None

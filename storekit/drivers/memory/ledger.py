@@ -12,7 +12,7 @@ from uuid import UUID
 
 from storekit.drivers.memory import writes
 from storekit.drivers.memory.state import PartRow, Row, State, Transaction
-from storekit.ports import Call, Events, Select, Statement
+from storekit.ports import BlobRef, Call, Events, Locate, Select, Statement
 
 _FUNCTIONS: Mapping[str, Callable[[Transaction, Mapping[str, Any]], dict[str, Any]]] = {
     "stage_v1": writes.stage,
@@ -50,6 +50,8 @@ def _answer(tx: Transaction, statement: Statement) -> Any:
             return _FUNCTIONS[statement.function](tx, statement.arguments)
         case Select():
             return _select(tx, statement)
+        case Locate():
+            return _locate(tx, statement)
     return _events(tx, statement)
 
 
@@ -57,6 +59,21 @@ def _select(tx: Transaction, statement: Select) -> list[dict[str, Any]]:
     tx.table(statement.table)
     found = (tx.row(statement.table, ref_id) for ref_id in dict.fromkeys(statement.ref_ids))
     return [_decoded(tx, statement, row) for row in found if row is not None]
+
+
+def _locate(tx: Transaction, statement: Locate) -> dict[str, BlobRef | None]:
+    tx.table(statement.table)
+    found = {ref_id: tx.row(statement.table, ref_id) for ref_id in statement.ref_ids}
+    alive = {ref_id: row for ref_id, row in found.items() if row is not None and not row.get("deleted_on")}
+    return {ref_id: _blob(tx, row.get(f"{statement.field}_ref")) for ref_id, row in alive.items()}
+
+
+def _blob(tx: Transaction, part_id: str | None) -> BlobRef | None:
+    if part_id is None:
+        return None
+    part: PartRow = tx.state.parts[tx.tenant, UUID(part_id)]
+    media_type = part.media_type or ""
+    return BlobRef(part.key, part.version_id or "", part.size, part.sha256, media_type, part.filename)
 
 
 def _decoded(tx: Transaction, statement: Select, row: Row) -> dict[str, Any]:

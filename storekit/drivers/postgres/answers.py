@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from storekit import sql
 from storekit.drivers.postgres.exchange import Composed
-from storekit.ports import Call, Events, Statement
+from storekit.ports import BlobRef, Call, Events, Locate, Statement
 
 
 class _Json(adapt.Loader):
@@ -39,6 +39,8 @@ def compose(tenant: UUID, statements: Sequence[Statement]) -> list[Composed]:
         match statement:
             case Call():
                 composed.append(sql.call(statement))
+            case Locate():
+                composed.append(sql.locate(statement, tenant))
             case Events():
                 composed.append(sql.events(statement, tenant))
             case _:
@@ -49,10 +51,22 @@ def compose(tenant: UUID, statements: Sequence[Statement]) -> list[Composed]:
 def read(reader: Transformer, statements: Sequence[Statement], results: Sequence[PGresult]) -> list[Any]:
     """Make each answer a dict (of a call) or a list of rows."""
     answers = results[len(results) - len(statements) :]
-    return [
-        _document(result) if isinstance(statement, Call) else _rows(reader, result)
-        for statement, result in zip(statements, answers, strict=True)
-    ]
+    return [_answer(reader, *pair) for pair in zip(statements, answers, strict=True)]
+
+
+def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
+    match statement:
+        case Call():
+            return _document(result)
+        case Locate():
+            return _blobs(reader, result)
+    return _rows(reader, result)
+
+
+def _blobs(reader: Transformer, result: PGresult) -> dict[str, BlobRef | None]:
+    reader.set_pgresult(result)
+    rows = reader.load_rows(0, result.ntuples, tuple)
+    return {ref_id: BlobRef(*facts) if facts[0] else None for ref_id, *facts in rows}
 
 
 def _document(result: PGresult) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from storekit.settings import Settings
 
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
+# Every statement here is a look-up by key: a plan made while a table was tiny must not scan it for ever.
+_SESSION = "-c timezone=UTC -c enable_seqscan=off"
+
 
 class _Prepared:
     """A connection that knows which statements the server has prepared for it, and how to read answers."""
@@ -135,7 +138,7 @@ def _pool_options(settings: Settings) -> dict[str, Any]:
         "kwargs": {
             "autocommit": True,
             "connect_timeout": max(2, round(seconds)),
-            "options": "-c timezone=UTC",
+            "options": _SESSION,
             **_KEEPALIVE,
         },
     }
