@@ -78,4 +78,11 @@ def three_notes(title: str) -> list[Note]:
     return [note(f"{title} {n}") for n in range(3)]
 
 
+def twenty_notes(title: str) -> list[Note]:
+    """Name the request of a save with a long wave."""
+    return [note(f"{title} {n}") for n in range(20)]
+
+
 REQUESTS = {request.__name__: request for request in (one_marker, one_note, three_notes)}
+LONG_REQUESTS = {twenty_notes.__name__: twenty_notes}
+ALL_REQUESTS = REQUESTS | LONG_REQUESTS

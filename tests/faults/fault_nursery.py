@@ -17,7 +17,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from fault_colours import opened, save
-from fault_entities import REQUESTS
+from fault_entities import ALL_REQUESTS
 
 import storekit.drivers.mongo.documents
 import storekit.drivers.postgres.ledger
@@ -63,7 +63,7 @@ class Nursery:
 async def _write_and_die(point: list[Any], colour: str, request: str, tenant: str, key: str) -> None:
     async with opened(colour, Settings.from_env().model_copy(update={"pool_size": 1})) as store:
         with at(Point(*point), lambda: os.kill(os.getpid(), signal.SIGKILL)):
-            await save(store, UUID(tenant), REQUESTS[request](request), key)
+            await save(store, UUID(tenant), ALL_REQUESTS[request](request), key)
 
 
 def _serve() -> None:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from fault_colours import COLOURS, opened, save
-from fault_entities import REQUESTS
+from fault_entities import ALL_REQUESTS, LONG_REQUESTS, REQUESTS
 from fault_nursery import Nursery
 from fault_rig import Rig
 
@@ -17,17 +17,18 @@ from storekit.testing.faults import Point, at, observe
 _COMMITTED = Point("after", "postgres.commit", 1)
 _FIRST_WAIT = Point("before", "sleep", 1)
 _KILLED = -9
+_REQUESTS = [*REQUESTS, *(pytest.param(name, marks=pytest.mark.long) for name in LONG_REQUESTS)]
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize("request_", _REQUESTS)
 async def test_a_writer_killed_at_any_step_leaves_nothing_half_visible_and_its_key_gives_one_record(
     rig: Rig, nursery: Nursery, colour: str, request_: str
 ) -> None:
     """Before the commit nothing is visible, after it everything; the same key again gives one record."""
     async with opened(colour, rig.settings) as survivor:
         with observe() as steps:
-            await save(survivor, uuid4(), REQUESTS[request_](request_), "first")
+            await save(survivor, uuid4(), ALL_REQUESTS[request_](request_), "first")
         assert _COMMITTED in steps.seen
         for point in steps.seen:
             tenant = uuid4()
@@ -36,15 +37,15 @@ async def test_a_writer_killed_at_any_step_leaves_nothing_half_visible_and_its_k
 
 
 async def _survive(rig: Rig, survivor: Store | AsyncStore, request_: str, tenant: UUID, point: Point) -> None:
-    whole = len(REQUESTS[request_](request_))
+    whole = len(ALL_REQUESTS[request_](request_))
     assert rig.reader.whole_records(tenant) == (whole if point == _COMMITTED else 0), point
     pending = rig.reader.writes(tenant, "pending")
 
     with rig.clock.restored(), at(_FIRST_WAIT, lambda: _end_lease(rig)) as waiting:
-        saved = await save(survivor, tenant, REQUESTS[request_](request_), "key")
+        saved = await save(survivor, tenant, ALL_REQUESTS[request_](request_), "key")
 
     assert waiting.hit == bool(pending), f"{point}: only a pending write is waited for"
-    assert [each.title for each in saved] == [each.title for each in REQUESTS[request_](request_)]
+    assert [each.title for each in saved] == [each.title for each in ALL_REQUESTS[request_](request_)]
     assert rig.reader.whole_records(tenant) == whole, point
     assert rig.reader.writes(tenant, "committed") == 1, point
     assert rig.reader.writes(tenant, "aborted") == pending, point

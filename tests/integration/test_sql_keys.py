@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-import pytest
 from sql_api import Api, blob_part, change_op, insert_op, states, uploaded
-from sql_database import Database, fresh_database, set_up
+from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
 
 LEASE = timedelta(seconds=60)
 OLD = UUID(int=(new_id().int & ~(0xFFFF_FFFF_FFFF << 80)) | (1_600_000_000_000 << 80))
-
-
-@pytest.fixture(scope="module")
-def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
-
-
-@pytest.fixture
-def api(database: Database) -> Iterator[Api]:
-    with database.connect() as connection:
-        yield Api(connection)
 
 
 def test_a_key_replays_its_first_commit(api: Api) -> None:

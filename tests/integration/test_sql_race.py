@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, TypeVar
@@ -13,19 +13,13 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from sql_api import Api, blob_part, change_op, insert_op, uploaded
-from sql_database import Database, fresh_database, set_up
+from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
 
 T = TypeVar("T")
 KEYS = 100
 THREADS = 12
-
-
-@pytest.fixture(scope="module")
-def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
 
 
 def together(work: Callable[[int], T], threads: int = THREADS) -> list[T]:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from sql_api import Api, blob_part, change_op, document_part, events, insert_op, refused, uploaded
-from sql_database import Database, fresh_database, set_up
+from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
-
-
-@pytest.fixture(scope="module")
-def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
-
-
-@pytest.fixture
-def api(database: Database) -> Iterator[Api]:
-    with database.connect() as connection:
-        yield Api(connection)
 
 
 def test_a_refused_op_takes_the_whole_commit_with_it(database: Database, api: Api) -> None:

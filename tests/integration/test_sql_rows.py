@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from uuid import UUID
 
-import pytest
 from sql_api import Api, blob_part, change_op, document_part, events, insert_op, refused, uploaded
-from sql_database import Database, fresh_database, set_up
+from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
-
-
-@pytest.fixture(scope="module")
-def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
-
-
-@pytest.fixture
-def api(database: Database) -> Iterator[Api]:
-    with database.connect() as connection:
-        yield Api(connection)
 
 
 def save_call(

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from uuid import RFC_4122, uuid4
 
 import psycopg
 import pytest
 from sql_api import Api, blob_part, change_op, insert_op, saved
-from sql_database import Database, fresh_database, set_up
+from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
-
-
-@pytest.fixture(scope="module")
-def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
-
-
-@pytest.fixture
-def api(database: Database) -> Iterator[Api]:
-    with database.connect() as connection:
-        yield Api(connection)
 
 
 def by_hand(api: Api, query: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from sql_api import Api, blob_part, change_op, document_part, insert_op, states, uploaded
-from sql_database import Database, fresh_database, set_up
+from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
 
 LEASE = timedelta(seconds=60)
 OLD = UUID(int=(new_id().int & ~(0xFFFF_FFFF_FFFF << 80)) | (1_600_000_000_000 << 80))
-
-
-@pytest.fixture(scope="module")
-def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
-
-
-@pytest.fixture
-def api(database: Database) -> Iterator[Api]:
-    with database.connect() as connection:
-        yield Api(connection)
 
 
 def test_stage_promises_parts_under_keys_made_by_the_server(api: Api) -> None:
