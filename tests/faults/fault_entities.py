@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
@@ -52,7 +53,7 @@ class Shelf(Entity, table="fault_shelves"):
 
 ENTITIES = (Marker, Note, Shelf)
 
-Saved = list[Marker] | list[Note]
+Saved = Sequence[Marker | Note]
 
 
 def marker(title: str) -> Marker:
@@ -83,6 +84,10 @@ def twenty_notes(title: str) -> list[Note]:
     return [note(f"{title} {n}") for n in range(20)]
 
 
-REQUESTS = {request.__name__: request for request in (one_marker, one_note, three_notes)}
-LONG_REQUESTS = {twenty_notes.__name__: twenty_notes}
+REQUESTS: dict[str, Callable[[str], Saved]] = {
+    "one_marker": one_marker,
+    "one_note": one_note,
+    "three_notes": three_notes,
+}
+LONG_REQUESTS: dict[str, Callable[[str], Saved]] = {"twenty_notes": twenty_notes}
 ALL_REQUESTS = REQUESTS | LONG_REQUESTS

@@ -41,7 +41,7 @@ class Reader:
             settings.mongo_url.get_secret_value(), uuidRepresentation="standard"
         )
         self._mongo = self._closing.enter_context(mongo)[settings.mongo_database]
-        self._bucket = settings.s3_bucket
+        self._bucket = settings.s3_bucket or ""
         self._s3 = boto3.client(
             "s3",
             endpoint_url=settings.s3_endpoint_url,

@@ -75,7 +75,7 @@ async def _cancel_and_repeat(
     assert rig.reader.writes(tenant, "pending") == 0, point
 
 
-async def _cancel_at(point: Point, saving: Coroutine[Any, Any, Saved]) -> None:
+async def _cancel_at(point: Point, saving: Coroutine[Any, Any, object]) -> None:
     def cancel() -> None:
         task.cancel()
 

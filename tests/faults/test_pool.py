@@ -35,10 +35,9 @@ _TIMES = 4
 class _Errors:
     """Makes the store meet an error of each kind."""
 
-    def __init__(self, wire: Wire, store: Store | AsyncStore, saved: Note) -> None:
-        self._wire, self._store, self._saved = wire, store, saved
-        self._tenant: UUID = saved.tenant_id
-        self._notes: Any = repository(store, self._tenant, Note)
+    def __init__(self, wire: Wire, store: Store | AsyncStore, tenant: UUID, saved: Note) -> None:
+        self._wire, self._store, self._tenant, self._saved = wire, store, tenant, saved
+        self._notes: Any = repository(store, tenant, Note)
 
     async def conflict(self) -> None:
         await settle(self._notes.update(self._saved.ref_id, {"title": "late"}, expected_version=7))
@@ -95,7 +94,7 @@ async def test_a_store_serves_after_many_errors_of_every_kind(rig: Rig, colour: 
     with wired(rig.settings, pool_size=2, timeout=timedelta(seconds=8)) as wire:
         async with opened(colour, wire.settings) as store:
             (saved,) = await save(store, tenant, [note("first")], "key")
-            errors = _Errors(wire, store, saved)
+            errors = _Errors(wire, store, tenant, saved)
             for meet, kind in _KINDS.items():
                 for _ in range(_TIMES):
                     with pytest.raises(kind):

@@ -42,14 +42,15 @@ async def _connected(rig: Rig, colour: str) -> AsyncIterator[_Trips]:
             for _ in range(2):  # the second one has met every statement that is prepared
                 await save(store, uuid4(), [_shelf(10)])
                 await save(store, uuid4(), [marker("warm")])
-                warm = await save(store, uuid4(), [note("warm"), note("warmer")])
-                await settle(repository(store, warm[0].tenant_id, Note).get(warm[0].ref_id, load=["details"]))
+                tenant = uuid4()
+                warm = await save(store, tenant, [note("warm"), note("warmer")])
+                await settle(repository(store, tenant, Note).get(warm[0].ref_id, load=["details"]))
             yield _Trips(wire, store, uuid4())
 
 
 def _shelf(parts: int) -> Shelf:
-    blobs = {f"blob_{n}": Blob(f"blob {n}") for n in range(6)}
-    documents = {f"doc_{n}": Details(text=f"document {n}") for n in range(4)}
+    blobs: dict[str, Any] = {f"blob_{n}": Blob(f"blob {n}") for n in range(6)}
+    documents: dict[str, Any] = {f"doc_{n}": Details(text=f"document {n}") for n in range(4)}
     mixed = {"blob_0": blobs.pop("blob_0"), "doc_0": documents.pop("doc_0"), **blobs, **documents}
     return Shelf(title="shelf", **dict(list(mixed.items())[:parts]))
 

@@ -22,7 +22,7 @@ from storekit.settings import Settings
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 # Every statement here is a look-up by key: a plan made while a table was tiny must not scan it for ever.
-_SESSION = "-c timezone=UTC -c enable_seqscan=off"
+SESSION = "-c timezone=UTC -c enable_seqscan=off"
 
 
 class _Prepared:
@@ -138,7 +138,7 @@ def _pool_options(settings: Settings) -> dict[str, Any]:
         "kwargs": {
             "autocommit": True,
             "connect_timeout": max(2, round(seconds)),
-            "options": _SESSION,
+            "options": SESSION,
             **_KEEPALIVE,
         },
     }
