@@ -30,11 +30,14 @@ class _Prepared:
 
     prepared: dict[str, bytes]
     reader: Transformer
+    readable: select.poll
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.prepared = {}
         self.reader = reader_for(self)
+        self.readable = select.poll()
+        self.readable.register(self.fileno(), select.POLLIN)  # type: ignore[attr-defined]  # a mixin's host has it
 
 
 class _Connection(_Prepared, psycopg.Connection[Any]):
@@ -59,9 +62,7 @@ class PostgresLedger:
         connection = self._take()
         try:
             prepared = connection.prepared if self._settings.prepare else None
-            results = _drive(
-                exchange(connection.pgconn, composed, prepared), connection.fileno(), self._timeout
-            )
+            results = _drive(exchange(connection.pgconn, composed, prepared), connection, self._timeout)
             return read(connection.reader, statements, results)
         except BaseException as error:
             _discard_unless_idle(connection, error)
@@ -72,7 +73,7 @@ class PostgresLedger:
     def _take(self) -> _Connection:
         try:
             connection = self._pool.getconn()
-            while _is_stale(connection):
+            while connection.readable.poll(0):  # the server has hung up: an idle link has nothing to read
                 connection.pgconn.finish()
                 self._pool.putconn(connection)
                 connection = self._pool.getconn()
@@ -111,7 +112,7 @@ class AsyncPostgresLedger:
         try:
             await self._pool.open()
             connection = await self._pool.getconn()
-            while _is_stale(connection):
+            while connection.readable.poll(0):  # the server has hung up: an idle link has nothing to read
                 connection.pgconn.finish()
                 await self._pool.putconn(connection)
                 connection = await self._pool.getconn()
@@ -144,13 +145,6 @@ def _pool_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _is_stale(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
-    """Notice, without a trip, that the server has hung up: an idle connection has nothing to read."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
 def _discard_unless_idle(
     connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], error: BaseException
 ) -> None:
@@ -160,17 +154,21 @@ def _discard_unless_idle(
         pgconn.finish()
 
 
-def _drive(waiting: Waiting, socket: int, timeout: float) -> Any:
+def _drive(waiting: Waiting, connection: _Connection, timeout: float) -> Any:
     deadline = time.monotonic() + timeout
-    poll = select.poll()
     try:
         while True:
-            write = next(waiting)
-            poll.register(socket, select.POLLIN | select.POLLOUT if write else select.POLLIN)
-            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            ready = _writable(connection) if next(waiting) else connection.readable
+            if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise AnswerLost(f"no answer within {timeout:g} s")
     except StopIteration as stop:
         return stop.value
+
+
+def _writable(connection: _Connection) -> select.poll:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN | select.POLLOUT)
+    return poll
 
 
 async def _drive_async(waiting: Waiting, socket: int, timeout: float) -> Any:
