@@ -13,7 +13,7 @@ from storekit.ids import REF_ID
 from storekit.model.bson import Body, body_hash
 from storekit.model.entity import Entity, StoredPart, memory_of
 from storekit.model.fields import Expired
-from storekit.model.load import document_from, entity_from, visible
+from storekit.model.load import entity_from, put_document, visible
 from storekit.model.table import Part, Table
 from storekit.ports import BlobRef, BlobStream, Locate, Select
 from storekit.trace import step
@@ -54,7 +54,7 @@ async def get(ports: Ports, actor: Actor, entity: type[E], ref_id: str, load: Se
     table = entity.storekit_table
     fields = [part_of(table, field, "document").name for field in load]
     rows = await calls.select(ports, actor, whole_row(table, [ref_id]))
-    loaded = entity_from(entity, visible(table, rows, ref_id))
+    loaded = entity_from(entity, visible(table, actor.tenant, rows, ref_id))
     await load_documents(ports, actor, [loaded], fields)
     return loaded
 
@@ -73,9 +73,10 @@ async def load_documents(
     bodies = await fetch_bodies(ports, actor, [(spec, part) for _, spec, part in wanted])
     for entity, spec, part in wanted:
         value = expired_or(part, bodies.get(part.part_id))
-        entity.__dict__[spec.name] = (
-            value if isinstance(value, Expired) else document_from(type(entity), spec.name, value)
-        )
+        if isinstance(value, Expired):
+            entity.__dict__[spec.name] = value
+        else:
+            put_document(entity, spec.name, value)
 
 
 def expired_or(part: StoredPart, body: Body | None) -> Body | Expired:

@@ -10,11 +10,11 @@ from uuid import UUID
 from storekit.errors import OutcomeUnknown, UsageError, ValidationError
 from storekit.flows import calls
 from storekit.flows.context import Actor, Ports
-from storekit.flows.load import checked, fetch_bodies, whole_row
+from storekit.flows.load import checked, expired_or, fetch_bodies, get, whole_row
 from storekit.flows.write import Committed, Remember, Replayed, carry_out
-from storekit.model.blob import Blob
 from storekit.model.changes import Change, change_from, change_of
 from storekit.model.entity import Entity, StoredPart, memory_of
+from storekit.model.fields import Expired
 from storekit.model.load import entity_from, take_over, visible, written
 from storekit.model.plan import Plan, Write
 from storekit.model.planner import Key, drop_unchanged, make_plan
@@ -25,6 +25,8 @@ from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
 _LONGEST_KEY = 255
+_MOST_UNRESOLVED = 10_000
+"""Keys of failed saves that are kept in mind; the ledger's leases decide the rest."""
 
 
 async def save(
@@ -42,15 +44,15 @@ async def save(
     _check(entity_class, entities, key)
     await _resolve_former(ports, actor, entities, key)
     changes = [change_of(entity, actor.tenant, expected_version) for entity in entities]
-    plan, changed = await _plan(ports, actor, entities, changes)
+    plan = await _plan(ports, actor, entities, changes)
     if not plan.rows:
         return list(entities)
+    changed = [(entity, change) for entity, change in zip(entities, changes, strict=True) if not change.empty]
     done = await carry_out(ports, actor, plan, key, _remember(ports, actor, entities, key))
     if isinstance(done, Replayed):
-        winners = await _load_replayed(ports, actor, plan, changed, done)
-        return [winners.get(entity.ref_id, entity) for entity in entities]
-    for index, entity in enumerate(changed):
-        _note(entity, actor, plan, index, done)
+        return await _load_replayed(ports, actor, plan, entities, done)
+    for index, (entity, change) in enumerate(changed):
+        _note(entity, change, actor, plan, index, done)
     return list(entities)
 
 
@@ -70,6 +72,8 @@ async def update(
     checked([ref_id])
     change = change_from(entity, ref_id, values)
     change.expected_version = expected_version
+    if change.empty:
+        return await get(ports, actor, entity, ref_id)
     if _touches_links(change):
         await _look_up(ports, actor, entity, change)
     measured = await _measure(ports, [change])
@@ -77,19 +81,23 @@ async def update(
     after = [whole_row(entity.storekit_table, [ref_id])]
     done = await carry_out(ports, actor, plan, None, lambda _: None, after)
     assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
-    return entity_from(entity, visible(entity.storekit_table, done.rows[0], ref_id))
+    return entity_from(entity, visible(entity.storekit_table, actor.tenant, done.rows[0], ref_id))
 
 
 def _touches_links(change: Change) -> bool:
+    """Whether a document must follow a blob, or tell of blobs that the change does not name."""
     touched = change.blobs.keys() | change.emptied
-    return any(not touched.isdisjoint(part.links) for part in change.table.parts.values())
+    parts = change.table.parts
+    return any(not touched.isdisjoint(part.links) for part in parts.values()) or any(
+        not touched.issuperset(parts[name].links) for name in change.documents
+    )
 
 
 async def _look_up(ports: Ports, actor: Actor, entity: type[Entity], change: Change) -> None:
     """Find the document that must follow its blob, and hold the row to the version it was seen at."""
     table = entity.storekit_table
     rows = await calls.select(ports, actor, whole_row(table, [change.ref_id]))
-    loaded = entity_from(entity, visible(table, rows, change.ref_id))
+    loaded = entity_from(entity, visible(table, actor.tenant, rows, change.ref_id))
     stored = memory_of(loaded).stored
     change.stored = stored.parts if stored else {}
     if change.expected_version is None:
@@ -106,17 +114,12 @@ def _check(entity_class: type[Entity], entities: Sequence[Entity], key: str | No
         raise ValidationError(f"it must have 1 to {_LONGEST_KEY} characters", field="idempotency_key")
 
 
-async def _plan(
-    ports: Ports, actor: Actor, entities: Sequence[E], changes: Sequence[Change]
-) -> tuple[Plan, list[E]]:
-    """Plan the changes, and tell which entities the plan's rows are."""
+async def _plan(ports: Ports, actor: Actor, entities: Sequence[Entity], changes: Sequence[Change]) -> Plan:
     measured = await _measure(ports, changes)
-    for change in changes:
-        drop_unchanged(change, measured)
-    pairs = [(e, c) for e, c in zip(entities, changes, strict=True) if not c.empty]
-    kept = [change for _, change in pairs]
-    plan = make_plan(kept, measured, await _relinked(ports, actor, kept))
-    return plan, [entity for entity, _ in pairs]
+    for entity, change in zip(entities, changes, strict=True):
+        # what is stored already is known from now on, though its file may go
+        memory_of(entity).blobs.update(drop_unchanged(change, measured))
+    return make_plan(changes, measured, await _relinked(ports, actor, changes))
 
 
 async def _measure(ports: Ports, changes: Sequence[Change]) -> dict[Key, MeasuredSource]:
@@ -140,9 +143,8 @@ async def _relinked(ports: Ports, actor: Actor, changes: Sequence[Change]) -> di
     if not wanted:
         return {}
     bodies = await fetch_bodies(ports, actor, [(spec, part) for _, _, spec, part in wanted])
-    return {
-        (ref_id, name): bodies[part.part_id] for ref_id, name, _, part in wanted if part.part_id in bodies
-    }
+    found = {(ref_id, name): expired_or(part, bodies.get(part.part_id)) for ref_id, name, _, part in wanted}
+    return {key: body for key, body in found.items() if not isinstance(body, Expired)}
 
 
 def _remember(ports: Ports, actor: Actor, entities: Sequence[Entity], key: str | None) -> Remember:
@@ -150,8 +152,10 @@ def _remember(ports: Ports, actor: Actor, entities: Sequence[Entity], key: str |
 
     def remember(write_id: UUID) -> None:
         for entity in entities:
-            memory_of(entity).write_id = write_id
+            memory_of(entity).undecided = actor.tenant, write_id
         if key is not None:
+            while len(ports.unresolved) >= _MOST_UNRESOLVED:
+                del ports.unresolved[next(iter(ports.unresolved))]
             ports.unresolved[actor.tenant, key] = write_id
 
     return remember
@@ -159,50 +163,60 @@ def _remember(ports: Ports, actor: Actor, entities: Sequence[Entity], key: str |
 
 async def _resolve_former(ports: Ports, actor: Actor, entities: Sequence[Entity], key: str | None) -> None:
     """Decide former writes of these objects, or of this key, whose outcome this process does not know."""
-    undecided = {memory.write_id for entity in entities if (memory := memory_of(entity)).write_id}
-    if key is not None and (actor.tenant, key) in ports.unresolved:
-        undecided.add(ports.unresolved[actor.tenant, key])
-    for write_id in undecided:
-        reply = await calls.abandon(ports, actor, write_id)
-        if reply["outcome"] == "unknown":
-            raise OutcomeUnknown(write_id)
-        await _settle(ports, actor, [e for e in entities if memory_of(e).write_id == write_id], reply)
-    if key is not None:
-        ports.unresolved.pop((actor.tenant, key), None)
+    undecided = {former for entity in entities if (former := memory_of(entity).undecided)}
+    if key is not None and (write_id := ports.unresolved.pop((actor.tenant, key), None)):
+        undecided.add((actor.tenant, write_id))
+    for former in undecided:
+        if former[0] != actor.tenant:
+            raise UsageError(
+                f"a save of this object for tenant {former[0]} has no known outcome; save it there first"
+            )
+        await _decide(ports, actor, former, [e for e in entities if memory_of(e).undecided == former])
 
 
-async def _settle(ports: Ports, actor: Actor, entities: Sequence[Entity], reply: Mapping[str, Any]) -> None:
-    """Let objects whose write had committed after all stand for the records that it made."""
+async def _decide(ports: Ports, actor: Actor, former: tuple[UUID, UUID], entities: Sequence[Entity]) -> None:
+    """Let objects whose write had committed after all stand for the records that it made.
+
+    Raises:
+        OutcomeUnknown: the write is too old for the ledger to know; this is said once.
+    """
+    reply = await calls.abandon(ports, actor, former[1])
     for entity in entities:
         if reply["outcome"] == "committed":
             table = entity.storekit_table
             rows = await calls.select(ports, actor, whole_row(table, [entity.ref_id]))
-            take_over(entity, entity_from(type(entity), visible(table, rows, entity.ref_id)))
-        memory_of(entity).write_id = None
+            row = visible(table, actor.tenant, rows, entity.ref_id)
+            take_over(entity, entity_from(type(entity), row))
+        memory_of(entity).undecided = None
+    if reply["outcome"] == "unknown":
+        raise OutcomeUnknown(former[1])
 
 
 async def _load_replayed(
-    ports: Ports, actor: Actor, plan: Plan, changed: Sequence[E], done: Replayed
-) -> dict[str, E]:
-    """Load what the former write of the same request made, by the ref_ids of this one.
+    ports: Ports, actor: Actor, plan: Plan, entities: Sequence[E], done: Replayed
+) -> list[E]:
+    """Load what the former write of the same request made.
 
-    Equal requests have equal plans, so the n-th row of one is the n-th row of the other.
+    Equal requests insert alike: the n-th new row of one is the n-th new row of the other. Rows that were
+    there before are themselves, whichever of them the former write had still to change.
     """
-    order = [row["ref_id"] for group in commit_operations(plan, Write.of(plan)) for row in group["rows"]]
-    winners = {mine: theirs for mine, (_, theirs, _) in zip(order, done.rows, strict=True)}
+    mine = [row["ref_id"] for group in commit_operations(plan, Write.of(plan)) for row in group["rows"]]
+    known = {entity.ref_id for entity in entities if memory_of(entity).stored}
+    made = [ref_id for _, ref_id, _ in done.rows if ref_id not in known]
+    winner = dict(zip([ref_id for ref_id in mine if ref_id not in known], made, strict=True))
     loaded: dict[str, E] = {}
-    for entity_class in {type(entity) for entity in changed}:
+    for entity_class in {type(entity) for entity in entities}:
         table = entity_class.storekit_table
-        mine = [entity.ref_id for entity in changed if type(entity) is entity_class]
-        rows = await calls.select(ports, actor, whole_row(table, [winners[ref_id] for ref_id in mine]))
+        wanted = [winner.get(e.ref_id, e.ref_id) for e in entities if type(e) is entity_class]
+        rows = await calls.select(ports, actor, whole_row(table, wanted))
         found = {row["ref_id"]: row for row in rows}
-        for ref_id in mine:
-            row = [found[winners[ref_id]]] if winners[ref_id] in found else []
-            loaded[ref_id] = entity_from(entity_class, visible(table, row, winners[ref_id]))
-    return loaded
+        for ref_id in wanted:
+            row = [found[ref_id]] if ref_id in found else []
+            loaded[ref_id] = entity_from(entity_class, visible(table, actor.tenant, row, ref_id))
+    return [loaded[winner.get(entity.ref_id, entity.ref_id)] for entity in entities]
 
 
-def _note(entity: Entity, actor: Actor, plan: Plan, index: int, done: Committed) -> None:
+def _note(entity: Entity, change: Change, actor: Actor, plan: Plan, index: int, done: Committed) -> None:
     """Write what the commit made of one row back into its object."""
     row, memory = plan.rows[index], memory_of(entity)
     parts = dict(memory.stored.parts) if memory.stored else {}
@@ -210,18 +224,12 @@ def _note(entity: Entity, actor: Actor, plan: Plan, index: int, done: Committed)
         parts.pop(field, None)
         if part_index is not None:
             parts[field] = _stored_part(plan, part_index, done)
-            _note_blob(entity.__dict__.get(field), parts[field])
     facts: dict[str, Any] = {"version": done.versions[row.table.name, row.ref_id]}
     if row.operation == "insert":
         facts |= {"tenant_id": actor.tenant, "created_on": done.now, "created_by": actor.name}
     else:
         facts |= {"updated_on": done.now, "updated_by": actor.name}
-    written(entity, facts, parts, actor.tenant)
-
-
-def _note_blob(value: object, part: StoredPart) -> None:
-    if isinstance(value, Blob):
-        value.media_type = part.media_type
+    written(entity, facts, change, parts, actor.tenant)
 
 
 def _stored_part(plan: Plan, index: int, done: Committed) -> StoredPart:

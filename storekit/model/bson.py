@@ -36,7 +36,7 @@ def encode_body(value: Any, where: str) -> tuple[Body, int]:
         ValidationError: a value or key that a document cannot hold, over 15 MB, nested deeper than 64.
     """
     if isinstance(value, BaseModel):
-        value = value.model_dump(by_alias=True)
+        value = value.model_dump(by_alias=True, round_trip=True)
     if not isinstance(value, dict):
         raise ValidationError(
             f"a document must be a model or a dict, not {type(value).__name__}", field=where
@@ -70,7 +70,7 @@ class _Walk:
             self.size += 5 + sum(2 + len(str(i)) for i in range(len(value)))
             return [self.value(each, depth + 1) for each in value]
         if isinstance(value, BaseModel):
-            return self.value(value.model_dump(by_alias=True), depth)
+            return self.value(value.model_dump(by_alias=True, round_trip=True), depth)
         return self._scalar(value.value if isinstance(value, Enum) else value)
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Body:

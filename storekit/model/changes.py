@@ -11,8 +11,8 @@ from pydantic import ValidationError as PydanticError
 
 from storekit.errors import UsageError, ValidationError
 from storekit.model.blob import Blob
-from storekit.model.bson import body_hash, encode_body
 from storekit.model.codec import encode_column
+from storekit.model.documents import Encoded, adapter, digest, encode_document, reasons
 from storekit.model.entity import LOADING, Entity, StoredPart, memory_of
 from storekit.model.fields import Expired
 from storekit.model.plan import Operation
@@ -32,7 +32,7 @@ class Change:
     columns: dict[str, Any] = field(default_factory=dict)
     """Encoded values to write."""
     blobs: dict[str, Blob] = field(default_factory=dict)
-    documents: dict[str, Any] = field(default_factory=dict)
+    documents: dict[str, Encoded] = field(default_factory=dict)
     emptied: set[str] = field(default_factory=set)
     stored: Mapping[str, StoredPart] = field(default_factory=dict)
     declared: dict[str, Any] = field(default_factory=dict)
@@ -106,7 +106,7 @@ def _compare_parts(entity: Entity, change: Change) -> None:
         if value is None:
             if not part.nullable:
                 raise ValidationError("it is required", field=change.where(name))
-            if known is not None:
+            if known is not None or name in memory_of(entity).expired:
                 change.emptied.add(name)
         elif isinstance(value, Blob):
             if memory_of(entity).blobs.get(name) is not value:
@@ -114,8 +114,12 @@ def _compare_parts(entity: Entity, change: Change) -> None:
         elif isinstance(value, Expired):
             if known is None and name not in memory_of(entity).expired:
                 raise ValidationError("Expired is what a read gives, not content", field=change.where(name))
-        elif known is None or body_hash(encode_body(value, change.where(name))[0]).hex() != known.sha256:
-            change.documents[name] = value
+        elif known is None or known.expired:
+            change.documents[name] = encode_document(type(entity), name, value)
+        else:
+            held = memory_of(entity).digests.get(name, bytes.fromhex(known.sha256))
+            if digest(value, change.where(name)) != held:
+                change.documents[name] = encode_document(type(entity), name, value)
 
 
 def change_from(entity_class: type[Entity], ref_id: str, values: Mapping[str, Any]) -> Change:
@@ -143,16 +147,19 @@ def change_from(entity_class: type[Entity], ref_id: str, values: Mapping[str, An
         elif isinstance(value, Expired):
             raise ValidationError("Expired is what a read gives, not content", field=change.where(name))
         else:
-            change.documents[name] = value
+            change.documents[name] = encode_document(entity_class, name, value)
     change.declared = change.columns
     return change
 
 
 def _validated(entity_class: type[Entity], name: str, value: Any) -> Any:
-    blank = entity_class.model_construct()
+    """Validate one field; with its own validators, unless one of the class looks at other fields too."""
+    decorators = entity_class.__pydantic_decorators__
     try:
+        if any(each.info.mode != "before" for each in decorators.model_validators.values()):
+            return adapter(entity_class, name).validate_python(value)
+        blank = entity_class.model_construct()
         entity_class.__pydantic_validator__.validate_assignment(blank, name, value, context=LOADING)
     except PydanticError as error:
-        reason = "; ".join(each["msg"] for each in error.errors(include_input=False, include_url=False))
-        raise ValidationError(reason, field=f"{entity_class.__name__}.{name}") from error
+        raise ValidationError(reasons(error), field=f"{entity_class.__name__}.{name}") from error
     return blank.__dict__[name]

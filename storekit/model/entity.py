@@ -52,8 +52,10 @@ class Memory:
     """What an entity remembers beside its fields."""
 
     stored: Stored | None = None
-    write_id: UUID | None = None
-    """A former write of this object whose outcome is open."""
+    undecided: tuple[UUID, UUID] | None = None
+    """Tenant and id of a former write of this object whose outcome is open."""
+    digests: dict[str, bytes] = field(default_factory=dict)
+    """Hashes of the documents as this object held them when they were loaded or saved."""
     blobs: dict[str, Blob] = field(default_factory=dict)
     """The very objects that were loaded or saved: another object in the field is a change."""
     expired: frozenset[str] = frozenset()

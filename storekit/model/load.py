@@ -7,25 +7,30 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from storekit.errors import NotFound
+from storekit.errors import Corrupt, NotFound
 from storekit.model.blob import Blob
 from storekit.model.bson import Body
+from storekit.model.changes import Change
 from storekit.model.codec import decode_column, encode_column
-from storekit.model.entity import LOADING, Entity, Memory, Stored, StoredPart
+from storekit.model.documents import decode_document, digest
+from storekit.model.entity import Entity, Memory, Stored, StoredPart
 from storekit.model.fields import Expired
 from storekit.model.table import Table
 
 E = TypeVar("E", bound=Entity)
 
 
-def visible(table: Table, rows: Sequence[Mapping[str, Any]], ref_id: str) -> Mapping[str, Any]:
+def visible(table: Table, tenant: UUID, rows: Sequence[Mapping[str, Any]], ref_id: str) -> Mapping[str, Any]:
     """Take the one row that was asked for.
 
     Raises:
         NotFound: there is none, or it is deleted.
+        Corrupt: the answer is to another question; no tenant is ever shown what is another's.
     """
     if not rows or rows[0].get("deleted_on") is not None:
         raise NotFound(table.name, ref_id)
+    if (rows[0]["tenant_id"], rows[0]["ref_id"]) != (tenant, ref_id):
+        raise Corrupt(f"{table.name} {ref_id}", "the record asked for", "another")
     return rows[0]
 
 
@@ -44,7 +49,12 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
     loaded = entity.model_construct(_fields_set=set(values), **values)
     for name in unloaded:
         loaded.__dict__.pop(name, None)
-    remember(loaded, row["tenant_id"], parts, frozenset(expired))
+    columns = {
+        name: encode_column(column, values[name], f"{entity.__name__}.{name}")
+        for name, column in table.columns.items()
+    }
+    blobs = {name: value for name in table.parts if isinstance(value := values.get(name), Blob)}
+    loaded._memory = Memory(Stored(row["tenant_id"], columns, parts), blobs=blobs, expired=frozenset(expired))
     return loaded
 
 
@@ -65,34 +75,37 @@ def part_from(fact: list[Any] | None) -> StoredPart | None:
     )
 
 
-def remember(
-    entity: Entity, tenant: UUID, parts: dict[str, StoredPart], expired: frozenset[str] = frozenset()
-) -> None:
-    """Note what the database now holds of an entity, so that the next save writes only what changed."""
-    table = entity.storekit_table
-    columns = {
-        name: encode_column(column, entity.__dict__[name], name) for name, column in table.columns.items()
-    }
-    blobs = {name: value for name in table.parts if isinstance(value := entity.__dict__.get(name), Blob)}
-    entity._memory = Memory(Stored(tenant, columns, parts), None, blobs, expired)
-
-
-def document_from(entity: type[Entity], name: str, body: Body) -> Any:
-    """Make a document's body what the class declares."""
-    blank = entity.model_construct()
-    entity.__pydantic_validator__.validate_assignment(blank, name, body, context=LOADING)
-    return blank.__dict__[name]
+def put_document(entity: Entity, name: str, body: Body) -> None:
+    """Put a document that was read into its object, and note how it looked there."""
+    value = decode_document(type(entity), name, body)
+    entity.__dict__[name] = value
+    entity._memory.digests[name] = digest(value, name)
 
 
 def take_over(entity: Entity, loaded: Entity) -> None:
     """Let an object stand for the record that was loaded: what it holds beyond that is a change."""
     entity.__dict__.update({name: loaded.__dict__[name] for name in entity.storekit_table.base})
-    entity._memory = Memory(loaded._memory.stored, None, {}, loaded._memory.expired)
+    entity._memory = Memory(loaded._memory.stored, expired=loaded._memory.expired)
 
 
-def written(entity: Entity, facts: Mapping[str, Any], parts: dict[str, StoredPart], tenant: UUID) -> None:
-    """Note a finished save in the object that was saved."""
-    entity.__dict__.update(
-        {name: value for name, value in facts.items() if name in entity.storekit_table.base}
-    )
-    remember(entity, tenant, parts, entity._memory.expired)
+def written(
+    entity: Entity,
+    facts: Mapping[str, Any],
+    change: Change,
+    parts: dict[str, StoredPart],
+    tenant: UUID,
+) -> None:
+    """Note a finished save in the object: what was sent, not what the object holds by now."""
+    table, memory = entity.storekit_table, entity._memory
+    entity.__dict__.update({name: value for name, value in facts.items() if name in table.base})
+    columns = {**(memory.stored.columns if memory.stored else {}), **change.columns}
+    touched = change.blobs.keys() | change.documents.keys() | change.emptied
+    blobs = {name: blob for name, blob in memory.blobs.items() if name not in touched}
+    digests = {name: each for name, each in memory.digests.items() if name not in touched}
+    for name, blob in change.blobs.items():
+        part = parts[name]
+        blobs[name] = Blob.stored(part.size, part.sha256, part.media_type, part.filename)
+        if entity.__dict__.get(name) is blob:
+            entity.__dict__[name] = blobs[name]
+    digests |= {name: made.sha256 for name, made in change.documents.items()}
+    entity._memory = Memory(Stored(tenant, columns, parts), None, digests, blobs, memory.expired - touched)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from storekit.errors import UsageError, ValidationError
 from storekit.model.blob import Blob
-from storekit.model.bson import Body, body_hash, encode_body
+from storekit.model.bson import Body
 from storekit.model.changes import Change
 from storekit.model.disposition import disposition
 from storekit.model.plan import PartPlan, Plan, RowPlan
@@ -21,8 +21,8 @@ Key = tuple[str, str]
 """A ref_id, and a field of it."""
 
 
-def drop_unchanged(change: Change, measured: Mapping[Key, MeasuredSource]) -> None:
-    """Forget new blobs that are, byte for byte and in name and type, what is stored already."""
+def drop_unchanged(change: Change, measured: Mapping[Key, MeasuredSource]) -> Iterator[tuple[str, Blob]]:
+    """Forget new blobs that are, byte for byte and in name and type, what is stored already; name them."""
     for name, blob in list(change.blobs.items()):
         known = change.stored.get(name)
         if known and (known.sha256, known.media_type, known.filename) == (
@@ -30,6 +30,7 @@ def drop_unchanged(change: Change, measured: Mapping[Key, MeasuredSource]) -> No
             *_facts(change, name, blob),
         ):
             del change.blobs[name]
+            yield name, blob
 
 
 def make_plan(
@@ -38,7 +39,7 @@ def make_plan(
     """Plan one save.
 
     Args:
-        changes: one for each row; none is empty.
+        changes: one for each record; those that are empty count for the fingerprint alone.
         measured: the content of every blob among the changes.
         bodies: of the documents that `Change.relinked` named, as read back.
     """
@@ -46,14 +47,17 @@ def make_plan(
     parts: list[PartPlan] = []
     identity: list[Any] = []
     index_of = {str(change.id): i for i, change in enumerate(changes) if change.operation == "insert"}
-    for i, change in enumerate(changes):
+    for change in changes:
+        row = len(rows)
+        fresh = [*_blobs(row, change, measured), *_documents(row, change, bodies)]
+        identity.append(_identity(change, fresh, index_of))
+        if change.empty:
+            continue
         _check(change)
-        fresh = [*_blobs(i, change, measured), *_documents(i, change, bodies)]
         refs: dict[str, int | None] = dict.fromkeys(change.emptied)
         refs |= {part.spec.name: len(parts) + n for n, part in enumerate(fresh)}
         parts += fresh
         rows.append(_row(change, refs))
-        identity.append(_identity(change, fresh, index_of))
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return Plan(tuple(rows), tuple(parts), hashlib.sha256(text.encode()).digest())
 
@@ -92,10 +96,9 @@ def _facts(change: Change, name: str, blob: Blob) -> tuple[str, str | None]:
 
 def _documents(i: int, change: Change, bodies: Mapping[Key, Body]) -> list[PartPlan]:
     fresh = []
-    for name, value in change.documents.items():
+    for name, made in change.documents.items():
         spec = change.table.parts[name]
-        body, size = encode_body(value, change.where(name))
-        fresh.append(PartPlan(i, spec, size, body_hash(body), body=body, links=_links(change, name)))
+        fresh.append(PartPlan(i, spec, made.size, made.sha256, body=made.body, links=_links(change, name)))
     for name in change.relinked():
         if (change.ref_id, name) in bodies:
             known, body = change.stored[name], bodies[change.ref_id, name]
@@ -115,7 +118,10 @@ def _links(change: Change, document: str) -> dict[str, Any]:
 
 
 def _identity(change: Change, fresh: Sequence[PartPlan], index_of: Mapping[str, int]) -> list[Any]:
-    """Tell what the fingerprint counts: table and declared values, not the ids minted for this object."""
+    """Tell what the fingerprint counts: the record as it shall be, not the ids minted for this object.
+
+    What already is as it shall be counts too: after a crash the same request finds less to change.
+    """
     values = {}
     for name, value in change.declared.items():
         column = change.table.columns[name]
@@ -124,7 +130,7 @@ def _identity(change: Change, fresh: Sequence[PartPlan], index_of: Mapping[str, 
     parts = {name: known.sha256 for name, known in change.stored.items() if name not in change.emptied}
     parts |= {part.spec.name: _content_identity(part, change.blobs.get(part.spec.name)) for part in fresh}
     ref_id = None if change.operation == "insert" else change.ref_id
-    return [change.table.name, change.operation, ref_id, values, parts, sorted(change.emptied)]
+    return [change.table.name, change.operation, ref_id, values, parts]
 
 
 def _content_identity(part: PartPlan, blob: Blob | None) -> str:
