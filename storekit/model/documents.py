@@ -29,7 +29,8 @@ class Encoded:
 def adapter(entity: type[Entity], name: str) -> TypeAdapter[Any]:
     """Validate one field by itself: a class's own validators may need fields that are not loaded."""
     info = entity.model_fields[name]
-    return TypeAdapter(cast("Any", Annotated)[(info.annotation, *info.metadata)])
+    marked = cast("Any", Annotated)[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+    return TypeAdapter(marked)
 
 
 def digest(value: Any, where: str) -> bytes:
