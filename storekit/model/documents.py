@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticError
@@ -29,8 +29,8 @@ class Encoded:
 def adapter(entity: type[Entity], name: str) -> TypeAdapter[Any]:
     """Validate one field by itself: a class's own validators may need fields that are not loaded."""
     info = entity.model_fields[name]
-    marked = cast("Any", Annotated)[(info.annotation, *info.metadata)] if info.metadata else info.annotation
-    return TypeAdapter(marked)
+    annotated: Any = Annotated
+    return TypeAdapter(annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation)
 
 
 def digest(value: Any, where: str) -> bytes:
