@@ -29,8 +29,10 @@ class Encoded:
 def adapter(entity: type[Entity], name: str) -> TypeAdapter[Any]:
     """Validate one field by itself: a class's own validators may need fields that are not loaded."""
     info = entity.model_fields[name]
-    annotated: Any = Annotated
-    return TypeAdapter(annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation)
+    kind: Any = info.annotation
+    for mark in info.metadata:
+        kind = Annotated[kind, mark]
+    return TypeAdapter(kind)
 
 
 def digest(value: Any, where: str) -> bytes:
