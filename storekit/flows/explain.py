@@ -39,7 +39,7 @@ def _columns(table: Table, row: Mapping[str, Any]) -> Iterator[str]:
 
 def _part(part: Part, row: Mapping[str, Any]) -> Iterator[str]:
     store = "S3" if part.kind == "blob" else "MongoDB"
-    stored = part_from(row[f"{part.name}_part"])
+    stored = part_from(row[f"part:{part.name}"])
     if stored is None:
         gone = row.get(f"{part.name}_expired_on")
         yield f"  {part.name:<16} {store:<8}  {f'expired {gone}' if gone else '(empty)'}"

@@ -105,12 +105,18 @@ async def _look_up(ports: Ports, actor: Actor, entity: type[Entity], change: Cha
 
 
 def _check(entity_class: type[Entity], entities: Sequence[Entity], key: str | None) -> None:
+    if entities and isinstance(entities[0], tuple):
+        raise UsageError("save_many takes several records; give a list of them")
     for entity in entities:
         if not isinstance(entity, entity_class):
             raise UsageError(f"this repository takes {entity_class.__name__}, not {type(entity).__name__}")
     if len({entity.ref_id for entity in entities}) < len(entities):
         raise UsageError("the same record is in the list twice; save it once")
-    if key is not None and not 1 <= len(check_text(key, "idempotency_key")) <= _LONGEST_KEY:
+    if key is None:
+        return
+    if not isinstance(key, str):
+        raise ValidationError(f"it must be str, not {type(key).__name__}", field="idempotency_key")
+    if not 1 <= len(check_text(key, "idempotency_key")) <= _LONGEST_KEY:
         raise ValidationError(f"it must have 1 to {_LONGEST_KEY} characters", field="idempotency_key")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from storekit.errors import NotFound, UsageError
 from storekit.flows.context import Actor, Ports
 from storekit.flows.load import blob_refs
-from storekit.model.disposition import disposition, is_active
+from storekit.model.disposition import disposition, is_active, is_inert
 from storekit.model.table import Table
 from storekit.ports import BlobRef
 
@@ -25,6 +25,8 @@ async def url(
 ) -> str:
     """Sign a URL of one blob. One Postgres trip."""
     _check_life(ports, expires_in)
+    if download_as is not None and not isinstance(download_as, str):
+        raise UsageError(f"download_as is a file name, a str, not {type(download_as).__name__}")
     found = await blob_refs(ports, actor, table, [ref_id], field)
     if ref_id not in found:
         raise NotFound(table.name, ref_id)
@@ -63,9 +65,8 @@ def _check_life(ports: Ports, expires_in: int) -> None:
 
 
 def _sign(ports: Ports, ref: BlobRef, expires_in: int, download_as: str | None, *, inline: bool) -> str:
-    """Sign. What a browser would run is only ever downloaded: all tenants share the bucket's origin."""
-    active = is_active(ref.media_type)
-    if inline and active:
+    """Sign. What a browser might run is only ever downloaded: all tenants share the bucket's origin."""
+    if inline and not is_inert(ref.media_type):
         raise UsageError(f"{ref.media_type} is never served inline; leave inline=False")
-    content_type = "application/octet-stream" if active else None
+    content_type = "application/octet-stream" if is_active(ref.media_type) else None
     return ports.blobs.sign(ref, expires_in, disposition(download_as or ref.filename, inline), content_type)
