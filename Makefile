@@ -37,6 +37,7 @@ faults: $(READY) ## Kill writers and servers at every step, the long way
 # Without --no-deps pip would resolve anew and could leave the locked versions.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "storekit needs Python 3.11 or newer")'
+	@echo "installing storekit and what it needs into .venv: about a minute"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

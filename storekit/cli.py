@@ -1,17 +1,21 @@
-"""The command line: `storekit up|down|status|demo|migrate`."""
+"""The command line: `storekit up|down|status|env|migrate|demo`."""
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
+from pydantic import SecretStr
+
 from storekit import setup
 from storekit.drivers import embedded
-from storekit.errors import StorekitError
-from storekit.lines import shipped
-from storekit.settings import Settings
+from storekit.errors import StorekitError, UsageError
+from storekit.lines import Line, shipped
+from storekit.settings import _ENVIRONMENT, Settings
 
 try:
     import typer
@@ -32,17 +36,35 @@ Home = Annotated[Path, typer.Option("--dir", help="The directory of the servers 
 _HOME = Path(".storekit")
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        _screen.print(f"storekit {version('storekit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """One typed record over Postgres, MongoDB and S3."""
+
+
 @app.command()
 def up(directory: Home = _HOME) -> None:
     """Start the three servers; they stay until `storekit down`."""
     with _screen.status("Starting PostgreSQL, S3 and MongoDB"):
         embedded.up(directory)
     status(directory)
+    option = "" if directory == _HOME else f" --dir {shlex.quote(str(directory))}"
+    _screen.print(f'to use them from here: eval "$(storekit env{option})"')
 
 
 @app.command()
 def down(directory: Home = _HOME) -> None:
     """Stop the servers, unless another process still uses them."""
+    embedded.require(directory)
     with _screen.status("Stopping the servers"):
         owners = embedded.down(directory)
     in_use = f"the servers of {directory} stay until {owners} other process(es) let go of them"
@@ -52,6 +74,7 @@ def down(directory: Home = _HOME) -> None:
 @app.command()
 def status(directory: Home = _HOME) -> None:
     """Show which servers run; exit code 1 if one does not."""
+    embedded.require(directory)
     servers = embedded.status(directory)
     for server in servers:
         where = f"runs at 127.0.0.1:{server.port}, pid {server.pid}" if server.running else "is down"
@@ -61,11 +84,47 @@ def status(directory: Home = _HOME) -> None:
 
 
 @app.command()
-def migrate() -> None:
-    """Set up the stores that the environment names: core and agency migrations, bucket, collections."""
+def env(directory: Home = _HOME) -> None:
+    """Print the settings of running servers for a shell: eval "$(storekit env)".
+
+    The lines hold the passwords, on purpose: don't send them to a log.
+    """
+    settings = embedded.settings(directory)
+    for field, name in _ENVIRONMENT.items():
+        value = getattr(settings, field)
+        # What is not set is printed empty: another stack's value, left in the shell, would be taken for ours.
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
+        sys.stdout.write(f"export {name}={_quoted(text)}\n")
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+@app.command()
+def migrate(
+    line: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="A line of migrations of your own; may be given again."),
+    ] = None,
+) -> None:
+    """Set up the stores that the environment names: migrations, bucket, collections.
+
+    The core's and agency's migrations come first, then each --line in its turn.
+    """
+    lines = [shipped("agency"), *map(_line, line or [])]
     with _screen.status("Migrating"):
-        setup.migrate(Settings.from_env(), [shipped("agency")])
+        setup.migrate(Settings.from_env(), lines)
     _screen.print("the stores are up to date")
+
+
+def _line(text: str) -> Line:
+    name, _, directory = text.partition("=")
+    if not name or name in {"core", "agency"} or not directory or not Path(directory).is_dir():
+        raise UsageError(
+            f"--line {text}: it must be NAME=DIR, a name of your own and a directory that exists"
+        )
+    return Line(name, Path(directory))
 
 
 @app.command()

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from storekit.errors import ConfigurationError
 
 _ENVIRONMENT = {
     "postgres_url": "POSTGRES_URL",
@@ -31,7 +33,8 @@ class Settings(BaseModel):
     A store is needed only by who uses it: no MongoDB without documents, no S3 without blobs.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    # an error that quoted its input would quote a secret
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
     postgres_url: SecretStr | None = Field(default=None, description="a login in role storekit_app")
     postgres_admin_url: SecretStr | None = Field(
@@ -53,32 +56,58 @@ class Settings(BaseModel):
     s3_session_token: SecretStr | None = None
 
     lease: timedelta = Field(
-        default=timedelta(seconds=60), description="how long a write is its writer's alone"
+        default=timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=1),
+        description="how long a write is its writer's alone",
     )
     beat: timedelta = Field(
-        default=timedelta(seconds=20), description="how often a long upload renews its lease"
+        default=timedelta(seconds=20),
+        gt=timedelta(),
+        description="how often a long upload renews its lease; shorter than it",
     )
     wait: timedelta = Field(
-        default=timedelta(seconds=75), description="how long a save waits for another with its key"
+        default=timedelta(seconds=75),
+        ge=timedelta(),
+        description="how long a save waits for another with its key",
     )
     timeout: timedelta = Field(
-        default=timedelta(seconds=10), description="connect and answer time-out of every server"
+        default=timedelta(seconds=10),
+        ge=timedelta(seconds=0.1),
+        description="connect and answer time-out of every server",
     )
     max_url_life: timedelta = Field(
-        default=timedelta(seconds=900), description="longest `expires_in` of a URL"
+        default=timedelta(seconds=900),
+        ge=timedelta(seconds=1),
+        le=timedelta(days=7),
+        description="longest `expires_in` of a URL",
     )
     max_puts: int = Field(default=32, ge=1, description="uploads in flight at once")
     pool_size: int = Field(default=30, ge=1, description="most Postgres connections of this process")
     prepare: bool = Field(default=True, description="prepared statements; False behind PgBouncer before 1.21")
 
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> Self:
+        if self.beat >= self.lease:
+            raise ValueError(f"beat is {self.beat} and must be shorter than lease, which is {self.lease}")
+        return self
+
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Read the environment; unset and empty variables mean the default.
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the environment, or a mapping like it; unset and empty variables mean the default.
 
         >>> Settings.from_env({"S3_BUCKET": "records"}).s3_bucket
         'records'
+
+        Raises:
+            ConfigurationError: a variable's value cannot be used; the message names the variable.
         """
+        environ = os.environ if environ is None else environ
         found = {field: environ[name] for field, name in _ENVIRONMENT.items() if environ.get(name)}
         if "s3_region" not in found and environ.get("AWS_DEFAULT_REGION"):
             found["s3_region"] = environ["AWS_DEFAULT_REGION"]
-        return cls.model_validate(found)
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            wrong = {_ENVIRONMENT[str(each["loc"][0])]: each["msg"] for each in error.errors()}
+        raise ConfigurationError("; ".join(f"{name}: {why}" for name, why in wrong.items()))

@@ -71,7 +71,7 @@ def _select_text(table: str, columns: tuple[str, ...], parts: tuple[str, ...], s
     fields = ", ".join(["e.ref_id", *(f'e."{column}"' for column in columns if column != "ref_id")])
     joined = "".join(
         f', (SELECT {PART} FROM storekit.part p WHERE p.tenant_id = $1::uuid AND p.part_id = e."{part}_ref")'
-        f' AS "{part}_part"'
+        f' AS "part:{part}"'  # no column can be called so
         for part in parts
     )
     return f"SELECT {fields}{joined} FROM {_by_ref_id(table, single)} e"
@@ -93,7 +93,7 @@ def _by_ref_id(table: str, single: bool, alive: str = "") -> str:
     rows = f'SELECT * FROM "{schema or "public"}"."{name}" WHERE tenant_id = $1::uuid{alive}'
     if single:
         return f"({rows} AND ref_id = $2 OFFSET 0)"
-    return f"unnest($2::text[]) AS w(wanted) CROSS JOIN LATERAL ({rows} AND ref_id = wanted OFFSET 0)"
+    return f"unnest($2::text[]) AS w(_wanted) CROSS JOIN LATERAL ({rows} AND ref_id = _wanted OFFSET 0)"
 
 
 def _ref_ids(ref_ids: tuple[str, ...]) -> bytes:

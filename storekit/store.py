@@ -83,8 +83,9 @@ class Store:
 
         Raises:
             TenantRequired: there is no tenant.
+            UsageError: the store is closed, or there is no actor.
         """
-        return Scope(self._ports, Actor.of(tenant, actor))
+        return Scope(self._ports.opened(), Actor.of(tenant, actor))
 
     def migrate(self, lines: Sequence[Line] = ()) -> None:
         """Apply pending migrations, then create bucket, collections and TTL indexes. Repeatable.
@@ -92,7 +93,7 @@ class Store:
         Raises:
             ConfigurationError: POSTGRES_ADMIN_URL is not set, or a server is not as it must be.
         """
-        migrate(self._ports.settings, lines)
+        migrate(self._ports.opened().settings, lines)
 
     @property
     def settings(self) -> Settings:
@@ -114,7 +115,7 @@ class Scope:
 
     def repository(self, entity: type[E]) -> Repository[E]:
         """Work with the records of one class. No I/O."""
-        return Repository(self._ports, self._actor, entity)
+        return Repository(self._ports.opened(), self._actor, entity)
 
 
 class Repository(Generic[E]):

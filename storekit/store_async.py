@@ -74,11 +74,12 @@ class AsyncStore:
 
     def scope(self, *, tenant: UUID | str | None, actor: str) -> AsyncScope:
         """As `Store.scope`. No I/O."""
-        return AsyncScope(self._ports, Actor.of(tenant, actor))
+        return AsyncScope(self._ports.opened(), Actor.of(tenant, actor))
 
     async def migrate(self, lines: Sequence[Line] = ()) -> None:
         """As `Store.migrate`, in a thread."""
-        await _in_thread(lambda: migrate(self._ports.settings, lines))
+        settings = self._ports.opened().settings
+        await _in_thread(lambda: migrate(settings, lines))
 
     @property
     def settings(self) -> Settings:
@@ -100,7 +101,7 @@ class AsyncScope:
 
     def repository(self, entity: type[E]) -> AsyncRepository[E]:
         """As `Scope.repository`. No I/O."""
-        return AsyncRepository(self._ports, self._actor, entity)
+        return AsyncRepository(self._ports.opened(), self._actor, entity)
 
 
 class AsyncRepository(Generic[E]):

@@ -37,14 +37,28 @@ def documents(directory: Path | None) -> list[Document]:
     """Find every Markdown and PDF file under a directory; by default storekit's own documentation.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or one cannot be read.
     """
     if directory is None:
         return [*_own(), Document("agreement.pdf", _agreement())]
     found = list(_under(directory, sorted(directory.rglob("*"))))
     if not found:
         raise UsageError(f"{directory} holds no *{_ARTICLE} and no *{_CONTRACT}; name another with --files")
+    for each in found:
+        _check_readable(each)
     return found
+
+
+def _check_readable(document: Document) -> None:
+    if isinstance(document.content, bytes):
+        return
+    try:
+        with document.content.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise UsageError(
+            f"{document.content} cannot be read: {error.strerror}; mend it, or name others with --files"
+        ) from error
 
 
 def _own() -> Iterator[Document]:

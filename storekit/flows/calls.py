@@ -96,6 +96,7 @@ async def locate(ports: Ports, actor: Actor, statement: Locate) -> dict[str, Blo
 
 async def read(ports: Ports, actor: Actor, statements: Sequence[Statement]) -> list[Any]:
     """Ask several things of one moment. One trip."""
+    await ports.ready(documents=False, blobs=False)
     with step("postgres.select"):
         try:
             return await ports.ledger.pipeline(actor.tenant, actor.name, statements)

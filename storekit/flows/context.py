@@ -26,6 +26,14 @@ class Ports(Protocol):
     def blobs(self) -> Blobs: ...
     @property
     def runtime(self) -> Runtime: ...
+    async def ready(self, *, documents: bool, blobs: bool) -> None:
+        """Build what a call needs before it sends anything.
+
+        Raises:
+            ConfigurationError: a setting that this call needs is missing or cannot be used.
+        """
+        ...
+
     @property
     def unresolved(self) -> MutableMapping[tuple[UUID, str], UUID]:
         """Writes of this process that ended in an unknown or failed state, by tenant and idempotency key.

@@ -20,6 +20,11 @@ from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
 
+_READERS = {
+    "blob": "it is a blob: read(), open() and url() give it",
+    "document": "it is a document: get(ref_id, load=[...]) reads it",
+}
+
 
 def whole_row(table: Table, ref_ids: Iterable[str]) -> Select:
     """Ask for every column and every part of some rows."""
@@ -31,9 +36,17 @@ def checked(ref_ids: Iterable[str]) -> tuple[str, ...]:
     """Refuse what cannot be a ref_id before it goes anywhere."""
     found = tuple(ref_ids)
     for ref_id in found:
+        if isinstance(ref_id, Entity):
+            raise UsageError(f"ref_id: {_a(type(ref_id).__name__)} was given; pass its .ref_id")
+        if isinstance(ref_id, UUID):
+            raise UsageError(f"{ref_id} is an id, which only joins use; pass the record's .ref_id")
         if not isinstance(ref_id, str) or not REF_ID.match(ref_id):
             raise ValidationError(f"{ref_id!r} is not a ULID of 26 characters", field="ref_id")
     return found
+
+
+def _a(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def part_of(table: Table, field: str, kind: str | None = None) -> Part:
@@ -45,13 +58,16 @@ def part_of(table: Table, field: str, kind: str | None = None) -> Part:
     part = table.parts.get(field)
     if part is None or (kind is not None and part.kind != kind):
         known = ", ".join(p.name for p in table.parts.values() if kind is None or p.kind == kind) or "none"
-        raise UsageError(f"{table.name}.{field} is not a {kind or 'part'}; it has {known}")
+        instead = f" ({_READERS[part.kind]})" if part else ""
+        raise UsageError(f"{table.name}.{field} is not a {kind or 'part'}{instead}; it has {known}")
     return part
 
 
 async def get(ports: Ports, actor: Actor, entity: type[E], ref_id: str, load: Sequence[str] = ()) -> E:
     """Read one record. One Postgres trip, and one wave for the documents in `load`."""
     table = entity.storekit_table
+    if isinstance(load, str):
+        raise UsageError(f"load is {load!r}; give a list: load=[{load!r}]")
     fields = [part_of(table, field, "document").name for field in load]
     rows = await calls.select(ports, actor, whole_row(table, [ref_id]))
     loaded = entity_from(entity, visible(table, actor.tenant, rows, ref_id))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from storekit.errors import NotFound, UsageError
 from storekit.flows.context import Actor, Ports
-from storekit.flows.load import blob_refs
+from storekit.flows.load import blob_refs, checked
 from storekit.model.disposition import disposition, is_active, is_inert
 from storekit.model.table import Table
 from storekit.ports import BlobRef
@@ -47,7 +47,9 @@ async def urls(
 ) -> dict[str, str]:
     """Sign URLs of many blobs. One Postgres trip for all; records without content are absent."""
     _check_life(ports, expires_in)
-    wanted = list(dict.fromkeys(ref_ids))
+    if isinstance(ref_ids, str):
+        raise UsageError("urls() takes several ref_ids; give a list of them")
+    wanted = list(dict.fromkeys(checked(ref_ids)))
     if not wanted:
         return {}
     found = await blob_refs(ports, actor, table, wanted, field)

@@ -71,6 +71,11 @@ async def carry_out(
         WriteLost: the write was taken over three times (retryable).
         OutcomeUnknown: commit was sent and its answer was lost (retryable).
     """
+    parts = plan.parts
+    await ports.ready(
+        documents=any(part.body is not None for part in parts),
+        blobs=any(part.source is not None for part in parts),
+    )
     for last in (False,) * (_ATTEMPTS - 1) + (True,):
         attempt = _Attempt(ports, actor, plan, key, after)
         try:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
 
+_CONSUMED: Content = iter(())
+
+
 class Blob:
     """Content of a field kept in S3.
 
@@ -34,6 +37,9 @@ class Blob:
     ) -> None:
         if not isinstance(content, str | bytes | PathLike | Iterable) and not hasattr(content, "read"):
             raise UsageError(f"a Blob takes str, bytes, a path, a file or an iterator, not {type(content)}")
+        for name, given in (("media_type", media_type), ("filename", filename)):
+            if given is not None and not isinstance(given, str):
+                raise UsageError(f"a Blob's {name} is a str, not {type(given).__name__}")
         self._content: Content | None = content
         file = seekable(content)
         self._start = cast(IO[bytes], content).tell() if file else 0
@@ -69,9 +75,13 @@ class Blob:
             raise UsageError(
                 f"{where}: this Blob was loaded, its content is in S3; read() it, save new content"
             )
+        if self._content is _CONSUMED:
+            raise ValidationError("its iterator was consumed; give new content", field=where)
         try:
             if not self.rereadable and not seekable(self._content):
-                self._content = spooled(cast(Iterable[bytes], self._content))
+                # one that fails half-way cannot give its first half again
+                once, self._content = self._content, _CONSUMED
+                self._content = spooled(cast(Iterable[bytes], once))
             source = MeasuredSource(opener(self._content, self._start))
         except (OSError, ValueError, ValidationError) as error:
             raise ValidationError(f"its content cannot be read: {error}", field=where) from error

@@ -18,7 +18,8 @@ from storekit.model.table import Column, Part, Table
 _BASE = """\
     tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
     id uuid NOT NULL DEFAULT storekit.new_id(),
-    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id()
+        CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
     version bigint NOT NULL DEFAULT 1,
     created_on timestamptz NOT NULL DEFAULT storekit.now(),
     created_by text NOT NULL DEFAULT storekit.current_actor()"""
@@ -150,8 +151,8 @@ def _fact(table: Table, part: Part) -> str:
 
 
 def _interval(ttl: timedelta) -> str:
-    seconds = ttl.seconds + ttl.microseconds / 1e6
-    return f"{ttl.days} days" + (f" {seconds:g} seconds" if seconds else "")
+    seconds = f"{ttl.seconds}.{ttl.microseconds:06}".rstrip("0").rstrip(".")
+    return f"{ttl.days} days" + (f" {seconds} seconds" if seconds != "0" else "")
 
 
 def _literal(text: str) -> str:

@@ -43,9 +43,23 @@ def disposition(filename: str | None, inline: bool) -> str:
 
 
 _ACTIVE = re.compile(r"html|xml|svg|script|ecma|wasm", re.IGNORECASE)
+_INERT = re.compile(
+    r"(?:(?:image|audio|video)/[\w.+-]+|text/(?:plain|markdown|csv)|application/(?:pdf|json))\s*(?:;|$)",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 @lru_cache(maxsize=1024)
 def is_active(media_type: str) -> bool:
-    """Tell whether a browser would run what it shows: such content is never served inline."""
+    """Tell whether a browser would run what it shows: its type is hidden from browsers."""
     return bool(_ACTIVE.search(media_type))
+
+
+@lru_cache(maxsize=1024)
+def is_inert(media_type: str) -> bool:
+    """Tell whether a browser is known to show it and nothing more: nothing else is served inline.
+
+    >>> is_inert("application/pdf"), is_inert("image/svg+xml"), is_inert("multipart/x-mixed-replace")
+    (True, False, False)
+    """
+    return not is_active(media_type) and bool(_INERT.match(media_type))

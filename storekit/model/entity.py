@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import (
+    AliasChoices,
+    AliasGenerator,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
 
 from storekit import ids
-from storekit.errors import NotLoaded, UsageError
+from storekit.errors import NotLoaded, UsageError, ValidationError
 from storekit.model.blob import Blob
+from storekit.model.codec import encode_column
 from storekit.model.table import RESERVED, Table, table_of
 
 Scope = Literal["tenant"]
@@ -61,6 +72,12 @@ class Memory:
     expired: frozenset[str] = frozenset()
     """Documents of which the ledger keeps no more than that they expired."""
 
+    def __eq__(self, other: object) -> bool:
+        # pydantic compares private attributes too, but entities are equal by their fields
+        return isinstance(other, Memory)
+
+    __hash__ = None  # type: ignore[assignment]  # equal to any other
+
 
 class Entity(BaseModel):
     """A record. Alone it is append-only; `Mutable` and `SoftDelete` add what their names say.
@@ -78,6 +95,8 @@ class Entity(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
     storekit_table: ClassVar[Table]
+    storekit_server_names: ClassVar[frozenset[str]] = frozenset(RESERVED)
+    """What the caller may not set, by field name and alias."""
 
     id: UUID = Field(default_factory=ids.new_id, init=False)
     ref_id: str = Field(default_factory=ids.new_ref_id, init=False)
@@ -92,25 +111,33 @@ class Entity(BaseModel):
         cls, *, table: str | None = None, scope: Scope = "tenant", line: str | None = None, **kwargs: Any
     ) -> None:
         super().__init_subclass__(**kwargs)
+        # before pydantic looks at them, which only warns of some
+        _refuse_own_names(cls, cls.__dict__.get("__annotations__", ()))  # noqa: RUF063 it evaluates them
 
     @classmethod
     def __pydantic_init_subclass__(
         cls, *, table: str | None = None, scope: Scope = "tenant", line: str | None = None, **kwargs: Any
     ) -> None:
         super().__pydantic_init_subclass__(**kwargs)
+        _refuse_own_names(cls, cls.model_fields)
+        cls.storekit_server_names = _server_names(cls)
         if table is None:
+            _refuse_lost_fields(cls)
             return
         if scope != "tenant":
             raise UsageError(f'{cls.__name__}: scope is "tenant", not {scope!r}')
+        _refuse_server_fields(cls)
         flags = {"mutable": issubclass(cls, Mutable), "soft_delete": issubclass(cls, SoftDelete)}
         cls.storekit_table = table_of(cls.__name__, table, cls.model_fields, **flags, line=line)
+        _check_defaults(cls)
         cls.model_rebuild(raise_errors=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_server_fields(cls, values: Any, info: Any) -> Any:
-        if info.context is not LOADING and isinstance(values, dict) and not RESERVED.isdisjoint(values):
-            names = ", ".join(sorted(RESERVED.intersection(values)))
+    def _refuse_server_values(cls, values: Any, info: Any) -> Any:
+        refused = cls.storekit_server_names
+        if info.context is not LOADING and isinstance(values, dict) and not refused.isdisjoint(values):
+            names = ", ".join(sorted(refused.intersection(values)))
             raise ValueError(f"{names}: set by storekit, not by the caller")
         return values
 
@@ -133,14 +160,19 @@ class Entity(BaseModel):
         def __setattr__(self, name: str, value: Any) -> None:
             if name in RESERVED:
                 raise UsageError(f"{type(self).__name__}.{name} is set by storekit, not by the caller")
-            if name in type(self).model_fields:
+            if name in type(self).model_fields and not self.model_config.get("frozen"):
                 self.__pydantic_validator__.validate_assignment(self, name, value, context=LOADING)
             else:
                 super().__setattr__(name, value)
 
     def __repr_args__(self) -> Any:
-        yield from super().__repr_args__()
-        for name in self.storekit_table.parts:
+        facts = dict(super().__repr_args__())
+        own = [name for name in facts if name not in RESERVED]
+        yield from (
+            (name, facts[name]) for name in dict.fromkeys(("id", "ref_id", *own, *facts)) if name in facts
+        )
+        table = getattr(type(self), "storekit_table", None)
+        for name in table.parts if table else ():
             if name not in self.__dict__:
                 yield name, _NOT_LOADED
 
@@ -170,19 +202,93 @@ class _NotLoadedText:
 _NOT_LOADED = _NotLoadedText()
 
 
-class Mutable(BaseModel):
-    """Columns of a record that may change."""
+class _Columns(BaseModel):
+    """What `Mutable` and `SoftDelete` share: alone they are no record."""
 
     model_config = ConfigDict(defer_build=True)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "table" in kwargs and not issubclass(cls, Entity):
+            raise UsageError(f"{cls.__name__} is no Entity: class {cls.__name__}(Entity, ..., table=...)")
+        super().__init_subclass__(**kwargs)
+
+
+class Mutable(_Columns):
+    """Columns of a record that may change."""
 
     updated_on: datetime | None = Field(default=None, init=False)
     updated_by: str | None = Field(default=None, init=False)
 
 
-class SoftDelete(BaseModel):
+class SoftDelete(_Columns):
     """Columns of a record that is hidden, not removed, when it is deleted."""
-
-    model_config = ConfigDict(defer_build=True)
 
     deleted_on: datetime | None = Field(default=None, init=False)
     deleted_by: str | None = Field(default=None, init=False)
+
+
+def _refuse_own_names(cls: type[BaseModel], names: Iterable[str]) -> None:
+    """Refuse a field that would hide what every entity has."""
+    for name in names:
+        if not name.startswith("__") and name != "model_config" and hasattr(Entity, name):
+            raise UsageError(f"{cls.__name__}.{name}: the name is Entity's own; choose another")
+
+
+def _refuse_lost_fields(cls: type[Entity]) -> None:
+    """Refuse fields beyond those of the table that a class without its own inherits."""
+    parent = next((base for base in cls.__mro__[1:] if "storekit_table" in base.__dict__), None)
+    if parent is not None:
+        table = require_table(parent)
+        lost = cls.model_fields.keys() - {*table.base, *table.columns, *table.parts}
+        if lost:
+            raise UsageError(
+                f"{cls.__name__} adds fields to {parent.__name__}: {', '.join(sorted(lost))}; "
+                f'give it a table of its own: class {cls.__name__}({parent.__name__}, table="...")'
+            )
+
+
+def _refuse_server_fields(cls: type[Entity]) -> None:
+    """Refuse a field called as one that storekit sets."""
+    mixins = [base for base in (Entity, Mutable, SoftDelete) if issubclass(cls, base)]
+    ours = {name: info for base in mixins for name, info in base.model_fields.items()}
+    for name in RESERVED.intersection(cls.model_fields):
+        info = cls.model_fields[name]
+        if name not in ours or (info.init, info.annotation) != (False, ours[name].annotation):
+            raise UsageError(
+                f"{cls.__name__}.{name}: storekit keeps its own value there; choose another name"
+            )
+
+
+def _check_defaults(cls: type[Entity]) -> None:
+    """Refuse a default that no save could store."""
+    for name, column in cls.storekit_table.columns.items():
+        info = cls.model_fields[name]
+        checked_later = info.validate_default or cls.model_config.get("validate_default")
+        if info.is_required() or info.default_factory is not None or info.default is None or checked_later:
+            continue
+        try:
+            encode_column(column, info.default, f"{cls.__name__}.{name}")
+        except ValidationError as error:
+            raise UsageError(f"its default cannot be stored: {error}") from error
+
+
+def _server_names(cls: type[Entity]) -> frozenset[str]:
+    """Name the fields that storekit sets as the class's alias generator calls them, too."""
+    made = cls.model_config.get("alias_generator")
+    if made is None:
+        return frozenset(RESERVED)
+    generator = made if isinstance(made, AliasGenerator) else AliasGenerator(alias=made)
+    aliases = (alias for name in RESERVED for alias in generator.generate_aliases(name)[:2])
+    return frozenset(RESERVED).union(*(_heads(alias) for alias in aliases))
+
+
+def _heads(alias: str | AliasPath | AliasChoices | None) -> Iterator[str]:
+    """List the keys under which an alias finds a value."""
+    match alias:
+        case str():
+            yield alias
+        case AliasPath():
+            yield str(alias.path[0])
+        case AliasChoices():
+            for choice in alias.choices:
+                yield from _heads(choice)

@@ -39,7 +39,7 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
     table = entity.storekit_table
     values = {name: row[name] for name in table.base}
     values |= {name: decode_column(column, row[name]) for name, column in table.columns.items()}
-    parts = {name: part for name in table.parts if (part := part_from(row[f"{name}_part"]))}
+    parts = {name: part for name in table.parts if (part := part_from(row[f"part:{name}"]))}
     expired = {
         name: on for name in table.parts if (on := row.get(f"{name}_expired_on")) and name not in parts
     }

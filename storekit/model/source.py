@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from os import PathLike
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from storekit.errors import UsageError, ValidationError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 CHUNK = 1 << 20
 _SPOOL = 8 << 20
@@ -50,15 +55,31 @@ def seekable(content: Content) -> bool:
 
 
 def opener(content: Content, start: int) -> Opener:
-    """Tell how to open content that can be read twice; a file object from `start`, never closed."""
+    """Tell how to open content that can be read twice; a file object from `start`, never closed.
+
+    Every reader has a position of its own, and the file object keeps its: the same content may be sent by
+    several threads, for several fields, while its owner reads on.
+    """
     if isinstance(content, str | bytes):
         body = _utf8(content) if isinstance(content, str) else content
         return lambda: io.BytesIO(body)
     if isinstance(content, PathLike):
         path = content
         return lambda: open(path, "rb")
+    inner = _unwrapped(content)
+    if type(inner) is io.BytesIO:
+        rest = inner.getvalue()[start:]
+        return lambda: io.BytesIO(rest)
+    if _on_disk(inner):
+        inner.flush()
+        return lambda: cast(BinaryIO, _View(content, inner.fileno(), start))
+    # a file object that only its own read() understands: a member of an archive, a decompressor
     file = cast(IO[bytes], content)
-    return lambda: cast(BinaryIO, _Borrowed(file, start))
+    left_at = file.tell()
+    file.seek(start)
+    spool = spooled(file)
+    file.seek(left_at)
+    return opener(spool, 0)
 
 
 def spooled(content: Iterable[bytes]) -> IO[bytes]:
@@ -86,18 +107,38 @@ class _Spool(tempfile.SpooledTemporaryFile[bytes]):
         self.close()
 
 
-class _Borrowed:
-    """A view of the user's file: reading starts afresh, closing is the user's."""
+class _View(io.RawIOBase):
+    """A reader of an open file that leaves the file's own position alone."""
 
-    def __init__(self, file: IO[bytes], start: int) -> None:
-        file.seek(start)
-        self.read = file.read
+    def __init__(self, owner: object, descriptor: int, start: int) -> None:
+        super().__init__()
+        self._owner = owner  # a temporary file lives as long as its object
+        self._position = start
+        # a copy: if the owner closes the file, its number may soon be another file's
+        self._descriptor = os.dup(descriptor)
 
-    def __enter__(self) -> _Borrowed:
-        return self
+    def readable(self) -> bool:
+        return True
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        count = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += count
+        return count
 
     def close(self) -> None:
-        """Leave the file to its owner."""
+        if not self.closed:
+            super().close()
+            os.close(self._descriptor)
+
+
+def _unwrapped(file: Any) -> Any:
+    """Find what a temporary file's wrapper holds."""
+    if isinstance(file, tempfile.SpooledTemporaryFile):
+        return file._file
+    return file.file if isinstance(file, tempfile._TemporaryFileWrapper) else file
+
+
+def _on_disk(file: Any) -> bool:
+    """Tell whether the bytes of its descriptor are the bytes that it reads."""
+    raw = file.raw if isinstance(file, io.BufferedReader | io.BufferedRandom) else file
+    return type(raw) is io.FileIO and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Literal, Union, cast, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
 
 from storekit.errors import UsageError
 from storekit.model.blob import Blob
-from storekit.model.fields import BlobMark, DocumentMark, Expired, ReferenceMark
+from storekit.model.fields import (
+    BlobMark,
+    DocumentMark,
+    Expired,
+    ReferenceMark,
+    blob,
+    document,
+    references,
+)
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -36,6 +44,12 @@ _SCALARS: Mapping[Any, str] = {
 }
 _ARRAYS: Mapping[Any, str] = {str: "text[]", int: "bigint[]", float: "double precision[]"}
 _MARKS = (BlobMark, DocumentMark, ReferenceMark)
+_MAX_SQL_NAME = 63
+"""Bytes of a name, and of an enum's label, in Postgres."""
+_TAKEN: Mapping[str, str] = {
+    **dict.fromkeys(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"), "a system column of Postgres"),
+    "expected_version": "a word of storekit's own beside the columns of a write",
+}
 
 BASE: Mapping[str, str] = {
     "id": "uuid",
@@ -122,7 +136,9 @@ def table_of(
             continue
         where = f"{owner}.{field}"
         _check_name(where, field)
-        mark = next((mark for mark in info.metadata if isinstance(mark, _MARKS)), None)
+        if field in _TAKEN:
+            raise UsageError(f"{where}: the name is {_TAKEN[field]}; choose another")
+        mark = _mark(where, info)
         options, nullable = _options(info.annotation)
         if isinstance(mark, BlobMark):
             parts[field] = _blob(where, field, mark, options, nullable)
@@ -142,12 +158,49 @@ def _check_name(where: str, name: str) -> None:
         )
 
 
+def _mark(where: str, info: FieldInfo) -> ReferenceMark | DocumentMark | BlobMark | None:
+    """Find what says where the field lives: on the whole type, or on a member of its union."""
+    members, notes = _flat(info.annotation)
+    told = [*info.metadata, *notes]
+    bare = next((m.__name__ for m in (blob, document, references) if any(note is m for note in told)), None)
+    if bare is not None:
+        raise UsageError(f"{where}: call it: Annotated[..., {bare}(...)]")
+    marks = [note for note in told if isinstance(note, _MARKS)]
+    if len(marks) > 1:
+        raise UsageError(
+            f"{where}: it lives in one place, so it takes one of blob(), document(), references()"
+        )
+    if any(isinstance(note, _MARKS) for member in members for note in _notes_within(member)):
+        raise UsageError(
+            f"{where}: blob(), document() and references() stand on the whole field, as in "
+            "Annotated[UUID | None, references(...)], not on what is inside it"
+        )
+    return marks[0] if marks else None
+
+
+def _flat(annotation: Any) -> tuple[list[Any], list[Any]]:
+    """Split a union, however nested, into its members and what is noted on it and on them."""
+    inner, *notes = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    if get_origin(inner) not in (Union, types.UnionType):
+        return [inner], notes
+    members: list[Any] = []
+    for option in get_args(inner):
+        found, more = _flat(option)
+        members += found
+        notes += more
+    return members, notes
+
+
+def _notes_within(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is Annotated:
+        yield from annotation.__metadata__
+    for inner in get_args(annotation):
+        yield from _notes_within(inner)
+
+
 def _options(annotation: Any) -> tuple[list[Any], bool]:
     """Split a union into its members and whether None is one."""
-    members = (
-        list(get_args(annotation)) if get_origin(annotation) in (Union, types.UnionType) else [annotation]
-    )
-    members = [get_args(m)[0] if get_origin(m) is Annotated else m for m in members]
+    members, _ = _flat(annotation)
     return [m for m in members if m is not type(None)], type(None) in members
 
 
@@ -184,14 +237,19 @@ def _column(
     where: str, table: str, field: str, mark: ReferenceMark | None, options: list[Any], nullable: bool
 ) -> Column:
     kind = options[0] if len(options) == 1 else None
+    if isinstance(kind, ForwardRef | str):
+        name = kind if isinstance(kind, str) else kind.__forward_arg__
+        raise UsageError(f"{where}: {name} cannot be resolved: define all that it names at module level")
     if mark is not None and kind is not UUID:
         raise UsageError(f"{where}: a reference holds the target's id: declare it as UUID or UUID | None")
+    for piece in mark.target.split(".") if mark is not None and isinstance(mark.target, str) else ():
+        _check_name(f"{where}: references", piece)
     if mark is not None and mark.on_delete == "set null" and not nullable:
         raise UsageError(f'{where}: on_delete="set null" needs a type of UUID | None')
     if kind is Blob:
         raise UsageError(f"{where}: say that it is kept in S3: Annotated[Blob, blob(media_type=...)]")
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return Column(field, f"{table}_{field}", nullable, enum=kind)
+        return Column(field, _enum_type(where, f"{table}_{field}", kind), nullable, enum=kind)
     if get_origin(kind) is list and get_args(kind)[0] in _ARRAYS:
         return Column(field, _ARRAYS[get_args(kind)[0]], nullable)
     if kind is not None and get_origin(kind) is None and not isinstance(kind, type(Any)) and kind in _SCALARS:
@@ -203,6 +261,22 @@ def _column(
     raise UsageError(
         f"{where}: {kind or options} cannot be a column; use one of {known} (each may be | None)"
     )
+
+
+def _enum_type(where: str, name: str, kind: type[StrEnum]) -> str:
+    """Name the enum's SQL type, if Postgres can have such a one."""
+    own = name.rpartition(".")[2]
+    if len(own) > _MAX_SQL_NAME:
+        raise UsageError(
+            f"{where}: its type {own} has {len(own)} characters, at most {_MAX_SQL_NAME} will do"
+        )
+    for member in kind:
+        size = len(member.value.encode(errors="surrogatepass"))
+        if size > _MAX_SQL_NAME or "\0" in member.value:
+            raise UsageError(
+                f"{where}: {member!r} has {size} bytes, a label has at most {_MAX_SQL_NAME} and no zero"
+            )
+    return name
 
 
 def _check_parts(owner: str, columns: Mapping[str, Column], parts: Mapping[str, Part]) -> None:

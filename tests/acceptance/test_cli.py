@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+
+import psycopg
+import pytest
+
+from storekit import Settings
 
 ROOT = Path(__file__).parents[2]
 OURS = {"POSTGRES_URL", "POSTGRES_ADMIN_URL", "MONGO_URL", "S3_BUCKET", "S3_ENDPOINT_URL"}
@@ -32,20 +39,26 @@ def test_up_status_migrate_down(tmp_path: Path) -> None:
     try:
         up = storekit("up", "--dir", home)
         assert (up.returncode, up.stderr) == (0, "")
-        assert [line.split()[:2] for line in up.stdout.splitlines()] == [
+        *servers, hint = up.stdout.splitlines(keepends=True)
+        assert hint == f'to use them from here: eval "$(storekit env --dir {home})"\n'
+        assert [line.split()[:2] for line in servers] == [
             ["postgres", "runs"],
             ["s3", "runs"],
             ["mongo", "runs"],
         ]
         assert storekit("up", "--dir", home).stdout == up.stdout
-        assert storekit("status", "--dir", home).stdout == up.stdout
+        assert storekit("status", "--dir", home).stdout == "".join(servers)
         with Stack.start(home) as stack:
             settings = stack.settings()
-        assert settings.postgres_admin_url
-        environment = {"POSTGRES_ADMIN_URL": settings.postgres_admin_url.get_secret_value()}
+        environment = exported(storekit("env", "--dir", home).stdout)
+        assert Settings.from_env(environment) == settings
+        (tmp_path / "own").mkdir()
+        (tmp_path / "own" / "0001_mine.sql").write_text("CREATE TABLE public.mine (id int);")
         for _ in range(2):
-            migrated = storekit("migrate", **environment)
+            migrated = storekit("migrate", "--line", f"own={tmp_path / 'own'}", **environment)
             assert (migrated.returncode, migrated.stderr) == (0, "")
+        with psycopg.connect(environment["POSTGRES_ADMIN_URL"]) as connection:
+            assert connection.execute("SELECT to_regclass('public.mine')::text").fetchone() == ("mine",)
     finally:
         down = storekit("down", "--dir", home)
     assert down.returncode == 0
@@ -53,6 +66,56 @@ def test_up_status_migrate_down(tmp_path: Path) -> None:
     after = storekit("status", "--dir", home)
     assert after.returncode == 1
     assert after.stdout.count("is down") == 3
+    env = storekit("env", "--dir", home)
+    assert (env.returncode, env.stdout) == (1, "")
+    assert env.stderr.endswith(f"postgres, s3, mongo is down; run: storekit up --dir {home}\n")
+
+
+def exported(lines: str) -> dict[str, str]:
+    """Let a shell read the lines of `storekit env`."""
+    assert all(re.fullmatch(r"export [A-Z0-9_]+='.*'", line) for line in lines.splitlines())
+    listed = subprocess.run(
+        ["sh", "-c", 'eval "$LINES_OF_ENV"; unset LINES_OF_ENV; env -0'],
+        env={"LINES_OF_ENV": lines, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(entry.split("=", 1) for entry in listed.stdout.split("\0") if "=" in entry)
+
+
+@pytest.mark.parametrize("command", ["down", "status", "env"])
+def test_where_there_is_no_stack_a_command_says_so(command: str, tmp_path: Path) -> None:
+    """`down`, `status` and `env` without a stack are one line, exit code 1, and make nothing."""
+    for directory in (tmp_path, tmp_path / "missing"):
+        done = storekit(command, "--dir", directory)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"storekit: there is no stack in {directory}; name its directory with --dir\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unreadable_input_of_the_demo_is_one_line(tmp_path: Path) -> None:
+    """A file that cannot be read is refused by name before any server starts."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.md").symlink_to("/proc/self/mem")  # opens, and fails to be read even for root
+    done = storekit("demo", "--files", tmp_path / "in", "--dir", tmp_path / "servers")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "broken.md cannot be read: " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "servers").exists()
+
+
+def test_the_version_is_the_distributions() -> None:
+    """`--version` prints the installed version."""
+    assert storekit("--version").stdout == f"storekit {version('storekit')}\n"
+
+
+@pytest.mark.parametrize("line", ["own", "=here", "own=/nowhere", "core=."])
+def test_a_line_that_is_none_is_one_line(line: str) -> None:
+    """`migrate --line` takes a name that is not storekit's and a directory that exists."""
+    done = storekit("migrate", "--line", line)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"--line {line}: it must be NAME=DIR" in done.stderr
 
 
 def test_an_error_is_one_line(tmp_path: Path) -> None:
@@ -83,4 +146,4 @@ def test_help_names_every_command() -> None:
     """`--help` lists the commands."""
     done = storekit("--help", COLUMNS="100")
     assert done.returncode == 0
-    assert all(f" {name} " in done.stdout for name in ("up", "down", "status", "migrate", "demo"))
+    assert all(f" {name} " in done.stdout for name in ("up", "down", "status", "env", "migrate", "demo"))

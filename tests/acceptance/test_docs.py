@@ -30,10 +30,10 @@ def run_python(source: str, directory: Path) -> str:
     return done.stdout
 
 
-def test_the_readmes_first_screen_runs_and_its_url_is_printed(tmp_path: Path) -> None:
-    """The README's first block runs as it stands, and prints a URL and the document."""
+def test_the_readmes_first_screen_runs_and_its_url_works(tmp_path: Path) -> None:
+    """The README's first block runs as it stands, and prints what its URL gives and the document."""
     out = run_python(blocks(ROOT / "README.md", "python")[0], tmp_path)
-    assert "X-Amz-Signature=" in out
+    assert r"b'# Found\n'" in out
     assert "query='x' hits=3" in out
 
 
@@ -58,6 +58,10 @@ def test_the_quickstart_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert "is not loaded" in out
     assert "version is 2, you saved over 1" in out
     assert "tool_calls.deleted" in out
+    assert "(added: budget)" in out
+    assert (
+        "ALTER TABLE public.runs ADD COLUMN budget bigint;\nSELECT storekit.manage('public.runs');\n" in out
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -71,7 +75,7 @@ def test_commands_of_the_docs_exist(page: Path) -> None:
         assert set(extras.split(",")) <= project["optional-dependencies"].keys()
     for command in re.findall(r"^storekit ([a-z]+)", shown, re.MULTILINE):
         done = subprocess.run(
-            [sys.executable, "-m", "storekit", command, "--help"], capture_output=True, check=False
+            [sys.executable, "-m", "storekit.cli", command, "--help"], capture_output=True, check=False
         )
         assert done.returncode == 0, command
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, ConfigDict, create_model
+from pydantic.alias_generators import to_camel
 
 from storekit import Blob, Entity, Expired, Mutable, SoftDelete, UsageError, blob, document, references
 from storekit.model.ddl import render
@@ -52,12 +54,12 @@ class Everything(Entity, Mutable, SoftDelete, table="everything"):
     content: Annotated[Blob | None, blob(media_type="text/plain")] = None
 
 
-def declare(name: str, annotation: Any, **options: Any) -> Callable[[], type[Entity]]:
-    fields: dict[str, Any] = {name: (annotation, ...)}
+def declare(name: str, annotation: Any, default: Any = ..., **options: Any) -> Callable[[], type[Entity]]:
+    fields: dict[str, Any] = {name: (annotation, default)}
     return lambda: create_model("Bad", __base__=Entity, __cls_kwargs__={"table": "bad", **options}, **fields)
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a type without a column": (declare("x", set[int]), "set"),
     "two types": (declare("x", int | str), "cannot be a column"),
     "a blob without its mark": (declare("x", Blob), "Annotated"),
@@ -86,12 +88,35 @@ REFUSED = {
     "a table that is SQL": (declare("x", int, table='t"; DROP TABLE t; --'), "[a-z]"),
     "a table in two schemas": (declare("x", int, table="a.b.c"), "schema"),
     "another scope": (declare("x", int, scope="galaxy"), "galaxy"),
+    "a field of storekit": (declare("version", str), "another name"),
+    "an id of another type": (declare("id", int), "another name"),
+    "a field of a mixin that is not there": (declare("deleted_on", datetime | None), "another name"),
+    "the mark of live parts": (declare("parts_live", bool), "another name"),
+    "a method of Entity": (declare("plan", str), "Entity's own"),
+    "an attribute of pydantic": (declare("model_fields", str), "Entity's own"),
+    "a system column": (declare("xmin", int), "system column"),
+    "a word of a write's rows": (declare("expected_version", int), "storekit's own"),
+    "a mark inside a type": (declare("x", list[Annotated[UUID, references(Parent)]]), "the whole field"),
+    "two marks": (declare("x", Annotated[UUID, references(Parent), document(collection="c")]), "one place"),
+    "a mark that is not called": (declare("x", Annotated[Body, document]), "call it"),
+    "a default beyond numbers": (declare("x", float, default=math.inf), "not a finite number"),
+    "a default of no number": (declare("x", Decimal, default=Decimal("NaN")), "not a finite number"),
+    "a default with U+0000": (declare("x", str, default="a\0b"), "U+0000"),
+    "a label too long": (declare("x", StrEnum("Long", {"A": "ü" * 32})), "64 bytes"),
+    "a type's name too long": (declare("y" * 30, Colour, table="t" * 40), "71 characters"),
+    "a ttl that is a number": (lambda: document(collection="c", ttl=7), "timedelta(days=90)"),  # type: ignore[arg-type]
+    "links that are text": (lambda: document(collection="c", links="content"), "list of field names"),
+    "a collection that is a class": (lambda: document(collection=Body), "name of a collection"),  # type: ignore[arg-type]
+    "a media type without a slash": (lambda: blob(media_type="markdown"), "text/markdown"),
+    "a reference to no entity": (lambda: references(Body), "entity class"),  # type: ignore[arg-type]
+    "a reference to no name": (declare("x", Annotated[UUID, references("Parent")]), "[a-z]"),
+    "an unknown on_delete": (lambda: references(Parent, on_delete="forget"), "restrict"),  # type: ignore[arg-type]
 }
 
 
 @pytest.mark.parametrize(("make", "told"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_cannot_be_stored_is_refused_where_the_class_is_defined(
-    make: Callable[[], type[Entity]], told: str
+    make: Callable[[], object], told: str
 ) -> None:
     """A declaration that cannot be stored is a UsageError that says what to write instead."""
     with pytest.raises(UsageError) as caught:
@@ -118,6 +143,37 @@ def test_what_storekit_sets_cannot_be_set_by_the_caller(name: str) -> None:
         setattr(Parent(name="x"), name, None)
 
 
+def test_an_alias_does_not_open_what_storekit_sets() -> None:
+    """Fields of the server are refused under the names that an alias generator gives them, too."""
+
+    class Camel(Entity, table="camels"):
+        model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+        first_name: str
+
+    values: dict[str, Any] = {"refId": "x"}
+    with pytest.raises(ValueError, match="refId: set by storekit"):
+        Camel(first_name="x", **values)
+    assert Camel.model_validate({"firstName": "x"}).first_name == "x"
+
+
+def test_a_repr_begins_with_what_tells_records_apart() -> None:
+    """A repr shows the ids, then the class's own fields, then those that storekit sets."""
+    shown = repr(Parent(name="x"))
+    places = [shown.index(f"{name}=") for name in ("Parent(id", "ref_id", " name", "tenant_id", "version")]
+    assert places == sorted(places)
+
+
+def test_a_ttl_is_kept_to_the_microsecond() -> None:
+    """The interval in a migration is the ttl, exactly."""
+
+    class Brief(Entity, table="briefs"):
+        body: Annotated[
+            Body | Expired, document(collection="c", ttl=timedelta(days=1, seconds=86399, microseconds=120))
+        ]
+
+    assert "interval '1 days 86399.00012 seconds'" in render(Brief)
+
+
 def test_an_assignment_is_validated() -> None:
     """Assigning a wrong type or an unknown field is refused at once."""
     parent = Parent(name="x")
@@ -142,6 +198,7 @@ def test_a_class_is_rendered_as_a_migration_that_ends_in_manage() -> None:
         "colour public.everything_colour NOT NULL DEFAULT 'red'",
         '"order" bigint NOT NULL DEFAULT 3',
         "price numeric NOT NULL",
+        "CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$')",
         "nested jsonb,",
         "tags text[] NOT NULL DEFAULT '{}'",
         "FOREIGN KEY (tenant_id, parent_id) REFERENCES public.parents (tenant_id, id) "

@@ -19,10 +19,12 @@ BEGIN
 END
 $$;
 
--- Arguments of the three: the entity's name, then its part fields.
+-- Arguments of the three: the entity's name, then its part fields. A table's columns may be called as PL/pgSQL's
+-- variables are (tg_argv): the bare name means the variable.
 CREATE FUNCTION storekit.record_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
+#variable_conflict use_variable
 BEGIN
     INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, after)
     SELECT _new.tenant_id, TG_ARGV[0], _new.ref_id, _new.version, TG_ARGV[0] || '.created', to_jsonb(_new) - 'parts_live'
@@ -37,6 +39,7 @@ $$;
 CREATE FUNCTION storekit.record_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
+#variable_conflict use_variable
 DECLARE
     v_dropped uuid[];
 BEGIN
@@ -78,6 +81,7 @@ $$;
 CREATE FUNCTION storekit.record_delete() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
+#variable_conflict use_variable
 DECLARE
     v_dropped uuid[];
 BEGIN
@@ -352,9 +356,7 @@ BEGIN
         v_body := v_body || storekit.compose_change('delete', p_table, NULL, NULL);
     END IF;
 
-    EXECUTE format($writer$
-CREATE OR REPLACE FUNCTION storekit.%I(p_op text, p_columns text[], p_refs text[], p_rows jsonb, p_ref_ids text[])
-RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $body$
+    v_body := format($body$
 #variable_conflict use_variable
 DECLARE
     v_rows jsonb;
@@ -373,7 +375,12 @@ BEGIN
     END CASE;
     RETURN coalesce(v_done, '{}');
 END
-$body$ $writer$, 'write_' || p_entity, p_columns, p_fields, p_entity, p_table, v_body);
+$body$, p_columns, p_fields, p_entity, p_table, v_body);
+    -- As a literal: a column's default may hold any text, so no dollar quote is safe around it.
+    EXECUTE format(
+        'CREATE OR REPLACE FUNCTION storekit.%I(p_op text, p_columns text[], p_refs text[], p_rows jsonb, p_ref_ids text[])
+         RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS %L',
+        'write_' || p_entity, v_body);
 END
 $$;
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .stack import ServerStatus, Stack, down, status, up
+from .stack import ServerStatus, Stack, down, require, settings, status, up
 
-__all__ = ["ServerStatus", "Stack", "down", "status", "up"]
+__all__ = ["ServerStatus", "Stack", "down", "require", "settings", "status", "up"]

@@ -37,14 +37,19 @@ class Home:
         if home.path.exists() and not home.path.is_dir():
             raise ConfigurationError(f"{home.path} is not a directory; name another for the embedded stack")
         home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (home.path / _MARK).exists():
+        if not home.taken:
             home._take()
         home._check_mark()
         return home
 
+    @property
+    def taken(self) -> bool:
+        """Whether a stack has been here."""
+        return (self.path / _MARK).exists()
+
     def _take(self) -> None:
         strangers = {each.name for each in self.path.iterdir() if not each.name.startswith(_MARK)}
-        if strangers - _OURS_BEFORE and not (self.path / _MARK).exists():
+        if strangers - _OURS_BEFORE and not self.taken:
             found = ", ".join(sorted(strangers - _OURS_BEFORE)[:3])
             raise ConfigurationError(
                 f"{self.path} is not a stack of storekit and not empty (it holds {found}); "

@@ -30,7 +30,8 @@ LOGINS = {
     "storekit_auditor_login": "LOGIN",
     "storekit_reporter_login": "LOGIN",
 }
-"""Logins alone; what they may do is the migrations' to say."""
+"""Each login is a member of the group role of its name; what a group may do is the migrations' to say."""
+_LOGIN = "_login"
 
 # fsync and its kin stay on: a stack keeps what it acknowledged. wal_level stays at its default, replica:
 # storekit decodes no log, and `minimal` would only forbid what a user may want to try.
@@ -142,9 +143,26 @@ class Postgres:
                 connection.execute(
                     statement.format(sql.Identifier(login), sql.SQL(rights), sql.Literal(verifier.decode()))
                 )
+        _join_groups(connection, there)
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             statement = sql.SQL("CREATE DATABASE {} OWNER {}")
             connection.execute(statement.format(sql.Identifier(DATABASE), sql.Identifier(ADMIN)))
+
+
+def _join_groups(connection: Connection[Any], there: set[str]) -> None:
+    """Make each login a member of its group, as the admin: who makes a role may grant it."""
+    from psycopg import sql
+
+    connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(ADMIN)))
+    for login in LOGINS:
+        group = login.removesuffix(_LOGIN)
+        if group == login:
+            continue
+        if group not in there:
+            make = sql.SQL("CREATE ROLE {} NOLOGIN NOSUPERUSER NOBYPASSRLS")
+            connection.execute(make.format(sql.Identifier(group)))
+        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(login)))
+    connection.execute("RESET ROLE")
 
 
 def _refused(home: Home, why: str) -> ConfigurationError:

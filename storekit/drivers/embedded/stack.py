@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
+from ...errors import ConfigurationError
 from ...settings import Settings
 from . import confined, postgres, seaweedfs, secantus, wheels
 from .credentials import credentials
@@ -81,28 +83,7 @@ class Stack:
 
     def settings(self) -> Settings:
         """Say where the servers are, and as whom to come."""
-        secrets = credentials(self._home, ())
-        ports = {name: Ports(self._home).known(name)[port] for name, port in _SERVERS.items()}
-
-        def login(user: str) -> SecretStr:
-            at = f"127.0.0.1:{ports['postgres']}/{postgres.DATABASE}"
-            return SecretStr(f"postgresql://{user}:{secrets[user]}@{at}")
-
-        at = f"127.0.0.1:{ports['mongo']}/{secantus.DATABASE}?authSource=admin&directConnection=true"
-        return Settings.model_validate(
-            {
-                "postgres_url": login(postgres.APP),
-                "postgres_admin_url": login(postgres.ADMIN),
-                "postgres_worker_url": login(postgres.WORKER),
-                "mongo_url": SecretStr(f"mongodb://{secantus.USER}:{secrets[secantus.USER]}@{at}"),
-                "mongo_database": secantus.DATABASE,
-                "s3_endpoint_url": f"http://127.0.0.1:{ports['s3']}",
-                "s3_bucket": _BUCKET,
-                "s3_region": seaweedfs.REGION,
-                "s3_access_key": secrets[seaweedfs.ACCESS_KEY],
-                "s3_secret_key": SecretStr(secrets[seaweedfs.SECRET_KEY]),
-            }
-        )
+        return _settings(self._home)
 
     def close(self) -> None:
         """Cease to own the stack; may be called twice."""
@@ -152,6 +133,55 @@ def status(directory: Path) -> list[ServerStatus]:
         return [
             _status(name, found.get(name), ports.known(name).get(port)) for name, port in _SERVERS.items()
         ]
+
+
+def settings(directory: Path) -> Settings:
+    """Say where the servers of a running stack are, starting nothing.
+
+    Raises:
+        ConfigurationError: a server does not run.
+    """
+    require(directory)
+    down = [server.name for server in status(directory) if not server.running]
+    if down:
+        start = f"storekit up --dir {shlex.quote(str(directory))}"
+        raise ConfigurationError(f"of the stack in {directory} {', '.join(down)} is down; run: {start}")
+    return _settings(Home(Path(os.path.abspath(directory))))
+
+
+def require(directory: Path) -> None:
+    """Make sure that there is a stack in a directory, running or not.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if not Home(Path(os.path.abspath(directory))).taken:
+        raise ConfigurationError(f"there is no stack in {directory}; name its directory with --dir")
+
+
+def _settings(home: Home) -> Settings:
+    secrets = credentials(home, ())
+    ports = {name: Ports(home).known(name)[port] for name, port in _SERVERS.items()}
+
+    def login(user: str) -> SecretStr:
+        at = f"127.0.0.1:{ports['postgres']}/{postgres.DATABASE}"
+        return SecretStr(f"postgresql://{user}:{secrets[user]}@{at}")
+
+    at = f"127.0.0.1:{ports['mongo']}/{secantus.DATABASE}?authSource=admin&directConnection=true"
+    return Settings.model_validate(
+        {
+            "postgres_url": login(postgres.APP),
+            "postgres_admin_url": login(postgres.ADMIN),
+            "postgres_worker_url": login(postgres.WORKER),
+            "mongo_url": SecretStr(f"mongodb://{secantus.USER}:{secrets[secantus.USER]}@{at}"),
+            "mongo_database": secantus.DATABASE,
+            "s3_endpoint_url": f"http://127.0.0.1:{ports['s3']}",
+            "s3_bucket": _BUCKET,
+            "s3_region": seaweedfs.REGION,
+            "s3_access_key": secrets[seaweedfs.ACCESS_KEY],
+            "s3_secret_key": SecretStr(secrets[seaweedfs.SECRET_KEY]),
+        }
+    )
 
 
 def _status(name: str, found: dict[str, Any] | None, port: int | None) -> ServerStatus:

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+LOOK = 1.0
+"""Seconds between two looks at whether the directory is still there."""
 PATIENCE = 15.0
 """Seconds that a server has to end before it is killed; none of them loses anything by that."""
 
@@ -41,12 +43,15 @@ class Server:
             self.process.send_signal(self.stop)
 
     def end(self, deadline: float) -> None:
-        """Wait for the end, bring it about at the deadline, and clear what the server leaves lying."""
+        """Wait for the end, and bring it about at the deadline."""
         try:
             self.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def clear(self) -> None:
+        """Remove what the server leaves lying."""
         for path in self.litter:
             Path(path).unlink(missing_ok=True)
 
@@ -55,6 +60,8 @@ class Supervisor:
     def __init__(self, listener: socket.socket, record: Path) -> None:
         self._listener = listener
         self._record = record
+        # An open directory's inode is not given anew, so another directory of this name is not taken for it.
+        self._home = os.open(record.parent, os.O_RDONLY)
         self._socket = listener.getsockname()
         self._servers: dict[str, Server] = {}
         self._owners: dict[socket.socket, bytes] = {}
@@ -62,19 +69,25 @@ class Supervisor:
         self._events = selectors.DefaultSelector()
 
     def run(self) -> None:
-        """Serve until the last owner has gone."""
+        """Serve until the last owner has gone, or the directory with all that the servers keep."""
         self._listener.setblocking(False)
         self._events.register(self._listener, selectors.EVENT_READ)
         try:
             self._accept()  # the starter connected before it made this process
-            while self._owners or self._kept:
-                for key, _ in self._events.select():
+            while (self._owners or self._kept) and self._is_home():
+                for key, _ in self._events.select(LOOK):
                     if key.fileobj is self._listener:
                         self._accept()
                     elif isinstance(key.fileobj, socket.socket):
                         self._hear(key.fileobj)
         finally:
             self._end_all()
+
+    def _is_home(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._home), os.stat(self._record.parent))
+        except OSError:
+            return False
 
     def _accept(self) -> None:
         try:
@@ -143,6 +156,7 @@ class Supervisor:
         if server:
             server.ask_to_end()
             server.end(time.monotonic() + PATIENCE)
+            server.clear()
         return {}
 
     def do_keep(self, kept: bool) -> dict[str, Any]:
@@ -166,8 +180,13 @@ class Supervisor:
         deadline = time.monotonic() + PATIENCE
         for server in self._servers.values():
             server.end(deadline)
-        remove_socket(self._socket)
-        self._record.unlink(missing_ok=True)
+        # What lies where the directory was may be another stack's by now.
+        if self._is_home():
+            for server in self._servers.values():
+                server.clear()
+            self._record.unlink(missing_ok=True)
+        if self._is_home() or Path(self._socket).parent != self._record.parent:
+            remove_socket(self._socket)
 
 
 def remove_socket(path: str) -> None:

@@ -82,7 +82,7 @@ def _decoded(tx: Transaction, statement: Select, row: Row) -> dict[str, Any]:
         value = row.get(name)
         values[name] = value if value is None or kind not in _DECODERS else _DECODERS[kind](value)
     for field in statement.parts:
-        values[f"{field}_part"] = _part(tx, row.get(f"{field}_ref"))
+        values[f"part:{field}"] = _part(tx, row.get(f"{field}_ref"))
     return values
 
 

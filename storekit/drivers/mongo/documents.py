@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -54,19 +54,29 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 
 
 def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
-    """Make a client that connects at its first use."""
+    """Make a client that connects at its first use.
+
+    Raises:
+        ConfigurationError: MONGO_URL is not set or cannot be read.
+    """
     if settings.mongo_url is None:
         raise ConfigurationError("MONGO_URL is not set, and a record with a document was used")
     milliseconds = int(settings.timeout.total_seconds() * 1000)
     kind = pymongo.AsyncMongoClient if asynchronous else pymongo.MongoClient
-    return kind(
-        settings.mongo_url.get_secret_value(),
-        serverSelectionTimeoutMS=milliseconds,
-        connectTimeoutMS=milliseconds,
-        timeoutMS=milliseconds,  # of a whole operation, its one retry included
-        w="majority",
-        journal=True,
-        appname="storekit",
+    # pymongo's own words may quote the password: they are not even kept as this error's context
+    with suppress(errors.PyMongoError, ValueError):
+        return kind(
+            settings.mongo_url.get_secret_value(),
+            serverSelectionTimeoutMS=milliseconds,
+            connectTimeoutMS=milliseconds,
+            timeoutMS=milliseconds,  # of a whole operation, its one retry included
+            w="majority",
+            journal=True,
+            appname="storekit",
+        )
+    raise ConfigurationError(
+        "MONGO_URL cannot be used; it reads mongodb://login:password@host:port, login and password "
+        "percent-encoded"
     )
 
 

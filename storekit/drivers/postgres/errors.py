@@ -40,6 +40,8 @@ def error_for(state: str, message: str, detail: str = "", constraint: str | None
             return UsageError(message)
         case "42501":
             return ConfigurationError(f"postgres refused for want of a grant: {message}")
+        case "23503":
+            return ConstraintViolation(_about_a_reference(message, constraint), constraint)
         case "42P01" | "42703" | "42883" | "3F000":
             return ConfigurationError(f"the database's schema is not this model's ({message}); migrate it")
     match state[:2]:
@@ -47,11 +49,20 @@ def error_for(state: str, message: str, detail: str = "", constraint: str | None
             return ConstraintViolation(f"postgres refused the rows: {message}", constraint)
         case "22":
             return ValidationError(f"postgres cannot hold a value: {message}")
+        case "54":
+            return ValidationError(f"a value or a request is larger than postgres takes: {message}")
         case "40" | "55":
             return Unavailable("postgres", f"{message} ({state})")
-        case "" | "08" | "53" | "57":
+        case "" | "08" | "53" | "57" | "58":
             return Unavailable("postgres", message)
     return StorekitError(f"postgres: {message} ({state})")
+
+
+def _about_a_reference(message: str, constraint: str | None) -> str:
+    # the code is one for both sides of a reference
+    if message.startswith("update or delete"):
+        return f"{constraint}: other records still refer to this one ({message})"
+    return f"{constraint}: there is no such record in this tenant ({message})"
 
 
 def _about_a_row(state: str, told: dict[str, Any]) -> StorekitError:

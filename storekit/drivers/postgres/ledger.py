@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import psycopg
@@ -14,8 +15,9 @@ import psycopg_pool
 from psycopg.abc import Transformer
 
 from storekit.drivers.postgres.answers import compose, read, reader_for
+from storekit.drivers.postgres.door import Door
 from storekit.drivers.postgres.exchange import Waiting, exchange
-from storekit.errors import ConfigurationError, Unavailable
+from storekit.errors import Unavailable
 from storekit.ports import AnswerLost, Statement
 from storekit.settings import Settings
 
@@ -25,27 +27,41 @@ _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10,
 SESSION = "-c timezone=UTC -c enable_seqscan=off"
 
 
+_GLANCE = 0.1
+"""Seconds after which who waits for the first connection looks whether the login was refused."""
+
+
 class _Prepared:
     """A connection that knows which statements the server has prepared for it, and how to read answers."""
 
     prepared: dict[str, bytes]
     reader: Transformer
     readable: select.poll
+    process: int
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.prepared = {}
+        self.process = os.getpid()
         self.reader = reader_for(self)
         self.readable = select.poll()
         self.readable.register(self.fileno(), select.POLLIN)  # type: ignore[attr-defined]  # a mixin's host has it
 
 
 class _Connection(_Prepared, psycopg.Connection[Any]):
-    pass
+    @classmethod
+    def connect(cls, *arguments: Any, **keywords: Any) -> Self:
+        door: Door = keywords.pop("door")
+        with door.watched():
+            return super().connect(*arguments, **keywords)
 
 
 class _AsyncConnection(_Prepared, psycopg.AsyncConnection[Any]):
-    pass
+    @classmethod
+    async def connect(cls, *arguments: Any, **keywords: Any) -> Self:
+        door: Door = keywords.pop("door")
+        with door.watched():
+            return await super().connect(*arguments, **keywords)
 
 
 class PostgresLedger:
@@ -53,8 +69,9 @@ class PostgresLedger:
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
+        self._door = Door(settings)
         self._pool = psycopg_pool.ConnectionPool(
-            connection_class=_Connection, open=True, **_pool_options(settings)
+            connection_class=_Connection, open=True, **_pool_options(settings, self._door)
         )
 
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
@@ -72,14 +89,27 @@ class PostgresLedger:
 
     def _take(self) -> _Connection:
         try:
-            connection = self._pool.getconn()
+            connection = self._wait()
             while connection.readable.poll(0):  # the server has hung up: an idle link has nothing to read
                 connection.pgconn.finish()
                 self._pool.putconn(connection)
-                connection = self._pool.getconn()
+                connection = self._wait()
         except (psycopg_pool.PoolTimeout, psycopg.OperationalError) as error:
-            raise Unavailable("postgres", f"no connection within {self._timeout:g} s") from error
+            raise Unavailable(
+                "postgres", f"no connection to {self._door.place} within {self._timeout:g} s"
+            ) from error
         return connection
+
+    def _wait(self) -> _Connection:
+        deadline = time.monotonic() + self._timeout
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return self._pool.getconn(left if self._door.entered else min(left, _GLANCE))
+            except psycopg_pool.PoolTimeout:
+                self._door.raise_refusal()
+                if time.monotonic() >= deadline:
+                    raise
 
     async def close(self) -> None:
         self._pool.close()
@@ -90,8 +120,9 @@ class AsyncPostgresLedger:
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
+        self._door = Door(settings)
         self._pool = psycopg_pool.AsyncConnectionPool(
-            connection_class=_AsyncConnection, open=False, **_pool_options(settings)
+            connection_class=_AsyncConnection, open=False, **_pool_options(settings, self._door)
         )
 
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
@@ -111,25 +142,35 @@ class AsyncPostgresLedger:
     async def _take(self) -> _AsyncConnection:
         try:
             await self._pool.open()
-            connection = await self._pool.getconn()
+            connection = await self._wait()
             while connection.readable.poll(0):  # the server has hung up: an idle link has nothing to read
                 connection.pgconn.finish()
                 await self._pool.putconn(connection)
-                connection = await self._pool.getconn()
+                connection = await self._wait()
         except (psycopg_pool.PoolTimeout, psycopg.OperationalError) as error:
-            raise Unavailable("postgres", f"no connection within {self._timeout:g} s") from error
+            raise Unavailable(
+                "postgres", f"no connection to {self._door.place} within {self._timeout:g} s"
+            ) from error
         return connection
+
+    async def _wait(self) -> _AsyncConnection:
+        deadline = time.monotonic() + self._timeout
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return await self._pool.getconn(left if self._door.entered else min(left, _GLANCE))
+            except psycopg_pool.PoolTimeout:
+                self._door.raise_refusal()
+                if time.monotonic() >= deadline:
+                    raise
 
     async def close(self) -> None:
         await self._pool.close()
 
 
-def _pool_options(settings: Settings) -> dict[str, Any]:
-    if settings.postgres_url is None:
-        raise ConfigurationError("POSTGRES_URL is not set: a login in role storekit_app")
+def _pool_options(settings: Settings, door: Door) -> dict[str, Any]:
     seconds = settings.timeout.total_seconds()
     return {
-        "conninfo": settings.postgres_url.get_secret_value(),
         "min_size": 1,
         "max_size": settings.pool_size,
         "timeout": seconds,
@@ -137,6 +178,8 @@ def _pool_options(settings: Settings) -> dict[str, Any]:
         # would stay away for minutes when the server is back
         "reconnect_timeout": seconds,
         "kwargs": {
+            **door.keywords,
+            "door": door,
             "autocommit": True,
             "connect_timeout": max(2, round(seconds)),
             "options": SESSION,
@@ -145,10 +188,10 @@ def _pool_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _discard_unless_idle(
-    connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], error: BaseException
-) -> None:
+def _discard_unless_idle(connection: _Connection | _AsyncConnection, error: BaseException) -> None:
     """Close a connection whose conversation was cut: the next borrower must not read this one's answers."""
+    if connection.process != os.getpid():  # a forked child ends a task of its parent, which still speaks
+        return
     pgconn = connection.pgconn
     if pgconn.pipeline_status or pgconn.transaction_status != 0 or isinstance(error, AnswerLost):
         pgconn.finish()

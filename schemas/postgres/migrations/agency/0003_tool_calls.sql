@@ -3,7 +3,8 @@ CREATE TYPE public.tool_calls_status AS ENUM ('running', 'succeeded', 'failed');
 CREATE TABLE public.tool_calls (
     tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
     id uuid NOT NULL DEFAULT storekit.new_id(),
-    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id()
+        CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
     version bigint NOT NULL DEFAULT 1,
     created_on timestamptz NOT NULL DEFAULT storekit.now(),
     created_by text NOT NULL DEFAULT storekit.current_actor(),

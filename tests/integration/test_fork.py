@@ -1,0 +1,187 @@
+"""A process that forks with an open store: each process has its own conversation with every server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from entities import Call, Note, Run
+
+from storekit import AsyncStore, Blob, Settings, Store
+from storekit.settings import _ENVIRONMENT
+
+_CHILDREN = 3
+_READS = 60
+
+
+@pytest.fixture
+def store(embedded: Store) -> Iterator[Store]:
+    with Store.open(embedded.settings.model_copy(update={"pool_size": 1})) as store:
+        yield store
+
+
+def test_no_process_reads_what_another_asked_for(store: Store) -> None:
+    """Parent and children that share an open store each read their own tenant's records, whole."""
+    tenants = [uuid4() for _ in range(_CHILDREN + 1)]
+    saved = [_save(store, tenant) for tenant in tenants]
+    children = [
+        _forked(lambda tenant=tenant, ids=ids: _read_in_loops(store, tenant, *ids))
+        for tenant, ids in zip(tenants[1:], saved[1:], strict=True)
+    ]
+    _read_in_loops(store, tenants[0], *saved[0])
+    assert [_ended(child) for child in children] == [0] * _CHILDREN
+    _read_in_loops(store, tenants[0], *saved[0])
+
+
+def test_a_child_that_ends_or_closes_leaves_its_parents_connection_alone(store: Store) -> None:
+    """What a child does at its end says no good-bye in its parent's name."""
+    tenant = uuid4()
+    ids = _save(store, tenant)
+    before = _connection_of(store)
+    for end in (store.close, lambda: store.__exit__(None, None, None), lambda: None):
+        assert _ended(_forked(lambda end=end: (_read_in_loops(store, tenant, *ids), end()))) == 0
+    assert _ended(_forked(store.close)) == 0
+    _read_in_loops(store, tenant, *ids)
+    assert _connection_of(store) is before
+    assert not before.closed
+
+
+def test_a_child_that_forks_while_threads_save_is_not_held_up(store: Store) -> None:
+    """Whatever the parent's other threads hold at the fork, the child works."""
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Event
+
+    tenant, over = uuid4(), Event()
+    ids = _save(store, tenant)
+
+    def busy() -> None:
+        while not over.is_set():
+            _save(store, tenant)
+
+    with ThreadPoolExecutor(2) as pool:
+        work = [pool.submit(busy) for _ in range(2)]
+        try:
+            children = [_forked(lambda: _read_once(store, tenant, *ids)) for _ in range(_CHILDREN)]
+            assert [_ended(child) for child in children] == [0] * _CHILDREN
+        finally:
+            over.set()
+    assert [each.result() for each in work] == [None, None]
+
+
+def test_an_asynchronous_store_is_the_childs_own_too(embedded: Store) -> None:
+    """A forked child may use the store in a loop of its own; the parent's goes on."""
+    tenants = [uuid4(), uuid4()]
+
+    async def use(store: AsyncStore, tenant: UUID, child: Callable[[], int] | None = None) -> int | None:
+        notes = store.scope(tenant=tenant, actor="test").repository(Note)
+        body = str(tenant).encode()
+        saved = await notes.save(Note(title=str(tenant), content=Blob(body)))
+        born = child() if child else None
+        for _ in range(_READS):
+            assert (await notes.get(saved.ref_id)).title == str(tenant)
+            assert await notes.read(saved.ref_id, "content") == body
+        return born
+
+    async def parent() -> int:
+        async with AsyncStore.open(embedded.settings) as store:
+
+            def fork() -> int:
+                return _forked(lambda: _in_a_fresh_loop(use(store, tenants[1])))
+
+            born = await use(store, tenants[0], fork)
+            assert born
+            return await asyncio.to_thread(_ended, born)
+
+    assert asyncio.run(parent()) == 0
+
+
+def test_a_child_may_end_as_any_process_does(embedded: Store) -> None:
+    """A forked child runs through its interpreter's end without a word, a wait, or harm to its parent."""
+    told = {name: getattr(embedded.settings, field) for field, name in _ENVIRONMENT.items()}
+    environ = {n: v.get_secret_value() if hasattr(v, "get_secret_value") else v for n, v in told.items()}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", __file__],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)} | {n: v for n, v in environ.items() if v},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "child\nparent\n", "")
+
+
+def _in_a_fresh_loop(flow: Any) -> None:
+    asyncio.set_event_loop(None)
+    asyncio.run(flow)
+
+
+def _save(store: Store, tenant: UUID) -> tuple[str, str]:
+    scope = store.scope(tenant=tenant, actor="test")
+    run = scope.repository(Run).save(Run(name=str(tenant)))
+    call = Call(run_id=run.id, name=str(tenant), transcript=Blob(str(tenant)), payload={"q": str(tenant)})  # type: ignore[arg-type]  # pydantic makes it one
+    return run.ref_id, scope.repository(Call).save(call).ref_id
+
+
+def _read_in_loops(store: Store, tenant: UUID, run_id: str, call_id: str) -> None:
+    for _ in range(_READS):
+        _read_once(store, tenant, run_id, call_id)
+
+
+def _read_once(store: Store, tenant: UUID, run_id: str, call_id: str) -> None:
+    scope = store.scope(tenant=tenant, actor="test")
+    assert scope.repository(Run).get(run_id).name == str(tenant)
+    call = scope.repository(Call).get(call_id, load=["payload"])
+    assert call.name == call.payload.q == str(tenant)  # type: ignore[union-attr]  # it was loaded
+    assert scope.repository(Call).read(call_id, "transcript") == str(tenant).encode()
+
+
+def _connection_of(store: Store) -> Any:
+    pool: Any = store._assembly.ledger._pool  # type: ignore[union-attr]
+    connection = pool.getconn()
+    pool.putconn(connection)
+    return connection
+
+
+def _forked(work: Callable[[], object]) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons advise against it: users do it
+        child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _ended(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _main() -> None:
+    with Store.open(Settings.from_env()) as store:
+        tenant = uuid4()
+        ids = _save(store, tenant)
+        _read_once(store, tenant, *ids)
+        child = os.fork()
+        if child:
+            assert _ended(child) == 0
+        _read_once(store, tenant, *ids)
+        print("parent" if child else "child", flush=True)
+
+
+if __name__ == "__main__":
+    _main()

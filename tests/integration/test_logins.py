@@ -1,0 +1,113 @@
+"""URLs and passwords that are wrong: said at once, and never aloud."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from entities import Run
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import SecretStr
+
+from storekit import AsyncStore, ConfigurationError, Settings, Store, Unavailable, UsageError
+
+_SECRET = "hunter2"
+COLOURS = pytest.mark.parametrize("colour", ["sync", "async"])
+
+
+async def _save(colour: str, settings: Settings) -> None:
+    if colour == "sync":
+        with Store.open(settings) as store:
+            store.scope(tenant=uuid4(), actor="test").repository(Run).save(Run(name="x"))
+    else:
+        async with AsyncStore.open(settings) as later:
+            await later.scope(tenant=uuid4(), actor="test").repository(Run).save(Run(name="x"))
+
+
+async def _refused(colour: str, settings: Settings, kind: type[Exception]) -> tuple[Exception, float]:
+    began = time.monotonic()
+    with pytest.raises(kind) as caught:
+        await _save(colour, settings)
+    return caught.value, time.monotonic() - began
+
+
+def _with(embedded: Store, **changes: Any) -> Settings:
+    assert embedded.settings.postgres_url
+    known = conninfo_to_dict(embedded.settings.postgres_url.get_secret_value())
+    url = make_conninfo(**{**known, **changes})
+    return embedded.settings.model_copy(update={"postgres_url": SecretStr(url)})
+
+
+@COLOURS
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"password": _SECRET}, "password authentication failed"),
+        ({"user": "nobody", "password": _SECRET}, "nobody"),
+        ({"dbname": "nowhere"}, 'database "nowhere" does not exist'),
+    ],
+)
+async def test_a_login_that_is_refused_is_a_configuration_error_at_once(
+    embedded: Store, colour: str, change: dict[str, Any], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A wrong password, login or database names host, port and login at once; no log holds the password."""
+    caplog.set_level(logging.DEBUG)
+    settings = _with(embedded, **change)
+    assert settings.postgres_url
+    known = conninfo_to_dict(settings.postgres_url.get_secret_value())
+    error, took = await _refused(colour, settings, ConfigurationError)
+    assert told in str(error)
+    assert f"{known['host']}:{known['port']}" in str(error)
+    assert str(known["user"]) in str(error)
+    assert took < settings.timeout.total_seconds() / 3
+    assert str(known["password"]) not in str(error) + caplog.text
+
+
+@COLOURS
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://u:{_SECRET}%zz@h/d",
+        f"postgresql://u:x/{_SECRET}@h/d",
+        f"postgresql://u:x@{_SECRET}@h/d",
+        f"u:{_SECRET}@h",
+    ],
+)
+async def test_a_url_that_cannot_be_read_is_never_quoted(
+    colour: str, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """POSTGRES_URL that cannot be parsed is a ConfigurationError; neither it nor any log quotes the URL."""
+    caplog.set_level(logging.DEBUG)
+    settings = Settings.model_validate({"postgres_url": url})
+    error, took = await _refused(colour, settings, ConfigurationError)
+    assert "POSTGRES_URL" in str(error)
+    assert error.__context__ is None
+    assert took < 1
+    assert _SECRET not in str(error) + caplog.text
+
+
+@COLOURS
+async def test_a_server_that_is_not_there_is_named(colour: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Unavailable names host and port, and is retryable."""
+    caplog.set_level(logging.DEBUG)
+    url = f"postgresql://u:{_SECRET}@127.0.0.1:1/d"
+    settings = Settings.model_validate({"postgres_url": url, "timeout": 0.5})
+    error, _ = await _refused(colour, settings, Unavailable)
+    assert "127.0.0.1:1 " in str(error)
+    assert _SECRET not in str(error) + caplog.text
+
+
+def test_an_embedded_store_may_be_entered_again(tmp_path: Any) -> None:
+    """A closed embedded store may be entered anew; what it gave out before stays closed."""
+    store = Store.embedded(tmp_path / "stack", [Run])
+    tenant = uuid4()
+    with store:
+        old = store.scope(tenant=tenant, actor="test").repository(Run)
+        saved = old.save(Run(name="kept"))
+    with store:
+        assert store.scope(tenant=tenant, actor="test").repository(Run).get(saved.ref_id).name == "kept"
+        with pytest.raises(UsageError, match="the store is closed"):
+            old.get(saved.ref_id)

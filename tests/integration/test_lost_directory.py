@@ -1,0 +1,70 @@
+"""A stack whose directory goes away while it runs."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from storekit.drivers.embedded import Stack, down, status, up
+from storekit.drivers.embedded.link import Link
+
+DEADLINE = 20.0
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[int]:
+    """Hold a process by a descriptor that its end makes readable."""
+    handle = os.pidfd_open(pid)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A short path, where the supervisor's socket lies in the directory itself."""
+    with tempfile.TemporaryDirectory(prefix="sk-", dir="/tmp") as name:
+        yield Path(name) / "stack"
+        down(Path(name) / "stack")
+
+
+def processes(home: Path) -> list[int]:
+    link = Link(str(home / "supervisor.sock"))
+    supervisor = link.ask("status")["pid"]
+    link.close()
+    return [supervisor, *(each.pid for each in status(home) if each.pid is not None)]
+
+
+def test_servers_end_when_their_directory_is_deleted(home: Path) -> None:
+    """Deleting the directory of a running stack ends its servers and their supervisor within seconds."""
+    up(home)
+    with ExitStack() as stack:
+        running = [stack.enter_context(watched(pid)) for pid in processes(home)]
+        assert len(running) == 4
+        while home.exists():
+            shutil.rmtree(home, ignore_errors=True)  # a server may add a file meanwhile
+        for process in running:
+            assert select.select([process], [], [], DEADLINE)[0]
+    assert not home.exists()
+
+
+def test_a_new_stack_in_its_place_is_left_alone(home: Path) -> None:
+    """A stack that starts where a running one was moved away keeps its files; the old servers end."""
+    up(home)
+    with ExitStack() as stack:
+        running = [stack.enter_context(watched(pid)) for pid in processes(home)]
+        home.rename(home.with_name("moved"))
+        with Stack.start(home):
+            for process in running:
+                assert select.select([process], [], [], DEADLINE)[0]
+            assert (home / "supervisor.sock").is_socket()
+            assert (home / "supervisor.json").exists()
+            assert all(server.running for server in status(home))

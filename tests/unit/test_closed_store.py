@@ -1,0 +1,92 @@
+"""A store that was closed is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from entities import Note, Run
+
+from storekit import AsyncStore, ConfigurationError, Settings, Store, UsageError
+from storekit.assembly import Assembly
+from storekit.bridge import run
+from storekit.testing import async_memory_store, memory_store
+
+_NOWHERE = Settings.model_validate({"postgres_url": "postgresql://u@127.0.0.1:1/d"})
+
+
+@pytest.mark.parametrize("make", [lambda: memory_store(Note, Run), lambda: Store.open(_NOWHERE)])
+def test_whatever_is_left_of_a_closed_store_says_so_at_once(make: Any) -> None:
+    """Scopes and repositories of a closed store, old and new, raise UsageError without I/O."""
+    with make() as store:
+        scope = store.scope(tenant=uuid4(), actor="test")
+        runs = scope.repository(Run)
+    for use in (
+        lambda: store.scope(tenant=uuid4(), actor="test"),
+        lambda: scope.repository(Run),
+        lambda: runs.save(Run(name="late")),
+        lambda: runs.get("0" * 26),
+        store.migrate,
+    ):
+        with pytest.raises(UsageError, match="the store is closed; use it inside its with block"):
+            use()
+    store.close()
+
+
+@pytest.mark.parametrize("make", [lambda: async_memory_store(Note, Run), lambda: AsyncStore.open(_NOWHERE)])
+async def test_an_asynchronous_store_that_was_closed_says_so_too(make: Any) -> None:
+    """As the synchronous one."""
+    async with make() as store:
+        scope = store.scope(tenant=uuid4(), actor="test")
+        runs = scope.repository(Run)
+    with pytest.raises(UsageError, match="the store is closed"):
+        store.scope(tenant=uuid4(), actor="test")
+    with pytest.raises(UsageError, match="the store is closed"):
+        scope.repository(Run)
+    with pytest.raises(UsageError, match="the store is closed"):
+        await runs.save(Run(name="late"))
+    with pytest.raises(UsageError, match="the store is closed"):
+        await store.migrate()
+    await store.close()
+
+
+@pytest.mark.parametrize("url", ["mongodb://u:hun/ter2@h", "http://u:ter2@h", "mongodb://u:hun@ter2@h:port"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_mongo_url_that_cannot_be_read_is_found_before_anything_is_sent(
+    url: str, asynchronous: bool
+) -> None:
+    """`ready` raises ConfigurationError that names MONGO_URL; nothing quotes it."""
+    settings = Settings.model_validate({"mongo_url": url})
+    assembly = Assembly(settings, asynchronous=asynchronous, drivers={"ledger": object()})
+    with pytest.raises(ConfigurationError, match="MONGO_URL") as caught:
+        _drive(assembly, asynchronous)
+    assert "ter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_the_event_loop_does_not_build_drivers_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building, which imports the clients, happens in the runtime's threads; what is built stays built."""
+    built: list[str] = []
+
+    def documents(settings: Settings, asynchronous: bool) -> object:
+        built.append(threading.current_thread().name)
+        return object()
+
+    monkeypatch.setattr("storekit.assembly._documents", documents)
+    assembly = Assembly(_NOWHERE, asynchronous=True, drivers={"ledger": object()})
+    _drive(assembly, asynchronous=True)
+    _drive(assembly, asynchronous=True)
+    assert len(built) == 1
+    assert built[0].startswith("storekit")
+
+
+def _drive(assembly: Assembly, asynchronous: bool) -> None:
+    ready = assembly.ready(documents=True, blobs=False)
+    if asynchronous:
+        asyncio.run(ready)
+    else:
+        run(ready)

@@ -1,0 +1,121 @@
+"""What settings, types and the server's refusals are held to."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pydantic
+import pytest
+from entities import Report
+
+from storekit import Blob, ConfigurationError, Settings, StorekitError, UsageError
+from storekit.drivers.postgres.errors import error_for
+from storekit.errors import ConstraintViolation, Unavailable, ValidationError
+from storekit.model.disposition import is_inert
+from storekit.testing import memory_store
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lease": timedelta(seconds=0.5), "beat": timedelta(seconds=0.1)},
+        {"lease": timedelta(days=2)},
+        {"lease": timedelta(seconds=20), "beat": timedelta(seconds=20)},
+        {"beat": timedelta()},
+        {"wait": timedelta(seconds=-1)},
+        {"timeout": timedelta(seconds=0.01)},
+        {"max_url_life": timedelta()},
+        {"max_url_life": timedelta(days=8)},
+    ],
+)
+def test_a_limit_out_of_its_range_is_refused(wrong: dict[str, timedelta]) -> None:
+    """A lease of 1 s to 1 day, renewed within it; a time-out of 0.1 s; URLs of 1 s to 7 days."""
+    with pytest.raises(pydantic.ValidationError):
+        Settings.model_validate(wrong)
+
+
+def test_a_variable_that_cannot_be_used_is_named_and_not_quoted() -> None:
+    """`from_env` raises ConfigurationError with the variable's name, never with its value."""
+    environ: Any = {"MONGO_URL": ["hunter2"]}
+    with pytest.raises(ConfigurationError, match="MONGO_URL") as caught:
+        Settings.from_env(environ)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__context__ is None
+    with pytest.raises(pydantic.ValidationError) as refused:
+        Settings.model_validate({"mongo_url": ["hunter2"]})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_help_does_not_print_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment is read at the call, and no signature shows it."""
+    assert inspect.signature(Settings.from_env).parameters["environ"].default is None
+    monkeypatch.setenv("S3_BUCKET", "of-the-environment")
+    assert Settings.from_env().s3_bucket == "of-the-environment"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "inert"),
+    [
+        ("image/png", True),
+        ("video/mp4", True),
+        ("audio/ogg", True),
+        ("text/plain; charset=utf-8", True),
+        ("application/pdf", True),
+        ("image/svg+xml", False),
+        ("text/html", False),
+        ("text/plain, text/html", False),
+        ("multipart/x-mixed-replace", False),
+        ("application/x-shockwave-flash", False),
+        ("text/plainer", False),
+        ("", False),
+    ],
+)
+def test_only_what_is_known_to_be_harmless_is_shown_in_the_browser(media_type: str, inert: bool) -> None:
+    """Inline is for images, sound, film, plain text, PDF and JSON; everything else is downloaded."""
+    assert is_inert(media_type) is inert
+    with memory_store(Report) as store:
+        reports = store.scope(tenant=uuid4(), actor="test").repository(Report)
+        body = Blob(b"%PDF", media_type=media_type or None)
+        saved = reports.save(Report(title="t", pdf=body))
+        if inert or not media_type:
+            assert reports.url(saved.ref_id, "pdf", inline=True)
+        else:
+            with pytest.raises(UsageError, match="inline"):
+                reports.url(saved.ref_id, "pdf", inline=True)
+
+
+def test_a_download_name_that_is_no_text_is_refused() -> None:
+    """download_as is a str; anything else is a UsageError before any trip."""
+    wrong: Any = 7
+    with memory_store(Report) as store:
+        reports = store.scope(tenant=uuid4(), actor="test").repository(Report)
+        with pytest.raises(UsageError, match="download_as"):
+            reports.url("0" * 26, "pdf", download_as=wrong)
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"), [("54000", ValidationError), ("58030", Unavailable), ("53300", Unavailable)]
+)
+def test_limits_and_failures_of_the_server_have_their_own_errors(
+    state: str, kind: type[StorekitError]
+) -> None:
+    """Too large a request is the value's fault; a failing disk is the server's, and may be asked again."""
+    assert type(error_for(state, "it said so")) is kind
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ('insert or update on table "calls" violates ...', "calls_run_fkey: there is no such record in this"),
+        ('update or delete on table "runs" violates ...', "calls_run_fkey: other records still refer to"),
+    ],
+)
+def test_a_broken_reference_says_which_side_is_missing(message: str, told: str) -> None:
+    """A reference to nothing names its constraint and says that there is no such record in this tenant."""
+    error = error_for("23503", message, "", "calls_run_fkey")
+    assert isinstance(error, ConstraintViolation)
+    assert error.constraint == "calls_run_fkey"
+    assert str(error).startswith(told)

@@ -1,0 +1,66 @@
+"""What a reader is told who asks for a record in the wrong words, and two readings of one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import uuid4
+
+import pytest
+
+from storekit import Blob, Entity, UsageError, blob, document
+from storekit.store import Repository
+from storekit.testing import memory_store
+
+
+class Invoice(Entity, table="invoices"):
+    title: str
+    scan_part: str = "a column"
+    scan: Annotated[Blob | None, blob(media_type="text/plain")] = None
+    ocr: Annotated[dict[str, Any] | None, document(collection="ocr")] = None
+
+
+@pytest.fixture
+def invoices() -> Repository[Invoice]:
+    return memory_store(Invoice).scope(tenant=uuid4(), actor="t").repository(Invoice)
+
+
+ASKED: dict[str, tuple[Callable[[Any, Invoice], object], str]] = {
+    "the record": (lambda r, made: r.get(made), "an Invoice was given; pass its .ref_id"),
+    "the record for a url": (lambda r, made: r.url(made, "scan"), "an Invoice was given"),
+    "the id": (lambda r, made: r.get(made.id), "pass the record's .ref_id"),
+    "load as text": (lambda r, made: r.get(made.ref_id, load="ocr"), r"give a list: load=\['ocr'\]"),
+    "load of a blob": (lambda r, made: r.get(made.ref_id, load=["scan"]), r"read\(\), open\(\) and url\(\)"),
+    "read of a document": (lambda r, made: r.read(made.ref_id, "ocr"), r"get\(ref_id, load="),
+    "an unknown part": (lambda r, made: r.read(made.ref_id, "title"), "it has scan"),
+}
+
+
+@pytest.mark.parametrize(("ask", "told"), ASKED.values(), ids=ASKED.keys())
+def test_a_wrong_word_is_answered_with_the_right_one(
+    invoices: Repository[Invoice], ask: Callable[[Any, Invoice], object], told: str
+) -> None:
+    """A read that is asked for wrongly is a UsageError that says what to write."""
+    made = invoices.save(Invoice(title="x"))
+    with pytest.raises(UsageError, match=told):
+        ask(invoices, made)
+
+
+def test_two_readings_of_a_record_are_equal(invoices: Repository[Invoice]) -> None:
+    """Entities are equal when their fields are, whatever they remember of the database."""
+    ref_id = invoices.save(Invoice(title="x", scan=Blob("scanned"), ocr={"a": 1})).ref_id
+    assert invoices.get(ref_id) == invoices.get(ref_id)
+    changed = invoices.get(ref_id)
+    changed.title = "y"
+    assert changed != invoices.get(ref_id)
+
+
+def test_a_column_may_be_called_as_a_part_with_its_suffix(invoices: Repository[Invoice]) -> None:
+    """A column named <part>_part is read beside its part."""
+    made = invoices.save(Invoice(title="x", scan=Blob("scanned"), ocr={"a": 1}))
+    found = invoices.get(made.ref_id, load=["ocr"])
+    assert (found.scan_part, found.ocr, invoices.read(made.ref_id, "scan")) == (
+        "a column",
+        {"a": 1},
+        b"scanned",
+    )
