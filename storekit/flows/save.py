@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -24,6 +24,9 @@ from storekit.model.values import check_text
 from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
+T = TypeVar("T")
+_FEW = 20
+"""Records without documents whose plan is made in less time than a thread takes."""
 _LONGEST_KEY = 255
 _MOST_UNRESOLVED = 10_000
 """Keys of failed saves that are kept in mind; the ledger's leases decide the rest."""
@@ -43,7 +46,9 @@ async def save(
     """
     _check(entity_class, entities, key)
     await _resolve_former(ports, actor, entities, key)
-    changes = [change_of(entity, actor.tenant, expected_version) for entity in entities]
+    changes = await _aside(
+        ports, entities, lambda: [change_of(entity, actor.tenant, expected_version) for entity in entities]
+    )
     plan = await _plan(ports, actor, entities, changes)
     if not plan.rows:
         return list(entities)
@@ -125,7 +130,16 @@ async def _plan(ports: Ports, actor: Actor, entities: Sequence[Entity], changes:
     for entity, change in zip(entities, changes, strict=True):
         # what is stored already is known from now on, though its file may go
         memory_of(entity).blobs.update(drop_unchanged(change, measured))
-    return make_plan(changes, measured, await _relinked(ports, actor, changes))
+    bodies = await _relinked(ports, actor, changes)
+    return await _aside(ports, entities, lambda: make_plan(changes, measured, bodies))
+
+
+async def _aside(ports: Ports, entities: Sequence[Entity], work: Callable[[], T]) -> T:
+    """Keep what may take long, a batch or a document of megabytes, off the event loop."""
+    documents = any(part.kind == "document" for e in entities for part in e.storekit_table.parts.values())
+    if documents or len(entities) > _FEW:
+        return await ports.runtime.blocking(work)
+    return work()
 
 
 async def _measure(ports: Ports, changes: Sequence[Change]) -> dict[Key, MeasuredSource]:

