@@ -29,12 +29,13 @@ async def upload(
         WriteLost: the lease lapsed and another took the write over.
     """
     lease = Lease.of(staged)
-    puts = [
+    # Documents first: there are few inserts, each for a whole batch, and a slow one must not begin last.
+    puts = _document_puts(ports, actor, plan, write, staged)
+    puts += [
         _blob_put(ports, i, part, staged["parts"][str(write.part_ids[i])]["key"], lease, write)
         for i, part in enumerate(plan.parts)
         if part.source is not None
     ]
-    puts += _document_puts(ports, actor, plan, write, staged)
 
     async def beat() -> None:
         reply = await renew(ports, actor, write)
