@@ -1,4 +1,4 @@
-"""The command line: `storekit up|down|status|env|migrate|demo`."""
+"""The command line: `storekit up|down|status|env|migrate|schema|demo`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from typing import Annotated
 
 from pydantic import SecretStr
 
-from storekit import setup
 from storekit.drivers import embedded
-from storekit.errors import StorekitError, UsageError
-from storekit.lines import Line, shipped
-from storekit.settings import _ENVIRONMENT, Settings
+from storekit.errors import StorekitError
+from storekit.settings import _ENVIRONMENT
 
 try:
     import typer
@@ -25,12 +23,16 @@ except ModuleNotFoundError as missing:
         "the storekit command needs typer and rich; run: pip install 'storekit[cli]'"
     ) from missing
 
+from storekit.cli import migrate, schema
+
 app = typer.Typer(
     help="One typed record over Postgres, MongoDB and S3.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(migrate.app, name="migrate")
+app.add_typer(schema.app, name="schema")
 _screen = Console(soft_wrap=True, highlight=False, markup=False)
 Home = Annotated[Path, typer.Option("--dir", help="The directory of the servers and their data.")]
 _HOME = Path(".storekit")
@@ -102,32 +104,6 @@ def _quoted(value: str) -> str:
 
 
 @app.command()
-def migrate(
-    line: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=DIR", help="A line of migrations of your own; may be given again."),
-    ] = None,
-) -> None:
-    """Set up the stores that the environment names: migrations, bucket, collections.
-
-    The core's and agency's migrations come first, then each --line in its turn.
-    """
-    lines = [shipped("agency"), *map(_line, line or [])]
-    with _screen.status("Migrating"):
-        setup.migrate(Settings.from_env(), lines)
-    _screen.print("the stores are up to date")
-
-
-def _line(text: str) -> Line:
-    name, _, directory = text.partition("=")
-    if not name or name in {"core", "agency"} or not directory or not Path(directory).is_dir():
-        raise UsageError(
-            f"--line {text}: it must be NAME=DIR, a name of your own and a directory that exists"
-        )
-    return Line(name, Path(directory))
-
-
-@app.command()
 def demo(
     files: Annotated[
         Path | None,
@@ -154,7 +130,3 @@ def main() -> None:
     except StorekitError as error:
         sys.stderr.write(f"storekit: {error}\n")
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

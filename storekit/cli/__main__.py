@@ -1,0 +1,5 @@
+"""`python -m storekit.cli`."""
+
+from storekit.cli import main
+
+main()
