@@ -8,6 +8,7 @@
     ├ ValidationError           .field  a value cannot be stored; nothing was sent
     ├ NotFound                  .table .ref_id .field
     ├ Conflict                  .expected .found  somebody else saved first
+    ├ InvalidTransition         .from_ .to .allowed  the state machine has no such move
     ├ ConstraintViolation       .constraint  the database's rule said no
     ├ IdempotencyConflict       .key  the key was used for another request
     ├ InProgress                .key  another process is saving under this key   (retryable)
@@ -86,6 +87,18 @@ class Conflict(StorekitError):
         )
         self.expected = expected
         self.found = found
+
+
+class InvalidTransition(StorekitError):
+    """The record's state machine has no such move; nothing was changed."""
+
+    def __init__(self, table: str, ref_id: str, from_: str | None, to: str, allowed: tuple[str, ...]) -> None:
+        did = f"begin as {to}" if from_ is None else f"go from {from_} to {to}"
+        what = f"{', '.join(allowed)} would do" if allowed else f"{from_} is final"
+        super().__init__(f"{table} {ref_id} may not {did}; {what}")
+        self.from_ = from_
+        self.to = to
+        self.allowed = allowed
 
 
 class ConstraintViolation(StorekitError):

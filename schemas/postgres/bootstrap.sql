@@ -5,7 +5,7 @@ DO $$
 DECLARE
     v_role text;
 BEGIN
-    FOREACH v_role IN ARRAY '{storekit_owner,storekit_app,storekit_worker,storekit_auditor,storekit_reporter}'::text[] LOOP
+    FOREACH v_role IN ARRAY '{storekit_owner,storekit_app,storekit_worker,storekit_auditor,storekit_reporter,storekit_reports}'::text[] LOOP
         IF to_regrole(v_role) IS NULL THEN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS', v_role);
@@ -15,14 +15,16 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- The admin acts as the owner only by SET ROLE, so that nothing is made under its own name.
-    IF current_setting('server_version_num')::int < 160000 THEN
-        IF NOT pg_has_role(current_user, 'storekit_owner', 'MEMBER') THEN
-            GRANT storekit_owner TO current_user;
+    -- The admin acts as these two only by SET ROLE, so that nothing is made under its own name.
+    FOREACH v_role IN ARRAY '{storekit_owner,storekit_reports}'::text[] LOOP
+        IF current_setting('server_version_num')::int < 160000 THEN
+            IF NOT pg_has_role(current_user, v_role, 'MEMBER') THEN
+                EXECUTE format('GRANT %I TO current_user', v_role);
+            END IF;
+        ELSIF NOT pg_has_role(current_user, v_role, 'SET') THEN
+            EXECUTE format('GRANT %I TO current_user WITH INHERIT FALSE, SET TRUE', v_role);
         END IF;
-    ELSIF NOT pg_has_role(current_user, 'storekit_owner', 'SET') THEN
-        EXECUTE 'GRANT storekit_owner TO current_user WITH INHERIT FALSE, SET TRUE';
-    END IF;
+    END LOOP;
 
     EXECUTE format('GRANT CREATE ON DATABASE %I TO storekit_owner', current_database());
 END

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -96,9 +97,9 @@ def test_delete_removes_the_row_and_queues_its_parts(database: Database, api: Ap
     ((kind, version, before, after),) = events(database, ref_id)[1:]
     assert (kind, version, before["total"], after) == ("billing.invoices.deleted", 2, 9.9, None)
     rows = database.ask(
-        "SELECT superseded_on IS NOT NULL, purge_after FROM storekit.part WHERE ref_id = %s", ref_id
+        "SELECT purge_after - superseded_on FROM storekit.part WHERE ref_id = %s", ref_id
     )
-    assert rows == [(True, None)]
+    assert rows == [(timedelta(days=7),)]
 
 
 def test_replacing_one_part_leaves_the_other(database: Database, api: Api) -> None:

@@ -192,5 +192,5 @@ def test_every_object_is_the_owners_and_behind_its_wall(database: Database) -> N
         database.ask(
             "SELECT rolsuper OR rolbypassrls OR rolcanlogin FROM pg_roles WHERE rolname LIKE 'storekit_%'"
         )
-        == [(False,)] * 5
+        == [(False,)] * 6
     )

@@ -12,6 +12,7 @@ from storekit.errors import (
     ConfigurationError,
     Conflict,
     ConstraintViolation,
+    InvalidTransition,
     NotFound,
     StorekitError,
     Unavailable,
@@ -34,9 +35,9 @@ def raise_for(result: PGresult) -> NoReturn:
 def error_for(state: str, message: str, detail: str = "", constraint: str | None = None) -> StorekitError:
     """Name a refusal by its SQLSTATE."""
     match state:
-        case "SK409" | "SK404":
+        case "SK409" | "SK404" | "SK410":
             return _about_a_row(state, json.loads(detail))
-        case "SK400":
+        case "SK400" | "SK403" | "SK405":
             return UsageError(message)
         case "42501":
             return ConfigurationError(f"postgres refused for want of a grant: {message}")
@@ -66,9 +67,12 @@ def _about_a_reference(message: str, constraint: str | None) -> str:
 
 
 def _about_a_row(state: str, told: dict[str, Any]) -> StorekitError:
+    row = told["entity"], told["ref_id"]
     if state == "SK404":
-        return NotFound(told["entity"], told["ref_id"])
-    return Conflict(told["entity"], told["ref_id"], told["expected"], told["found"])
+        return NotFound(*row)
+    if state == "SK410":
+        return InvalidTransition(*row, told["from"] or None, told["to"], tuple(told["allowed"]))
+    return Conflict(*row, told["expected"], told["found"])
 
 
 def _field(result: PGresult, field: DiagnosticField) -> str:
