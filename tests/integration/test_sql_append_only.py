@@ -1,0 +1,148 @@
+"""Append-only tables and the queue of the purge: what the database itself does not let happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+from sql_api import Api, blob_part, change_op, events, insert_op, uploaded
+from sql_database import BASE, MUTABLE, PARTS, SOFT_DELETE, Database, fresh_database, set_up
+
+from storekit.ids import new_id, new_ref_id
+
+TABLES = f"""
+CREATE TABLE parents ({BASE}{MUTABLE}, name text);
+SELECT storekit.manage('parents');
+CREATE TABLE receipts ({BASE}, parent_id uuid, total numeric, scan_ref uuid{PARTS},
+    FOREIGN KEY (tenant_id, parent_id) REFERENCES parents (tenant_id, id) ON DELETE CASCADE);
+INSERT INTO storekit.field (table_name, field, kind) VALUES ('receipts', 'scan', 'blob');
+SELECT storekit.manage('receipts');
+CREATE TABLE minutes ({BASE}{SOFT_DELETE}, title text);
+SELECT storekit.manage('minutes');
+"""
+
+
+@pytest.fixture(scope="module")
+def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with fresh_database(cluster) as fresh:
+        yield set_up(fresh, tmp_path_factory.mktemp("lines"), TABLES)
+
+
+@pytest.fixture
+def api(database: Database) -> Iterator[Api]:
+    with database.connect() as connection:
+        yield Api(connection)
+
+
+def receipt(api: Api, **columns: object) -> tuple[str, UUID]:
+    """Save a receipt with a scan; answer its ref_id and part id."""
+    write, ref_id = new_id(), new_ref_id()
+    api.stage(write, [part := blob_part(ref_id, table="receipts", field="scan")])
+    row = {"ref_id": ref_id, "total": "9.90", **columns, "scan_ref": part["part_id"]}
+    api.commit(write, [insert_op("receipts", [row], ["scan"])], uploaded(part))
+    return ref_id, UUID(part["part_id"])
+
+
+def refuses(database: Database, statement: str, *values: object) -> str:
+    """Run one statement past every policy and grant; answer how it was refused."""
+    with pytest.raises(psycopg.Error) as error:
+        database.ask(statement, *values)
+    return str(error.value.sqlstate)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["total = 1", "parent_id = NULL", "created_by = 'ceo'", "created_on = 'epoch'", "scan_ref = gen_random_uuid()"],
+)  # fmt: skip
+def test_nobody_changes_an_append_only_row(database: Database, api: Api, change: str) -> None:
+    """Not even who is past policies and grants changes a value of an append-only row."""
+    parent_op = insert_op("parents", [{"name": "p"}])
+    api.commit(new_id(), [parent_op])
+    ref_id, _ = receipt(api, parent_id=parent_op["rows"][0]["id"])
+    assert refuses(database, f"UPDATE receipts SET {change} WHERE ref_id = %s", ref_id) == "SK405"
+
+
+def test_nobody_removes_an_append_only_row(database: Database, api: Api) -> None:
+    """A DELETE of an append-only row is refused, and leaves no event."""
+    ref_id, _ = receipt(api)
+    assert refuses(database, "DELETE FROM receipts WHERE ref_id = %s", ref_id) == "SK405"
+    assert len(events(database, ref_id)) == 1
+
+
+def test_a_ref_may_go_from_an_append_only_row(database: Database, api: Api) -> None:
+    """What expires or is erased takes its ref with it, and is queued for the purge."""
+    ref_id, part = receipt(api)
+    with database.connect("postgres") as connection, connection.transaction():
+        connection.execute("SELECT set_config('storekit.tenant', %s, true)", [str(api.tenant)])
+        connection.execute("UPDATE receipts SET scan_ref = NULL WHERE ref_id = %s", [ref_id])
+    assert queued(database, part)
+
+
+def test_an_append_only_row_can_be_hidden_where_its_class_says_so(database: Database, api: Api) -> None:
+    """SoftDelete without Mutable: deleted and restored, never changed."""
+    ref_id = api.insert("minutes", title="Monday")
+    for op in ("delete", "restore"):
+        assert api.commit(new_id(), [change_op(op, "minutes", {"ref_id": ref_id})])["outcome"] == "committed"
+    assert [kind for kind, *_ in events(database, ref_id)] == [
+        "minutes.created", "minutes.deleted", "minutes.restored",
+    ]  # fmt: skip
+    assert refuses(database, "UPDATE minutes SET title = 'x' WHERE ref_id = %s", ref_id) == "SK405"
+
+
+def queued(database: Database, part: UUID) -> bool:
+    """Tell whether a part waits for its purge, for as long as any URL of it can live."""
+    ((delay,),) = database.ask(
+        "SELECT purge_after - superseded_on FROM storekit.part WHERE part_id = %s", part
+    )
+    return bool(delay == timedelta(days=7))
+
+
+@pytest.mark.parametrize("how", ["commit", "by hand"])
+def test_a_parent_takes_its_children_along_and_their_parts_are_queued(
+    database: Database, api: Api, how: str
+) -> None:
+    """ON DELETE CASCADE removes append-only children too, each with its event and its parts queued."""
+    op = insert_op("parents", [{"name": "p"}])
+    api.commit(new_id(), [op])
+    parent = op["rows"][0]
+    children = [receipt(api, parent_id=parent["id"]) for _ in range(3)]
+    if how == "commit":
+        api.commit(new_id(), [change_op("delete", "parents", {"ref_id": parent["ref_id"]})])
+    else:
+        with api.connection.transaction():
+            api.connection.execute("SELECT set_config('storekit.tenant', %s, true)", [str(api.tenant)])
+            api.connection.execute("DELETE FROM parents WHERE ref_id = %s", [parent["ref_id"]])
+    for ref_id, part in children:
+        assert events(database, ref_id)[-1][0] == "receipts.deleted"
+        assert queued(database, part)
+
+
+def test_the_queue_is_read_in_order_through_its_index(database: Database, api: Api) -> None:
+    """The purge finds what is due without reading the parts that live."""
+    for _ in range(3):
+        receipt(api)
+    with database.connect("postgres") as connection, connection.transaction():
+        connection.execute("SET LOCAL enable_seqscan = off")
+        plan = connection.execute(
+            "EXPLAIN SELECT part_id FROM storekit.part WHERE state = 'committed' AND superseded_on IS NOT NULL"
+            " AND purge_after <= storekit.now() ORDER BY purge_after LIMIT 100"
+        ).fetchall()
+    assert "part_queue" in str(plan)
+
+
+def test_a_part_leaves_the_queue_only_when_nothing_forbids_it(database: Database, api: Api) -> None:
+    """Before its date, under a hold or under retention a queued part cannot be purged."""
+    ref_id, part = receipt(api)
+    with database.connect("postgres") as connection, connection.transaction():
+        connection.execute("SELECT set_config('storekit.tenant', %s, true)", [str(api.tenant)])
+        connection.execute("UPDATE receipts SET scan_ref = NULL WHERE ref_id = %s", [ref_id])
+    purge = "UPDATE storekit.part SET state = 'purging' WHERE part_id = %s"
+    assert refuses(database, purge, part) == "SK002"
+    with database.later("8 days"):
+        database.ask("UPDATE storekit.part SET legal_hold = true WHERE part_id = %s", part)
+        assert refuses(database, purge, part) == "SK002"
+        database.ask("UPDATE storekit.part SET legal_hold = false WHERE part_id = %s", part)
+        database.ask(purge, part)

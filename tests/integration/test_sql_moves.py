@@ -1,0 +1,203 @@
+"""State machines in the database: whoever writes, a record moves along its edges or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import product
+
+import psycopg
+import pytest
+from sql_api import Api, change_op, events, insert_op, refused
+from sql_database import BASE, MUTABLE, SOFT_DELETE, Database, fresh_database, set_up
+
+from storekit.ids import new_id, new_ref_id
+
+STATES = ("pending", "confirmed", "in_fulfillment", "shipped", "delivered", "refunded")
+MOVES = {
+    ("pending", "confirmed"),
+    ("confirmed", "in_fulfillment"),
+    ("confirmed", "refunded"),
+    ("in_fulfillment", "shipped"),
+    ("shipped", "delivered"),
+    ("delivered", "refunded"),
+}
+_MOVES = ", ".join(f"('orders', 'status', '{a}', '{b}')" for a, b in [("", "pending"), *sorted(MOVES)])
+TABLES = f"""
+CREATE TYPE order_status AS ENUM ({", ".join(f"'{state}'" for state in STATES)});
+CREATE TABLE orders ({BASE}{MUTABLE}{SOFT_DELETE},
+    status order_status NOT NULL DEFAULT 'pending', note text);
+INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES {_MOVES};
+SELECT storekit.manage('orders');
+CREATE TABLE plain_notes ({BASE}{MUTABLE}, title text);
+SELECT storekit.manage('plain_notes');
+"""
+
+
+@pytest.fixture(scope="module")
+def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with fresh_database(cluster) as fresh:
+        yield set_up(fresh, tmp_path_factory.mktemp("lines"), TABLES)
+
+
+@pytest.fixture
+def api(database: Database) -> Iterator[Api]:
+    with database.connect() as connection:
+        yield Api(connection)
+
+
+def force(database: Database, ref_id: str, state: str) -> None:
+    """Put a record into a state, past its machine."""
+    database.ask("ALTER TABLE orders DISABLE TRIGGER storekit_move")
+    database.ask("UPDATE orders SET status = %s::order_status WHERE ref_id = %s", state, ref_id)
+    database.ask("ALTER TABLE orders ENABLE TRIGGER storekit_move")
+
+
+def order(api: Api) -> str:
+    return api.insert("orders", note="x")
+
+
+def move(api: Api, ref_id: str, to: str, **more: object) -> dict[str, object]:
+    values = {"p_reason": None, "p_expected_version": None} | more
+    return api.call(
+        "transition_v1", p_write_id=new_id(), p_entity="orders", p_ref_id=ref_id, p_to=to, **values
+    )
+
+
+def status_of(database: Database, ref_id: str) -> str:
+    ((found,),) = database.ask("SELECT status::text FROM orders WHERE ref_id = %s", ref_id)
+    return str(found)
+
+
+@pytest.mark.parametrize("how", ["transition", "commit", "by hand"])
+@pytest.mark.parametrize(("start", "to"), list(product(STATES, STATES)))
+def test_of_all_pairs_only_the_listed_edges_pass(
+    database: Database, api: Api, how: str, start: str, to: str
+) -> None:
+    """Each of the N x N pairs passes if it is listed and is refused else, by every way to write."""
+    ref_id = order(api)
+    force(database, ref_id, start)
+    stays = how != "transition" and start == to  # an update that does not move is no move
+    try:
+        match how:
+            case "transition":
+                move(api, ref_id, to)
+            case "commit":
+                api.commit(new_id(), [change_op("update", "orders", {"ref_id": ref_id, "status": to})])
+            case _:
+                with api.connection.transaction():
+                    api.connection.execute(
+                        "SELECT set_config('storekit.tenant', %s, true)", [str(api.tenant)]
+                    )
+                    api.connection.execute(
+                        "UPDATE orders SET status = %s::order_status WHERE ref_id = %s", [to, ref_id]
+                    )
+    except psycopg.Error as error:
+        assert (error.sqlstate, stays or (start, to) in MOVES) == ("SK410", False)
+        told = json.loads(error.diag.message_detail or "")
+        assert told == {
+            "entity": "orders",
+            "ref_id": ref_id,
+            "from": start,
+            "to": to,
+            "allowed": sorted(b for a, b in MOVES if a == start),
+        }
+        assert status_of(database, ref_id) == start
+    else:
+        assert stays or (start, to) in MOVES
+        assert status_of(database, ref_id) == to
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_record_begins_where_the_machine_says(database: Database, api: Api, state: str) -> None:
+    """Only a state that is listed as a beginning can be inserted."""
+    if state == "pending":
+        assert api.insert("orders", status=state)
+    else:
+        refused(api, insert_op("orders", [{"status": state}]), "SK410", "may not begin as")
+
+
+def test_a_move_is_an_event_that_tells_who_and_why(database: Database, api: Api) -> None:
+    """A transition leaves one event of its own type with before, after, actor, login and reason."""
+    ref_id = order(api)
+    assert move(api, ref_id, "confirmed", p_reason="paid by card")["rows"] == [["orders", ref_id, 2]]
+    assert events(database, ref_id)[1:] == [
+        ("orders.transitioned", 2, {"status": "pending"}, {"status": "confirmed"})
+    ]
+    assert database.ask(
+        'SELECT actor, "session_user", reason FROM storekit.event WHERE ref_id = %s AND version = 2', ref_id
+    ) == [(api.actor, "app", "paid by card")]
+
+
+def test_a_reason_is_of_one_move_only(database: Database, api: Api) -> None:
+    """What is written later in the transaction of a move does not inherit its reason."""
+    ref_id = order(api)
+    with api.connection.transaction():
+        move(api, ref_id, "confirmed", p_reason="paid")
+        api.connection.execute("UPDATE orders SET note = 'later' WHERE ref_id = %s", [ref_id])
+    reasons = database.ask("SELECT reason FROM storekit.event WHERE ref_id = %s ORDER BY version", ref_id)
+    assert reasons == [(None,), ("paid",), (None,)]
+
+
+def test_a_refused_move_leaves_nothing(database: Database, api: Api) -> None:
+    """No version, no event and no write stays of a move that was refused."""
+    ref_id, write = order(api), new_id()
+    with pytest.raises(psycopg.Error):
+        api.call(
+            "transition_v1", p_write_id=write, p_entity="orders", p_ref_id=ref_id, p_to="shipped",
+            p_reason="x", p_expected_version=None,
+        )  # fmt: skip
+    assert len(events(database, ref_id)) == 1
+    assert database.ask("SELECT 1 FROM storekit.write WHERE write_id = %s", write) == []
+
+
+def test_a_move_compares_the_version_and_finds_the_row(database: Database, api: Api) -> None:
+    """A stale version is a conflict; an unknown, a deleted and another tenant's record are not found."""
+    ref_id = order(api)
+    with pytest.raises(psycopg.Error) as conflict:
+        move(api, ref_id, "confirmed", p_expected_version=7)
+    assert conflict.value.sqlstate == "SK409"
+    other, gone = order(Api(api.connection)), order(api)
+    api.commit(new_id(), [change_op("delete", "orders", {"ref_id": gone})])
+    for missing in (new_ref_id(), other, gone):
+        with pytest.raises(psycopg.Error) as error:
+            move(api, missing, "confirmed")
+        assert error.value.sqlstate == "SK404"
+
+
+def test_a_table_without_a_machine_takes_no_move(database: Database, api: Api) -> None:
+    """Transition on a table whose class declares no moves is refused with what to declare."""
+    with pytest.raises(psycopg.Error, match="no state machine") as error:
+        api.call(
+            "transition_v1", p_write_id=new_id(), p_entity="plain_notes", p_ref_id=new_ref_id(), p_to="x",
+            p_reason=None, p_expected_version=None,
+        )  # fmt: skip
+    assert error.value.sqlstate == "SK400"
+
+
+def test_moves_can_change_and_the_machine_can_go(database: Database, api: Api) -> None:
+    """After new facts and manage() the machine is the new one; without facts there is none."""
+    ref_id = order(api)
+    before = database.ask("SELECT * FROM storekit.move")
+    database.ask("INSERT INTO storekit.move VALUES ('orders', 'status', 'pending', 'shipped')")
+    assert move(api, ref_id, "shipped")["outcome"] == "committed"
+    database.ask("DELETE FROM storekit.move")
+    database.ask("SELECT storekit.manage('orders')")
+    try:
+        api.commit(new_id(), [change_op("update", "orders", {"ref_id": ref_id, "status": "pending"})])
+        assert events(database, ref_id)[-1][0] == "orders.updated"
+    finally:
+        for row in before:
+            database.ask("INSERT INTO storekit.move VALUES (%s, %s, %s, %s)", *row)
+        database.ask("SELECT storekit.manage('orders')")
+
+
+def test_two_machines_in_one_table_are_refused(database: Database) -> None:
+    """manage() takes one state field for a table."""
+    with database.connect("postgres") as connection:
+        connection.autocommit = False
+        connection.execute("INSERT INTO storekit.move VALUES ('orders', 'phase', 'a', 'b')")
+        with pytest.raises(psycopg.Error, match="one is all") as error:
+            connection.execute("SELECT storekit.manage('orders')")
+        assert error.value.sqlstate == "SK400"
+        connection.rollback()

@@ -1,0 +1,227 @@
+"""Global records, records that are their own tenant, look-ups before the tenant is known, reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import tuple_row
+from sql_api import Api, change_op, insert_op, refused
+from sql_database import BASE, MEMBERS, MUTABLE, SOFT_DELETE, Database, fresh_database, set_up
+
+from storekit.drivers.postgres.migrate import grant
+from storekit.ids import new_id, new_ref_id
+
+NIL = UUID(int=0)
+TABLES = f"""
+CREATE TABLE plans ({BASE}{MUTABLE}, name text NOT NULL, UNIQUE (id));
+SELECT storekit.manage('plans', 'global');
+CREATE TABLE tenants ({BASE}{MUTABLE}, name text, plan_id uuid REFERENCES plans (id));
+SELECT storekit.manage('tenants', 'self');
+CREATE TABLE sessions ({BASE}{MUTABLE}{SOFT_DELETE}, token_digest text NOT NULL, user_name text);
+CREATE INDEX ON sessions (token_digest);
+INSERT INTO storekit.field (table_name, field, kind) VALUES ('sessions', 'token_digest', 'column');
+SELECT storekit.manage('sessions');
+SET LOCAL ROLE storekit_reports;
+CREATE VIEW report.sessions_by_tenant AS
+    SELECT tenant_id, count(*) AS sessions FROM public.sessions GROUP BY tenant_id;
+SET LOCAL ROLE storekit_owner;
+CREATE VIEW report.not_a_report AS SELECT 1 AS one;
+"""
+
+
+@pytest.fixture(scope="module")
+def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with fresh_database(cluster) as fresh:
+        fresh.ask(
+            "DO $$ BEGIN IF to_regrole('reporter') IS NULL THEN CREATE ROLE reporter LOGIN; END IF; END $$"
+        )
+        set_up(fresh, tmp_path_factory.mktemp("lines"), TABLES)
+        grant(fresh.url("admin"), MEMBERS | {"storekit_reporter": ["reporter"]})
+        yield fresh
+
+
+@pytest.fixture
+def api(database: Database) -> Iterator[Api]:
+    with database.connect() as connection:
+        yield Api(connection)
+
+
+@pytest.fixture
+def admin(database: Database) -> Iterator[Api]:
+    with database.connect("admin", options="-c role=storekit_owner") as connection:
+        yield Api(connection, NIL, "user:admin")
+
+
+def as_tenant(api: Api, query: str, tenant: UUID | None = None) -> list[tuple[object, ...]]:
+    with api.connection.transaction(), api.connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute("SELECT set_config('storekit.tenant', %s, true)", [str(tenant or api.tenant)])
+        return cursor.execute(query.encode()).fetchall()
+
+
+def test_all_tenants_read_a_global_record_and_only_the_admin_writes_it(
+    database: Database, api: Api, admin: Api
+) -> None:
+    """A global row is seen in every tenant's transaction; whoever writes it there is refused."""
+    ref_id = admin.insert("plans", name="Pro")
+    assert ("Pro",) in as_tenant(api, "SELECT name FROM plans")
+    for tenant in (api.tenant, NIL):
+        for op in (
+            insert_op("plans", [{"name": "Free"}]),
+            change_op("update", "plans", {"ref_id": ref_id, "name": "Free"}),
+            change_op("delete", "plans", {"ref_id": ref_id}),
+        ):
+            with pytest.raises(psycopg.Error) as error:
+                Api(api.connection, tenant).commit(new_id(), [op])
+            assert error.value.sqlstate == "SK403"
+    for statement in (
+        "INSERT INTO plans (name) VALUES ('x')", "UPDATE plans SET name = 'x'", "DELETE FROM plans",
+    ):  # fmt: skip
+        for tenant in (api.tenant, NIL):
+            with pytest.raises(psycopg.Error) as error:
+                as_tenant(api, statement, tenant)
+            assert error.value.sqlstate == "42501"
+    assert database.ask("SELECT name FROM plans WHERE ref_id = %s", ref_id) == [("Pro",)]
+
+
+def test_the_admin_writes_no_tenants_record(admin: Api) -> None:
+    """In no tenant's name nothing of a tenant can be written, and a global row has no other tenant."""
+    refused_by(admin, insert_op("sessions", [{"token_digest": "d"}]), "SK403")
+    refused_by(Api(admin.connection, uuid4()), insert_op("plans", [{"name": "x"}]), "SK403")
+
+
+def refused_by(api: Api, op: dict[str, object], state: str) -> None:
+    with pytest.raises(psycopg.Error) as error:
+        api.commit(new_id(), [op])
+    assert error.value.sqlstate == state
+
+
+def test_a_tenant_is_its_own_tenant(api: Api, admin: Api) -> None:
+    """The row of a tenant has its own id as tenant_id, may name a global row, and no other tenant sees it."""
+    plan = insert_op("plans", [{"name": "Team"}])
+    admin.commit(new_id(), [plan])
+    mine = insert_op("tenants", [{"id": str(api.tenant), "name": "Acme", "plan_id": plan["rows"][0]["id"]}])
+    assert api.commit(new_id(), [mine])["outcome"] == "committed"
+    assert as_tenant(api, "SELECT name FROM tenants") == [("Acme",)]
+    assert as_tenant(api, "SELECT name FROM tenants", uuid4()) == []
+    refused(api, insert_op("tenants", [{"name": "Other"}]), "23514")
+
+
+def session(api: Api, digest: str) -> str:
+    return api.insert("sessions", token_digest=digest, user_name="jane")
+
+
+def find(api: Api, digest: str) -> dict[str, str] | None:
+    row = api.connection.execute("SELECT storekit.lookup_v1('sessions', %s)", [digest]).fetchone()
+    assert row is not None
+    found: dict[str, str] | None = row[0]
+    return found
+
+
+def test_a_session_is_found_before_its_tenant_is_known(api: Api) -> None:
+    """Who shows the digest learns tenant and ref_id, in no tenant's transaction, and nothing else."""
+    digest = uuid4().hex
+    ref_id = session(api, digest)
+    assert find(api, digest) == {"tenant_id": str(api.tenant), "ref_id": ref_id}
+    assert find(api, uuid4().hex) is None
+    api.commit(new_id(), [change_op("delete", "sessions", {"ref_id": ref_id})])
+    assert find(api, digest) is None
+
+
+def test_a_digest_that_two_tenants_hold_proves_nothing(api: Api) -> None:
+    """Two rows with one digest are nobody's session."""
+    digest = uuid4().hex
+    session(api, digest)
+    session(Api(api.connection), digest)
+    assert find(api, digest) is None
+
+
+def test_the_lookup_shows_no_row_to_the_app_itself(api: Api) -> None:
+    """Neither the setting nor a look-up before, in one transaction, shows a row of another tenant."""
+    digest = uuid4().hex
+    session(api, digest)
+    with api.connection.transaction():
+        api.connection.execute("SELECT set_config('storekit.lookup', %s, true)", [digest])
+        find(api, digest)
+        assert api.connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+    assert api.connection.execute("SELECT current_setting('storekit.lookup', true)").fetchone() in [
+        ("",),
+        (None,),
+    ]
+
+
+def test_a_lookup_reads_one_index(database: Database, api: Api) -> None:
+    """Among many sessions of many tenants the digest's index is used: one row is read."""
+    digest = uuid4().hex
+    rows = [{"token_digest": uuid4().hex} for _ in range(2000)]
+    api.commit(new_id(), [insert_op("sessions", rows)])
+    session(api, digest)
+    database.ask("ANALYZE sessions")
+    before = database.ask("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'sessions'")
+    find(api, digest)
+    database.ask("SELECT pg_stat_clear_snapshot()")
+    assert database.ask("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'sessions'") == before
+
+
+@pytest.mark.parametrize(("entity", "value"), [("plans", "x"), ("sessions", ""), ("nothing", "x")])
+def test_a_lookup_of_what_is_not_declared_is_refused(api: Api, entity: str, value: str) -> None:
+    """Only a class's lookup field finds a row, and only by a value."""
+    with pytest.raises(psycopg.Error) as error:
+        api.connection.execute("SELECT storekit.lookup_v1(%s, %s)", [entity, value])
+    assert error.value.sqlstate == "SK400"
+
+
+def test_a_report_reads_all_tenants_and_is_audited(database: Database, api: Api) -> None:
+    """The reporter reads a named view over all tenants, and who read it is an event with its login."""
+    session(api, uuid4().hex)
+    session(Api(api.connection), uuid4().hex)
+    with database.connect("reporter") as connection:
+        rows = connection.execute("SELECT report.read_v1('user:cfo', 'sessions_by_tenant')").fetchall()
+        assert str(api.tenant) in {row[0]["tenant_id"] for row in rows}
+        assert len(rows) > 1
+    assert database.ask(
+        'SELECT type, actor, "session_user", tenant_id FROM storekit.event'
+        " WHERE entity = 'report.sessions_by_tenant' ORDER BY id DESC LIMIT 1"
+    ) == [("report.read", "user:cfo", "reporter", NIL)]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM report.sessions_by_tenant",
+        "SELECT * FROM sessions",
+        "SELECT * FROM storekit.event",
+        "INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type) VALUES (storekit.nil(), 'report.x', 'x', 1, 'report.read')",  # noqa: E501
+        "SET ROLE storekit_reports",
+    ],
+)
+def test_the_reporter_reads_by_no_other_way(database: Database, query: str) -> None:
+    """Views, tables, events and roles behind the reports are closed to the reporter."""
+    with database.connect("reporter") as connection, pytest.raises(psycopg.Error) as error:
+        connection.execute(query.encode())
+    assert error.value.sqlstate == "42501"
+
+
+@pytest.mark.parametrize("login", ["app", "worker", "auditor"])
+def test_nobody_but_the_reporter_reads_reports(database: Database, login: str) -> None:
+    """The other logins may not call a report."""
+    with database.connect(login) as connection, pytest.raises(psycopg.Error) as error:
+        connection.execute("SELECT report.read_v1('me', 'sessions_by_tenant')")
+    assert error.value.sqlstate == "42501"
+
+
+@pytest.mark.parametrize(
+    ("actor", "name"), [("", "sessions_by_tenant"), ("me", "nothing"), ("me", "not_a_report")]
+)
+def test_a_report_wants_a_name_and_an_actor(database: Database, actor: str, name: str) -> None:
+    """Without an actor, or of a view that is no report, nothing is read."""
+    with database.connect("reporter") as connection, pytest.raises(psycopg.Error) as error:
+        connection.execute("SELECT report.read_v1(%s, %s)", [actor, name])
+    assert error.value.sqlstate == "SK400"
+
+
+def test_unknown_rows_stay_unknown(api: Api, admin: Api) -> None:
+    """A global record that is not there is not found, for the admin too."""
+    refused_by(admin, change_op("update", "plans", {"ref_id": new_ref_id(), "name": "x"}), "SK404")
