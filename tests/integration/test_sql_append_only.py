@@ -53,10 +53,16 @@ def refuses(database: Database, statement: str, *values: object) -> str:
     return str(error.value.sqlstate)
 
 
-@pytest.mark.parametrize(
-    "change",
-    ["total = 1", "parent_id = NULL", "created_by = 'ceo'", "created_on = 'epoch'", "scan_ref = gen_random_uuid()"],
-)  # fmt: skip
+CHANGES = (
+    "total = 1",
+    "parent_id = NULL",
+    "created_by = 'ceo'",
+    "created_on = 'epoch'",
+    "scan_ref = gen_random_uuid()",
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_nobody_changes_an_append_only_row(database: Database, api: Api, change: str) -> None:
     """Not even who is past policies and grants changes a value of an append-only row."""
     parent_op = insert_op("parents", [{"name": "p"}])
@@ -127,7 +133,8 @@ def test_the_queue_is_read_in_order_through_its_index(database: Database, api: A
     with database.connect("postgres") as connection, connection.transaction():
         connection.execute("SET LOCAL enable_seqscan = off")
         plan = connection.execute(
-            "EXPLAIN SELECT part_id FROM storekit.part WHERE state = 'committed' AND superseded_on IS NOT NULL"
+            "EXPLAIN SELECT part_id FROM storekit.part"
+            " WHERE state = 'committed' AND superseded_on IS NOT NULL"
             " AND purge_after <= storekit.now() ORDER BY purge_after LIMIT 100"
         ).fetchall()
     assert "part_queue" in str(plan)
