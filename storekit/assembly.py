@@ -25,9 +25,16 @@ class Assembly:
     """
 
     def __init__(
-        self, settings: Settings, *, asynchronous: bool, drivers: Mapping[str, Any] | None = None
+        self,
+        settings: Settings,
+        *,
+        asynchronous: bool,
+        drivers: Mapping[str, Any] | None = None,
+        login: str = "app",
     ) -> None:
         self.settings = settings
+        self._login = login
+        self._others: dict[str, Assembly] = {}
         self.unresolved: dict[tuple[UUID, str], UUID] = {}
         self._asynchronous = asynchronous
         self._given = dict(drivers or {})
@@ -46,13 +53,22 @@ class Assembly:
             raise UsageError("the store is closed; use it inside its with block")
         return self
 
+    def acting_as(self, login: str) -> Assembly:
+        """The same stores with another login to Postgres, closed with this one."""
+        with self._lock:
+            if login not in self._others:
+                self._others[login] = Assembly(
+                    self.settings, asynchronous=self._asynchronous, drivers=self._given, login=login
+                )
+            return self._others[login].opened()
+
     @property
     def ledger(self) -> Ledger:
-        return self._built.get("ledger") or self._build("ledger", _ledger)
+        return self._built.get("ledger") or self._build("ledger", partial(_ledger, self._login))
 
     @property
     def documents(self) -> Documents:
-        return self._built.get("documents") or self._build("documents", _documents)
+        return self._built.get("documents") or self._build("documents", partial(_documents, self.runtime))
 
     @property
     def blobs(self) -> Blobs:
@@ -88,6 +104,8 @@ class Assembly:
         while self._built:
             _, driver = self._built.popitem()
             await driver.close()
+        for other in self._others.values():
+            await other.close()
 
     def _begin_anew(self) -> None:
         """Let a forked child build drivers of its own, and never touch its parent's."""
@@ -119,16 +137,17 @@ def _keep_for_ever(drivers: dict[str, Any]) -> None:
 os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 
-def _ledger(settings: Settings, asynchronous: bool) -> Ledger:
+def _ledger(login: str, settings: Settings, asynchronous: bool) -> Ledger:
     from storekit.drivers.postgres.ledger import AsyncPostgresLedger, PostgresLedger
 
-    return AsyncPostgresLedger(settings) if asynchronous else PostgresLedger(settings)
+    return AsyncPostgresLedger(settings, login) if asynchronous else PostgresLedger(settings, login)
 
 
-def _documents(settings: Settings, asynchronous: bool) -> Documents:
+def _documents(runtime: Runtime, settings: Settings, asynchronous: bool) -> Documents:
     from storekit.drivers.mongo.documents import MongoDocuments, connect
 
-    return MongoDocuments(connect(settings, asynchronous=asynchronous), settings.mongo_database)
+    client = connect(settings, asynchronous=asynchronous)
+    return MongoDocuments(client, settings.mongo_database, runtime)
 
 
 def _blobs(runtime: Runtime, settings: Settings, asynchronous: bool) -> Blobs:

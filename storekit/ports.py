@@ -10,6 +10,8 @@ from uuid import UUID
 
 T = TypeVar("T")
 Row = dict[str, Any]
+_WORTH_A_THREAD = 16 * 1024
+"""Bytes of documents, which take 0.1 to 3 ms; a hop to a thread takes 0.06 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,15 @@ class Events:
     limit: int
 
 
-Statement = Call | Select | Locate | Events
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All rows of a named report over all tenants. Reading it leaves an event."""
+
+    name: str
+    actor: str
+
+
+Statement = Call | Select | Locate | Events | Report
 
 
 class AnswerLost(Exception):
@@ -66,7 +76,7 @@ class Ledger(Protocol):
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
         """Send all statements in one trip and one implicit transaction.
 
-        A call answers a dict, a select and events a list of rows, a locate a `BlobRef` or None (an
+        A call answers a dict, a select, events and a report a list of rows, a locate a `BlobRef` or None (an
         empty field) by ref_id; deleted and unknown records are absent.
 
         Raises:
@@ -85,6 +95,8 @@ class DocumentPut:
     collection: str
     document: Mapping[str, Any]
     write_id: UUID
+    size: int
+    """Of its body as BSON, in bytes."""
 
 
 class Documents(Protocol):
@@ -183,3 +195,8 @@ class Runtime(Protocol):
     async def sleep(self, delay: timedelta) -> None: ...
 
     async def close(self) -> None: ...
+
+
+async def aside(runtime: Runtime, size: int, work: Callable[[], T]) -> T:
+    """Work on documents of `size` bytes in all: large ones do not hold up the event loop."""
+    return work() if size < _WORTH_A_THREAD else await runtime.blocking(work)

@@ -15,6 +15,7 @@ _ENVIRONMENT = {
     "postgres_url": "POSTGRES_URL",
     "postgres_admin_url": "POSTGRES_ADMIN_URL",
     "postgres_worker_url": "POSTGRES_WORKER_URL",
+    "postgres_reporter_url": "POSTGRES_REPORTER_URL",
     "mongo_url": "MONGO_URL",
     "mongo_database": "MONGO_DATABASE",
     "s3_endpoint_url": "S3_ENDPOINT_URL",
@@ -41,6 +42,9 @@ class Settings(BaseModel):
         default=None, description="a login that may become storekit_owner; migrate"
     )
     postgres_worker_url: SecretStr | None = Field(default=None, description="a login in role storekit_worker")
+    postgres_reporter_url: SecretStr | None = Field(
+        default=None, description="a login in role storekit_reporter"
+    )
     mongo_url: SecretStr | None = Field(default=None, description="mongodb://...")
     mongo_database: str = Field(default="storekit", description="database of the collections")
     s3_endpoint_url: str | None = Field(default=None, description="None means AWS in `s3_region`")

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from storekit.ports import Call, Events, Locate, Select
+from storekit.ports import Call, Events, Locate, Report, Select
 
 SET_TENANT = "SELECT set_config('storekit.tenant', $1, true)"
 
@@ -22,7 +22,7 @@ PART = (
 )
 
 _EVENTS = (
-    "SELECT e.occurred_on, e.type, e.version, e.actor FROM storekit.event e "
+    "SELECT e.occurred_on, e.type, e.version, e.actor, e.reason, e.before, e.after FROM storekit.event e "
     "WHERE e.tenant_id = $1::uuid AND e.entity = $2 AND e.ref_id = $3 "
     "ORDER BY e.version DESC, e.occurred_on DESC LIMIT $4::bigint"
 )
@@ -34,6 +34,15 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "renew_v1": {**_WRITE, "p_lease": "interval"},
     "commit_v1": {**_CLAIM, "p_parts": "jsonb", "p_ops": "jsonb"},
     "abandon_v1": _WRITE,
+    "transition_v1": {
+        **_WRITE,
+        "p_entity": "text",
+        "p_ref_id": "text",
+        "p_to": "text",
+        "p_reason": "text",
+        "p_expected_version": "bigint",
+    },
+    "lookup_v1": {"p_entity": "text", "p_value": "text"},
 }
 """The write API: every argument's name and type, in order."""
 
@@ -103,6 +112,11 @@ def _ref_ids(ref_ids: tuple[str, ...]) -> bytes:
 def events(statement: Events, tenant: UUID) -> tuple[str, list[bytes | None]]:
     """Compose a SELECT of a record's last events."""
     return _EVENTS, [encode(each) for each in (tenant, statement.table, statement.ref_id, statement.limit)]
+
+
+def report(statement: Report) -> tuple[str, list[bytes | None]]:
+    """Compose the reading of a report."""
+    return "SELECT row FROM report.read_v1($1, $2) AS row", [encode(statement.actor), encode(statement.name)]
 
 
 def encode(value: Any) -> bytes | None:

@@ -14,12 +14,16 @@ from storekit.bridge import run
 from storekit.errors import UsageError
 from storekit.flows.context import Actor
 from storekit.flows.explain import explain
+from storekit.flows.history import LONGEST, history
 from storekit.flows.load import get, open_blob, read
+from storekit.flows.lookup import Found, lookup, report
 from storekit.flows.remove import delete
 from storekit.flows.save import save, update
+from storekit.flows.transition import transition
 from storekit.flows.url import url, urls
 from storekit.lines import Line
 from storekit.model.entity import Entity, require_table
+from storekit.model.events import Event
 from storekit.ports import BlobStream
 from storekit.settings import Settings
 from storekit.setup import migrate
@@ -87,6 +91,33 @@ class Store:
         """
         return Scope(self._ports.opened(), Actor.of(tenant, actor))
 
+    def admin(self, *, actor: str) -> Scope:
+        """Act on global records: those of classes with scope="global", which all tenants read. No I/O.
+
+        Raises:
+            ConfigurationError (on use): POSTGRES_ADMIN_URL is not set.
+        """
+        return Scope(self._ports.opened().acting_as("admin"), Actor.of_admin(actor))
+
+    def lookup(self, entity: type[Entity], value: str) -> Found | None:
+        """Find a record by its `lookup()` field before its tenant is known: a session by its token's digest.
+
+        Cost: one Postgres trip of one indexed look-up.
+
+        Returns:
+            Its tenant and ref_id; None when there is no such record, or more than one.
+        """
+        return run(lookup(self._ports.opened(), require_table(entity), value))
+
+    def report(self, name: str, *, actor: str) -> list[dict[str, Any]]:
+        """Read a view of schema `report`, over all tenants; who read it is an event. One Postgres trip.
+
+        Raises:
+            ConfigurationError: POSTGRES_REPORTER_URL is not set.
+            UsageError: there is no such report.
+        """
+        return run(report(self._ports.opened().acting_as("reporter"), name, Actor.of_admin(actor)))
+
     def migrate(self, lines: Sequence[Line] = ()) -> None:
         """Apply pending migrations, then create bucket, collections and TTL indexes. Repeatable.
 
@@ -122,8 +153,8 @@ class Repository(Generic[E]):
     """The records of one class, of one tenant, as one actor. Thread-safe."""
 
     def __init__(self, ports: Assembly, actor: Actor, entity: type[E]) -> None:
-        self._ports, self._actor, self._entity = ports, actor, entity
-        self._table = require_table(entity)
+        self._ports, self._entity, self._table = ports, entity, require_table(entity)
+        self._actor = actor.acting_on(self._table)
 
     def save(
         self, entity: E, *, idempotency_key: str | None = None, expected_version: int | None = None
@@ -241,6 +272,36 @@ class Repository(Generic[E]):
             UsageError: the class is append-only.
         """
         run(delete(self._ports, self._actor, self._entity, ref_id, expected_version))
+
+    def transition(
+        self, ref_id: str, to: str, *, reason: str | None = None, expected_version: int | None = None
+    ) -> E:
+        """Move a record to another state of its machine, and note why.
+
+        Cost: one Postgres trip.
+
+        Returns:
+            The record as it is now, with its documents unloaded.
+
+        Raises:
+            InvalidTransition: its machine has no such move; `.allowed` names those it has.
+            NotFound, Conflict: nothing was changed.
+            OutcomeUnknown: its answer was lost; `history` tells.
+        """
+        return run(transition(self._ports, self._actor, self._entity, ref_id, to, reason, expected_version))
+
+    def history(self, ref_id: str, *, limit: int = LONGEST) -> list[Event]:
+        """Tell what happened to a record, oldest first; a deleted one has a history too.
+
+        Cost: one Postgres trip.
+
+        Args:
+            limit: the newest so many events, at most 1000.
+
+        Raises:
+            NotFound: this tenant never had such a record.
+        """
+        return run(history(self._ports, self._actor, self._table, ref_id, limit))
 
     def explain(self, ref_id: str) -> str:
         """Tell on one screen where each field is, in which state, by whom, and what happened last.

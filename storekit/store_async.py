@@ -13,12 +13,16 @@ from storekit.assembly import Assembly
 from storekit.errors import UsageError
 from storekit.flows.context import Actor
 from storekit.flows.explain import explain
+from storekit.flows.history import LONGEST, history
 from storekit.flows.load import get, open_blob, read
+from storekit.flows.lookup import Found, lookup, report
 from storekit.flows.remove import delete
 from storekit.flows.save import save, update
+from storekit.flows.transition import transition
 from storekit.flows.url import url, urls
 from storekit.lines import Line
 from storekit.model.entity import Entity, require_table
+from storekit.model.events import Event
 from storekit.model.source import CHUNK
 from storekit.ports import BlobStream, Runtime
 from storekit.settings import Settings
@@ -76,6 +80,18 @@ class AsyncStore:
         """As `Store.scope`. No I/O."""
         return AsyncScope(self._ports.opened(), Actor.of(tenant, actor))
 
+    def admin(self, *, actor: str) -> AsyncScope:
+        """As `Store.admin`. No I/O."""
+        return AsyncScope(self._ports.opened().acting_as("admin"), Actor.of_admin(actor))
+
+    async def lookup(self, entity: type[Entity], value: str) -> Found | None:
+        """As `Store.lookup`, awaited."""
+        return await lookup(self._ports.opened(), require_table(entity), value)
+
+    async def report(self, name: str, *, actor: str) -> list[dict[str, Any]]:
+        """As `Store.report`, awaited."""
+        return await report(self._ports.opened().acting_as("reporter"), name, Actor.of_admin(actor))
+
     async def migrate(self, lines: Sequence[Line] = ()) -> None:
         """As `Store.migrate`, in a thread."""
         settings = self._ports.opened().settings
@@ -108,8 +124,8 @@ class AsyncRepository(Generic[E]):
     """As `Repository`; task-safe."""
 
     def __init__(self, ports: Assembly, actor: Actor, entity: type[E]) -> None:
-        self._ports, self._actor, self._entity = ports, actor, entity
-        self._table = require_table(entity)
+        self._ports, self._entity, self._table = ports, entity, require_table(entity)
+        self._actor = actor.acting_on(self._table)
 
     async def save(
         self, entity: E, *, idempotency_key: str | None = None, expected_version: int | None = None
@@ -170,6 +186,16 @@ class AsyncRepository(Generic[E]):
     async def delete(self, ref_id: str, *, expected_version: int | None = None) -> None:
         """As `Repository.delete`, awaited."""
         await delete(self._ports, self._actor, self._entity, ref_id, expected_version)
+
+    async def transition(
+        self, ref_id: str, to: str, *, reason: str | None = None, expected_version: int | None = None
+    ) -> E:
+        """As `Repository.transition`, awaited."""
+        return await transition(self._ports, self._actor, self._entity, ref_id, to, reason, expected_version)
+
+    async def history(self, ref_id: str, *, limit: int = LONGEST) -> list[Event]:
+        """As `Repository.history`, awaited."""
+        return await history(self._ports, self._actor, self._table, ref_id, limit)
 
     async def explain(self, ref_id: str) -> str:
         """As `Repository.explain`, awaited."""

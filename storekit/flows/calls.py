@@ -59,13 +59,45 @@ async def commit(
         "p_parts": commit_parts(write, version_ids),
         "p_ops": commit_operations(plan, write),
     }
-    with step("postgres.commit"):
+    return await _visible(ports, actor, write.write_id, Call("commit_v1", arguments), after)
+
+
+async def transition(
+    ports: Ports,
+    actor: Actor,
+    write_id: UUID,
+    row: tuple[str, str],
+    to: str,
+    reason: str | None,
+    expected_version: int | None,
+    after: Sequence[Select],
+) -> tuple[dict[str, Any], list[Any]]:
+    """Move the state of a row (its table and ref_id), and read it back in the same transaction. One trip.
+
+    Raises:
+        OutcomeUnknown: it was sent and its answer was lost.
+    """
+    table, ref_id = row
+    arguments = {
+        **_who(actor),
+        "p_write_id": write_id,
+        "p_entity": table,
+        "p_ref_id": ref_id,
+        "p_to": to,
+        "p_reason": reason,
+        "p_expected_version": expected_version,
+    }
+    return await _visible(ports, actor, write_id, Call("transition_v1", arguments), after)
+
+
+async def _visible(
+    ports: Ports, actor: Actor, write_id: UUID, call: Call, after: Sequence[Select]
+) -> tuple[dict[str, Any], list[Any]]:
+    with step(f"postgres.{call.function.removesuffix('_v1')}"):
         try:
-            reply, *rows = await ports.ledger.pipeline(
-                actor.tenant, actor.name, [Call("commit_v1", arguments), *after]
-            )
+            reply, *rows = await ports.ledger.pipeline(actor.tenant, actor.name, [call, *after])
         except AnswerLost as error:
-            raise OutcomeUnknown(write.write_id) from error
+            raise OutcomeUnknown(write_id) from error
     return reply, rows
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 from uuid import UUID
 
 from storekit.errors import TenantRequired, UsageError
+from storekit.model.table import Table
 from storekit.model.values import check_text
 from storekit.ports import Blobs, Documents, Ledger, Runtime
 from storekit.settings import Settings
@@ -43,12 +44,18 @@ class Ports(Protocol):
         ...
 
 
+NIL = UUID(int=0)
+"""The tenant of global records."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """The tenant and the actor: every call on the ledger names both."""
 
     tenant: UUID
     name: str
+    admin: bool = False
+    """Whether this is the login that writes global records."""
 
     @classmethod
     def of(cls, tenant: UUID | str | None, actor: str) -> Self:
@@ -64,6 +71,38 @@ class Actor:
             found = tenant if isinstance(tenant, UUID) else UUID(tenant)
         except (ValueError, AttributeError, TypeError) as error:
             raise TenantRequired(f"the tenant {tenant!r} is not a UUID") from error
-        if not isinstance(actor, str) or not actor.strip():
-            raise UsageError('no actor was named; scope(tenant=..., actor="user:jane") takes a name')
-        return cls(found, check_text(actor, "actor"))
+        if found == NIL:
+            raise TenantRequired("the nil UUID is no tenant; store.admin(actor=...) writes global records")
+        return cls(found, _checked_name(actor))
+
+    @classmethod
+    def of_admin(cls, actor: str) -> Self:
+        """Act for no tenant, on global records."""
+        return cls(NIL, _checked_name(actor), admin=True)
+
+    def acting_on(self, table: Table) -> Actor:
+        """Read global records where they are; keep the admin from any tenant's.
+
+        Raises:
+            UsageError: the admin asks for records that belong to tenants.
+        """
+        if table.scope == "global":
+            return self if self.admin else replace(self, tenant=NIL)
+        if self.admin:
+            raise UsageError(f"{table.name} belongs to tenants; store.scope(tenant=..., actor=...) writes it")
+        return self
+
+    def require_write(self, table: Table) -> None:
+        """Refuse to write a global record for a tenant.
+
+        Raises:
+            UsageError: only the admin may.
+        """
+        if table.scope == "global" and not self.admin:
+            raise UsageError(f"{table.name} is global; store.admin(actor=...) writes it")
+
+
+def _checked_name(actor: str) -> str:
+    if not isinstance(actor, str) or not actor.strip():
+        raise UsageError('no actor was named; scope(tenant=..., actor="user:jane") takes a name')
+    return check_text(actor, "actor")

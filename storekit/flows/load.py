@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from storekit.model.entity import Entity, StoredPart, memory_of
 from storekit.model.fields import Expired
 from storekit.model.load import entity_from, put_document, visible
 from storekit.model.table import Part, Table
-from storekit.ports import BlobRef, BlobStream, Locate, Select
+from storekit.ports import BlobRef, BlobStream, Locate, Select, aside
 from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
@@ -87,12 +88,16 @@ async def load_documents(
             if part is not None:
                 wanted.append((entity, entity.storekit_table.parts[field], part))
     bodies = await fetch_bodies(ports, actor, [(spec, part) for _, spec, part in wanted])
-    for entity, spec, part in wanted:
-        value = expired_or(part, bodies.get(part.part_id))
-        if isinstance(value, Expired):
-            entity.__dict__[spec.name] = value
-        else:
-            put_document(entity, spec.name, value)
+
+    def put() -> None:
+        for entity, spec, part in wanted:
+            value = expired_or(part, bodies.get(part.part_id))
+            if isinstance(value, Expired):
+                entity.__dict__[spec.name] = value
+            else:
+                put_document(entity, spec.name, value)
+
+    await aside(ports.runtime, sum(part.size for *_, part in wanted if part.part_id in bodies), put)
 
 
 def expired_or(part: StoredPart, body: Body | None) -> Body | Expired:
@@ -116,18 +121,23 @@ async def fetch_bodies(
     for collection, parts in by_collection.items():
         with step("mongo.fetch"):
             found = await ports.documents.fetch(collection, actor.tenant, [part.part_id for part in parts])
-        for part in parts:
-            if part.part_id in found:
-                bodies[part.part_id] = _verified(part, found[part.part_id])
+        size = sum(part.size for part in parts)
+        bodies |= await aside(ports.runtime, size, partial(_verified, parts, found))
     return bodies
 
 
-def _verified(part: StoredPart, document: Mapping[str, Any]) -> Body:
-    body: Body = document.get("body") or {}
-    digest = body_hash(body).hex()
-    if digest != part.sha256:
-        raise Corrupt(f"document {part.part_id} in {part.key}", f"sha256 {part.sha256}", f"sha256 {digest}")
-    return body
+def _verified(parts: Iterable[StoredPart], found: Mapping[UUID, Mapping[str, Any]]) -> dict[UUID, Body]:
+    bodies: dict[UUID, Body] = {}
+    for part in parts:
+        if part.part_id not in found:
+            continue
+        body: Body = found[part.part_id].get("body") or {}
+        digest = body_hash(body).hex()
+        if digest != part.sha256:
+            where = f"document {part.part_id} in {part.key}"
+            raise Corrupt(where, f"sha256 {part.sha256}", f"sha256 {digest}")
+        bodies[part.part_id] = body
+    return bodies
 
 
 async def open_blob(ports: Ports, actor: Actor, table: Table, ref_id: str, field: str) -> BlobStream:

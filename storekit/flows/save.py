@@ -20,6 +20,7 @@ from storekit.model.plan import Plan, Write
 from storekit.model.planner import Key, drop_unchanged, make_plan
 from storekit.model.request import commit_operations
 from storekit.model.source import MeasuredSource
+from storekit.model.table import Table
 from storekit.model.values import check_text
 from storekit.trace import step
 
@@ -47,7 +48,9 @@ async def save(
     _check(entity_class, entities, key)
     await _resolve_former(ports, actor, entities, key)
     changes = await _aside(
-        ports, entities, lambda: [change_of(entity, actor.tenant, expected_version) for entity in entities]
+        ports,
+        lambda: [change_of(entity, actor.tenant, expected_version) for entity in entities],
+        long=_takes_long(entities),
     )
     plan = await _plan(ports, actor, entities, changes)
     if not plan.rows:
@@ -75,7 +78,8 @@ async def update(
     when a document links a blob that changes.
     """
     checked([ref_id])
-    change = change_from(entity, ref_id, values)
+    long = any(values.get(name) is not None for name in _documents(entity.storekit_table))
+    change = await _aside(ports, lambda: change_from(entity, ref_id, values), long=long)
     change.expected_version = expected_version
     if change.empty:
         return await get(ports, actor, entity, ref_id)
@@ -131,15 +135,20 @@ async def _plan(ports: Ports, actor: Actor, entities: Sequence[Entity], changes:
         # what is stored already is known from now on, though its file may go
         memory_of(entity).blobs.update(drop_unchanged(change, measured))
     bodies = await _relinked(ports, actor, changes)
-    return await _aside(ports, entities, lambda: make_plan(changes, measured, bodies))
+    return await _aside(ports, lambda: make_plan(changes, measured, bodies), long=_takes_long(entities))
 
 
-async def _aside(ports: Ports, entities: Sequence[Entity], work: Callable[[], T]) -> T:
+async def _aside(ports: Ports, work: Callable[[], T], *, long: bool) -> T:
     """Keep what may take long, a batch or a document of megabytes, off the event loop."""
-    documents = any(part.kind == "document" for e in entities for part in e.storekit_table.parts.values())
-    if documents or len(entities) > _FEW:
-        return await ports.runtime.blocking(work)
-    return work()
+    return await ports.runtime.blocking(work) if long else work()
+
+
+def _takes_long(entities: Sequence[Entity]) -> bool:
+    return len(entities) > _FEW or any(_documents(entity.storekit_table) for entity in entities)
+
+
+def _documents(table: Table) -> list[str]:
+    return [part.name for part in table.parts.values() if part.kind == "document"]
 
 
 async def _measure(ports: Ports, changes: Sequence[Change]) -> dict[Key, MeasuredSource]:

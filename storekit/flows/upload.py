@@ -69,7 +69,8 @@ def _document_puts(ports: Ports, actor: Actor, plan: Plan, write: Write, staged:
         if part.body is not None:
             collection = str(part.spec.collection)
             document = _document(actor, plan, write, staged, i)
-            batches.setdefault(collection, []).append((i, DocumentPut(collection, document, write.write_id)))
+            put = DocumentPut(collection, document, write.write_id, part.size)
+            batches.setdefault(collection, []).append((i, put))
     return [_insert(ports, batch) for batch in batches.values()]
 
 

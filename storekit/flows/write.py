@@ -72,6 +72,8 @@ async def carry_out(
         OutcomeUnknown: commit was sent and its answer was lost (retryable).
     """
     parts = plan.parts
+    for row in plan.rows:
+        actor.require_write(row.table)
     await ports.ready(
         documents=any(part.body is not None for part in parts),
         blobs=any(part.source is not None for part in parts),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from json.encoder import encode_basestring_ascii
 from types import NoneType
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN_EXPONENT, _MAX_EXPONENT, _MAX_DIGITS = -6176, 6111, 34
 
 Body = dict[str, Any]
+_quoted = encode_basestring_ascii
 
 
 def encode_body(value: Any, where: str) -> tuple[Body, int]:
@@ -50,8 +51,7 @@ def encode_body(value: Any, where: str) -> tuple[Body, int]:
 
 def body_hash(body: Body) -> bytes:
     """Hash a body: SHA-256 of its canonical extended JSON with sorted keys."""
-    text = json.dumps(_extended(body), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(_canonical(body).encode()).digest()
 
 
 class _Walk:
@@ -129,25 +129,34 @@ _SCALARS: Mapping[type, tuple[Callable[[Any, str], Any], Callable[[Any], int]]] 
 }
 
 
-def _extended(value: Any) -> Any:
+def _canonical(value: Any) -> str:
+    """Write a value as text piece by piece: `json.dumps` would hold all other threads up until its end."""
     match value:
         case dict():
-            return {key: _extended(each) for key, each in value.items()}
+            return "{" + ",".join([f"{_quoted(key)}:{_canonical(value[key])}" for key in sorted(value)]) + "}"
         case list():
-            return [_extended(each) for each in value]
-        case None | bool() | str():
-            return value
+            return "[" + ",".join([_canonical(each) for each in value]) + "]"
+        case str():
+            return _quoted(value)
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
         case int():
-            return {"$numberInt" if -(2**31) <= value < 2**31 else "$numberLong": str(value)}
+            return _tagged("numberInt" if -(2**31) <= value < 2**31 else "numberLong", str(value))
         case float():
-            return {"$numberDouble": repr(value)}
+            return _tagged("numberDouble", repr(value))
         case Decimal():
-            return {"$numberDecimal": str(value)}
+            return _tagged("numberDecimal", str(value))
         case datetime():
-            return {"$date": {"$numberLong": str(_milliseconds(value))}}
+            return '{"$date":' + _tagged("numberLong", str(_milliseconds(value))) + "}"
         case UUID():
             return _binary(value.bytes, "04")
     return _binary(bytes(value), "00")
+
+
+def _tagged(kind: str, text: str) -> str:
+    return f'{{"${kind}":"{text}"}}'
 
 
 def _milliseconds(moment: datetime) -> int:
@@ -155,5 +164,6 @@ def _milliseconds(moment: datetime) -> int:
     return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 
-def _binary(content: bytes, subtype: str) -> dict[str, Any]:
-    return {"$binary": {"base64": base64.b64encode(content).decode(), "subType": subtype}}
+def _binary(content: bytes, subtype: str) -> str:
+    encoded = base64.b64encode(content).decode()
+    return f'{{"$binary":{{"base64":"{encoded}","subType":"{subtype}"}}}}'

@@ -9,11 +9,13 @@ from typing import Any
 import bson
 import mongomock
 from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from storekit import Settings, Store
 from storekit.drivers.mongo.documents import CODEC, MongoDocuments
+from storekit.drivers.runtime import ThreadRuntime
 from storekit.drivers.s3.control import ensure_bucket
 
 _Codec = CodecOptions[dict[str, Any]]
@@ -27,16 +29,16 @@ class _Collection:
     def __init__(self, collection: Any) -> None:
         self._collection = collection
 
-    def insert_many(self, documents: list[dict[str, Any]], ordered: bool) -> None:
-        self._collection.insert_many([_recoded(d, CODEC, _BSON) for d in documents], ordered=ordered)
+    def insert_many(self, documents: list[RawBSONDocument], ordered: bool) -> None:
+        self._collection.insert_many([bson.decode(d.raw, _BSON) for d in documents], ordered=ordered)
 
     def find(self, query: dict[str, Any]) -> _Found:
-        found = self._collection.find(_recoded(query, CODEC, _BSON))
-        return _Found(_recoded(document, _BSON, CODEC) for document in found)
+        found = self._collection.find(bson.decode(bson.encode(query, codec_options=CODEC), _BSON))
+        return _Found(RawBSONDocument(bson.encode(document, codec_options=_BSON)) for document in found)
 
 
-class _Found(list[dict[str, Any]]):
-    def to_list(self) -> list[dict[str, Any]]:
+class _Found(list[RawBSONDocument]):
+    def to_list(self) -> list[RawBSONDocument]:
         return list(self)
 
 
@@ -59,12 +61,6 @@ class _Database:
         return _Collection(self._database[name])
 
 
-def _recoded(
-    document: dict[str, Any], source: CodecOptions[Any], target: CodecOptions[Any]
-) -> dict[str, Any]:
-    return bson.decode(bson.encode(document, codec_options=source), codec_options=target)
-
-
 @contextmanager
 def moto_store(real: Settings) -> Iterator[Store]:
     """Open a synchronous store over the mocks and the ledger of `real`."""
@@ -80,7 +76,7 @@ def moto_store(real: Settings) -> Iterator[Store]:
     }
     settings = real.model_copy(update=changes)
     ensure_bucket(settings)
-    store = Store(settings, drivers={"documents": MongoDocuments(_Client(), "mocked")})
+    store = Store(settings, drivers={"documents": MongoDocuments(_Client(), "mocked", ThreadRuntime(1))})
     try:
         yield store
     finally:

@@ -12,7 +12,7 @@ from storekit.drivers.memory import MemoryBlobs, MemoryDocuments, MemoryLedger
 from storekit.ports import Blobs, Documents, Ledger
 
 COLOURS = [(Store, AsyncStore), (Scope, AsyncScope), (Repository, AsyncRepository)]
-NO_IO = {"open", "scope", "repository", "embedded", "settings"}
+NO_IO = {"admin", "open", "scope", "repository", "embedded", "settings"}
 
 
 def _public(kind: type) -> set[str]:

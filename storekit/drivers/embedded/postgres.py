@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 DATABASE = "storekit"
 SUPERUSER = "postgres"
 ADMIN, APP, WORKER = "storekit_admin", "storekit_app_login", "storekit_worker_login"
+REPORTER = "storekit_reporter_login"
 LOGINS = {
     ADMIN: "LOGIN CREATEROLE",
     APP: "LOGIN",
     WORKER: "LOGIN",
     "storekit_auditor_login": "LOGIN",
-    "storekit_reporter_login": "LOGIN",
+    REPORTER: "LOGIN",
 }
 """Each login is a member of the group role of its name; what a group may do is the migrations' to say."""
 _LOGIN = "_login"

@@ -173,6 +173,7 @@ def _settings(home: Home) -> Settings:
             "postgres_url": login(postgres.APP),
             "postgres_admin_url": login(postgres.ADMIN),
             "postgres_worker_url": login(postgres.WORKER),
+            "postgres_reporter_url": login(postgres.REPORTER),
             "mongo_url": SecretStr(f"mongodb://{secantus.USER}:{secrets[secantus.USER]}@{at}"),
             "mongo_database": secantus.DATABASE,
             "s3_endpoint_url": f"http://127.0.0.1:{ports['s3']}",

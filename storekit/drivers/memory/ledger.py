@@ -12,13 +12,15 @@ from uuid import UUID
 
 from storekit.drivers.memory import writes
 from storekit.drivers.memory.state import PartRow, Row, State, Transaction
-from storekit.ports import BlobRef, Call, Events, Locate, Select, Statement
+from storekit.errors import UsageError
+from storekit.ports import BlobRef, Call, Events, Locate, Report, Select, Statement
 
 _FUNCTIONS: Mapping[str, Callable[[Transaction, Mapping[str, Any]], dict[str, Any]]] = {
     "stage_v1": writes.stage,
     "renew_v1": writes.renew,
     "commit_v1": writes.commit,
     "abandon_v1": writes.abandon,
+    "transition_v1": writes.transition,
 }
 _DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "uuid": UUID,
@@ -47,12 +49,26 @@ class MemoryLedger:
 def _answer(tx: Transaction, statement: Statement) -> Any:
     match statement:
         case Call():
+            if statement.function == "lookup_v1":
+                return _lookup(tx, statement.arguments)
             return _FUNCTIONS[statement.function](tx, statement.arguments)
         case Select():
             return _select(tx, statement)
         case Locate():
             return _locate(tx, statement)
+        case Report():
+            raise UsageError(f"the report {statement.name} is a view of Postgres; memory has none")
     return _events(tx, statement)
+
+
+def _lookup(tx: Transaction, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    table = tx.table(given["p_entity"])
+    found = [
+        {"tenant_id": str(tenant), "ref_id": ref_id}
+        for (name, tenant, ref_id), row in tx.state.rows.items()
+        if name == table.name and row[str(table.lookup)] == given["p_value"] and not row.get("deleted_on")
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _select(tx: Transaction, statement: Select) -> list[dict[str, Any]]:

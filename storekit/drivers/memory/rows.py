@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from storekit.drivers.memory.state import Event, Row, Transaction, target_name
-from storekit.errors import Conflict, ConstraintViolation, NotFound, UsageError
+from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
 from storekit.model.table import Column, Table
+
+_NIL = UUID(int=0)
 
 
 def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]:
     """Do one operation; answer [entity, ref_id, version] of each row, in the request's order."""
     table, verb, rows = tx.table(operation["entity"]), operation["op"], operation["rows"]
+    check_scope(tx, table)
     _check_shape(table, operation)
     if verb != "insert":
         for row in sorted(rows, key=lambda row: str(row["ref_id"])):
@@ -25,6 +28,12 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     if verb in {"insert", "update"}:
         _check_references(tx, table, rows)
     return done
+
+
+def check_scope(tx: Transaction, table: Table) -> None:
+    """Refuse a global row of a tenant, and a tenant's row of none."""
+    if (table.scope == "global") != (tx.tenant == _NIL):
+        raise UsageError(f"table {table.name} is of scope {table.scope}, the tenant is {tx.tenant}")
 
 
 def check_target(tx: Transaction, table: Table, verb: str, row: Mapping[str, Any]) -> None:
@@ -75,24 +84,39 @@ def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
         raise _violation(table, "pkey", f"id {row['id']} is taken")
     if own in tx.state.rows:
         raise _violation(table, "tenant_id_ref_id_key", f"ref_id {row['ref_id']} is taken")
+    if table.machine and table.machine.initial:
+        _check_move(table, row["ref_id"], None, values.get(table.machine.field), table.machine.initial)
+    if table.scope == "self" and row["id"] != str(tx.tenant):
+        raise _violation(table, "storekit_scope", f"{row['ref_id']} is its own tenant")
     base: Row = dict.fromkeys(table.base)
     base |= {"id": row["id"], "ref_id": row["ref_id"], "tenant_id": str(tx.tenant), "version": 1}
     base |= {"created_on": tx.now.isoformat(), "created_by": tx.actor}
     tx.put(tx.state.rows, own, {**base, **values})
     tx.put(tx.state.ids, by_id, row["ref_id"])
-    _record(tx, table, row["ref_id"], "created", 1)
+    _record(tx, table, row["ref_id"], "created", 1, after=tx.state.rows[own])
     return 1
 
 
 def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) -> int:
     """Replace a row, as the row trigger does: version up, who and when noted."""
     changed = {**found, **values, "version": found["version"] + 1}
+    if table.machine and found[table.machine.field] != changed[table.machine.field]:
+        was, what = found[table.machine.field], "transitioned"
+        allowed = table.machine.allowed.get(was, ())
+        _check_move(table, found["ref_id"], was, changed[table.machine.field], allowed)
+    diff = [name for name in changed if name != "version" and changed[name] != found.get(name)]
     if table.mutable:
         changed |= {"updated_on": tx.now.isoformat(), "updated_by": tx.actor}
     tx.put(tx.state.rows, (table.name, tx.tenant, found["ref_id"]), changed)
     _supersede(tx, [found[name] for name in _refs(table) if name in values and found[name] != values[name]])
-    _record(tx, table, found["ref_id"], what, changed["version"])
+    before, after = ({name: row.get(name) for name in diff} for row in (found, changed))
+    _record(tx, table, found["ref_id"], what, changed["version"], before, after)
     return int(changed["version"])
+
+
+def _check_move(table: Table, ref_id: str, from_: str | None, to: str | None, allowed: Sequence[str]) -> None:
+    if to not in allowed:
+        raise InvalidTransition(table.name, ref_id, from_, str(to), tuple(sorted(allowed)))
 
 
 def _remove(tx: Transaction, table: Table, found: Row) -> int:
@@ -100,18 +124,20 @@ def _remove(tx: Transaction, table: Table, found: Row) -> int:
     tx.drop(tx.state.rows, (table.name, tx.tenant, found["ref_id"]))
     tx.drop(tx.state.ids, (table.name, tx.tenant, found["id"]))
     for other, column in tx.referring(table):
-        for row in _pointing(tx, other, column, found["id"]):
+        for row in _pointing(tx, other, column, found["id"], everywhere=table.scope == "global"):
             _let_go(tx, other, column, row)
     _supersede(tx, [found[name] for name in _refs(table)])
-    _record(tx, table, found["ref_id"], "deleted", found["version"] + 1)
+    _record(tx, table, found["ref_id"], "deleted", found["version"] + 1, before=found)
     return int(found["version"]) + 1
 
 
-def _pointing(tx: Transaction, table: Table, column: Column, target_id: str) -> list[Row]:
+def _pointing(
+    tx: Transaction, table: Table, column: Column, target_id: str, *, everywhere: bool
+) -> list[Row]:
     return [
         row
         for (name, tenant, _), row in tx.state.rows.items()
-        if name == table.name and tenant == tx.tenant and row[column.name] == target_id
+        if name == table.name and (everywhere or tenant == tx.tenant) and row[column.name] == target_id
     ]
 
 
@@ -133,9 +159,11 @@ def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
         if column.reference is None:
             continue
         target = target_name(table, column)
+        known = tx.state.tables.get(target)
+        tenant = _NIL if known is not None and known.scope == "global" else tx.tenant
         for row in rows:
             value = row.get(column.name)
-            if value is not None and (target, tx.tenant, value) not in tx.state.ids:
+            if value is not None and (target, tenant, value) not in tx.state.ids:
                 raise _violation(table, f"tenant_id_{column.name}_fkey", f"there is no {target} {value}")
 
 
@@ -151,9 +179,17 @@ def _supersede(tx: Transaction, part_ids: list[str | None]) -> None:
             tx.put(tx.state.parts, key, replace(tx.state.parts[key], superseded_on=tx.now))
 
 
-def _record(tx: Transaction, table: Table, ref_id: str, what: str, version: int) -> None:
+def _record(
+    tx: Transaction,
+    table: Table,
+    ref_id: str,
+    what: str,
+    version: int,
+    before: Row | None = None,
+    after: Row | None = None,
+) -> None:
     key = (table.name, tx.tenant, ref_id)
-    event = Event(tx.now, f"{table.name}.{what}", version, tx.actor)
+    event = Event(tx.now, f"{table.name}.{what}", version, tx.actor, tx.reason, before, after)
     tx.put(tx.state.events, key, (*tx.state.events.get(key, ()), event))
 
 

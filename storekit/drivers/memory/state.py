@@ -64,6 +64,9 @@ class Event:
     type: str
     version: int
     actor: str
+    reason: str | None = None
+    before: Row | None = None
+    after: Row | None = None
 
 
 class State:
@@ -103,6 +106,7 @@ class Transaction:
     def __init__(self, state: State, tenant: UUID, actor: str) -> None:
         self.state, self.tenant, self.actor = state, tenant, actor
         self.now = state.clock()
+        self.reason: str | None = None
         self._undo: list[Callable[[], object]] = []
 
     def put(self, space: dict[K, V], key: K, value: V) -> None:

@@ -19,7 +19,7 @@ from storekit.drivers.memory.claims import (
 )
 from storekit.drivers.memory.rows import check_target, write_rows
 from storekit.drivers.memory.state import PartRow, Transaction, WriteRow
-from storekit.errors import Conflict, NotFound, UsageError
+from storekit.errors import Conflict, InvalidTransition, NotFound, UsageError
 from storekit.model.table import Table
 
 _SHORTEST, _LONGEST = timedelta(milliseconds=1), timedelta(days=1)
@@ -66,6 +66,24 @@ def commit(tx: Transaction, given: Arguments) -> Reply:
     write = replace(tx.state.writes[tx.tenant, write_id], result={"rows": rows})
     tx.put(tx.state.writes, (tx.tenant, write_id), write)
     return {"outcome": "committed", "now": tx.now.isoformat(), "rows": rows}
+
+
+def transition(tx: Transaction, given: Arguments) -> Reply:
+    """Move a row's state; to stay where it is needs a move of its own."""
+    table, to = tx.table(given["p_entity"]), given["p_to"]
+    machine, ref_id = table.machine, given["p_ref_id"]
+    if machine is None:
+        raise UsageError(f"table {table.name} has no state machine")
+    row = tx.row(table.name, ref_id)
+    if row is not None and row[machine.field] == to and to not in (moves := machine.allowed.get(to, ())):
+        raise InvalidTransition(table.name, ref_id, to, to, tuple(sorted(moves)))
+    tx.reason = given["p_reason"]
+    target = {"ref_id": ref_id, machine.field: to, "expected_version": given["p_expected_version"]}
+    change = {"entity": table.name, "op": "update", "columns": [machine.field], "refs": [], "rows": [target]}
+    claim = {"p_key": None, "p_fingerprint": None, "p_parts": None, "p_ops": [change]}
+    reply = commit(tx, {**given, **claim})
+    tx.reason = None
+    return reply
 
 
 def abandon(tx: Transaction, given: Arguments) -> Reply:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pymongo
+from bson import decode, encode
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, TypeCodec, TypeDecoder, TypeRegistry
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
+from bson.raw_bson import RawBSONDocument
 from pymongo import errors
 
 from storekit.bridge import settle
 from storekit.errors import ConfigurationError, Corrupt, Unavailable, ValidationError, WriteLost
-from storekit.ports import DocumentPut
+from storekit.ports import DocumentPut, Runtime, aside
 from storekit.settings import Settings
 
 _DUPLICATE_KEY = 11000
@@ -51,6 +53,9 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD,
     type_registry=TypeRegistry([_DecimalCodec(), _IntegerDecoder()]),
 )
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(
+    document_class=RawBSONDocument, uuid_representation=UuidRepresentation.STANDARD
+)
 
 
 def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
@@ -81,17 +86,22 @@ def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
 
 
 class MongoDocuments:
-    """Documents by part id, written once and never changed."""
+    """Documents by part id, written once and never changed.
 
-    def __init__(self, client: Any, database: str) -> None:
+    pymongo gets and gives them as bytes: its asynchronous client encodes and decodes on the event loop.
+    """
+
+    def __init__(self, client: Any, database: str, runtime: Runtime) -> None:
         self._client = client
-        self._database = client.get_database(database, codec_options=CODEC)
+        self._database = client.get_database(database, codec_options=_RAW)
+        self._runtime = runtime
 
     async def insert(self, puts: Sequence[DocumentPut]) -> None:
         collection = self._database[puts[0].collection]
+        encoded = await aside(self._runtime, sum(put.size for put in puts), lambda: _encoded(puts))
         with translated():
             try:
-                await settle(collection.insert_many([put.document for put in puts], ordered=False))
+                await settle(collection.insert_many(encoded, ordered=False))
             except errors.BulkWriteError as error:
                 await self._accept_own(puts, error)
 
@@ -115,10 +125,19 @@ class MongoDocuments:
         query = {"_id": {"$in": list(ids)}, "tenantId": tenant}
         with translated():
             found = await settle(self._database[collection].find(query).to_list())
-        return {document["_id"]: document for document in found}
+        return await aside(self._runtime, sum(len(each.raw) for each in found), lambda: _decoded(found))
 
     async def close(self) -> None:
         await settle(self._client.close())
+
+
+def _encoded(puts: Iterable[DocumentPut]) -> list[RawBSONDocument]:
+    return [RawBSONDocument(encode(put.document, codec_options=CODEC), _RAW) for put in puts]
+
+
+def _decoded(found: Iterable[RawBSONDocument]) -> dict[UUID, Mapping[str, Any]]:
+    documents = [decode(each.raw, CODEC) for each in found]
+    return {document["_id"]: document for document in documents}
 
 
 @contextmanager

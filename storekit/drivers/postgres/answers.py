@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from storekit import sql
 from storekit.drivers.postgres.exchange import Composed
-from storekit.ports import BlobRef, Call, Events, Locate, Statement
+from storekit.ports import BlobRef, Call, Events, Locate, Report, Statement
 
 
 class _Json(adapt.Loader):
@@ -43,6 +43,8 @@ def compose(tenant: UUID, statements: Sequence[Statement]) -> list[Composed]:
                 composed.append(sql.locate(statement, tenant))
             case Events():
                 composed.append(sql.events(statement, tenant))
+            case Report():
+                composed.append(sql.report(statement))
             case _:
                 composed.append(sql.select(statement, tenant))
     return composed
@@ -60,6 +62,8 @@ def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
             return _document(result)
         case Locate():
             return _blobs(reader, result)
+        case Report():
+            return [row["row"] for row in _rows(reader, result)]
     return _rows(reader, result)
 
 

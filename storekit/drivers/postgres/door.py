@@ -1,15 +1,17 @@
-"""The way in: POSTGRES_URL read once, and what a server said to a login that it would not let in."""
+"""The way in: a URL read once, and why a login was not let in: by the server, or by us."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg import BaseConnection
 from psycopg.conninfo import conninfo_to_dict
 
+from storekit.drivers.postgres.logins import LOGINS
 from storekit.errors import ConfigurationError
 from storekit.settings import Settings
 
@@ -17,20 +19,33 @@ from storekit.settings import Settings
 _REFUSAL = re.compile(
     r"[\w ]*authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist"
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
+    r"|row-level security would not hold it, since it may act as .*"
 )
 
 
 class Door:
     """Where the server is, and whether it let this login in. No secret passes it."""
 
-    def __init__(self, settings: Settings) -> None:
-        if settings.postgres_url is None:
-            raise ConfigurationError("POSTGRES_URL is not set: a login in role storekit_app")
-        self.keywords = _parsed(settings.postgres_url.get_secret_value())
+    def __init__(self, settings: Settings, login: str = "app") -> None:
+        self.login = LOGINS[login]
+        self.keywords = _parsed(self.login.url(settings), self.login.variable)
         host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
         self.place = f"{host}:{self.keywords.get('port', 5432)}"
         self.entered = False
         self._refusal = ""
+
+    @property
+    def must_ask(self) -> bool:
+        """Whether it is still to be seen if row-level security holds this login."""
+        return self.login.walled and not self.entered
+
+    def judge(self, connection: BaseConnection[Any], found: Sequence[Any] | None) -> None:
+        """Refuse a login that may act as something which row-level security does not hold."""
+        if found and found[0]:
+            connection.pgconn.finish()
+            raise psycopg.OperationalError(
+                f"row-level security would not hold it, since it may act as {found[0]}"
+            )
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -52,11 +67,11 @@ class Door:
         if self._refusal:
             login = self.keywords.get("user", "the default login")
             raise ConfigurationError(
-                f"postgres at {self.place} refused {login}: {self._refusal}; check POSTGRES_URL"
+                f"postgres at {self.place} refused {login}: {self._refusal}; check {self.login.variable}"
             )
 
 
-def _parsed(url: str) -> dict[str, Any]:
+def _parsed(url: str, variable: str) -> dict[str, Any]:
     try:
         found = conninfo_to_dict(url)
     except psycopg.Error:
@@ -65,7 +80,7 @@ def _parsed(url: str) -> dict[str, Any]:
     spilt = any("@" in str(found.get(name, ""))[1:] for name in ("host", "dbname"))
     if spilt or not re.fullmatch(r"[\d,]*", str(found.get("port", ""))):
         raise ConfigurationError(
-            "POSTGRES_URL cannot be read; it is postgresql://login:password@host:port/database, login and "
+            f"{variable} cannot be read; it is postgresql://login:password@host:port/database, login and "
             "password percent-encoded"
         )
     return found

@@ -17,6 +17,7 @@ from psycopg.abc import Transformer
 from storekit.drivers.postgres.answers import compose, read, reader_for
 from storekit.drivers.postgres.door import Door
 from storekit.drivers.postgres.exchange import Waiting, exchange
+from storekit.drivers.postgres.logins import ABOVE_THE_WALL
 from storekit.errors import Unavailable
 from storekit.ports import AnswerLost, Statement
 from storekit.settings import Settings
@@ -53,7 +54,10 @@ class _Connection(_Prepared, psycopg.Connection[Any]):
     def connect(cls, *arguments: Any, **keywords: Any) -> Self:
         door: Door = keywords.pop("door")
         with door.watched():
-            return super().connect(*arguments, **keywords)
+            connection = super().connect(*arguments, **keywords)
+            if door.must_ask:
+                door.judge(connection, connection.execute(ABOVE_THE_WALL).fetchone())
+            return connection
 
 
 class _AsyncConnection(_Prepared, psycopg.AsyncConnection[Any]):
@@ -61,15 +65,19 @@ class _AsyncConnection(_Prepared, psycopg.AsyncConnection[Any]):
     async def connect(cls, *arguments: Any, **keywords: Any) -> Self:
         door: Door = keywords.pop("door")
         with door.watched():
-            return await super().connect(*arguments, **keywords)
+            connection = await super().connect(*arguments, **keywords)
+            if door.must_ask:
+                cursor = await connection.execute(ABOVE_THE_WALL)
+                door.judge(connection, await cursor.fetchone())
+            return connection
 
 
 class PostgresLedger:
     """The synchronous colour: it never suspends."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, login: str = "app") -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
-        self._door = Door(settings)
+        self._door = Door(settings, login)
         self._pool = psycopg_pool.ConnectionPool(
             connection_class=_Connection, open=True, **_pool_options(settings, self._door)
         )
@@ -118,9 +126,9 @@ class PostgresLedger:
 class AsyncPostgresLedger:
     """The asynchronous colour."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, login: str = "app") -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
-        self._door = Door(settings)
+        self._door = Door(settings, login)
         self._pool = psycopg_pool.AsyncConnectionPool(
             connection_class=_AsyncConnection, open=False, **_pool_options(settings, self._door)
         )
@@ -182,7 +190,7 @@ def _pool_options(settings: Settings, door: Door) -> dict[str, Any]:
             "door": door,
             "autocommit": True,
             "connect_timeout": max(2, round(seconds)),
-            "options": SESSION,
+            "options": f"{SESSION} -c role={door.login.role}" if door.login.role else SESSION,
             **_KEEPALIVE,
         },
     }

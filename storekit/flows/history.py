@@ -1,0 +1,35 @@
+"""What happened to a record, from its first event to its last."""
+
+from __future__ import annotations
+
+from storekit.errors import NotFound, UsageError
+from storekit.flows.calls import read
+from storekit.flows.context import Actor, Ports
+from storekit.flows.load import checked
+from storekit.model.events import Event
+from storekit.model.table import Table
+from storekit.ports import Events
+
+LONGEST = 1000
+
+
+async def history(ports: Ports, actor: Actor, table: Table, ref_id: str, limit: int = LONGEST) -> list[Event]:
+    """Read the newest `limit` events of a record, oldest first; of a deleted one too. One Postgres trip."""
+    checked([ref_id])
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= LONGEST:
+        raise UsageError(f"limit is {limit!r}; it must be from 1 to {LONGEST}")
+    (rows,) = await read(ports, actor, [Events(table.name, ref_id, limit)])
+    if not rows:
+        raise NotFound(table.name, ref_id)
+    return [
+        Event(
+            row["type"],
+            row["version"],
+            row["occurred_on"],
+            row["actor"],
+            row["reason"],
+            row["before"],
+            row["after"],
+        )
+        for row in reversed(rows)
+    ]

@@ -1,0 +1,38 @@
+"""Before the tenant is known, and beyond it: a look-up by a bearer's secret, reports over all tenants."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from storekit.errors import UsageError
+from storekit.flows import calls
+from storekit.flows.context import NIL, Actor, Ports
+from storekit.model.table import Table
+from storekit.model.values import check_text
+from storekit.ports import Call, Report
+
+
+class Found(NamedTuple):
+    """A record and the tenant it belongs to."""
+
+    tenant: UUID
+    ref_id: str
+
+
+async def lookup(ports: Ports, table: Table, value: str) -> Found | None:
+    """Find a record by the value of its class's `lookup()` field. One Postgres trip."""
+    if table.lookup is None:
+        raise UsageError(f"{table.name} has no lookup field; declare it: Annotated[str, lookup()]")
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{table.name}.{table.lookup} is looked up by a str that is not empty")
+    call = Call("lookup_v1", {"p_entity": table.name, "p_value": check_text(value, table.lookup)})
+    (found,) = await calls.read(ports, Actor(NIL, "lookup"), [call])
+    return Found(UUID(found["tenant_id"]), found["ref_id"]) if found else None
+
+
+async def report(ports: Ports, name: str, actor: Actor) -> list[dict[str, Any]]:
+    """Read a named report over all tenants, which leaves an event. One Postgres trip."""
+    rows: list[dict[str, Any]]
+    (rows,) = await calls.read(ports, actor, [Report(check_text(name, "report"), actor.name)])
+    return rows

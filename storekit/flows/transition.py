@@ -1,0 +1,43 @@
+"""Move the state of a record, as its class's machine allows."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from storekit.errors import WriteLost
+from storekit.flows import calls
+from storekit.flows.context import Actor, Ports
+from storekit.flows.load import checked, whole_row
+from storekit.ids import new_id
+from storekit.model.entity import Entity
+from storekit.model.load import entity_from, visible
+from storekit.model.machine import state_of
+from storekit.model.values import check_text
+
+E = TypeVar("E", bound=Entity)
+
+
+async def transition(
+    ports: Ports,
+    actor: Actor,
+    entity: type[E],
+    ref_id: str,
+    to: str,
+    reason: str | None = None,
+    expected_version: int | None = None,
+) -> E:
+    """Move one record to another state and answer it as it is then. One Postgres trip."""
+    table = entity.storekit_table
+    actor.require_write(table)
+    checked([ref_id])
+    state = state_of(table, to)
+    if reason is not None:
+        check_text(reason, "reason")
+    await ports.ready(documents=False, blobs=False)
+    write_id, after = new_id(), [whole_row(table, [ref_id])]
+    reply, rows = await calls.transition(
+        ports, actor, write_id, (table.name, ref_id), state, reason, expected_version, after
+    )
+    if reply["outcome"] != "committed":
+        raise WriteLost(write_id, "its claim was refused")
+    return entity_from(entity, visible(table, actor.tenant, rows[0], ref_id))
