@@ -7,6 +7,7 @@ from storekit.errors import (
     Corrupt,
     IdempotencyConflict,
     InProgress,
+    InvalidTransition,
     NotFound,
     NotLoaded,
     OutcomeUnknown,
@@ -20,7 +21,9 @@ from storekit.errors import (
 from storekit.lines import Line
 from storekit.model.blob import Blob
 from storekit.model.entity import Entity, Mutable, SoftDelete
-from storekit.model.fields import Expired, blob, document, references
+from storekit.model.events import Event
+from storekit.model.fields import Expired, blob, document, lookup, moves, references
+from storekit.model.indexes import index, not_null, unique
 from storekit.settings import Settings
 from storekit.store import Repository, Scope, Store
 from storekit.store_async import AsyncRepository, AsyncScope, AsyncStore
@@ -35,9 +38,11 @@ __all__ = [
     "ConstraintViolation",
     "Corrupt",
     "Entity",
+    "Event",
     "Expired",
     "IdempotencyConflict",
     "InProgress",
+    "InvalidTransition",
     "Line",
     "Mutable",
     "NotFound",
@@ -56,5 +61,10 @@ __all__ = [
     "WriteLost",
     "blob",
     "document",
+    "index",
+    "lookup",
+    "moves",
+    "not_null",
     "references",
+    "unique",
 ]

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from storekit import Blob, Entity, Expired, Mutable, SoftDelete, blob, document, references
+from storekit import Blob, Entity, Expired, Mutable, SoftDelete, blob, document, lookup, moves, references
 
 
 class Status(StrEnum):
@@ -108,4 +108,49 @@ class Everything(Entity, Mutable, table="everything"):
     doc: Annotated[dict[str, Any] | None, document(collection="everything_docs")] = None
 
 
-ENTITIES = (Run, Call, Report, Remark, Note, Wide, Everything)
+class OrderStatus(StrEnum):
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    SHIPPED = "shipped"
+    DELIVERED = "delivered"
+    REFUNDED = "refunded"
+
+
+class Order(Entity, Mutable, SoftDelete, table="orders"):
+    """Moves along a machine; it begins at its default."""
+
+    number: str
+    status: Annotated[
+        OrderStatus,
+        moves(
+            {
+                OrderStatus.PENDING: [OrderStatus.CONFIRMED, OrderStatus.REFUNDED],
+                OrderStatus.CONFIRMED: [OrderStatus.SHIPPED, OrderStatus.REFUNDED],
+                OrderStatus.SHIPPED: [OrderStatus.DELIVERED],
+                OrderStatus.DELIVERED: [OrderStatus.REFUNDED],
+            }
+        ),
+    ] = OrderStatus.PENDING
+
+
+class Tariff(Entity, Mutable, table="tariffs", scope="global"):
+    """Read by all tenants."""
+
+    name: str
+    terms: Annotated[Blob | None, blob(media_type="text/markdown")] = None
+
+
+class Customer(Entity, Mutable, table="customers", scope="self"):
+    """Its own tenant."""
+
+    name: str
+    tariff_id: Annotated[UUID | None, references(Tariff)] = None
+
+
+class Login(Entity, Mutable, SoftDelete, table="logins"):
+    """Found by a digest before its tenant is known."""
+
+    digest: Annotated[str, lookup()]
+
+
+ENTITIES = (Run, Call, Report, Remark, Note, Wide, Everything, Order, Tariff, Customer, Login)

@@ -4,6 +4,7 @@ Declarations only; their migrations are the line `agency`.
 """
 
 from storekit.agency.contracts import Contract
+from storekit.agency.costs import LlmCall
 from storekit.agency.posts import BlogPost, BlogPostStatus
 from storekit.agency.runs import (
     ActivityOutput,
@@ -15,8 +16,19 @@ from storekit.agency.runs import (
     ToolCallStatus,
     ToolPayload,
 )
+from storekit.agency.tenants import ActivityTemplate, Session, Tenant
 
-ENTITIES = (ActivityRun, ActivityOutput, ToolCall, BlogPost, Contract)
+ENTITIES = (
+    ActivityRun,
+    ActivityOutput,
+    ToolCall,
+    BlogPost,
+    Contract,
+    Tenant,
+    Session,
+    ActivityTemplate,
+    LlmCall,
+)
 """In the order of their migrations."""
 
 __all__ = [
@@ -25,10 +37,14 @@ __all__ = [
     "ActivityOutputStatus",
     "ActivityRun",
     "ActivityRunStatus",
+    "ActivityTemplate",
     "BlogPost",
     "BlogPostStatus",
     "Contract",
+    "LlmCall",
     "OutputMetadata",
+    "Session",
+    "Tenant",
     "ToolCall",
     "ToolCallStatus",
     "ToolPayload",

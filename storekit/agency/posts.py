@@ -11,7 +11,7 @@ from pydantic import Field
 
 from storekit.agency.runs import ActivityOutput
 from storekit.model.entity import Entity, Mutable, SoftDelete
-from storekit.model.fields import references
+from storekit.model.fields import moves, references
 
 
 class BlogPostStatus(StrEnum):
@@ -24,12 +24,20 @@ class BlogPostStatus(StrEnum):
     REJECTED = "rejected"
 
 
+_MOVES = {
+    BlogPostStatus.DRAFT: [BlogPostStatus.IN_REVIEW],
+    BlogPostStatus.IN_REVIEW: [BlogPostStatus.DRAFT, BlogPostStatus.APPROVED, BlogPostStatus.REJECTED],
+    BlogPostStatus.APPROVED: [BlogPostStatus.PUBLISHED, BlogPostStatus.DRAFT],
+    BlogPostStatus.REJECTED: [BlogPostStatus.DRAFT],
+}
+
+
 class BlogPost(Entity, Mutable, SoftDelete, table="blog_posts", line="agency"):
     """An article; its text is its output's content, and so is its URL."""
 
     output_id: Annotated[UUID, references(ActivityOutput)]
     title: str
-    status: BlogPostStatus = BlogPostStatus.DRAFT
+    status: Annotated[BlogPostStatus, moves(_MOVES)] = BlogPostStatus.DRAFT
     channel: str | None = None
     word_count: int = Field(default=0, ge=0)
     reviewed_on: datetime | None = None

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from storekit.model.blob import Blob
 from storekit.model.entity import Entity, Mutable, SoftDelete
-from storekit.model.fields import Expired, blob, document, references
+from storekit.model.fields import Expired, blob, document, moves, references
 
 
 class ActivityRunStatus(StrEnum):
@@ -24,13 +24,25 @@ class ActivityRunStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+_RUNS = {
+    ActivityRunStatus.PENDING: [ActivityRunStatus.RUNNING, ActivityRunStatus.CANCELLED],
+    ActivityRunStatus.RUNNING: [
+        ActivityRunStatus.SUCCEEDED,
+        ActivityRunStatus.FAILED,
+        ActivityRunStatus.CANCELLED,
+    ],
+}
+
+
 class ActivityRun(Entity, Mutable, table="activity_runs", line="agency"):
     """One attempt of an agent at one activity."""
 
     activity: str
     agent: str
     attempt: int = Field(default=1, ge=1)
-    status: ActivityRunStatus = ActivityRunStatus.PENDING
+    status: Annotated[
+        ActivityRunStatus, moves(_RUNS, initial=[ActivityRunStatus.PENDING, ActivityRunStatus.RUNNING])
+    ] = ActivityRunStatus.PENDING
     started_on: datetime | None = None
     finished_on: datetime | None = None
     error: str | None = None
@@ -43,6 +55,17 @@ class ActivityOutputStatus(StrEnum):
     IN_REVIEW = "in_review"
     APPROVED = "approved"
     REJECTED = "rejected"
+
+
+_REVIEWS = {
+    ActivityOutputStatus.DRAFT: [ActivityOutputStatus.IN_REVIEW],
+    ActivityOutputStatus.IN_REVIEW: [
+        ActivityOutputStatus.DRAFT,
+        ActivityOutputStatus.APPROVED,
+        ActivityOutputStatus.REJECTED,
+    ],
+    ActivityOutputStatus.REJECTED: [ActivityOutputStatus.DRAFT],
+}
 
 
 class OutputMetadata(BaseModel):
@@ -59,7 +82,10 @@ class ActivityOutput(Entity, Mutable, SoftDelete, table="activity_outputs", line
     """A deliverable: posts have no content of their own, they show their output's."""
 
     run_id: Annotated[UUID, references(ActivityRun)]
-    status: ActivityOutputStatus = ActivityOutputStatus.DRAFT
+    status: Annotated[
+        ActivityOutputStatus,
+        moves(_REVIEWS, initial=[ActivityOutputStatus.DRAFT, ActivityOutputStatus.IN_REVIEW]),
+    ] = ActivityOutputStatus.DRAFT
     reviewed_on: datetime | None = None
     reviewed_by: str | None = None
     metadata: Annotated[OutputMetadata, document(collection="activity_outputs", links=("content",))]
@@ -72,6 +98,9 @@ class ToolCallStatus(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+
+
+_CALLS = {ToolCallStatus.RUNNING: [ToolCallStatus.SUCCEEDED, ToolCallStatus.FAILED]}
 
 
 class ToolPayload(BaseModel):
@@ -87,7 +116,7 @@ class ToolCall(Entity, Mutable, SoftDelete, table="tool_calls", line="agency"):
     run_id: Annotated[UUID, references(ActivityRun)]
     name: str
     method: str
-    status: ToolCallStatus = ToolCallStatus.RUNNING
+    status: Annotated[ToolCallStatus, moves(_CALLS, initial=list(ToolCallStatus))] = ToolCallStatus.RUNNING
     duration_ms: int | None = Field(default=None, ge=0)
     payload: Annotated[
         ToolPayload | Expired | None, document(collection="tool_call_logs", ttl=timedelta(days=90))

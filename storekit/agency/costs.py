@@ -1,0 +1,24 @@
+"""What the calls of language models cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from storekit.agency.runs import ActivityRun
+from storekit.model.entity import Entity
+from storekit.model.fields import references
+from storekit.model.indexes import index
+
+
+class LlmCall(Entity, table="llm_calls", line="agency", indexes=[index("created_on")]):
+    """One call: append-only, the ground of cost reports and bills. The report `llm_costs` sums it up."""
+
+    run_id: Annotated[UUID, references(ActivityRun)]
+    model: str
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+    cost: Decimal = Field(ge=0)

@@ -1,0 +1,33 @@
+"""Tenants, their sessions, and the templates that all of them share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from storekit.model.entity import Entity, Mutable, SoftDelete
+from storekit.model.fields import lookup
+from storekit.model.indexes import index
+
+
+class Tenant(Entity, Mutable, SoftDelete, table="tenants", scope="self", line="agency"):
+    """A customer: its own tenant, so it is saved in `scope(tenant=tenant.id)`."""
+
+    name: str
+    external_billing_id: str | None = None
+
+
+class Session(Entity, Mutable, table="sessions", line="agency", indexes=[index("expires_on")]):
+    """A login. Its bearer shows the token; the digest finds the session before its tenant is known."""
+
+    token_digest: Annotated[str, lookup()]
+    user_name: str
+    expires_on: datetime
+
+
+class ActivityTemplate(Entity, Mutable, table="activity_templates", scope="global", line="agency"):
+    """What an activity begins from: written by the operators, read by every tenant."""
+
+    name: str
+    agent: str
+    instructions: str
