@@ -3,10 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PEER := .venv/.bench
+COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
+    --no-header --no-emit-index-url
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint bench faults lock clean
+.PHONY: help demo test unit lint bench faults mirror lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
@@ -28,7 +31,7 @@ lint: $(READY) ## Check style, layers and types
 	$(BIN)/mypy tests/typing
 	$(BIN)/pyright
 
-bench: $(READY) ## Measure the hot paths against a fair naive version
+bench: $(PEER) ## Measure the hot paths against a fair naive version and a peer
 	$(BIN)/python -m tests.bench
 
 faults: $(READY) ## Kill writers and servers at every step, the long way
@@ -43,11 +46,21 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-lock: ## Write requirements.lock: the newest versions that pyproject.toml allows
+# The peer is heavy and the bench's alone. The constraint refuses what would move a version that is locked above.
+$(PEER): $(READY) tests/bench/requirements.lock
+	@echo "installing the peer of the bench into .venv"
+	$(BIN)/python -m pip install --quiet --no-deps --constraint requirements.lock \
+	    --requirement tests/bench/requirements.lock
+	touch $@
+
+mirror: $(READY) ## Renew schemas/postgres/mirror from the migrations
+	$(BIN)/python tests/integration/sql_shipped.py
+
+lock: ## Write both lock files: the newest versions that are allowed, the bench's as the project's
 	$(PYTHON) -m venv .venv/lock
 	.venv/lock/bin/python -m pip install --quiet uv
-	.venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
-	    --all-extras --group dev --no-header --no-emit-index-url pyproject.toml --output-file requirements.lock
+	$(COMPILE) --all-extras --group dev pyproject.toml --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock tests/bench/requirements.in --output-file tests/bench/requirements.lock
 
 clean: ## Remove what make has made; data of `storekit up` stays
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

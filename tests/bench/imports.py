@@ -54,7 +54,7 @@ def heavy_modules(settings: Settings, tenant: object, ref_id: str) -> str:
     """Fetch a URL in a fresh process, and tell which clients it imported that it has no use for."""
     ran = subprocess.run(
         [sys.executable, "-c", _PROBE, str(tenant), ref_id],
-        env={**os.environ, **_environment(settings)},
+        env={**os.environ, **environment(settings)},
         capture_output=True,
         text=True,
         check=True,
@@ -62,7 +62,8 @@ def heavy_modules(settings: Settings, tenant: object, ref_id: str) -> str:
     return ran.stdout.strip()
 
 
-def _environment(settings: Settings) -> Mapping[str, str]:
+def environment(settings: Settings) -> Mapping[str, str]:
+    """Name Postgres and S3 to a fresh process."""
     secrets = {"POSTGRES_URL": settings.postgres_url, "AWS_SECRET_ACCESS_KEY": settings.s3_secret_key}
     return {
         **{name: secret.get_secret_value() for name, secret in secrets.items() if secret},

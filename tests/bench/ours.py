@@ -19,7 +19,7 @@ from storekit.model.source import MeasuredSource, opener
 from storekit.ports import BlobPut
 from storekit.store import Repository
 from tests.bench.measure import Cost, Variant
-from tests.bench.records import ACTOR, CONTENT, TENANT, Report, report
+from tests.bench.records import ACTOR, CONTENT, TENANT, Attachment, Report, attachment, report
 
 T = TypeVar("T")
 
@@ -30,13 +30,18 @@ class Ours:
     def __init__(self, settings: Settings) -> None:
         self._store = Store.open(settings)
         self.ports = Assembly(settings, asynchronous=False)
-        self.reports = self._store.scope(tenant=TENANT, actor=ACTOR).repository(Report)
+        scope = self._store.scope(tenant=TENANT, actor=ACTOR)
+        self.reports, self.attachments = scope.repository(Report), scope.repository(Attachment)
         self._one_by_one = _OneByOne(settings, asynchronous=False)
         self._apart = Repository(self._one_by_one, Actor(TENANT, ACTOR), Report)
 
     def save(self) -> str:
         """Save one fresh record."""
         return self.reports.save(report()).ref_id
+
+    def save_attachment(self) -> str:
+        """Save one fresh record that has no document."""
+        return self.attachments.save(attachment()).ref_id
 
     def save_many(self, count: int) -> None:
         """Save fresh records in one commit."""

@@ -1,4 +1,4 @@
-"""What both versions save: a row, a document and 64 KB of content."""
+"""What is saved: a row, a document and 64 KB of content; to two stores a row and content alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel
 
 from storekit import Blob, Entity, blob, document
+from storekit.model.source import Content
 
 TENANT, ACTOR = uuid4(), "agent:bench"
 CONTENT = os.urandom(64 << 10)
@@ -38,6 +39,17 @@ def detail() -> dict[str, object]:
 def report() -> Report:
     """Make a fresh record."""
     return Report(title="Q3", pages=12, detail=Detail.model_validate(detail()), content=Blob(CONTENT))
+
+
+class Attachment(Entity, table="bench_attachments"):
+    title: str
+    pages: int
+    content: Annotated[Blob, blob(media_type="application/pdf")]
+
+
+def attachment(content: Content = CONTENT) -> Attachment:
+    """Make a fresh record without a document."""
+    return Attachment(title="Q3", pages=12, content=Blob(content))
 
 
 class Kind(StrEnum):

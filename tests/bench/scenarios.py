@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 from storekit.model.plan import Plan, Write
 from storekit.ports import BlobRef
@@ -11,9 +14,17 @@ from tests.bench.imports import heavy_modules, import_costs, net
 from tests.bench.measure import Costs, Kind, Variant, compare, median, ratio, times
 from tests.bench.naive import Naive
 from tests.bench.ours import Ours, OursAsync
-from tests.bench.records import TENANT, WIDE, Wide
+from tests.bench.records import CONTENT, TENANT, WIDE, Wide
+from tests.bench.stream import STATUS, growth
 
-AGAIN = "naive again"
+if TYPE_CHECKING:
+    from tests.bench.peer import Peer
+
+THEIRS, AGAIN = "theirs", "theirs again"
+
+
+class NotRun(Exception):
+    """Something that a scenario needs is not here; the others go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,7 @@ class Sides:
     ours: Ours
     ours_async: OursAsync
     rounds: int
+    quick: bool
     delay: bool
 
 
@@ -61,10 +73,10 @@ def url(sides: Sides) -> Iterator[Figure]:
         },
         sides.rounds,
     )
-    yield _against_naive("url", costs, None if sides.delay else 4.0)
-    yield _against_naive("url, CPU", costs, None if sides.delay else 5.0, kind="cpu")
-    yield _against_naive("url, async", costs, None, other="async")
-    yield _against_naive("url, async, CPU", costs, None, other="async", kind="cpu")
+    yield _against("url", costs, None if sides.delay else 4.0)
+    yield _against("url, CPU", costs, None if sides.delay else 5.0, kind="cpu")
+    yield _against("url, async", costs, None, other="async")
+    yield _against("url, async, CPU", costs, None, other="async", kind="cpu")
 
 
 def urls(sides: Sides) -> Iterator[Figure]:
@@ -77,8 +89,8 @@ def urls(sides: Sides) -> Iterator[Figure]:
         },
         sides.rounds,
     )
-    yield _against_naive("urls(100), per URL", costs, 45.0)
-    yield _against_naive("urls(100), per URL, CPU", costs, None, kind="cpu")
+    yield _against("urls(100), per URL", costs, 45.0)
+    yield _against("urls(100), per URL, CPU", costs, None, kind="cpu")
 
 
 def save(sides: Sides) -> Iterator[Figure]:
@@ -92,9 +104,9 @@ def save(sides: Sides) -> Iterator[Figure]:
         },
         sides.rounds,
     )
-    yield _against_naive("save", costs, 2.0 if sides.delay else 1.4)
-    yield _against_naive("save, CPU", costs, None, kind="cpu")
-    yield _against_naive("save, async", costs, None, other="async")
+    yield _against("save", costs, 2.0 if sides.delay else 1.4)
+    yield _against("save, CPU", costs, None, kind="cpu")
+    yield _against("save, async", costs, None, other="async")
     bound, goal = ratio(costs, "ours", "bound"), 1.15 if sides.delay else 1.5
     yield Figure("save / its lower bound", bound, "x", goal, most=True)
 
@@ -108,8 +120,49 @@ def save_many(sides: Sides) -> Iterator[Figure]:
         },
         max(3, sides.rounds // 2),
     )
-    yield _against_naive("save_many(200), per record", costs, 40.0 if sides.delay else 6.0)
-    yield _against_naive("save_many(200), per record, CPU", costs, None, kind="cpu")
+    yield _against("save_many(200), per record", costs, 40.0 if sides.delay else 6.0)
+    yield _against("save_many(200), per record, CPU", costs, None, kind="cpu")
+
+
+def peer(sides: Sides) -> Iterator[Figure]:
+    try:
+        from tests.bench.peer import Peer
+    except ImportError as error:
+        raise NotRun(f"peer did not run: {error}; `make bench` installs it") from error
+    with closing(Peer(sides.ours.ports.settings)) as theirs:
+        yield from _peer_save(sides, theirs)
+        yield from _peer_url(sides, theirs)
+
+
+def _peer_save(sides: Sides, theirs: Peer) -> Iterator[Figure]:
+    count = 5 if sides.delay else 15
+    costs = compare(
+        {
+            **_twice(times(count, theirs.save)),
+            "ours": times(count, sides.ours.save_attachment),
+        },
+        sides.rounds,
+    )
+    yield _against("save to two stores / peer", costs, 1.4)
+    yield _against("save to two stores / peer, CPU", costs, None, kind="cpu")
+
+
+def _peer_url(sides: Sides, theirs: Peer) -> Iterator[Figure]:
+    row_id, ref_id = theirs.save(), sides.ours.save_attachment()
+    count = 20 if sides.delay else 150
+    for url in theirs.url(row_id), sides.ours.attachments.url(ref_id, "content"):
+        with urlopen(url) as answer:
+            assert answer.read() == CONTENT
+    costs = compare(
+        {
+            **_twice(times(count, lambda: theirs.url(row_id))),
+            "ours": times(count, lambda: sides.ours.attachments.url(ref_id, "content")),
+        },
+        sides.rounds,
+    )
+    # Three trips against one: behind a delay the ratio is about three, whatever the code.
+    yield _against("url / peer", costs, None if sides.delay else 4.0)
+    yield _against("url / peer, CPU", costs, None, kind="cpu")
 
 
 def sign(sides: Sides) -> Iterator[Figure]:
@@ -122,7 +175,7 @@ def sign(sides: Sides) -> Iterator[Figure]:
         },
         sides.rounds,
     )
-    yield _against_naive("sign, CPU", costs, 40.0, kind="cpu")
+    yield _against("sign, CPU", costs, 40.0, kind="cpu")
 
 
 def put(sides: Sides) -> Iterator[Figure]:
@@ -133,7 +186,7 @@ def put(sides: Sides) -> Iterator[Figure]:
         },
         sides.rounds,
     )
-    yield _against_naive("S3 PUT 64 KB, CPU", costs, 5.0, kind="cpu")
+    yield _against("S3 PUT 64 KB, CPU", costs, 5.0, kind="cpu")
 
 
 def model(sides: Sides) -> Iterator[Figure]:
@@ -160,18 +213,41 @@ def imports(sides: Sides) -> Iterator[Figure]:
     yield Figure("url imports boto3, pymongo", float(len(heavy.split())), "", 0.0, True, note=heavy)
 
 
-def _twice(naive: Variant) -> dict[str, Variant]:
-    return {"naive": naive, AGAIN: naive}
+def stream(sides: Sides) -> Iterator[Figure]:
+    if not STATUS.exists():
+        raise NotRun(f"stream did not run: it reads {STATUS}, which is Linux's")
+    megabytes, note = (64, "--quick: not 512 MB") if sides.quick else (512, "")
+    settings = sides.ours.ports.settings
+    for form in "path", "iterator":
+        grown, seconds = growth(settings, form, megabytes)
+        what = f"stream {megabytes} MB from {form}, memory"
+        yield Figure(what, grown, "MB", 32.0, most=True, note=f"{seconds:.1f} s {note}")
 
 
-def _against_naive(
+def _twice(theirs: Variant) -> dict[str, Variant]:
+    return {THEIRS: theirs, AGAIN: theirs}
+
+
+def _against(
     what: str, costs: Costs, goal: float | None, *, kind: Kind = "wall", other: str = "ours"
 ) -> Figure:
-    note = f"{median(costs, 'naive', kind) * 1e6:,.0f} -> {median(costs, other, kind) * 1e6:,.0f} us"
-    control = ratio(costs, "naive", AGAIN, kind)
-    return Figure(what, ratio(costs, "naive", other, kind), "x", goal, False, control, note)
+    note = f"{median(costs, THEIRS, kind) * 1e6:,.0f} -> {median(costs, other, kind) * 1e6:,.0f} us"
+    control = ratio(costs, THEIRS, AGAIN, kind)
+    return Figure(what, ratio(costs, THEIRS, other, kind), "x", goal, False, control, note)
 
 
-REMOTE: Mapping[str, Scenario] = {"url": url, "urls": urls, "save": save, "save_many": save_many}
-LOCAL: Mapping[str, Scenario] = {"sign": sign, "put": put, "model": model, "imports": imports}
-"""Those that take CPU alone: no delay changes them."""
+REMOTE: Mapping[str, Scenario] = {
+    "url": url,
+    "urls": urls,
+    "save": save,
+    "save_many": save_many,
+    "peer": peer,
+}
+LOCAL: Mapping[str, Scenario] = {
+    "sign": sign,
+    "put": put,
+    "model": model,
+    "imports": imports,
+    "stream": stream,
+}
+"""Those that cost CPU or memory alone: no delay changes them."""
