@@ -19,10 +19,11 @@ from pydantic import SecretStr
 
 from storekit import Settings, Store
 from storekit.drivers.embedded import down
+from tests.bench.managed import strip
 from tests.bench.naive import Naive, create_tables
 from tests.bench.ours import Ours, OursAsync
 from tests.bench.proxy import delayed
-from tests.bench.records import Attachment, Report
+from tests.bench.records import Attachment, Bare, Managed, Report
 from tests.bench.scenarios import LOCAL, REMOTE, Figure, NotRun, Scenario, Sides
 
 _DELAYS = {"postgres_url": 0.0024, "mongo_url": 0.0024, "s3_endpoint_url": 0.0117}
@@ -37,9 +38,10 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="storekit-bench-") as directory,
         _ended(Path(directory)),
-        Store.embedded(directory, entities=[Report, Attachment]) as store,
+        Store.embedded(directory, entities=[Report, Attachment, Managed, Bare]) as store,
     ):
         create_tables(store.settings)
+        strip(store.settings)
         with _sides(store.settings, quick=arguments.quick, delay=False) as sides:
             _run("CPU, imports and memory", _chosen(LOCAL, arguments.only), sides)
             _run("loopback", _chosen(REMOTE, arguments.only), sides)

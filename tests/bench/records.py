@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
-from storekit import Blob, Entity, blob, document
+from storekit import Blob, Entity, Mutable, blob, document
 from storekit.model.source import Content
 
 TENANT, ACTOR = uuid4(), "agent:bench"
@@ -50,6 +50,18 @@ class Attachment(Entity, table="bench_attachments"):
 def attachment(content: Content = CONTENT) -> Attachment:
     """Make a fresh record without a document."""
     return Attachment(title="Q3", pages=12, content=Blob(content))
+
+
+class Managed(Entity, Mutable, table="bench_managed"):
+    title: str
+    pages: int
+
+
+class Bare(Entity, Mutable, table="bench_bare"):
+    """The same row in a table whose triggers and policies are switched off."""
+
+    title: str
+    pages: int
 
 
 class Kind(StrEnum):

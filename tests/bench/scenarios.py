@@ -2,81 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from storekit.model.plan import Plan, Write
 from storekit.ports import BlobRef
+from tests.bench.figures import Figure, NotRun, Scenario, Sides, against, twice
 from tests.bench.imports import heavy_modules, import_costs, net
-from tests.bench.measure import Costs, Kind, Variant, compare, median, ratio, times
-from tests.bench.naive import Naive
-from tests.bench.ours import Ours, OursAsync
+from tests.bench.managed import managed
+from tests.bench.measure import compare, median, ratio, times
 from tests.bench.records import CONTENT, TENANT, WIDE, Wide
 from tests.bench.stream import STATUS, growth
 
 if TYPE_CHECKING:
     from tests.bench.peer import Peer
 
-THEIRS, AGAIN = "theirs", "theirs again"
-
-
-class NotRun(Exception):
-    """Something that a scenario needs is not here; the others go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table. A goal is a ratio to reach, or with `most` a cost to stay under."""
-
-    what: str
-    value: float
-    unit: str = "x"
-    goal: float | None = None
-    most: bool = False
-    control: float | None = None
-    """The same code under two names: how far from 1.00 noise alone goes."""
-    note: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """Say whether the goal is reached; a figure without one is told only."""
-        if self.goal is None:
-            return ""
-        return "ok" if (self.value <= self.goal if self.most else self.value >= self.goal) else "short"
-
-
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """Both versions, over the same servers."""
-
-    naive: Naive
-    ours: Ours
-    ours_async: OursAsync
-    rounds: int
-    quick: bool
-    delay: bool
-
-
-Scenario = Callable[[Sides], Iterator[Figure]]
-
 
 def url(sides: Sides) -> Iterator[Figure]:
     theirs, mine, count = sides.naive.save(), sides.ours.save(), 20 if sides.delay else 150
     costs = compare(
         {
-            **_twice(times(count, lambda: sides.naive.url(theirs))),
+            **twice(times(count, lambda: sides.naive.url(theirs))),
             "ours": times(count, lambda: sides.ours.reports.url(mine, "content")),
             "async": sides.ours_async.times(count, lambda: sides.ours_async.reports.url(mine, "content")),
         },
         sides.rounds,
     )
-    yield _against("url", costs, None if sides.delay else 4.0)
-    yield _against("url, CPU", costs, None if sides.delay else 5.0, kind="cpu")
-    yield _against("url, async", costs, None, other="async")
-    yield _against("url, async, CPU", costs, None, other="async", kind="cpu")
+    yield against("url", costs, None if sides.delay else 4.0)
+    yield against("url, CPU", costs, None if sides.delay else 5.0, kind="cpu")
+    yield against("url, async", costs, None, other="async")
+    yield against("url, async, CPU", costs, None, other="async", kind="cpu")
 
 
 def urls(sides: Sides) -> Iterator[Figure]:
@@ -84,29 +41,29 @@ def urls(sides: Sides) -> Iterator[Figure]:
     single, whole = (5, 3) if sides.delay else (60, 20)
     costs = compare(
         {
-            **_twice(times(single, lambda: sides.naive.url(theirs))),
+            **twice(times(single, lambda: sides.naive.url(theirs))),
             "ours": times(whole, lambda: sides.ours.reports.urls(many, "content"), of=100),
         },
         sides.rounds,
     )
-    yield _against("urls(100), per URL", costs, 45.0)
-    yield _against("urls(100), per URL, CPU", costs, None, kind="cpu")
+    yield against("urls(100), per URL", costs, 45.0)
+    yield against("urls(100), per URL, CPU", costs, None, kind="cpu")
 
 
 def save(sides: Sides) -> Iterator[Figure]:
     count = 5 if sides.delay else 15
     costs = compare(
         {
-            **_twice(times(count, sides.naive.save)),
+            **twice(times(count, sides.naive.save)),
             "ours": times(count, sides.ours.save),
             "async": sides.ours_async.times(count, sides.ours_async.save),
             "bound": sides.ours.bound(count),
         },
         sides.rounds,
     )
-    yield _against("save", costs, 2.0 if sides.delay else 1.4)
-    yield _against("save, CPU", costs, None, kind="cpu")
-    yield _against("save, async", costs, None, other="async")
+    yield against("save", costs, 2.0 if sides.delay else 1.4)
+    yield against("save, CPU", costs, None, kind="cpu")
+    yield against("save, async", costs, None, other="async")
     bound, goal = ratio(costs, "ours", "bound"), 1.15 if sides.delay else 1.5
     yield Figure("save / its lower bound", bound, "x", goal, most=True)
 
@@ -115,13 +72,15 @@ def save_many(sides: Sides) -> Iterator[Figure]:
     count = 10 if sides.delay else 40
     costs = compare(
         {
-            **_twice(times(count, sides.naive.save)),
+            **twice(times(count, sides.naive.save)),
             "ours": times(1, lambda: sides.ours.save_many(200), of=200),
+            "puts alone": times(1, lambda: sides.ours.put_many(200), of=200),
         },
         max(3, sides.rounds // 2),
     )
-    yield _against("save_many(200), per record", costs, 40.0 if sides.delay else 6.0)
-    yield _against("save_many(200), per record, CPU", costs, None, kind="cpu")
+    yield against("save_many(200), per record", costs, 40.0 if sides.delay else 6.0)
+    yield against("save_many(200), per record, CPU", costs, None, kind="cpu")
+    yield Figure("save_many(200) / its puts to S3 alone", ratio(costs, "ours", "puts alone"))
 
 
 def peer(sides: Sides) -> Iterator[Figure]:
@@ -138,13 +97,13 @@ def _peer_save(sides: Sides, theirs: Peer) -> Iterator[Figure]:
     count = 5 if sides.delay else 15
     costs = compare(
         {
-            **_twice(times(count, theirs.save)),
+            **twice(times(count, theirs.save)),
             "ours": times(count, sides.ours.save_attachment),
         },
         sides.rounds,
     )
-    yield _against("save to two stores / peer", costs, 1.4)
-    yield _against("save to two stores / peer, CPU", costs, None, kind="cpu")
+    yield against("save to two stores / peer", costs, 1.4)
+    yield against("save to two stores / peer, CPU", costs, None, kind="cpu")
 
 
 def _peer_url(sides: Sides, theirs: Peer) -> Iterator[Figure]:
@@ -155,14 +114,14 @@ def _peer_url(sides: Sides, theirs: Peer) -> Iterator[Figure]:
             assert answer.read() == CONTENT
     costs = compare(
         {
-            **_twice(times(count, lambda: theirs.url(row_id))),
+            **twice(times(count, lambda: theirs.url(row_id))),
             "ours": times(count, lambda: sides.ours.attachments.url(ref_id, "content")),
         },
         sides.rounds,
     )
     # Three trips against one: behind a delay the ratio is about three, whatever the code.
-    yield _against("url / peer", costs, None if sides.delay else 4.0)
-    yield _against("url / peer, CPU", costs, None, kind="cpu")
+    yield against("url / peer", costs, None if sides.delay else 4.0)
+    yield against("url / peer, CPU", costs, None, kind="cpu")
 
 
 def sign(sides: Sides) -> Iterator[Figure]:
@@ -170,23 +129,23 @@ def sign(sides: Sides) -> Iterator[Figure]:
     blobs = sides.ours.ports.blobs
     costs = compare(
         {
-            **_twice(times(300, lambda: sides.naive.sign(ref.key, ref.version_id))),
+            **twice(times(300, lambda: sides.naive.sign(ref.key, ref.version_id))),
             "ours": times(5000, lambda: blobs.sign(ref, 900, "attachment", None)),
         },
         sides.rounds,
     )
-    yield _against("sign, CPU", costs, 40.0, kind="cpu")
+    yield against("sign, CPU", costs, 40.0, kind="cpu")
 
 
 def put(sides: Sides) -> Iterator[Figure]:
     costs = compare(
         {
-            **_twice(times(30, lambda: sides.naive.put("naive/put"))),
+            **twice(times(30, lambda: sides.naive.put("naive/put"))),
             "ours": times(30, sides.ours.put),
         },
         sides.rounds,
     )
-    yield _against("S3 PUT 64 KB, CPU", costs, 5.0, kind="cpu")
+    yield against("S3 PUT 64 KB, CPU", costs, 5.0, kind="cpu")
 
 
 def model(sides: Sides) -> Iterator[Figure]:
@@ -224,23 +183,12 @@ def stream(sides: Sides) -> Iterator[Figure]:
         yield Figure(what, grown, "MB", 32.0, most=True, note=f"{seconds:.1f} s {note}")
 
 
-def _twice(theirs: Variant) -> dict[str, Variant]:
-    return {THEIRS: theirs, AGAIN: theirs}
-
-
-def _against(
-    what: str, costs: Costs, goal: float | None, *, kind: Kind = "wall", other: str = "ours"
-) -> Figure:
-    note = f"{median(costs, THEIRS, kind) * 1e6:,.0f} -> {median(costs, other, kind) * 1e6:,.0f} us"
-    control = ratio(costs, THEIRS, AGAIN, kind)
-    return Figure(what, ratio(costs, THEIRS, other, kind), "x", goal, False, control, note)
-
-
 REMOTE: Mapping[str, Scenario] = {
     "url": url,
     "urls": urls,
     "save": save,
     "save_many": save_many,
+    "managed": managed,
     "peer": peer,
 }
 LOCAL: Mapping[str, Scenario] = {

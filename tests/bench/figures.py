@@ -1,0 +1,66 @@
+"""One line of the table, and how it is reckoned from costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tests.bench.measure import Costs, Kind, Variant, median, ratio
+from tests.bench.naive import Naive
+from tests.bench.ours import Ours, OursAsync
+
+THEIRS, AGAIN = "theirs", "theirs again"
+
+
+class NotRun(Exception):
+    """Something that a scenario needs is not here; the others go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table. A goal is a ratio to reach, or with `most` a cost to stay under."""
+
+    what: str
+    value: float
+    unit: str = "x"
+    goal: float | None = None
+    most: bool = False
+    control: float | None = None
+    """The same code under two names: how far from 1.00 noise alone goes."""
+    note: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Say whether the goal is reached; a figure without one is told only."""
+        if self.goal is None:
+            return ""
+        return "ok" if (self.value <= self.goal if self.most else self.value >= self.goal) else "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Both versions, over the same servers."""
+
+    naive: Naive
+    ours: Ours
+    ours_async: OursAsync
+    rounds: int
+    quick: bool
+    delay: bool
+
+
+Scenario = Callable[[Sides], Iterator[Figure]]
+
+
+def twice(theirs: Variant) -> dict[str, Variant]:
+    """Give their version two names: it is its own control."""
+    return {THEIRS: theirs, AGAIN: theirs}
+
+
+def against(
+    what: str, costs: Costs, goal: float | None, *, kind: Kind = "wall", other: str = "ours"
+) -> Figure:
+    """Reckon how many times as long theirs takes."""
+    note = f"{median(costs, THEIRS, kind) * 1e6:,.0f} -> {median(costs, other, kind) * 1e6:,.0f} us"
+    control = ratio(costs, THEIRS, AGAIN, kind)
+    return Figure(what, ratio(costs, THEIRS, other, kind), "x", goal, False, control, note)
