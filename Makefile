@@ -23,13 +23,14 @@ test: lint ## Run every check and every test
 unit: $(READY) ## Run the tests that need no server
 	$(BIN)/pytest -q tests/unit
 
-lint: $(READY) ## Check style, layers and types
+lint: $(READY) ## Check style, layers, types and migrations
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
 	$(BIN)/pyright
+	$(BIN)/storekit migrate lint
 
 bench: $(PEER) ## Measure the hot paths against a fair naive version and a peer
 	$(BIN)/python -m tests.bench

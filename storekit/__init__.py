@@ -24,9 +24,11 @@ from storekit.model.entity import Entity, Mutable, SoftDelete
 from storekit.model.events import Event
 from storekit.model.fields import Expired, blob, document, lookup, moves, references
 from storekit.model.indexes import index, not_null, unique
+from storekit.repository import Repository
+from storekit.repository_async import AsyncRepository
 from storekit.settings import Settings
-from storekit.store import Repository, Scope, Store
-from storekit.store_async import AsyncRepository, AsyncScope, AsyncStore
+from storekit.store import Scope, Store
+from storekit.store_async import AsyncScope, AsyncStore
 
 __all__ = [
     "AsyncRepository",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,29 +16,95 @@ from storekit.settings import Settings
 
 app = typer.Typer(invoke_without_command=True, add_completion=False)
 _screen = Console(soft_wrap=True, highlight=False, markup=False)
+Lines = Annotated[
+    list[str] | None,
+    typer.Option("--line", metavar="NAME=DIR", help="A line of migrations of your own; may be given again."),
+]
 
 
 @app.callback()
 def migrate(
-    line: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=DIR", help="A line of migrations of your own; may be given again."),
+    context: typer.Context,
+    line: Lines = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[NAME=]N", help="Stop after this number, of the last --line or of the line named."
+        ),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; list what is pending.")] = False,
 ) -> None:
     """Set up the stores that the environment names: migrations, bucket, collections.
 
     The core's and agency's migrations come first, then each --line in its turn.
     """
-    lines = [shipped("agency"), *map(_line, line or [])]
+    context.obj = line or []
+    if context.invoked_subcommand is not None:
+        if dry_run or to is not None:
+            raise UsageError(f"migrate {context.invoked_subcommand} changes nothing: it takes --line alone")
+        return
+    lines, target = _lines(context, None), _target(to, context.obj)
+    if dry_run:
+        _preview(lines, target)
+        return
     with _screen.status("Migrating"):
-        setup.migrate(Settings.from_env(), lines)
-    _screen.print("the stores are up to date")
+        setup.migrate(Settings.from_env(), lines, to=target)
+    stopped = "" if target is None else f", as far as {target[0]} {target[1]:04}"
+    _screen.print(f"the stores are up to date{stopped}")
 
 
-def _line(text: str) -> Line:
+@app.command()
+def status(context: typer.Context, line: Lines = None) -> None:
+    """Show each migration: when it was applied and by which login, or that it is pending."""
+    for each in setup.status(Settings.from_env(), _lines(context, line)):
+        when = f"{each.applied_on:%Y-%m-%d %H:%M:%S%z} by {each.applied_by}" if each.applied_on else "pending"
+        _screen.print(f"{each.line:<8} {f'{each.number:04}_{each.name}':<32} {when}")
+
+
+@app.command()
+def lint(context: typer.Context, line: Lines = None) -> None:
+    """Find what is unsafe in migration files; exit code 1 if there is anything. Needs no server.
+
+    A finding is accepted by a comment on the line before: -- storekit: allow <rule>: <why>
+    """
+    files = setup.check(_lines(context, line))
+    found = [f"{migration}, {finding}" for migration, findings in files for finding in findings]
+    for text in found:
+        _screen.print(text)
+    if found:
+        raise typer.Exit(1)
+    _screen.print(f"{len(files)} migrations, nothing unsafe")
+
+
+def _preview(lines: Sequence[Line], target: tuple[str, int] | None) -> None:
+    pending = setup.migrate(Settings.from_env(), lines, to=target, dry_run=True)
+    findings = {str(migration): found for migration, found in setup.check(lines)}
+    for migration in pending:
+        _screen.print(f"would apply {migration}")
+        for finding in findings[str(migration)]:
+            _screen.print(f"    {finding}")
+    _screen.print(f"{len(pending)} to apply; nothing was changed")
+
+
+def _lines(context: typer.Context, more: list[str] | None) -> list[Line]:
+    return [shipped("agency"), *map(own_line, [*context.obj, *(more or [])])]
+
+
+def own_line(text: str) -> Line:
     name, _, directory = text.partition("=")
     if not name or name in {"core", "agency"} or not directory or not Path(directory).is_dir():
         raise UsageError(
             f"--line {text}: it must be NAME=DIR, a name of your own and a directory that exists"
         )
     return Line(name, Path(directory))
+
+
+def _target(text: str | None, named: Sequence[str]) -> tuple[str, int] | None:
+    """Read --to: a bare number is of the last line that the command names."""
+    if text is None:
+        return None
+    name, _, number = text.rpartition("=")
+    name = name or (named[-1].partition("=")[0] if named else "")
+    if not name or not number.isdecimal():
+        raise UsageError(f"--to {text}: it must be N, of the last --line, or NAME=N")
+    return name, int(number)

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
-from pydantic import (
-    AliasChoices,
-    AliasGenerator,
-    AliasPath,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from storekit import ids
 from storekit.errors import NotLoaded, UsageError, ValidationError
+from storekit.model.aliases import server_names
 from storekit.model.blob import Blob
 from storekit.model.codec import encode_column
-from storekit.model.table import RESERVED, Table, table_of
+from storekit.model.declare import table_of
+from storekit.model.indexes import Index
+from storekit.model.table import RESERVED, Scope, Table
 
-Scope = Literal["tenant"]
+_KEYWORDS = ("scope", "line", "indexes", "natural_key")
 LOADING = object()
 """The validation context in which the fields that storekit sets may be set."""
 
@@ -108,27 +102,33 @@ class Entity(BaseModel):
     _memory: Memory = PrivateAttr(default_factory=Memory)
 
     def __init_subclass__(
-        cls, *, table: str | None = None, scope: Scope = "tenant", line: str | None = None, **kwargs: Any
+        cls,
+        *,
+        table: str | None = None,
+        scope: Scope = "tenant",
+        line: str | None = None,
+        indexes: Sequence[Index] = (),
+        natural_key: Sequence[str] = (),
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
         # before pydantic looks at them, which only warns of some
         _refuse_own_names(cls, cls.__dict__.get("__annotations__", ()))  # noqa: RUF063 it evaluates them
 
     @classmethod
-    def __pydantic_init_subclass__(
-        cls, *, table: str | None = None, scope: Scope = "tenant", line: str | None = None, **kwargs: Any
-    ) -> None:
+    def __pydantic_init_subclass__(cls, *, table: str | None = None, **kwargs: Any) -> None:
+        declared = {name: kwargs.pop(name) for name in _KEYWORDS if name in kwargs}
         super().__pydantic_init_subclass__(**kwargs)
         _refuse_own_names(cls, cls.model_fields)
-        cls.storekit_server_names = _server_names(cls)
+        cls.storekit_server_names = server_names(cls)
         if table is None:
-            _refuse_lost_fields(cls)
+            _refuse_lost_fields(cls, declared)
             return
-        if scope != "tenant":
-            raise UsageError(f'{cls.__name__}: scope is "tenant", not {scope!r}')
         _refuse_server_fields(cls)
-        flags = {"mutable": issubclass(cls, Mutable), "soft_delete": issubclass(cls, SoftDelete)}
-        cls.storekit_table = table_of(cls.__name__, table, cls.model_fields, **flags, line=line)
+        mutable, soft = issubclass(cls, Mutable), issubclass(cls, SoftDelete)
+        cls.storekit_table = table_of(
+            cls.__name__, table, cls.model_fields, mutable=mutable, soft_delete=soft, **declared
+        )
         _check_defaults(cls)
         cls.model_rebuild(raise_errors=False)
 
@@ -234,8 +234,12 @@ def _refuse_own_names(cls: type[BaseModel], names: Iterable[str]) -> None:
             raise UsageError(f"{cls.__name__}.{name}: the name is Entity's own; choose another")
 
 
-def _refuse_lost_fields(cls: type[Entity]) -> None:
-    """Refuse fields beyond those of the table that a class without its own inherits."""
+def _refuse_lost_fields(cls: type[Entity], declared: Iterable[str]) -> None:
+    """Refuse what a class without a table of its own would lose: fields beyond its parent's, and keywords."""
+    for keyword in declared:
+        raise UsageError(
+            f'{cls.__name__}: {keyword}= goes with a table: class {cls.__name__}(..., table="...")'
+        )
     parent = next((base for base in cls.__mro__[1:] if "storekit_table" in base.__dict__), None)
     if parent is not None:
         table = require_table(parent)
@@ -270,25 +274,3 @@ def _check_defaults(cls: type[Entity]) -> None:
             encode_column(column, info.default, f"{cls.__name__}.{name}")
         except ValidationError as error:
             raise UsageError(f"its default cannot be stored: {error}") from error
-
-
-def _server_names(cls: type[Entity]) -> frozenset[str]:
-    """Name the fields that storekit sets as the class's alias generator calls them, too."""
-    made = cls.model_config.get("alias_generator")
-    if made is None:
-        return frozenset(RESERVED)
-    generator = made if isinstance(made, AliasGenerator) else AliasGenerator(alias=made)
-    aliases = (alias for name in RESERVED for alias in generator.generate_aliases(name)[:2])
-    return frozenset(RESERVED).union(*(_heads(alias) for alias in aliases))
-
-
-def _heads(alias: str | AliasPath | AliasChoices | None) -> Iterator[str]:
-    """List the keys under which an alias finds a value."""
-    match alias:
-        case str():
-            yield alias
-        case AliasPath():
-            yield str(alias.path[0])
-        case AliasChoices():
-            for choice in alias.choices:
-                yield from _heads(choice)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from storekit.model.entity import Entity
 
 OnDelete = Literal["restrict", "cascade", "set null"]
+S = TypeVar("S", bound=StrEnum)
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;.*)?\Z", re.ASCII)
 
 
@@ -49,6 +51,27 @@ class DocumentMark:
 class ReferenceMark:
     target: type[Entity] | str
     on_delete: OnDelete
+
+
+@dataclass(frozen=True, slots=True)
+class MovesMark:
+    allowed: tuple[tuple[StrEnum, tuple[StrEnum, ...]], ...]
+    initial: tuple[StrEnum, ...] | None
+
+    @property
+    def states(self) -> Iterable[StrEnum]:
+        """Every state that is named."""
+        for state, others in self.allowed:
+            yield from (state, *others)
+        yield from self.initial or ()
+
+
+@dataclass(frozen=True, slots=True)
+class LookupMark:
+    pass
+
+
+Mark = BlobMark | DocumentMark | ReferenceMark | MovesMark | LookupMark
 
 
 def blob(*, media_type: str = "application/octet-stream") -> BlobMark:
@@ -91,3 +114,31 @@ def references(target: type[Entity] | str, *, on_delete: OnDelete = "restrict") 
             f"references(on_delete={on_delete!r}): it must be one of {', '.join(get_args(OnDelete))}"
         )
     return ReferenceMark(target, on_delete)
+
+
+def moves(allowed: Mapping[S, Iterable[S]], *, initial: Iterable[S] | None = None) -> MovesMark:
+    """Let the column change as the mapping says, and no other way; the database enforces it.
+
+    Args:
+        allowed: from a state to those it may go to; a state that is no key is final.
+        initial: where a record may begin; by default the field's default, or else anywhere.
+    """
+    if not isinstance(allowed, Mapping) or any(isinstance(others, str) for others in allowed.values()):
+        raise UsageError(
+            f"moves({allowed!r}): it must map a state to a list of states, as {{Status.OPEN: [Status.DONE]}}"
+        )
+    if isinstance(initial, str):
+        raise UsageError(f"moves(initial={initial!r}): it must be a list of states")
+    pairs = tuple((state, tuple(dict.fromkeys(others))) for state, others in allowed.items())
+    mark = MovesMark(pairs, None if initial is None else tuple(dict.fromkeys(initial)))
+    if not pairs or mark.initial == ():
+        raise UsageError("moves(): it must allow a move, and `initial`, if given, a state to begin in")
+    for state in mark.states:
+        if not isinstance(state, StrEnum):
+            raise UsageError(f"moves(): {state!r} must be a member of the field's StrEnum")
+    return mark
+
+
+def lookup() -> LookupMark:
+    """Find a record by this column before its tenant is known: by the digest of a session's token, say."""
+    return LookupMark()

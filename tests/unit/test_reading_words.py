@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from storekit import Blob, Entity, UsageError, blob, document
-from storekit.store import Repository
+from storekit.repository import Repository
 from storekit.testing import memory_store
 
 

@@ -14,6 +14,7 @@ GRANT SELECT ON storekit.move TO storekit_app, storekit_worker;
 -- A global row belongs to the nil tenant, which everybody may read; a `self` row is its own tenant.
 ALTER TABLE storekit.managed
     DROP CONSTRAINT managed_scope_check,
+    -- storekit: allow not-valid: it holds one row for each table
     ADD CONSTRAINT managed_scope CHECK (scope IN ('tenant', 'global', 'self'));
 
 CREATE FUNCTION storekit.nil() RETURNS uuid LANGUAGE sql IMMUTABLE
@@ -33,13 +34,10 @@ SELECT NULL, NULL, id, event_id, tenant_id, entity, ref_id, version, type, befor
        actor, "session_user", write_id, occurred_on, NULL, NULL, reason
 FROM storekit.event_inbox;
 
--- The queue of the purge: what a commit pointed at once and no row points at now. The delay is that of the
--- longest URL that S3 signs, so none that was handed out dies early, whatever a service allows itself.
+-- How long what no row points at any more stays in the queue of the purge: as long as the longest URL that S3
+-- signs, so none that was handed out dies early, whatever a service allows itself.
 CREATE FUNCTION storekit.purge_delay() RETURNS interval LANGUAGE sql IMMUTABLE
 RETURN interval '7 days';
-
-CREATE INDEX part_queue ON storekit.part (purge_after, tenant_id, part_id)
-    WHERE state = 'committed' AND superseded_on IS NOT NULL;
 
 -- Add a foreign key to a table with rows and check them. FORCE blinds the owner, who checks: it would call a key
 -- valid over bad rows, so it is lifted from both tables while it looks.

@@ -1,0 +1,62 @@
+"""A class and its table, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storekit.model import ddl
+from storekit.model.diff.difference import Difference, Place
+from storekit.model.diff.facts import Declared, Facts
+from storekit.model.entity import Entity
+from storekit.model.names import literal, qualified, quoted
+from storekit.model.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What is compared, and who words the differences."""
+
+    entity: type[Entity]
+    declared: Declared
+    actual: Facts
+
+    @property
+    def table(self) -> Table:
+        """The class's table."""
+        return self.entity.storekit_table
+
+    @property
+    def name(self) -> str:
+        """The table's name, with its schema."""
+        return qualified(self.table.name)
+
+    def add(self, what: str, sql: str = "", place: Place = "main", name: str = "") -> Difference:
+        """Word what can be mended without losing anything."""
+        return Difference(self.name, what, sql, "addition", place, self._manage, name)
+
+    def decide(self, what: str, sql: str) -> Difference:
+        """Word what a person has to decide."""
+        return Difference(self.name, what, sql, "decision", manage=self._manage)
+
+    def remark(self, what: str, sql: str) -> Difference:
+        """Word what may stay as it is."""
+        return Difference(self.name, what, sql, "remark", manage=self._manage)
+
+    def drop(self, column: str) -> str:
+        """Write how a column goes."""
+        return f"{self.free(column)}ALTER TABLE {self.name} DROP COLUMN {quoted(column)};"
+
+    def free(self, column: str) -> str:
+        """Write how to take away what stands on a column and `manage` will make again."""
+        on_all = ["append_only"] if "trigger storekit_append_only" in self.actual.guards else []
+        on_state = ["move", "begin"] if any(field == column for field, _, _ in self.actual.moves) else []
+        lines = [f"DROP TRIGGER IF EXISTS storekit_{name} ON {self.name};\n" for name in (*on_all, *on_state)]
+        policy = f"DROP POLICY IF EXISTS lookup ON {self.name};\n" if column in self.actual.lookups else ""
+        return "".join(lines) + policy
+
+    @property
+    def _manage(self) -> str:
+        # a table's scope is nothing that a call in passing may change
+        if self.actual.scope is None:
+            return ddl.manage(self.table)
+        return f"SELECT storekit.manage({literal(self.name)});"

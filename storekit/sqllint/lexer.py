@@ -1,0 +1,94 @@
+"""SQL as tokens: where a word is a word, and not part of a comment, a literal or a body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+    | (?P<comment>--[^\n]*)
+    | (?P<block>/\*)
+    | (?P<body>\$(?:[^\W\d]\w*)?\$)
+    | (?P<string>e'(?:[^'\\]|\\.|'')*'?|(?:u&|[bxn])?'(?:[^']|'')*'?)
+    | (?P<name>(?:u&)?"(?:[^"]|"")*"?)
+    | (?P<word>[^\W\d][\w$]*)
+    | (?P<number>\d[\w.]*)
+    | (?P<sign>.)""",
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+_BLOCK_EDGE = re.compile(r"/\*|\*/")
+# What of a literal a rule may want to read: the name of a table or of a setting.
+_PLAIN = re.compile(r'[\w."]*')
+
+
+class Token(NamedTuple):
+    """A piece of SQL; `text` of a string or body is what its quotes hold, words are in lower case."""
+
+    kind: str
+    text: str
+    line: int
+
+
+def lex(text: str, line: int = 1) -> Iterator[Token]:
+    """Cut SQL into tokens and comments. Any text can be cut: what never ends, ends with the text."""
+    at = 0
+    while match := _TOKEN.match(text, at):
+        kind, found = str(match.lastgroup), match[0]
+        at = match.end()
+        if kind == "block":
+            kind, at = "comment", _end_of_block(text, at)
+        elif kind == "body":
+            end = text.find(found, at)
+            found, at = (text[at:end], end + len(found)) if end >= 0 else (text[at:], len(text))
+        if kind != "space":
+            yield Token(kind, _content(kind, found), line)
+        line += text.count("\n", match.start(), at)
+
+
+def _end_of_block(text: str, at: int) -> int:
+    depth = 1
+    for edge in _BLOCK_EDGE.finditer(text, at):
+        depth += 1 if edge[0] == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    return len(text)
+
+
+def _content(kind: str, found: str) -> str:
+    match kind:
+        case "word":
+            return found.lower()
+        case "string":
+            return found.partition("'")[2].removesuffix("'").replace("''", "'")
+    return found
+
+
+def spell(tokens: Iterable[Token]) -> tuple[str, list[int]]:
+    """Write tokens in one spelling, which rules match, and tell at which offset each begins.
+
+    One space between any two, none at a dot; a literal is empty unless it reads as a name.
+
+    >>> spell(lex("SELECT  Storekit.MANAGE('public.notes')-- now"))[0]
+    "select storekit.manage ( 'public.notes' )"
+    """
+    text, offsets = "", list[int]()
+    for token in tokens:
+        if token.kind == "comment":
+            continue
+        spelling = _spelling(token)
+        if text and spelling != "." and not text.endswith("."):
+            text += " "
+        offsets.append(len(text))
+        text += spelling
+    return text, offsets
+
+
+def _spelling(token: Token) -> str:
+    match token.kind:
+        case "string":
+            return f"'{token.text}'" if _PLAIN.fullmatch(token.text) else "''"
+        case "body":
+            return "$$"
+    return token.text

@@ -1,0 +1,160 @@
+"""`storekit migrate`, `migrate status` and `migrate lint`, as a deployer runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sql_database import Database, fresh_database, write_line
+from sql_deployer import storekit
+
+from storekit import AsyncStore, Settings, Store, UsageError
+from storekit.lines import core, read, shipped
+
+SHIPPED = [f"{file.line} {file.number:04}_{file.name}" for file in read([core(), shipped("agency")])]
+INDEX = "CREATE TABLE notes ();\nCREATE INDEX ON tool_calls (name);"
+
+
+@pytest.fixture
+def database(cluster: str) -> Iterator[Database]:
+    with fresh_database(cluster) as fresh:
+        yield fresh
+
+
+def shown(database: Database, *arguments: str | Path) -> list[str]:
+    """Run a command that succeeds and give its lines."""
+    done = storekit(database, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def refused(database: Database, *arguments: str | Path) -> str:
+    """Run a command that does not, and give the one line of its error."""
+    done = storekit(database, *arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    return done.stderr
+
+
+def objects(database: Database) -> int:
+    """Count all that a database holds of its own."""
+    return int(database.ask("SELECT count(*) FROM pg_class")[0][0])
+
+
+def test_a_dry_run_tells_all_and_does_nothing(database: Database, tmp_path: Path) -> None:
+    """--dry-run lists in order what is pending, with what the linter finds, and changes nothing."""
+    write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", INDEX)
+    before = objects(database)
+    told = shown(database, "migrate", "--dry-run", "--line", f"own={tmp_path / 'own'}")
+    applied = [f"would apply {name}.sql" for name in SHIPPED]
+    assert told[: len(applied) + 2] == [
+        *applied,
+        "would apply own 0001_step.sql",
+        "would apply own 0002_step.sql",
+    ]
+    assert told[-2].startswith("    line 2: concurrently: writers wait while it is built")
+    assert told[-1] == f"{len(applied) + 2} to apply; nothing was changed"
+    assert objects(database) == before
+    shown(database, "migrate", "--line", f"own={tmp_path / 'own'}")
+    told = shown(database, "migrate", "--dry-run", "--line", f"own={tmp_path / 'own'}")
+    assert told == ["0 to apply; nothing was changed"]
+
+
+def test_status_tells_when_and_by_whom(database: Database, tmp_path: Path) -> None:
+    """`migrate status` shows each migration of each line, before the first one too, and changes nothing."""
+    own = f"own={tmp_path / 'own'}"
+    write_line(tmp_path / "own", "own", "CREATE TABLE kept ()")
+    before = objects(database)
+    pending = [line.split() for line in shown(database, "migrate", "status", "--line", own)]
+    assert pending == [[*name.split(), "pending"] for name in [*SHIPPED, "own 0001_step"]]
+    assert objects(database) == before
+    shown(database, "migrate", "--line", own)
+    write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", "CREATE TABLE next ()")
+    *applied, last = shown(database, "migrate", "--line", own, "status")
+    when = r" +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+0000 by admin"
+    for name, line in zip([*SHIPPED, "own 0001_step"], applied, strict=True):
+        assert re.fullmatch(re.escape(name).replace(r"\ ", " +") + when, line), line
+    assert last.split() == ["own", "0002_step", "pending"]
+    # a recorded line that is not named is shown as well
+    assert shown(database, "migrate", "status")[-1].split()[:2] == ["own", "0001_step"]
+
+
+def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
+    """--to N stops after file N of the last line that is named, --to NAME=N after that of another."""
+    write_line(tmp_path / "own", "own", *(f"CREATE TABLE t{number} ()" for number in range(1, 5)))
+    own = ("migrate", "--line", f"own={tmp_path / 'own'}")
+    shown(database, *own, "--to", "agency=2")
+    agency = "SELECT max(number) FROM storekit.migration WHERE line = %s"
+    assert database.ask(agency, "agency") == [(2,)]
+    assert database.ask(agency, "own") == [(None,)]
+    assert shown(database, *own, "--to", "2") == ["the stores are up to date, as far as own 0002"]
+    assert database.ask(agency, "own") == [(2,)]
+    assert shown(database, *own, "--to", "2", "--dry-run") == ["0 to apply; nothing was changed"]
+    told = shown(database, *own, "--to", "3", "--dry-run")
+    assert told == ["would apply own 0003_step.sql", "1 to apply; nothing was changed"]
+    assert "line own is at 0002, past 0001" in refused(database, *own, "--to", "1")
+    assert "no migration own 0009; that line has 4" in refused(database, *own, "--to", "9")
+    assert "no migration other 0001" in refused(database, *own, "--to", "other=1")
+    for unclear in ("x", "own=", "own=x"):
+        assert "it must be N, of the last --line, or NAME=N" in refused(database, *own, "--to", unclear)
+    assert "it must be N, of the last --line" in refused(database, "migrate", "--to", "1")
+    assert database.ask(agency, "own") == [(2,)]
+
+
+def test_a_number_is_of_the_line_named_last(database: Database, tmp_path: Path) -> None:
+    """Of two lines of one's own, --to N is about the second; a line named twice is refused."""
+    for name in ("one", "two"):
+        write_line(tmp_path / name, name, f"CREATE TABLE {name}_1 ()", f"CREATE TABLE {name}_2 ()")
+    lines = [part for name in ("one", "two") for part in ("--line", f"{name}={tmp_path / name}")]
+    shown(database, "migrate", *lines, "--to", "1")
+    record = "SELECT line, number FROM storekit.migration WHERE line IN ('one', 'two') ORDER BY 1, 2"
+    assert database.ask(record) == [("one", 1), ("one", 2), ("two", 1)]
+    twice = refused(database, "migrate", "--dry-run", *lines, "--line", f"one={tmp_path / 'two'}")
+    assert "line one is named twice" in twice
+
+
+@pytest.mark.parametrize("option", [["--dry-run"], ["--to", "1"]])
+@pytest.mark.parametrize("command", ["status", "lint"])
+def test_what_is_for_migrate_alone_is_not_taken_for_less(
+    database: Database, command: str, option: list[str]
+) -> None:
+    """`migrate --dry-run status` is refused: nobody is left to wonder what it did."""
+    assert f"migrate {command} changes nothing" in refused(database, "migrate", *option, command)
+
+
+def test_both_colours_take_the_same(database: Database, tmp_path: Path) -> None:
+    """`store.migrate` stops, pretends and answers what it applied, as the command does."""
+    line = write_line(tmp_path / "own", "own", "CREATE TABLE t1 ()", "CREATE TABLE t2 ()")
+    settings = Settings.model_validate({"postgres_admin_url": database.url("admin")})
+
+    async def migrate(to: int, *, dry_run: bool) -> list[str]:
+        async with AsyncStore.open(settings) as store:
+            return [str(done) for done in await store.migrate([line], to=("own", to), dry_run=dry_run)]
+
+    with Store.open(settings) as store:
+        pending = [str(migration) for migration in store.migrate([line], to=("own", 1), dry_run=True)]
+        assert pending[-1] == "own 0001_step.sql"
+        assert [str(migration) for migration in store.migrate([line], to=("own", 1))] == pending
+        with pytest.raises(UsageError, match="no migration own 0003"):
+            store.migrate([line], to=("own", 3))
+    for dry_run in (True, False):
+        assert asyncio.run(migrate(2, dry_run=dry_run)) == ["own 0002_step.sql"]
+    assert asyncio.run(migrate(2, dry_run=False)) == []
+
+
+def test_lint_needs_no_server_and_fails_on_a_finding(database: Database, tmp_path: Path) -> None:
+    """`migrate lint` reads files alone: exit code 1 with a line for each finding, 0 when there is none."""
+    assert shown(database, "migrate", "lint") == [f"{len(SHIPPED)} migrations, nothing unsafe"]
+    write_line(tmp_path / "own", "own", INDEX)
+    done = storekit(database, "migrate", "lint", "--line", f"own={tmp_path / 'own'}")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert re.fullmatch(r"own 0001_step\.sql, line 2: concurrently: .*\n", done.stdout)
+    write_line(
+        tmp_path / "own", "own", INDEX.replace("\n", "\n-- storekit: allow concurrently: no rows yet\n")
+    )
+    assert shown(database, "migrate", "lint", "--line", f"own={tmp_path / 'own'}") == [
+        f"{len(SHIPPED) + 1} migrations, nothing unsafe"
+    ]
+    assert database.ask("SELECT to_regclass('storekit.migration')::text") == [(None,)]

@@ -1,0 +1,141 @@
+"""Migrations that are cut short: by a failure, by kill -9, by another deployer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sql_database import Database, fresh_database, write_line
+from sql_deployer import deployer, kill_when
+
+from storekit.drivers.postgres.migrate import migrate
+from storekit.errors import ConfigurationError
+from storekit.lines import Line, core, shipped
+
+TABLES = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+INDEX = """
+    SELECT i.indisvalid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = 'activity_runs'::regclass AND starts_with(c.relname, 'by_agent')"""
+MARK = "-- storekit: no transaction\n"
+BY_AGENT = f"{MARK}CREATE INDEX CONCURRENTLY IF NOT EXISTS by_agent ON activity_runs (tenant_id, agent);"
+ONE_AGENT = BY_AGENT.replace("CREATE INDEX", "CREATE UNIQUE INDEX")
+TWINS = """
+    INSERT INTO activity_runs (tenant_id, activity, agent)
+    SELECT tenant, 'research', 'writer' FROM storekit.new_id() AS tenant, generate_series(1, 2)"""
+# One deployer is in the first file, the other asks for its turn.
+BOTH_THERE = """
+    SELECT pid FROM pg_stat_activity WHERE usename = 'admin' AND datname = current_database()
+    AND (wait_event = 'advisory' OR query LIKE '%pg_try_advisory_lock%')"""
+DONE = b"the stores are up to date\n"
+
+
+@pytest.fixture
+def database(cluster: str, tmp_path: Path) -> Iterator[Database]:
+    with fresh_database(cluster) as fresh:
+        migrate(fresh.url("admin"), [core(), shipped("agency")])
+        yield fresh
+
+
+def own(directory: Path, *texts: str) -> Line:
+    return write_line(directory / "own", "own", *texts)
+
+
+def apply(database: Database, line: Line) -> list[int]:
+    """Apply a line as the admin and give the numbers that were applied."""
+    return [migration.number for migration in migrate(database.url("admin"), [core(), line])]
+
+
+def test_a_run_that_failed_half_way_is_resumed(database: Database, tmp_path: Path) -> None:
+    """When the third of four files fails the first two stay; the next run continues with the third."""
+    files = [f"CREATE TABLE t{number} ()" for number in range(1, 5)]
+    with pytest.raises(ConfigurationError, match="own 0003_step.sql failed and was rolled back"):
+        apply(database, own(tmp_path, *files[:2], "CREATE TABLE t3 (); SELECT 1 / 0", files[3]))
+    assert {("t1",), ("t2",)} < set(database.ask(TABLES))
+    assert not {("t3",), ("t4",)} & set(database.ask(TABLES))
+    assert apply(database, own(tmp_path, *files)) == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("statement", "wait_event"),
+    [("SELECT pg_sleep(3600)", "PgSleep"), ("SELECT pg_advisory_xact_lock(4711)", "advisory")],
+)
+def test_nothing_stays_of_a_file_whose_deployer_was_killed(
+    database: Database, tmp_path: Path, statement: str, wait_event: str
+) -> None:
+    """kill -9 in the middle of a file: its statement ends, nothing of it stays, the next run completes it."""
+    line = own(tmp_path, "CREATE TABLE kept ()", f"CREATE TABLE lost (); {statement}")
+    with database.connect("postgres") as connection, deployer(database, tmp_path / "own") as process:
+        connection.execute("SELECT pg_advisory_lock(4711)")
+        kill_when(process, database, wait_event)
+    assert ("lost",) not in database.ask(TABLES)
+    own(tmp_path, "CREATE TABLE kept ()", "CREATE TABLE lost ()")
+    assert apply(database, line) == [2]
+    assert {("kept",), ("lost",)} < set(database.ask(TABLES))
+
+
+def test_a_statement_without_its_record_is_run_again(database: Database, tmp_path: Path) -> None:
+    """kill -9 between a concurrent index and its record: the next run finds the index and records it."""
+    line = own(tmp_path, BY_AGENT)
+    with (
+        database.connect("postgres") as connection,
+        deployer(database, tmp_path / "own") as process,
+        connection.transaction(),
+    ):
+        connection.execute("LOCK TABLE storekit.migration IN EXCLUSIVE MODE")
+        kill_when(process, database, "relation")
+    assert database.ask(INDEX) == [(True,)]
+    assert database.ask("SELECT number FROM storekit.migration WHERE line = 'own'") == []
+    assert apply(database, line) == [1]
+    assert apply(database, line) == []
+    assert database.ask(INDEX) == [(True,)]
+
+
+def test_an_index_that_was_never_finished_is_built_again(database: Database, tmp_path: Path) -> None:
+    """kill -9 in the middle of a concurrent index: what it left behind is not taken for the index."""
+    line = own(tmp_path, BY_AGENT)
+    with (
+        database.connect("postgres") as connection,
+        deployer(database, tmp_path / "own") as process,
+        connection.transaction(),
+    ):
+        connection.execute("LOCK TABLE activity_runs IN ROW EXCLUSIVE MODE")
+        kill_when(process, database, "virtualxid")
+    assert database.ask(INDEX) == [(False,)]
+    assert apply(database, line) == [1]
+    assert database.ask(INDEX) == [(True,)]
+
+
+def test_a_unique_index_over_duplicates_is_built_when_they_are_gone(
+    database: Database, tmp_path: Path
+) -> None:
+    """A concurrent unique index sees all rows under FORCE, fails over twins, and is built without them."""
+    database.ask(TWINS)
+    line = own(tmp_path, ONE_AGENT)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"not recorded.*could not create unique index"):
+            apply(database, line)
+        assert database.ask(INDEX) == [(False,)]
+    database.ask("DELETE FROM activity_runs WHERE ref_id = (SELECT min(ref_id) FROM activity_runs)")
+    assert apply(database, line) == [1]
+    assert database.ask(INDEX) == [(True,)]
+
+
+def test_a_deployer_that_waits_does_not_hold_up_a_concurrent_index(
+    database: Database, tmp_path: Path
+) -> None:
+    """Of two deployers of a concurrent index one waits, and then finds nothing to do; neither deadlocks."""
+    line = own(tmp_path, "SELECT pg_advisory_xact_lock(4711)", BY_AGENT)
+    with (
+        database.connect("postgres") as connection,
+        deployer(database, tmp_path / "own") as first,
+        deployer(database, tmp_path / "own") as second,
+    ):
+        connection.execute("SELECT pg_advisory_lock(4711)")
+        while len(database.ask(BOTH_THERE)) < 2:
+            assert first.poll() is None
+            assert second.poll() is None
+        connection.execute("SELECT pg_advisory_unlock(4711)")
+        assert [process.communicate() for process in (first, second)] == [(DONE, None)] * 2
+    assert apply(database, line) == []
+    assert database.ask("SELECT number FROM storekit.migration WHERE line = 'own'") == [(1,), (2,)]

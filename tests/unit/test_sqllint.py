@@ -1,0 +1,259 @@
+"""The linter of migration files: what it finds, what it leaves alone, how a finding is accepted."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storekit.lines import core, read, shipped
+from storekit.sqllint import lint
+
+# What an earlier file made: `notes` is managed, `plain` is not.
+BEFORE = """
+CREATE TABLE notes (title text, body_id uuid);
+CREATE TABLE plain (title text);
+SELECT storekit.manage('public.notes');
+ALTER TABLE plain ADD CONSTRAINT titled CHECK (title <> '') NOT VALID;
+"""
+AGAIN = "; SELECT storekit.manage('notes')"
+MARK = "-- storekit: no transaction\n"
+
+
+def rules(text: str) -> list[str]:
+    """Name the rules that find something in a file that follows on `BEFORE`."""
+    before, found = lint([BEFORE, text])
+    assert before == []
+    return [finding.rule for finding in found]
+
+
+UNSAFE = [
+    ("clock", "UPDATE plain SET title = now()::text"),
+    ("clock", "ALTER TABLE plain ADD COLUMN on_ timestamptz DEFAULT CURRENT_TIMESTAMP"),
+    (
+        "clock",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM clock_timestamp(); END $$",
+    ),
+    ("clock", "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'SELECT pg_catalog.now ()'"),
+    (
+        "clock",
+        "CREATE FUNCTION f() RETURNS date LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT current_date; END",
+    ),
+    ("clock", "DO $$ BEGIN EXECUTE $x$ SELECT transaction_timestamp() $x$; END $$"),
+    ("clock", "CREATE TABLE t (at timestamptz DEFAULT 'now'::timestamptz)"),
+    ("session-setting", "SET storekit.tenant = 'a'"),
+    ("session-setting", "SET SESSION storekit.tenant TO 'a'"),
+    ("session-setting", "ALTER ROLE api SET storekit.tenant = 'a'"),
+    ("session-setting", "SELECT set_config('storekit.tenant', f(1, 2), false)"),
+    ("session-setting", "SELECT pg_catalog.set_config('Storekit.Tenant', 'a', local)"),
+    (
+        "session-setting",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN SET storekit.actor = 'x'; END $$",
+    ),
+    ("concurrently", "CREATE INDEX ON notes (title)"),
+    ("concurrently", 'CREATE UNIQUE INDEX IF NOT EXISTS by_title ON ONLY "public"."notes" (title)'),
+    ("concurrently", "DROP INDEX by_title"),
+    ("concurrently", "REINDEX TABLE notes"),
+    ("concurrently", "ALTER TABLE notes ADD CONSTRAINT one UNIQUE (title)"),
+    ("concurrently", "ALTER TABLE plain ADD PRIMARY KEY (title)"),
+    ("concurrently", "ALTER TABLE plain ADD COLUMN number int UNIQUE"),
+    ("concurrently", "DO $$ BEGIN IF true THEN CREATE INDEX ON notes (title); END IF; END $$"),
+    ("add-not-null", "ALTER TABLE plain ADD COLUMN number int NOT NULL"),
+    ("add-not-null", "alter table if exists only plain add if not exists number numeric(3, 1) not null"),
+    ("set-not-null", "ALTER TABLE plain ALTER title SET NOT NULL"),
+    ("set-not-null", "ALTER TABLE plain ADD CONSTRAINT there NOT NULL title"),
+    ("alter-type", "ALTER TABLE plain ALTER COLUMN title TYPE varchar(9)"),
+    ("alter-type", "ALTER TABLE plain ALTER title SET DATA TYPE citext"),
+    ("not-valid", "ALTER TABLE plain ADD CHECK (title <> '')"),
+    ("not-valid", "ALTER TABLE plain ADD CONSTRAINT short CHECK (length(title) < 9)"),
+    ("not-valid", "ALTER TABLE plain ADD COLUMN number int CHECK (number > 0)"),
+    ("drop", "DROP TABLE IF EXISTS plain CASCADE"),
+    ("drop", "CREATE TABLE mine (); DROP TABLE mine, plain"),
+    ("drop", "DROP TABLE plain; CREATE TABLE plain ()"),
+    ("drop", "ALTER TABLE plain DROP title"),
+    ("drop", "ALTER TABLE plain DROP COLUMN IF EXISTS title CASCADE"),
+    ("drop", "DROP FUNCTION storekit.commit_v1(uuid)"),
+    ("drop", "DROP TRIGGER storekit_update ON notes"),
+    ("drop", "DROP TYPE mood"),
+    ("drop", "DROP OWNED BY storekit_app"),
+    ("rename", "ALTER TABLE plain RENAME TO simple"),
+    ("rename", "ALTER TABLE plain RENAME title TO name"),
+    ("rename", "ALTER TABLE plain SET SCHEMA old"),
+    ("rename", "ALTER TYPE mood RENAME VALUE 'a' TO 'b'"),
+    ("truncate", "TRUNCATE plain"),
+    ("truncate", "TRUNCATE TABLE ONLY plain, notes CASCADE"),
+    ("manage", "ALTER TABLE notes ADD COLUMN number int"),
+    ("manage", "SELECT storekit.manage('notes'); ALTER TABLE public.notes ALTER title SET DEFAULT ''"),
+    ("manage", "ALTER TABLE unheard_of ADD COLUMN number int"),
+    ("manage", "CREATE TABLE t (); SELECT storekit.manage('t'); ALTER TABLE t ADD COLUMN number int"),
+    ("manage", "INSERT INTO storekit.field (table_name, field, kind) VALUES ('notes', 'body', 'blob')"),
+    ("hidden-rows", "ALTER TABLE notes VALIDATE CONSTRAINT body"),
+    ("hidden-rows", "CREATE TABLE t (n uuid); ALTER TABLE t ADD FOREIGN KEY (n) REFERENCES notes (id)"),
+    (
+        "hidden-rows",
+        "ALTER TABLE plain ADD CONSTRAINT note FOREIGN KEY (n) REFERENCES notes NOT VALID;"
+        " ALTER TABLE plain VALIDATE CONSTRAINT note",
+    ),
+    ("definer-path", "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER RETURN 1"),
+    ("definer-path", "ALTER FUNCTION f() SECURITY DEFINER"),
+    (
+        "definer-path",
+        "CREATE OR REPLACE PROCEDURE f() LANGUAGE sql SECURITY DEFINER AS $$ SET search_path = a $$",
+    ),
+    ("disable-rls", "ALTER TABLE notes DISABLE ROW LEVEL SECURITY"),
+    ("no-force", "ALTER TABLE notes FORCE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY"),
+    ("no-force", "ALTER TABLE notes NO FORCE ROW LEVEL SECURITY; ALTER TABLE plain FORCE ROW LEVEL SECURITY"),
+    ("grant-public", "GRANT SELECT ON notes TO storekit_app, PUBLIC"),
+    ("grant-public", "GRANT EXECUTE ON FUNCTION f(int) TO public WITH GRANT OPTION"),
+    ("grant-public", "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC"),
+    ("set-null", "CREATE TABLE t (FOREIGN KEY (tenant_id, n) REFERENCES notes ON DELETE SET NULL)"),
+    ("set-null", "CREATE TABLE t (FOREIGN KEY (tenant_id, n) REFERENCES notes ON DELETE SET DEFAULT, x int)"),
+    ("view-invoker", "CREATE VIEW v AS SELECT * FROM notes"),
+    ("view-invoker", "CREATE OR REPLACE VIEW v WITH (security_invoker = false) AS SELECT 1"),
+    ("view-invoker", "CREATE OR REPLACE VIEW v WITH (security_barrier) AS SELECT 1"),
+    ("view-invoker", "ALTER VIEW v SET (security_invoker = off)"),
+    ("view-invoker", "ALTER VIEW v RESET (security_invoker)"),
+    ("view-invoker", "CREATE MATERIALIZED VIEW v AS SELECT 1"),
+    ("owner", "ALTER TABLE plain OWNER TO admin"),
+    ("owner", "RESET ROLE"),
+    ("owner", "SET LOCAL SESSION AUTHORIZATION admin"),
+    ("transaction", "CREATE TABLE t (); COMMIT"),
+    ("transaction", "BEGIN; CREATE TABLE t ()"),
+    ("transaction", "ROLLBACK"),
+    ("no-transaction", "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON notes (title)"),
+    ("no-transaction", "VACUUM notes"),
+    ("no-transaction", f"{MARK}VACUUM notes; ANALYZE notes"),
+    ("repeatable", f"{MARK}CREATE INDEX CONCURRENTLY i ON notes (title)"),
+    ("repeatable", f"{MARK}DROP INDEX CONCURRENTLY i"),
+    ("repeatable", f"{MARK}ALTER TYPE mood ADD VALUE 'a'"),
+    ("repeatable", f"{MARK}INSERT INTO plain VALUES ('a')"),
+    ("allow", "-- storekit: allow drop: nobody reads it\nSELECT 1"),
+    ("allow", "SELECT 1; -- storekit: no transaction"),
+    ("allow", "-- storekit: no-transaction\nSELECT 1"),
+]
+
+
+@pytest.mark.parametrize(("rule", "text"), UNSAFE)
+def test_what_is_unsafe_is_found(rule: str, text: str) -> None:
+    """Each unsafe statement is found by its rule, and by no other."""
+    assert rules(text) == [rule]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UPDATE plain SET title = storekit.now()::text -- not now()",
+        "/* now() /* nested */ DROP TABLE plain; */ SELECT 'now()', $$now()$$, E'it\\'s now()', own.now()",
+        "CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now (or later)'; END $$",
+        "CREATE OR REPLACE FUNCTION storekit.now() RETURNS timestamptz LANGUAGE sql RETURN clock_timestamp()",
+        "SET LOCAL storekit.tenant = 'a'; SELECT set_config('storekit.tenant', f(1, 2), true)",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET storekit.actor = 'f' RETURN 1",
+        "SELECT set_config('work_mem', '1MB', false)",
+        "CREATE TABLE t (a int NOT NULL); CREATE INDEX ON t (a); ALTER TABLE t ALTER a SET NOT NULL",
+        "CREATE TEMP TABLE t (a int); ALTER TABLE t ADD CHECK (a > 0), DROP a; TRUNCATE t; DROP TABLE t",
+        "ALTER TABLE plain ADD COLUMN number int NOT NULL DEFAULT 0",
+        "ALTER TABLE plain ADD COLUMN checked text DEFAULT 'check', ADD COLUMN keys text DEFAULT 'unique'",
+        "ALTER TABLE plain ADD COLUMN live boolean NOT NULL GENERATED ALWAYS AS (true) STORED",
+        "ALTER TABLE plain ALTER title DROP NOT NULL, ALTER title SET STATISTICS 0, DROP CONSTRAINT titled",
+        "ALTER TABLE plain ADD CONSTRAINT there CHECK (title IS NOT NULL) NOT VALID",
+        "ALTER TABLE plain VALIDATE CONSTRAINT titled",
+        "ALTER TABLE notes ADD FOREIGN KEY (tenant_id, body_id) REFERENCES plain NOT VALID",
+        "ALTER TABLE notes NO FORCE ROW LEVEL SECURITY; ALTER TABLE notes VALIDATE CONSTRAINT body; "
+        "ALTER TABLE notes FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE plain ADD CONSTRAINT one UNIQUE USING INDEX by_title",
+        "ALTER TABLE notes ADD COLUMN number int" + AGAIN,
+        "ALTER TABLE notes ADD COLUMN number int; "
+        "SELECT storekit.manage(format('%I', entity)) FROM storekit.managed",
+        "INSERT INTO storekit.field (table_name) VALUES ('notes')" + AGAIN,
+        "ALTER TABLE notes NO FORCE ROW LEVEL SECURITY; UPDATE notes SET title = ''" + AGAIN,
+        "DROP VIEW v; CREATE VIEW v WITH (security_barrier, security_invoker) AS SELECT 1",
+        "DROP FUNCTION f(int); CREATE FUNCTION f(a int, b int) RETURNS int LANGUAGE sql RETURN 1",
+        "DROP POLICY IF EXISTS p ON plain; CREATE POLICY p ON plain USING (false)",
+        "CREATE VIEW v WITH (security_invoker = true) AS SELECT * FROM notes WITH CHECK OPTION",
+        "SET LOCAL ROLE storekit_reports; CREATE VIEW report.v AS SELECT * FROM notes",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog RETURN 1",
+        "GRANT SELECT ON public.notes TO storekit_app; REVOKE ALL ON notes FROM PUBLIC",
+        "CREATE TABLE t (FOREIGN KEY (tenant_id, n) REFERENCES notes ON DELETE SET NULL (n))",
+        "ALTER TABLE plain OWNER TO storekit_owner",
+        "SAVEPOINT a; ROLLBACK TO SAVEPOINT a; RELEASE a",
+        "CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC "
+        "SELECT CASE a WHEN 1 THEN 2 END; SELECT 3; END; CREATE TABLE t ()",
+        f"{MARK}CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON notes (title);",
+        f"{MARK}DROP INDEX CONCURRENTLY IF EXISTS i",
+        f"{MARK}ALTER TYPE mood ADD VALUE IF NOT EXISTS 'a'",
+        "",
+    ],
+)  # fmt: skip
+def test_what_is_safe_is_left_alone(text: str) -> None:
+    """The safe form of each statement has no finding, nor has what only reads like one."""
+    assert rules(text) == []
+
+
+def test_what_storekit_ships_is_clean() -> None:
+    """No migration of storekit holds anything unsafe that is not allowed where it stands, with the reason."""
+    files = read([core(), shipped("agency")])
+    found = dict(zip(map(str, files), lint(file.text for file in files), strict=True))
+    assert {name: list(map(str, findings)) for name, findings in found.items() if findings} == {}
+
+
+def test_a_finding_names_line_rule_and_remedy() -> None:
+    """A finding is at the line of what is wrong, in a body too, and says what to write."""
+    text = """
+CREATE TABLE t (
+    at timestamptz DEFAULT now()
+);
+DO $$
+BEGIN
+    DROP TABLE plain;
+END
+$$;
+ALTER TABLE plain
+    ADD COLUMN a int,
+    ADD COLUMN b int NOT NULL;"""
+    assert [(finding.rule, finding.line) for finding in lint([BEFORE, text])[1]] == [
+        ("clock", 3),
+        ("drop", 7),
+        ("add-not-null", 12),
+    ]
+    assert str(lint([text])[0][0]) == "line 3: clock: tests move storekit's clock; write storekit.now()"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- storekit: allow drop: nobody reads it\nDROP TABLE plain;",
+        "SELECT 1;\n  --storekit: allow  drop:  nobody reads it  \nDROP TABLE plain; DROP TABLE plain;",
+        "ALTER TABLE plain\n    ADD COLUMN a int,\n    -- storekit: allow drop: unused\n    DROP title;",
+        "-- storekit: allow drop: unused\nALTER TABLE plain\n    ADD COLUMN a int,\n    DROP title;",
+        "-- storekit: allow drop: unused\n-- storekit: allow manage: gone\nALTER TABLE notes DROP title;",
+        "DO $$\nBEGIN\n-- storekit: allow drop: unused\nDROP TABLE plain;\nEND\n$$",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$\nBEGIN\n"
+        "    -- storekit: allow clock: for people\n    RAISE NOTICE '%', clock_timestamp();\nEND\n$$",
+    ],
+)
+def test_a_finding_is_accepted_with_a_reason(text: str) -> None:
+    """A comment on the line before a finding, or before its statement, accepts what its rule finds."""
+    assert rules(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("-- storekit: allow drop\nDROP TABLE plain;", ["allow", "drop"]),
+        ("-- storekit: allow drop:  \nDROP TABLE plain;", ["allow", "drop"]),
+        ("-- storekit: allow rename: wrong rule\nDROP TABLE plain;", ["allow", "drop"]),
+        ("-- storekit: allow drop: too far away\n\nDROP TABLE plain;", ["allow", "drop"]),
+        ("-- storekit: allow drop: one\nDROP TABLE plain;\nDROP TABLE plain;", ["drop"]),
+        ("SELECT '\n-- storekit: allow drop: a literal\n'; DROP TABLE plain;", ["drop"]),
+        ("-- storekit: allow allow: no\n-- storekit: allow nothing: at all\nSELECT 1;", ["allow", "allow"]),
+    ],
+)
+def test_an_allowance_accepts_nothing_else(text: str, found: list[str]) -> None:
+    """Without a reason, for another rule or line, or for nothing, an allowance is itself a finding."""
+    assert rules(text) == found
+
+
+@given(st.text("'\"$-/*();.\n aEe\\", max_size=60) | st.text(max_size=40))
+def test_any_text_can_be_read(text: str) -> None:
+    """No text, however broken, is more than the linter can read."""
+    assert lint([text, f"{text}\nDROP TABLE plain;"])
