@@ -87,10 +87,24 @@ $$;
 
 -- Triggers --------------------------------------------------------------------------------------------------
 
--- Called only for what the WHEN of its trigger found: a change of an append-only row.
+-- Arguments: entity, its part fields. An append-only row stays as it was, but for a ref that goes (its part expired
+-- or was erased) and a soft delete; it goes only with a parent whose key says CASCADE.
+-- No WHEN names the columns: a migration could not alter or drop one that a trigger stands on.
 CREATE FUNCTION storekit.refuse_change() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' AS $$
+#variable_conflict use_variable
+DECLARE
+    v_free text[] := '{version,deleted_on,deleted_by}';
 BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        v_free := v_free || ARRAY(
+            SELECT field || '_expired_on' FROM unnest(TG_ARGV[1:]) AS field
+            UNION ALL
+            SELECT field || '_ref' FROM unnest(TG_ARGV[1:]) AS field WHERE to_jsonb(NEW) -> (field || '_ref') = 'null');
+        IF to_jsonb(OLD) - v_free = to_jsonb(NEW) - v_free THEN
+            RETURN NULL;
+        END IF;
+    END IF;
     RAISE EXCEPTION '% is append-only: % may not be %', TG_ARGV[0], OLD.ref_id, lower(TG_OP) || 'd'
         USING ERRCODE = 'SK405', HINT = 'derive the class from Mutable, or save another record';
 END
@@ -295,30 +309,21 @@ BEGIN
 END
 $$;
 
--- An append-only row stays as it was, but for a ref that goes (its part expired or was erased) and a soft
--- delete. Its row goes only with a parent whose key says CASCADE.
-CREATE FUNCTION storekit.guard_append_only(
-    p_table regclass, p_entity text, p_columns text[], p_fields text[], p_mutable boolean
-) RETURNS void
+CREATE FUNCTION storekit.guard_append_only(p_table regclass, p_entity text, p_fields text[], p_mutable boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
-    v_changed text := (
-        SELECT string_agg(changed, ' OR ') FROM (
-            SELECT format('OLD.%1$I IS DISTINCT FROM NEW.%1$I', c) FROM unnest(p_columns || '{created_on,created_by}'::text[]) AS c
-            UNION ALL
-            SELECT format('(NEW.%1$I IS NOT NULL AND OLD.%1$I IS DISTINCT FROM NEW.%1$I)', f || '_ref') FROM unnest(p_fields) AS f
-        ) AS each (changed));
+    v_arguments text := (SELECT string_agg(quote_literal(a), ', ') FROM unnest(p_entity || p_fields) AS a);
 BEGIN
     EXECUTE format('DROP TRIGGER IF EXISTS storekit_append_only ON %1$s; DROP TRIGGER IF EXISTS storekit_keep ON %1$s', p_table);
     IF p_mutable THEN
         RETURN;
     END IF;
     EXECUTE format(
-        'CREATE TRIGGER storekit_append_only BEFORE UPDATE ON %s FOR EACH ROW WHEN (%s)
-         EXECUTE FUNCTION storekit.refuse_change(%L)', p_table, v_changed, p_entity);
+        'CREATE TRIGGER storekit_append_only AFTER UPDATE ON %s FOR EACH ROW
+         EXECUTE FUNCTION storekit.refuse_change(%s)', p_table, v_arguments);
     EXECUTE format(
         'CREATE TRIGGER storekit_keep BEFORE DELETE ON %s FOR EACH ROW WHEN (pg_trigger_depth() = 0)
-         EXECUTE FUNCTION storekit.refuse_change(%L)', p_table, p_entity);
+         EXECUTE FUNCTION storekit.refuse_change(%s)', p_table, v_arguments);
 END
 $$;
 
@@ -405,7 +410,7 @@ BEGIN
     PERFORM storekit.key_refs(p_table, v_fields),
             storekit.protect(p_table, v_schema, v_columns, v_mutable, p_scope),
             storekit.add_triggers(p_table, v_entity, v_fields, v_mutable, v_state),
-            storekit.guard_append_only(p_table, v_entity, v_columns, v_fields, v_mutable),
+            storekit.guard_append_only(p_table, v_entity, v_fields, v_mutable),
             storekit.guard_state(p_table, v_entity, v_state),
             storekit.compose_writer(p_table, v_entity, v_columns, v_fields, v_mutable, v_soft);
 END
