@@ -30,7 +30,7 @@ lint: $(READY) ## Check style, layers, types and migrations
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
 	$(BIN)/pyright
-	$(BIN)/storekit migrate lint
+	$(BIN)/storekit migrate lint --line agency
 
 bench: $(PEER) ## Measure the hot paths against a fair naive version and a peer
 	$(BIN)/python -m tests.bench

@@ -18,8 +18,13 @@ app = typer.Typer(invoke_without_command=True, add_completion=False)
 _screen = Console(soft_wrap=True, highlight=False, markup=False)
 Lines = Annotated[
     list[str] | None,
-    typer.Option("--line", metavar="NAME=DIR", help="A line of migrations of your own; may be given again."),
+    typer.Option(
+        "--line",
+        metavar="NAME=DIR",
+        help="A line of migrations of your own, or `agency`, which is shipped; may be given again.",
+    ),
 ]
+_SHIPPED = {"agency"}
 
 
 @app.callback()
@@ -36,7 +41,7 @@ def migrate(
 ) -> None:
     """Set up the stores that the environment names: migrations, bucket, collections.
 
-    The core's and agency's migrations come first, then each --line in its turn.
+    The core's migrations come first, then each --line in its turn.
     """
     context.obj = line or []
     if context.invoked_subcommand is not None:
@@ -87,14 +92,15 @@ def _preview(lines: Sequence[Line], target: tuple[str, int] | None) -> None:
 
 
 def _lines(context: typer.Context, more: list[str] | None) -> list[Line]:
-    return [shipped("agency"), *map(own_line, [*context.obj, *(more or [])])]
+    named = [*context.obj, *(more or [])]
+    return [shipped(text) if text in _SHIPPED else own_line(text) for text in named]
 
 
 def own_line(text: str) -> Line:
     name, _, directory = text.partition("=")
-    if not name or name in {"core", "agency"} or not directory or not Path(directory).is_dir():
+    if not name or name in {"core", *_SHIPPED} or not directory or not Path(directory).is_dir():
         raise UsageError(
-            f"--line {text}: it must be NAME=DIR, a name of your own and a directory that exists"
+            f"--line {text}: it must be NAME=DIR, a name of your own and a directory that exists, or agency"
         )
     return Line(name, Path(directory))
 

@@ -58,7 +58,7 @@ def test_the_quickstart_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert "is not loaded" in out
     assert "version is 2, you saved over 1" in out
     assert "tool_calls.deleted" in out
-    assert "(added: budget)" in out
+    assert "column budget is bigint, not text" in out
     assert (
         "ALTER TABLE public.runs ADD COLUMN budget bigint;\nSELECT storekit.manage('public.runs');\n" in out
     )

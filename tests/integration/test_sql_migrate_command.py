@@ -15,6 +15,7 @@ from storekit import AsyncStore, Settings, Store, UsageError
 from storekit.lines import core, read, shipped
 
 SHIPPED = [f"{file.line} {file.number:04}_{file.name}" for file in read([core(), shipped("agency")])]
+AGENCY = ("--line", "agency")
 INDEX = "CREATE TABLE notes ();\nCREATE INDEX ON tool_calls (name);"
 
 
@@ -47,7 +48,7 @@ def test_a_dry_run_tells_all_and_does_nothing(database: Database, tmp_path: Path
     """--dry-run lists in order what is pending, with what the linter finds, and changes nothing."""
     write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", INDEX)
     before = objects(database)
-    told = shown(database, "migrate", "--dry-run", "--line", f"own={tmp_path / 'own'}")
+    told = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     applied = [f"would apply {name}.sql" for name in SHIPPED]
     assert told[: len(applied) + 2] == [
         *applied,
@@ -57,8 +58,8 @@ def test_a_dry_run_tells_all_and_does_nothing(database: Database, tmp_path: Path
     assert told[-2].startswith("    line 2: concurrently: writers wait while it is built")
     assert told[-1] == f"{len(applied) + 2} to apply; nothing was changed"
     assert objects(database) == before
-    shown(database, "migrate", "--line", f"own={tmp_path / 'own'}")
-    told = shown(database, "migrate", "--dry-run", "--line", f"own={tmp_path / 'own'}")
+    shown(database, "migrate", *AGENCY, "--line", f"own={tmp_path / 'own'}")
+    told = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     assert told == ["0 to apply; nothing was changed"]
 
 
@@ -67,12 +68,12 @@ def test_status_tells_when_and_by_whom(database: Database, tmp_path: Path) -> No
     own = f"own={tmp_path / 'own'}"
     write_line(tmp_path / "own", "own", "CREATE TABLE kept ()")
     before = objects(database)
-    pending = [line.split() for line in shown(database, "migrate", "status", "--line", own)]
+    pending = [line.split() for line in shown(database, "migrate", "status", *AGENCY, "--line", own)]
     assert pending == [[*name.split(), "pending"] for name in [*SHIPPED, "own 0001_step"]]
     assert objects(database) == before
-    shown(database, "migrate", "--line", own)
+    shown(database, "migrate", *AGENCY, "--line", own)
     write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", "CREATE TABLE next ()")
-    *applied, last = shown(database, "migrate", "--line", own, "status")
+    *applied, last = shown(database, "migrate", *AGENCY, "--line", own, "status")
     when = r" +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+0000 by admin"
     for name, line in zip([*SHIPPED, "own 0001_step"], applied, strict=True):
         assert re.fullmatch(re.escape(name).replace(r"\ ", " +") + when, line), line
@@ -84,7 +85,7 @@ def test_status_tells_when_and_by_whom(database: Database, tmp_path: Path) -> No
 def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
     """--to N stops after file N of the last line that is named, --to NAME=N after that of another."""
     write_line(tmp_path / "own", "own", *(f"CREATE TABLE t{number} ()" for number in range(1, 5)))
-    own = ("migrate", "--line", f"own={tmp_path / 'own'}")
+    own = ("migrate", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     shown(database, *own, "--to", "agency=2")
     agency = "SELECT max(number) FROM storekit.migration WHERE line = %s"
     assert database.ask(agency, "agency") == [(2,)]
@@ -146,15 +147,15 @@ def test_both_colours_take_the_same(database: Database, tmp_path: Path) -> None:
 
 def test_lint_needs_no_server_and_fails_on_a_finding(database: Database, tmp_path: Path) -> None:
     """`migrate lint` reads files alone: exit code 1 with a line for each finding, 0 when there is none."""
-    assert shown(database, "migrate", "lint") == [f"{len(SHIPPED)} migrations, nothing unsafe"]
+    assert shown(database, "migrate", "lint", *AGENCY) == [f"{len(SHIPPED)} migrations, nothing unsafe"]
     write_line(tmp_path / "own", "own", INDEX)
-    done = storekit(database, "migrate", "lint", "--line", f"own={tmp_path / 'own'}")
+    done = storekit(database, "migrate", "lint", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     assert (done.returncode, done.stderr) == (1, "")
     assert re.fullmatch(r"own 0001_step\.sql, line 2: concurrently: .*\n", done.stdout)
     write_line(
         tmp_path / "own", "own", INDEX.replace("\n", "\n-- storekit: allow concurrently: no rows yet\n")
     )
-    assert shown(database, "migrate", "lint", "--line", f"own={tmp_path / 'own'}") == [
+    assert shown(database, "migrate", "lint", *AGENCY, "--line", f"own={tmp_path / 'own'}") == [
         f"{len(SHIPPED) + 1} migrations, nothing unsafe"
     ]
     assert database.ask("SELECT to_regclass('storekit.migration')::text") == [(None,)]
