@@ -1,0 +1,122 @@
+"""A shipped function keeps its signature: what an older SDK sends is understood by a newer schema."""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+
+import pytest
+from sql_database import Database
+
+from storekit import sql
+from storekit.ids import new_id, new_ref_id
+
+SHIPPED = {
+    "stage_v1": "p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, "
+    "p_lease interval, p_parts jsonb, p_targets jsonb",
+    "renew_v1": "p_tenant uuid, p_actor text, p_write_id uuid, p_lease interval",
+    "commit_v1": "p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, "
+    "p_parts jsonb, p_ops jsonb",
+    "abandon_v1": "p_tenant uuid, p_actor text, p_write_id uuid",
+    "transition_v1": "p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, p_ref_id text, p_to text, "
+    "p_reason text, p_expected_version bigint",
+    "lookup_v1": "p_entity text, p_value text",
+}
+"""Grows by what is released; an entry never changes and never goes."""
+
+FIRST_RELEASE = {
+    "stage": "SELECT storekit.stage_v1($1::uuid, $2::text, $3::uuid, $4::text, $5::bytea, $6::interval, "
+    "$7::jsonb, $8::jsonb)",
+    "commit": "SELECT storekit.commit_v1($1::uuid, $2::text, $3::uuid, $4::text, $5::bytea, $6::jsonb, "
+    "$7::jsonb)",
+    "renew": "SELECT storekit.renew_v1($1::uuid, $2::text, $3::uuid, $4::interval)",
+    "abandon": "SELECT storekit.abandon_v1($1::uuid, $2::text, $3::uuid)",
+    "read": 'SELECT e.ref_id, e."name", e."version" FROM (SELECT * FROM "public"."tool_calls" '
+    "WHERE tenant_id = $1::uuid AND ref_id = $2 OFFSET 0) e",
+}
+"""What the first SDK sent, word for word."""
+
+
+@pytest.mark.parametrize("function", SHIPPED)
+def test_a_shipped_function_keeps_its_signature(database: Database, function: str) -> None:
+    """One function of the name, with the arguments it was shipped with, answering jsonb to the app."""
+    assert database.ask(
+        "SELECT pg_get_function_arguments(oid), pg_get_function_result(oid), prosecdef, "
+        "has_function_privilege('storekit_app', oid, 'EXECUTE') FROM pg_proc "
+        "WHERE pronamespace = 'storekit'::regnamespace AND proname = %s",
+        function,
+    ) == [(SHIPPED[function], "jsonb", True, True)]
+
+
+def test_this_sdk_calls_what_is_shipped() -> None:
+    """Every function that the SDK calls is listed, with the same names in the same order."""
+    called = {
+        name: ", ".join(f"{argument} {kind}" for argument, kind in arguments.items())
+        for name, arguments in sql.FUNCTIONS.items()
+    }
+    assert called == SHIPPED
+
+
+def test_every_versioned_function_is_listed(database: Database) -> None:
+    """A new version of a function is a new name, and is frozen here from its first day."""
+    found = database.ask(
+        r"SELECT proname FROM pg_proc WHERE pronamespace = 'storekit'::regnamespace AND proname ~ '_v\d+$'"
+    )
+    assert {name for (name,) in found} == SHIPPED.keys()
+
+
+def test_what_the_first_sdk_sends_still_saves_reads_and_settles(database: Database) -> None:
+    """A save with a part, a renewal, a read and an abandoned write, in the words of the first release."""
+    tenant, write, ref_id, part = str(uuid4()), new_id(), new_ref_id(), str(new_id())
+    who = (tenant, "agent:old", write)
+    described = {
+        "part_id": part,
+        "entity": "tool_calls",
+        "ref_id": ref_id,
+        "field": "transcript",
+        "size": 2,
+        "sha256": "\\x" + "ab" * 32,
+        "media_type": "text/plain",
+        "filename": None,
+        "expires_on": None,
+    }
+    row = {
+        "id": str(new_id()),
+        "ref_id": ref_id,
+        "name": "x",
+        "transcript_ref": part,
+        "expected_version": None,
+    }
+    operation = {
+        "entity": "tool_calls",
+        "op": "insert",
+        "columns": ["name"],
+        "refs": ["transcript"],
+        "rows": [row],
+    }
+    with database.connect() as connection:
+
+        def ask(name: str, *values: object) -> object:
+            wire = [json.dumps(v) if isinstance(v, list) else v for v in values]
+            text = FIRST_RELEASE[name]
+            for place in range(len(wire), 0, -1):
+                text = text.replace(f"${place}", f"%({place})s")
+            named = {str(place): value for place, value in enumerate(wire, 1)}
+            found = connection.execute(text.encode(), named).fetchone()
+            assert found is not None
+            return found if len(found) > 1 else found[0]
+
+        staged = ask("stage", *who, "key", b"same", "60 seconds", [described], [])
+        renewed = ask("renew", *who, "60 seconds")
+        parts = [{"part_id": part, "version_id": "v1", "size": None, "sha256": None}]
+        committed = ask("commit", *who, "key", b"same", parts, [operation])
+        assert [answer["outcome"] for answer in (staged, renewed, committed)] == [  # type: ignore[index]
+            "staged",
+            "renewed",
+            "committed",
+        ]
+        assert committed["rows"] == [["tool_calls", ref_id, 1]]  # type: ignore[index]
+        with connection.transaction():
+            connection.execute("SELECT set_config('storekit.tenant', %s, true)", [tenant])
+            assert ask("read", tenant, ref_id) == (ref_id, "x", 1)
+        assert ask("abandon", tenant, "agent:old", new_id()) == {"outcome": "aborted"}
