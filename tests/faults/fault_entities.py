@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from storekit import Blob, Entity, Expired, Mutable, blob, document, references
+from storekit import Blob, Entity, Expired, Mutable, blob, document, moves, references
 
 
 class Details(BaseModel):
@@ -51,7 +52,18 @@ class Shelf(Entity, table="fault_shelves"):
     doc_3: Annotated[Details | None, document(collection="fault_shelf")] = None
 
 
-ENTITIES = (Marker, Note, Shelf)
+class TicketStatus(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Ticket(Entity, Mutable, table="fault_tickets"):
+    """Moves once."""
+
+    status: Annotated[TicketStatus, moves({TicketStatus.OPEN: [TicketStatus.CLOSED]})] = TicketStatus.OPEN
+
+
+ENTITIES = (Marker, Note, Shelf, Ticket)
 
 Saved = Sequence[Marker | Note]
 

@@ -23,7 +23,6 @@ import storekit.drivers.mongo.documents
 import storekit.drivers.postgres.ledger
 import storekit.drivers.s3.blobs  # noqa: F401  what a Store would import at its first save
 from storekit import Settings
-from storekit.settings import _ENVIRONMENT
 from storekit.testing.faults import Point, at
 
 
@@ -31,12 +30,9 @@ class Nursery:
     """Starts writers that kill themselves at a point."""
 
     def __init__(self, settings: Settings) -> None:
-        told = {name: getattr(settings, field) for field, name in _ENVIRONMENT.items()}
-        secret = {n: v.get_secret_value() if hasattr(v, "get_secret_value") else v for n, v in told.items()}
         self._process = subprocess.Popen(
             [sys.executable, __file__],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-            | {name: value for name, value in secret.items() if value},
+            env={**os.environ, **settings.to_env(), "PYTHONPATH": os.pathsep.join(sys.path)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sql_api import Api
 from sql_database import Database, fresh_cluster, fresh_database, set_up
+from sql_evolving import Evolving, copied, start
+from sql_shipped import shipped_database
 
 from storekit import Settings, Store
 from storekit.drivers.s3.control import ensure_bucket
@@ -24,6 +27,27 @@ def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Make a database with storekit and the tables of these tests."""
     with fresh_database(cluster) as fresh:
         yield set_up(fresh, tmp_path_factory.mktemp("lines"))
+
+
+@pytest.fixture(scope="session")
+def reference(cluster: str) -> Iterator[Database]:
+    """Make a database of what storekit ships; whoever changes it rolls back."""
+    with shipped_database(cluster) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def notes(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evolving]:
+    """Make a database whose tables follow the classes of `sql_notes`; tests take a copy."""
+    with fresh_database(cluster) as fresh:
+        yield start(fresh, tmp_path_factory.mktemp("notes") / "app")
+
+
+@pytest.fixture
+def evolving(notes: Evolving, tmp_path: Path) -> Iterator[Evolving]:
+    """Copy that database, for one test."""
+    with copied(notes, tmp_path / "app") as copy:
+        yield copy
 
 
 @pytest.fixture

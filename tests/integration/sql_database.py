@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,13 +101,15 @@ def free_port() -> int:
 
 def answered(url: str, server: subprocess.Popen[bytes]) -> None:
     """Wait until somebody can log in at a server that was just started."""
-    while server.poll() is None:
+    why, deadline = "", time.monotonic() + 30
+    while server.poll() is None and time.monotonic() < deadline:
         try:
             psycopg.connect(url, connect_timeout=5).close()
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as error:
+            why = str(error)
             continue
         return
-    raise RuntimeError(f"{server.args!r} ended with {server.returncode}")
+    raise RuntimeError(f"{server.args!r} ended with {server.returncode}: {why}")
 
 
 @dataclass(frozen=True)

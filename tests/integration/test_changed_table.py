@@ -1,8 +1,10 @@
-"""A class that changes after its table was made, on real servers."""
+"""A class that changes after its table was made, on real servers in a directory."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +14,18 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import BaseModel
 
-from storekit import ConfigurationError, Entity, Expired, Mutable, Store, document, references
+from storekit import (
+    ConfigurationError,
+    Entity,
+    Expired,
+    Mutable,
+    Store,
+    document,
+    hosting,
+    index,
+    references,
+    unique,
+)
 
 
 class Author(Entity, table="authors"):
@@ -32,26 +45,126 @@ class Payload(BaseModel):
     query: str
 
 
-class Longer(Entity, Mutable, table="notes"):
+class Longer(Entity, Mutable, table="notes", indexes=[index("status", "-created_on")]):
     title: str
     status: Status = Status.DRAFT
     author_id: Annotated[UUID | None, references(Author)] = None
     log: Annotated[Payload | Expired | None, document(collection="logs", ttl=timedelta(days=9))] = None
 
 
-def test_who_follows_the_message_keeps_the_table_and_its_rows(tmp_path: Path) -> None:
-    """What the message prints, put where it says alters the table with its rows; then the new class saves."""
-    tenant = uuid4()
-    with Store.embedded(tmp_path / "data", entities=[Author, Note]) as store:
+class Ticket(Entity, table="tickets"):
+    number: str
+
+
+class Numbered(Entity, table="tickets"):
+    number: int
+
+
+class Person(Entity, table="people"):
+    email: str
+
+
+class Unique(Entity, table="people", indexes=[unique("email")]):
+    email: str
+
+
+class Later(Entity, table="later"):
+    name: str
+
+
+class Event(Entity, table="events"):
+    name: str
+
+
+class Idle(Entity, table="idle"):
+    name: str
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the servers of a directory running, without a table."""
+    path = tmp_path_factory.mktemp("changed") / "data"
+    with Store.embedded(path):
+        yield path
+
+
+def files(home: Path) -> list[str]:
+    return [file.name[5:] for file in sorted((home / "migrations").iterdir())]
+
+
+def refusal(home: Path, entity: type[Entity]) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        Store.embedded(home, entities=[entity]).__enter__()
+    return str(caught.value)
+
+
+def test_a_class_that_has_grown_is_followed_at_the_next_start(home: Path) -> None:
+    """Additions are written as the next files and applied; old records stay and the new class is saved."""
+    tenant, before = uuid4(), len(files(home))
+    with Store.embedded(home, entities=[Author, Note]) as store:
         old = store.scope(tenant=tenant, actor="test").repository(Note).save(Note(title="before"))
-        with pytest.raises(ConfigurationError) as caught:
-            Store.embedded(tmp_path / "data", entities=[Author, Longer]).__enter__()
-        said = str(caught.value)
-        Path(re.findall(r"write the change as (\S+\.sql),", said)[0]).write_text(said.partition("\n\n")[2])
-        with Store.embedded(tmp_path / "data", entities=[Author, Longer]) as changed:
-            scope = changed.scope(tenant=tenant, actor="test")
-            authors, notes = scope.repository(Author), scope.repository(Longer)
-            assert notes.get(old.ref_id).status is Status.DRAFT
-            author = authors.save(Author(name="A"))
-            new = notes.save(Longer(title="after", author_id=author.id, log=Payload(query="x")))
-            assert notes.get(new.ref_id, load=["log"]).log == Payload(query="x")
+    with Store.embedded(home, entities=[Longer]) as changed:
+        scope = changed.scope(tenant=tenant, actor="test")
+        authors, notes = scope.repository(Author), scope.repository(Longer)
+        assert notes.get(old.ref_id).status is Status.DRAFT
+        author = authors.save(Author(name="A"))
+        new = notes.save(Longer(title="after", author_id=author.id, log=Payload(query="x")))
+        assert notes.get(new.ref_id, load=["log"]).log == Payload(query="x")
+    assert files(home)[before:] == ["authors_notes.sql", "notes.sql"]
+
+
+def test_who_follows_the_message_keeps_the_table_and_its_rows(home: Path) -> None:
+    """A change to be decided is refused with class, difference, file and its SQL as a comment."""
+    tenant = uuid4()
+    with Store.embedded(home, entities=[Ticket]) as store:
+        old = store.scope(tenant=tenant, actor="test").repository(Ticket).save(Ticket(number="7"))
+    before = files(home)
+    said = refusal(home, Numbered)
+    assert said.startswith(
+        "Numbered is no longer what the database holds (public.tickets: column number is text, not bigint); "
+    )
+    assert files(home) == before
+    path, sql = re.findall(r"write the change as (\S+\.sql),", said)[0], said.partition("\n\n")[2]
+    Path(path).write_text("\n".join(line.removeprefix("-- ") for line in sql.splitlines()[1:]))
+    with Store.embedded(home, entities=[Numbered]) as changed:
+        tickets = changed.scope(tenant=tenant, actor="test").repository(Numbered)
+        assert tickets.get(old.ref_id).number == 7
+        assert tickets.save(Numbered(number=8)).version == 1
+
+
+def test_a_file_that_the_rows_refuse_is_taken_back(home: Path) -> None:
+    """What cannot be applied is no file that somebody would have to remove."""
+    with Store.embedded(home, entities=[Person]) as store:
+        people = store.scope(tenant=uuid4(), actor="test").repository(Person)
+        people.save_many([Person(email="a@b.example"), Person(email="a@b.example")])
+    before = files(home)
+    assert "could not create unique index" in refusal(home, Unique)
+    assert files(home) == before
+    with Store.embedded(home, entities=[Person, Later]):
+        assert files(home) == [*before, "later.sql"]
+
+
+def test_of_two_that_start_at_once_one_writes(home: Path) -> None:
+    """Two that bring the same new class write its file once, and both can use it."""
+    before = len(files(home))
+    tenant = uuid4()
+
+    def start(name: str) -> str:
+        with Store.embedded(home, entities=[Event]) as store:
+            return store.scope(tenant=tenant, actor="test").repository(Event).save(Event(name=name)).ref_id
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len({*pool.map(start, "abcd")}) == 4
+    assert files(home)[before:] == ["events.sql"]
+
+
+def test_a_ready_stack_is_not_compared(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who brings the same classes as the last one attaches at once; another class is looked at."""
+    with Store.embedded(home, entities=[Idle]):
+        pass
+    asked: list[object] = []
+    monkeypatch.setattr(hosting, "compare", lambda *given: asked.append(given) or [])
+    with Store.embedded(home, entities=[Idle]):
+        assert asked == []
+    with Store.embedded(home):
+        assert len(asked) == 1

@@ -15,7 +15,6 @@ import pytest
 from entities import Call, Note, Run
 
 from storekit import AsyncStore, Blob, Settings, Store
-from storekit.settings import _ENVIRONMENT
 
 _CHILDREN = 3
 _READS = 60
@@ -104,11 +103,9 @@ def test_an_asynchronous_store_is_the_childs_own_too(embedded: Store) -> None:
 
 def test_a_child_may_end_as_any_process_does(embedded: Store) -> None:
     """A forked child runs through its interpreter's end without a word, a wait, or harm to its parent."""
-    told = {name: getattr(embedded.settings, field) for field, name in _ENVIRONMENT.items()}
-    environ = {n: v.get_secret_value() if hasattr(v, "get_secret_value") else v for n, v in told.items()}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", __file__],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)} | {n: v for n, v in environ.items() if v},
+        env={**os.environ, **embedded.settings.to_env(), "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=60,

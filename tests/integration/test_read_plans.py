@@ -8,13 +8,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from entities import Report
+from entities import Remark, Report
 
 from storekit import Store
-from storekit.drivers.postgres.ledger import SESSION
 from storekit.flows.load import whole_row
 from storekit.ports import Locate
-from storekit.sql import locate, select
+from storekit.sql import SET_TENANT, locate, select
 
 ROWS = 2000
 
@@ -32,24 +31,31 @@ def crowded(embedded: Store) -> tuple[str, list[str]]:
 def connection(embedded: Store) -> Iterator[psycopg.Connection[Any]]:
     assert embedded.settings.postgres_url is not None
     url = embedded.settings.postgres_url.get_secret_value()
-    with psycopg.connect(url, options=SESSION) as connection:
+    with psycopg.connect(url) as connection:
         yield connection
 
 
 def rows_read(connection: psycopg.Connection[Any], tenant: str, composed: tuple[str, list[Any]]) -> int:
     """Count the rows that a statement takes out of the entity's table, those it throws away included."""
+    return sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in plan(connection, tenant, composed)
+        if node.get("Relation Name") == "reports"
+    )
+
+
+def plan(
+    connection: psycopg.Connection[Any], tenant: str, composed: tuple[str, list[Any]]
+) -> list[dict[str, Any]]:
+    """Run a statement as storekit does, and give the nodes of its plan."""
     text, (_, ref_ids) = composed
     sql = "EXPLAIN (ANALYZE, FORMAT JSON) " + text.replace("$1", f"'{tenant}'").replace(
         "$2", f"'{ref_ids.decode()}'"
     )
-    connection.execute("SELECT set_config('storekit.tenant', %s, true)", (tenant,))
+    connection.execute(SET_TENANT.replace("$1", "%s").encode(), (tenant,))
     found = connection.execute(sql.encode()).fetchone()
     assert found is not None
-    return sum(
-        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        for node in nodes(found[0][0]["Plan"])
-        if node.get("Relation Name") == "reports"
-    )
+    return list(nodes(found[0][0]["Plan"]))
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -76,3 +82,20 @@ def test_records_are_read_one_look_up_each(
     tenant, ref_ids = crowded
     statement = whole_row(Report.storekit_table, ref_ids[:number])
     assert rows_read(connection, tenant, select(statement, uuid4())) == number
+
+
+def test_a_table_that_is_still_tiny_is_not_scanned(
+    embedded: Store, connection: psycopg.Connection[Any], crowded: tuple[str, list[str]]
+) -> None:
+    """A plan that is kept from a table's first days is a look-up by key, though a scan costs less then."""
+    tenant, _ = crowded
+    scope = embedded.scope(tenant=tenant, actor="test")
+    report = scope.repository(Report).save(Report(title="t"))
+    remark = scope.repository(Remark).save(Remark(report_id=report.id, text="x"))
+    assert embedded.settings.postgres_admin_url
+    with psycopg.connect(embedded.settings.postgres_admin_url.get_secret_value()) as admin:
+        admin.execute("SET ROLE storekit_owner")
+        admin.execute("ANALYZE remarks")
+    composed = select(whole_row(Remark.storekit_table, [remark.ref_id]), uuid4())
+    (used,) = [node for node in plan(connection, tenant, composed) if node.get("Relation Name") == "remarks"]
+    assert used["Node Type"].startswith("Index")

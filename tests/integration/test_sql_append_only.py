@@ -55,6 +55,7 @@ def refuses(database: Database, statement: str, *values: object) -> str:
 
 CHANGES = (
     "total = 1",
+    "total = 9.900",
     "parent_id = NULL",
     "created_by = 'ceo'",
     "created_on = 'epoch'",

@@ -127,6 +127,16 @@ def test_a_move_is_an_event_that_tells_who_and_why(database: Database, api: Api)
     ) == [(api.actor, "app", "paid by card")]
 
 
+def test_a_move_that_is_asked_again_by_its_write_id_is_a_replay(database: Database, api: Api) -> None:
+    """Who lost the answer and sends the same write again is told that it has committed."""
+    ref_id, write = order(api), new_id()
+    asked = {"p_entity": "orders", "p_ref_id": ref_id, "p_to": "confirmed", "p_reason": None}
+    for outcome in ("committed", "replay"):
+        answer = api.call("transition_v1", p_write_id=write, p_expected_version=None, **asked)
+        assert answer["outcome"] == outcome
+    assert len(events(database, ref_id)) == 2
+
+
 def test_a_reason_is_of_one_move_only(database: Database, api: Api) -> None:
     """What is written later in the transaction of a move does not inherit its reason."""
     ref_id = order(api)

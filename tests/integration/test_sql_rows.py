@@ -96,9 +96,7 @@ def test_delete_removes_the_row_and_queues_its_parts(database: Database, api: Ap
     assert database.ask("SELECT 1 FROM billing.invoices WHERE ref_id = %s", ref_id) == []
     ((kind, version, before, after),) = events(database, ref_id)[1:]
     assert (kind, version, before["total"], after) == ("billing.invoices.deleted", 2, 9.9, None)
-    rows = database.ask(
-        "SELECT purge_after - superseded_on FROM storekit.part WHERE ref_id = %s", ref_id
-    )
+    rows = database.ask("SELECT purge_after - superseded_on FROM storekit.part WHERE ref_id = %s", ref_id)
     assert rows == [(timedelta(days=7),)]
 
 

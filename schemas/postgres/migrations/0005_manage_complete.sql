@@ -101,7 +101,8 @@ BEGIN
             SELECT field || '_expired_on' FROM unnest(TG_ARGV[1:]) AS field
             UNION ALL
             SELECT field || '_ref' FROM unnest(TG_ARGV[1:]) AS field WHERE to_jsonb(NEW) -> (field || '_ref') = 'null');
-        IF to_jsonb(OLD) - v_free = to_jsonb(NEW) - v_free THEN
+        -- as text: 1.0 and 1.00 are equal numbers and different values
+        IF (to_jsonb(OLD) - v_free)::text = (to_jsonb(NEW) - v_free)::text THEN
             RETURN NULL;
         END IF;
     END IF;

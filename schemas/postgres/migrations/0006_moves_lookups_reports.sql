@@ -14,6 +14,10 @@ DECLARE
     v_reply jsonb;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
+    v_reply := storekit.own_write(p_tenant, p_write_id);
+    IF v_reply IS NOT NULL THEN
+        RETURN v_reply;  -- asked again after its answer was lost: the row has moved already
+    END IF;
     v_table := storekit.find_writable(p_entity);
     v_field := storekit.state_field(v_table.entity);
     IF v_field IS NULL THEN
@@ -79,6 +83,7 @@ CREATE POLICY report ON storekit.event_inbox FOR INSERT TO storekit_reports
     WITH CHECK (tenant_id = storekit.nil() AND starts_with(entity, 'report.') AND type = 'report.read');
 
 SET LOCAL ROLE storekit_reports;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 CREATE FUNCTION report.read_v1(p_actor text, p_report text) RETURNS SETOF jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
@@ -99,7 +104,6 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION report.read_v1(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION report.read_v1(text, text) TO storekit_reporter;
 
 SET LOCAL ROLE storekit_owner;

@@ -1,0 +1,40 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE TABLE public.activity_outputs (
+    tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
+    id uuid NOT NULL DEFAULT storekit.new_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    version bigint NOT NULL DEFAULT 1,
+    created_on timestamp with time zone NOT NULL DEFAULT storekit.now(),
+    created_by text NOT NULL DEFAULT storekit.current_actor(),
+    updated_on timestamp with time zone,
+    updated_by text,
+    deleted_on timestamp with time zone,
+    deleted_by text,
+    run_id uuid NOT NULL,
+    status public.activity_outputs_status NOT NULL DEFAULT 'draft'::public.activity_outputs_status,
+    reviewed_on timestamp with time zone,
+    reviewed_by text,
+    metadata_ref uuid,
+    content_ref uuid,
+    parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
+    CONSTRAINT activity_outputs_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT activity_outputs_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
+    CONSTRAINT activity_outputs_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs(tenant_id, id) ON DELETE RESTRICT,
+    CONSTRAINT content_ref_live FOREIGN KEY (tenant_id, content_ref, parts_live) REFERENCES storekit.part(tenant_id, part_id, live),
+    CONSTRAINT metadata_ref_live FOREIGN KEY (tenant_id, metadata_ref, parts_live) REFERENCES storekit.part(tenant_id, part_id, live),
+    CONSTRAINT activity_outputs_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
+);
+CREATE INDEX activity_outputs_content_ref_tenant_id_idx ON public.activity_outputs USING btree (content_ref, tenant_id);
+CREATE INDEX activity_outputs_metadata_ref_tenant_id_idx ON public.activity_outputs USING btree (metadata_ref, tenant_id);
+CREATE INDEX activity_outputs_run_id_tenant_id_idx ON public.activity_outputs USING btree (run_id, tenant_id);
+ALTER TABLE public.activity_outputs ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE public.activity_outputs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.activity_outputs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.activity_outputs OWNER TO storekit_owner;
+GRANT DELETE ON public.activity_outputs TO storekit_app;
+GRANT INSERT (reviewed_by, reviewed_on, run_id, status) ON public.activity_outputs TO storekit_app;
+GRANT SELECT ON public.activity_outputs TO storekit_app;
+GRANT SELECT ON public.activity_outputs TO storekit_reports;
+GRANT UPDATE (reviewed_by, reviewed_on, run_id, status) ON public.activity_outputs TO storekit_app;

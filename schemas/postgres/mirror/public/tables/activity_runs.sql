@@ -1,0 +1,33 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE TABLE public.activity_runs (
+    tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
+    id uuid NOT NULL DEFAULT storekit.new_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    version bigint NOT NULL DEFAULT 1,
+    created_on timestamp with time zone NOT NULL DEFAULT storekit.now(),
+    created_by text NOT NULL DEFAULT storekit.current_actor(),
+    updated_on timestamp with time zone,
+    updated_by text,
+    activity text NOT NULL,
+    agent text NOT NULL,
+    attempt bigint NOT NULL DEFAULT 1,
+    status public.activity_runs_status NOT NULL DEFAULT 'pending'::public.activity_runs_status,
+    started_on timestamp with time zone,
+    finished_on timestamp with time zone,
+    error text,
+    parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
+    CONSTRAINT activity_runs_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT activity_runs_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
+    CONSTRAINT activity_runs_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
+);
+ALTER TABLE public.activity_runs ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE public.activity_runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.activity_runs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.activity_runs OWNER TO storekit_owner;
+GRANT DELETE ON public.activity_runs TO storekit_app;
+GRANT INSERT (activity, agent, attempt, error, finished_on, started_on, status) ON public.activity_runs TO storekit_app;
+GRANT SELECT ON public.activity_runs TO storekit_app;
+GRANT SELECT ON public.activity_runs TO storekit_reports;
+GRANT UPDATE (activity, agent, attempt, error, finished_on, started_on, status) ON public.activity_runs TO storekit_app;

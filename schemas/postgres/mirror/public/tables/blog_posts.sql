@@ -1,0 +1,39 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE TABLE public.blog_posts (
+    tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
+    id uuid NOT NULL DEFAULT storekit.new_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    version bigint NOT NULL DEFAULT 1,
+    created_on timestamp with time zone NOT NULL DEFAULT storekit.now(),
+    created_by text NOT NULL DEFAULT storekit.current_actor(),
+    updated_on timestamp with time zone,
+    updated_by text,
+    deleted_on timestamp with time zone,
+    deleted_by text,
+    output_id uuid NOT NULL,
+    title text NOT NULL,
+    status public.blog_posts_status NOT NULL DEFAULT 'draft'::public.blog_posts_status,
+    channel text,
+    word_count bigint NOT NULL DEFAULT 0,
+    reviewed_on timestamp with time zone,
+    reviewed_by text,
+    published_on timestamp with time zone,
+    external_id text,
+    parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
+    CONSTRAINT blog_posts_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT blog_posts_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
+    CONSTRAINT blog_posts_tenant_id_output_id_fkey FOREIGN KEY (tenant_id, output_id) REFERENCES public.activity_outputs(tenant_id, id) ON DELETE RESTRICT,
+    CONSTRAINT blog_posts_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
+);
+CREATE INDEX blog_posts_output_id_tenant_id_idx ON public.blog_posts USING btree (output_id, tenant_id);
+ALTER TABLE public.blog_posts ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE public.blog_posts ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.blog_posts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.blog_posts OWNER TO storekit_owner;
+GRANT DELETE ON public.blog_posts TO storekit_app;
+GRANT INSERT (channel, external_id, output_id, published_on, reviewed_by, reviewed_on, status, title, word_count) ON public.blog_posts TO storekit_app;
+GRANT SELECT ON public.blog_posts TO storekit_app;
+GRANT SELECT ON public.blog_posts TO storekit_reports;
+GRANT UPDATE (channel, external_id, output_id, published_on, reviewed_by, reviewed_on, status, title, word_count) ON public.blog_posts TO storekit_app;

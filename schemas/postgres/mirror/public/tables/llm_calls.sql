@@ -1,0 +1,30 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE TABLE public.llm_calls (
+    tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
+    id uuid NOT NULL DEFAULT storekit.new_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    version bigint NOT NULL DEFAULT 1,
+    created_on timestamp with time zone NOT NULL DEFAULT storekit.now(),
+    created_by text NOT NULL DEFAULT storekit.current_actor(),
+    run_id uuid NOT NULL,
+    model text NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    cost numeric NOT NULL,
+    parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
+    CONSTRAINT llm_calls_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT llm_calls_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
+    CONSTRAINT llm_calls_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs(tenant_id, id) ON DELETE RESTRICT,
+    CONSTRAINT llm_calls_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
+);
+CREATE INDEX llm_calls_created_on_ix_d1879a5b ON public.llm_calls USING btree (tenant_id, created_on);
+CREATE INDEX llm_calls_run_id_tenant_id_idx ON public.llm_calls USING btree (run_id, tenant_id);
+ALTER TABLE public.llm_calls ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE public.llm_calls ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.llm_calls FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.llm_calls OWNER TO storekit_owner;
+GRANT INSERT (cost, input_tokens, model, output_tokens, run_id) ON public.llm_calls TO storekit_app;
+GRANT SELECT ON public.llm_calls TO storekit_app;
+GRANT SELECT ON public.llm_calls TO storekit_reports;

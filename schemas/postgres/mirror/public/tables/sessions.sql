@@ -1,0 +1,31 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE TABLE public.sessions (
+    tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
+    id uuid NOT NULL DEFAULT storekit.new_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    version bigint NOT NULL DEFAULT 1,
+    created_on timestamp with time zone NOT NULL DEFAULT storekit.now(),
+    created_by text NOT NULL DEFAULT storekit.current_actor(),
+    updated_on timestamp with time zone,
+    updated_by text,
+    token_digest text NOT NULL,
+    user_name text NOT NULL,
+    expires_on timestamp with time zone NOT NULL,
+    parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
+    CONSTRAINT sessions_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT sessions_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
+    CONSTRAINT sessions_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
+);
+CREATE INDEX sessions_expires_on_ix_ee7a7f23 ON public.sessions USING btree (tenant_id, expires_on);
+CREATE INDEX sessions_token_digest_idx ON public.sessions USING btree (token_digest);
+ALTER TABLE public.sessions ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.sessions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sessions OWNER TO storekit_owner;
+GRANT DELETE ON public.sessions TO storekit_app;
+GRANT INSERT (expires_on, token_digest, user_name) ON public.sessions TO storekit_app;
+GRANT SELECT ON public.sessions TO storekit_app;
+GRANT SELECT ON public.sessions TO storekit_reports;
+GRANT UPDATE (expires_on, token_digest, user_name) ON public.sessions TO storekit_app;

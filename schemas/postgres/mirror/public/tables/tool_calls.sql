@@ -1,0 +1,39 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE TABLE public.tool_calls (
+    tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
+    id uuid NOT NULL DEFAULT storekit.new_id(),
+    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id(),
+    version bigint NOT NULL DEFAULT 1,
+    created_on timestamp with time zone NOT NULL DEFAULT storekit.now(),
+    created_by text NOT NULL DEFAULT storekit.current_actor(),
+    updated_on timestamp with time zone,
+    updated_by text,
+    deleted_on timestamp with time zone,
+    deleted_by text,
+    run_id uuid NOT NULL,
+    name text NOT NULL,
+    method text NOT NULL,
+    status public.tool_calls_status NOT NULL DEFAULT 'running'::public.tool_calls_status,
+    duration_ms bigint,
+    payload_ref uuid,
+    payload_expired_on timestamp with time zone,
+    parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
+    CONSTRAINT tool_calls_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT tool_calls_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
+    CONSTRAINT payload_ref_live FOREIGN KEY (tenant_id, payload_ref, parts_live) REFERENCES storekit.part(tenant_id, part_id, live),
+    CONSTRAINT tool_calls_tenant_id_run_id_fkey FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs(tenant_id, id) ON DELETE RESTRICT,
+    CONSTRAINT tool_calls_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
+);
+CREATE INDEX tool_calls_payload_ref_tenant_id_idx ON public.tool_calls USING btree (payload_ref, tenant_id);
+CREATE INDEX tool_calls_run_id_tenant_id_idx ON public.tool_calls USING btree (run_id, tenant_id);
+ALTER TABLE public.tool_calls ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE public.tool_calls ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public.tool_calls FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tool_calls OWNER TO storekit_owner;
+GRANT DELETE ON public.tool_calls TO storekit_app;
+GRANT INSERT (duration_ms, method, name, run_id, status) ON public.tool_calls TO storekit_app;
+GRANT SELECT ON public.tool_calls TO storekit_app;
+GRANT SELECT ON public.tool_calls TO storekit_reports;
+GRANT UPDATE (duration_ms, method, name, run_id, status) ON public.tool_calls TO storekit_app;

@@ -1,0 +1,3 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE TRIGGER storekit_append_only AFTER UPDATE ON public.llm_calls FOR EACH ROW EXECUTE FUNCTION storekit.refuse_change('llm_calls');

@@ -1,0 +1,38 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE OR REPLACE FUNCTION storekit.commit_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_parts jsonb, p_ops jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET enable_seqscan TO 'off'
+ SET lock_timeout TO '5s'
+AS $function$
+DECLARE
+    v_parts   jsonb := coalesce(p_parts, '[]');
+    v_outcome jsonb;
+    v_rows    jsonb := '[]';
+    v_op      jsonb;
+BEGIN
+    PERFORM storekit.enter(p_tenant, p_actor);
+    v_outcome := storekit.claim(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, v_parts <> '[]');
+    IF v_outcome IS NOT NULL THEN
+        RETURN v_outcome;
+    END IF;
+    PERFORM set_config('storekit.write_id', p_write_id::text, true);
+    PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
+    PERFORM storekit.lock_rows(p_ops);
+    FOR v_op IN SELECT op FROM jsonb_array_elements(p_ops) AS op LOOP
+        v_rows := v_rows || storekit.write_rows(v_op);
+    END LOOP;
+    UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
+    WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;
+    -- What the caller's own SQL does next in this transaction is not this write's doing.
+    PERFORM set_config('storekit.write_id', '', true);
+    RETURN jsonb_build_object('outcome', 'committed', 'now', storekit.now(), 'rows', v_rows);
+END
+$function$;
+
+ALTER FUNCTION storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb) OWNER TO storekit_owner;
+GRANT EXECUTE ON FUNCTION storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb) TO storekit_app;

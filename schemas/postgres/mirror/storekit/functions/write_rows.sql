@@ -1,0 +1,59 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE OR REPLACE FUNCTION storekit.write_rows(p_op jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
+AS $function$
+DECLARE
+    v_table   storekit.managed := storekit.find_writable(p_op ->> 'entity');
+    v_op      text   := p_op ->> 'op';
+    v_rows    jsonb  := p_op -> 'rows';
+    v_columns text[] := ARRAY(SELECT jsonb_array_elements_text(p_op -> 'columns'));
+    v_refs    text[] := ARRAY(SELECT jsonb_array_elements_text(p_op -> 'refs'));
+    v_keys    text[] := v_columns || ARRAY(SELECT r || '_ref' FROM unnest(v_refs) AS r)
+                        || CASE WHEN v_op = 'insert' THEN '{ref_id,id}' ELSE '{ref_id}' END::text[];
+    v_ids     text[];
+    v_done    jsonb;
+    v_refused jsonb;
+BEGIN
+    IF coalesce(v_op, '') NOT IN ('insert', 'update', 'delete', 'restore')
+       OR v_op = 'update' AND NOT v_table.mutable
+       OR v_op = 'delete' AND NOT (v_table.mutable OR v_table.soft_delete)
+       OR v_op = 'restore' AND NOT v_table.soft_delete
+       OR v_op IN ('delete', 'restore') AND cardinality(v_columns || v_refs) > 0 THEN
+        RAISE EXCEPTION 'table % takes no %', v_table.entity, v_op USING ERRCODE = 'SK400';
+    END IF;
+    IF EXISTS (
+        SELECT FROM jsonb_array_elements(v_rows) AS r
+        WHERE NOT r ?& v_keys OR r - v_keys - 'expected_version'::text <> '{}'
+           OR v_op = 'insert' AND r ->> 'expected_version' IS NOT NULL
+    ) THEN
+        RAISE EXCEPTION 'a row for % has other keys than %', v_table.entity, v_keys USING ERRCODE = 'SK400';
+    END IF;
+    SELECT array_agg(DISTINCT r ->> 'ref_id') INTO v_ids FROM jsonb_array_elements(v_rows) AS r;
+    IF cardinality(v_ids) <> jsonb_array_length(v_rows) THEN
+        RAISE EXCEPTION 'a row of % comes twice in one batch', v_table.entity USING ERRCODE = 'SK400';
+    END IF;
+
+    EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
+    INTO v_done USING v_op, v_columns, v_refs, v_rows, v_ids;
+
+    IF NOT v_done ?& v_ids THEN
+        v_refused := storekit.first_refused(v_table.entity, v_op, v_rows, ARRAY(SELECT jsonb_object_keys(v_done)));
+        IF v_refused ->> 'found' IS NULL THEN
+            RAISE EXCEPTION '% % was not found', v_table.entity, v_refused ->> 'ref_id'
+                USING ERRCODE = 'SK404', DETAIL = v_refused - '{expected,found}'::text[];
+        END IF;
+        RAISE EXCEPTION '% % has version %, not %', v_table.entity, v_refused ->> 'ref_id',
+            v_refused ->> 'found', v_refused ->> 'expected' USING ERRCODE = 'SK409', DETAIL = v_refused;
+    END IF;
+    -- In the order of the request, not of the locks: a replay tells by it which row is which.
+    RETURN (
+        SELECT coalesce(jsonb_agg(jsonb_build_array(v_table.entity, r.item -> 'ref_id', v_done -> (r.item ->> 'ref_id'))
+                   ORDER BY r.n), '[]')
+        FROM jsonb_array_elements(v_rows) WITH ORDINALITY AS r(item, n));
+END
+$function$;
+
+ALTER FUNCTION storekit.write_rows(jsonb) OWNER TO storekit_owner;

@@ -1,0 +1,63 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE OR REPLACE FUNCTION storekit.write_tool_calls(p_op text, p_columns text[], p_refs text[], p_rows jsonb, p_ref_ids text[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
+AS $function$
+#variable_conflict use_variable
+DECLARE
+    v_rows jsonb;
+    v_done jsonb;
+BEGIN
+    IF NOT (p_columns <@ '{run_id,name,method,status,duration_ms}'::text[] AND p_refs <@ '{payload}'::text[]) THEN
+        RAISE EXCEPTION 'table % has no such column or part: %', 'tool_calls', p_columns || p_refs USING ERRCODE = 'SK400';
+    END IF;
+    IF p_op <> 'insert' THEN
+        SELECT jsonb_object_agg(r ->> 'ref_id', r) INTO v_rows FROM jsonb_array_elements(p_rows) AS r;
+    END IF;
+    CASE p_op
+    WHEN 'lock' THEN
+        EXECUTE 'SELECT FROM public.tool_calls AS t WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = ANY ($1)
+            ORDER BY t.ref_id FOR NO KEY UPDATE' USING p_ref_ids;
+    WHEN 'insert' THEN
+        WITH done AS (
+            INSERT INTO public.tool_calls AS t (tenant_id, id, ref_id, run_id, name, method, status, duration_ms, payload_ref)
+            SELECT storekit.current_tenant(), r.id, r.ref_id, r.run_id, r.name, r.method, CASE WHEN 'status' = ANY (p_columns) THEN r.status ELSE 'running'::public.tool_calls_status END, r.duration_ms, r.payload_ref
+            FROM jsonb_to_recordset(p_rows) AS r(id uuid, ref_id text, run_id uuid, name text, method text, status public.tool_calls_status, duration_ms bigint, payload_ref uuid)
+            ORDER BY r.ref_id COLLATE "C"
+            RETURNING t.ref_id, t.version)
+        SELECT jsonb_object_agg(d.ref_id, d.version) INTO v_done FROM done AS d;
+    WHEN 'update' THEN
+        EXECUTE $change$
+            WITH done AS (
+                UPDATE public.tool_calls AS t SET (run_id, name, method, status, duration_ms, payload_ref) = (SELECT CASE WHEN 'run_id' = ANY ($1) THEN r.run_id ELSE t.run_id END, CASE WHEN 'name' = ANY ($1) THEN r.name ELSE t.name END, CASE WHEN 'method' = ANY ($1) THEN r.method ELSE t.method END, CASE WHEN 'status' = ANY ($1) THEN r.status ELSE t.status END, CASE WHEN 'duration_ms' = ANY ($1) THEN r.duration_ms ELSE t.duration_ms END, CASE WHEN 'payload' = ANY ($2) THEN r.payload_ref ELSE t.payload_ref END FROM jsonb_to_record($3 -> t.ref_id) AS r(run_id uuid, name text, method text, status public.tool_calls_status, duration_ms bigint, payload_ref uuid)), payload_expired_on = CASE WHEN 'payload' <> ALL ($2) THEN t.payload_expired_on END
+                WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = ANY ($4)
+                  AND t.version = coalesce(($3 -> t.ref_id ->> 'expected_version')::bigint, t.version) AND t.deleted_on IS NULL
+                RETURNING t.ref_id, t.version)
+            SELECT jsonb_object_agg(d.ref_id, d.version) FROM done AS d $change$
+        INTO v_done USING p_columns, p_refs, v_rows, p_ref_ids;
+    WHEN 'delete' THEN
+        EXECUTE $change$
+            WITH done AS (
+                UPDATE public.tool_calls AS t SET deleted_on = storekit.now(), deleted_by = storekit.current_actor()
+                WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = ANY ($4)
+                  AND t.version = coalesce(($3 -> t.ref_id ->> 'expected_version')::bigint, t.version) AND t.deleted_on IS NULL
+                RETURNING t.ref_id, t.version)
+            SELECT jsonb_object_agg(d.ref_id, d.version) FROM done AS d $change$
+        INTO v_done USING p_columns, p_refs, v_rows, p_ref_ids;
+    WHEN 'restore' THEN
+        EXECUTE $change$
+            WITH done AS (
+                UPDATE public.tool_calls AS t SET deleted_on = NULL, deleted_by = NULL
+                WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = ANY ($4)
+                  AND t.version = coalesce(($3 -> t.ref_id ->> 'expected_version')::bigint, t.version) AND t.deleted_on IS NOT NULL
+                RETURNING t.ref_id, t.version)
+            SELECT jsonb_object_agg(d.ref_id, d.version) FROM done AS d $change$
+        INTO v_done USING p_columns, p_refs, v_rows, p_ref_ids;
+    END CASE;
+    RETURN coalesce(v_done, '{}');
+END
+$function$;
+
+ALTER FUNCTION storekit.write_tool_calls(text,text[],text[],jsonb,text[]) OWNER TO storekit_owner;

@@ -1,0 +1,33 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE TABLE storekit.domain_event (
+    pos bigint NOT NULL,
+    tenant_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    id bigint NOT NULL,
+    event_id uuid NOT NULL,
+    entity text NOT NULL,
+    ref_id text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    type text NOT NULL,
+    before jsonb,
+    after jsonb,
+    actor text NOT NULL,
+    "session_user" text NOT NULL,
+    write_id uuid,
+    occurred_on timestamp with time zone NOT NULL,
+    prev_hash bytea,
+    hash bytea NOT NULL,
+    reason text,
+    CONSTRAINT domain_event_pkey PRIMARY KEY (pos)
+) PARTITION BY RANGE (pos);
+CREATE INDEX domain_event_row ON ONLY storekit.domain_event USING btree (tenant_id, ref_id, pos);
+CREATE INDEX domain_event_seq ON ONLY storekit.domain_event USING btree (tenant_id, seq);
+ALTER TABLE storekit.domain_event ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE storekit.domain_event ENABLE ROW LEVEL SECURITY;
+ALTER TABLE storekit.domain_event FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE storekit.domain_event OWNER TO storekit_owner;
+GRANT SELECT ON storekit.domain_event TO storekit_app;
+GRANT SELECT ON storekit.domain_event TO storekit_auditor;
+GRANT SELECT ON storekit.domain_event TO storekit_worker;

@@ -1,0 +1,29 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE TABLE storekit.event_inbox (
+    id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+    event_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    tenant_id uuid NOT NULL,
+    entity text NOT NULL,
+    ref_id text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    type text NOT NULL,
+    before jsonb,
+    after jsonb,
+    actor text NOT NULL DEFAULT storekit.current_actor(),
+    "session_user" text NOT NULL DEFAULT SESSION_USER,
+    write_id uuid DEFAULT NULLIF(current_setting('storekit.write_id'::text, true), ''::text)::uuid,
+    occurred_on timestamp with time zone NOT NULL DEFAULT storekit.now(),
+    reason text DEFAULT NULLIF(current_setting('storekit.reason'::text, true), ''::text),
+    CONSTRAINT event_inbox_pkey PRIMARY KEY (id)
+);
+CREATE INDEX event_inbox_row ON storekit.event_inbox USING btree (tenant_id, ref_id);
+ALTER TABLE storekit.event_inbox ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE storekit.event_inbox ENABLE ROW LEVEL SECURITY;
+ALTER TABLE storekit.event_inbox FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE storekit.event_inbox OWNER TO storekit_owner;
+GRANT INSERT (actor, entity, ref_id, tenant_id, type, version) ON storekit.event_inbox TO storekit_reports;
+GRANT SELECT ON storekit.event_inbox TO storekit_app;
+GRANT SELECT ON storekit.event_inbox TO storekit_auditor;
+GRANT SELECT ON storekit.event_inbox TO storekit_worker;

@@ -1,0 +1,15 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE TABLE storekit.tenant_head (
+    tenant_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT tenant_head_pkey PRIMARY KEY (tenant_id)
+);
+ALTER TABLE storekit.tenant_head ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE storekit.tenant_head ENABLE ROW LEVEL SECURITY;
+ALTER TABLE storekit.tenant_head FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE storekit.tenant_head OWNER TO storekit_owner;
+GRANT SELECT ON storekit.tenant_head TO storekit_auditor;
+GRANT SELECT ON storekit.tenant_head TO storekit_worker;

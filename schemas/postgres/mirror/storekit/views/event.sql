@@ -1,0 +1,47 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE VIEW storekit.event WITH (security_invoker=true) AS
+ SELECT domain_event.pos,
+    domain_event.seq,
+    domain_event.id,
+    domain_event.event_id,
+    domain_event.tenant_id,
+    domain_event.entity,
+    domain_event.ref_id,
+    domain_event.version,
+    domain_event.type,
+    domain_event.before,
+    domain_event.after,
+    domain_event.actor,
+    domain_event."session_user",
+    domain_event.write_id,
+    domain_event.occurred_on,
+    domain_event.prev_hash,
+    domain_event.hash,
+    domain_event.reason
+   FROM storekit.domain_event
+UNION ALL
+ SELECT NULL::bigint AS pos,
+    NULL::bigint AS seq,
+    event_inbox.id,
+    event_inbox.event_id,
+    event_inbox.tenant_id,
+    event_inbox.entity,
+    event_inbox.ref_id,
+    event_inbox.version,
+    event_inbox.type,
+    event_inbox.before,
+    event_inbox.after,
+    event_inbox.actor,
+    event_inbox."session_user",
+    event_inbox.write_id,
+    event_inbox.occurred_on,
+    NULL::bytea AS prev_hash,
+    NULL::bytea AS hash,
+    event_inbox.reason
+   FROM storekit.event_inbox;
+
+ALTER VIEW storekit.event OWNER TO storekit_owner;
+GRANT SELECT ON storekit.event TO storekit_app;
+GRANT SELECT ON storekit.event TO storekit_auditor;
+GRANT SELECT ON storekit.event TO storekit_worker;

@@ -1,0 +1,123 @@
+-- Commit: the one call that makes refs visible.
+SELECT plan(44);
+
+-- commit_v1
+SELECT function_is('storekit.commit_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, '
+        'p_fingerprint bytea, p_parts jsonb, p_ops jsonb)',
+    'jsonb', 'definer volatile', 'storekit path, TimeZone=UTC, enable_seqscan=off, lock_timeout=5s', 'app');
+SELECT be('app');
+SELECT is(commit('w1', run('a'), run('b')),
+    jsonb_build_object('outcome', 'committed', 'now', storekit.now(), 'rows', jsonb_build_array(
+    jsonb_build_array('activity_runs', ref('a'), 1), jsonb_build_array('activity_runs', ref('b'), 1))),
+    'it answers each row with its version');
+SELECT is((SELECT result FROM storekit.write WHERE write_id = id('w1')), commit('w1', run('a')) -> 'result',
+    'and the same again to who asks again');
+SELECT is((SELECT count(*) FROM activity_runs), 2::bigint, 'whoever asks again writes nothing');
+SELECT results_eq($$SELECT DISTINCT created_by, tenant_id FROM activity_runs$$, $$VALUES ('agent:test', id('acme'))$$,
+    'rows are the actor''s and the tenant''s');
+SELECT is((SELECT count(*) FROM storekit.event WHERE write_id = id('w1')), 2::bigint, 'each row''s event names the write');
+SELECT is(current_setting('storekit.write_id'), '', 'what the caller does next is not the write''s');
+SELECT throws_ok($$SELECT commit('w2', run('c'), op('update', 'activity_runs', at('none', '{"error": "x"}')))$$, 'SK404', NULL,
+    'a refused op refuses all');
+SELECT is((SELECT count(*) FROM activity_runs WHERE ref_id = ref('c')), 0::bigint, 'nothing of it stays');
+SELECT is((SELECT count(*) FROM storekit.write WHERE write_id = id('w2')), 0::bigint, 'nor its write');
+SELECT throws_ok($$SELECT storekit.commit_v1(id('other'), 'a', id('w3'), NULL, NULL, '[]', '[]')$$, 'SK004', NULL,
+    'one transaction is one tenant''s');
+
+-- commit_parts
+RESET ROLE;
+SELECT function_is('storekit.commit_parts(p_tenant uuid, p_write_id uuid, p_parts jsonb, p_ops jsonb)', 'void',
+    'invoker volatile', 'storekit path');
+SELECT be('app');
+SELECT stage('p1', part('contracts', 'c.pdf'));
+CREATE FUNCTION pg_temp.contract(p_name text, p_pdf uuid) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT op('insert', 'contracts', at(p_name,
+    jsonb_build_object('title', 't', 'accepted_by', 'x', 'accepted_on', now(), 'pdf_ref', p_pdf))) $$;
+CREATE FUNCTION pg_temp.attempt(p_parts jsonb, VARIADIC p_ops jsonb[]) RETURNS text LANGUAGE sql AS $$
+    SELECT refused(format('SELECT storekit.commit_v1(id(''acme''), ''a'', id(''p1''), NULL, NULL, %L, %L)', p_parts,
+    to_jsonb(p_ops)),
+        'SK400', 'its rows name . parts, . were uploaded', 'storekit.commit_parts() refuses it') $$;
+SELECT pg_temp.attempt(uploaded('c.pdf'), pg_temp.contract('c', NULL)), 'a part that no row names';
+SELECT pg_temp.attempt(uploaded('c.pdf'), pg_temp.contract('other', id('c.pdf'))), 'a part of another row';
+SELECT pg_temp.attempt(uploaded('c.pdf', 'd.pdf'), pg_temp.contract('c', id('c.pdf'))), 'a part that was not staged';
+SELECT pg_temp.attempt('[]', pg_temp.contract('c', id('c.pdf'))), 'a part that was not uploaded';
+SELECT pg_temp.attempt(uploaded('c.pdf'), op('insert', 'activity_outputs',
+    at('c', jsonb_build_object('run_id', id(ref('a')), 'content_ref', id('c.pdf'))))),
+    'a part of another field';
+SELECT pg_temp.attempt(uploaded('c.pdf'), pg_temp.contract('c', id('c.pdf')), pg_temp.contract('d', id('c.pdf'))),
+    'a part that two rows name';
+SELECT refused($$SELECT commit('p0', pg_temp.contract('c', id('nobody')))$$, 'SK400', 'its rows name 1 parts, 0 were uploaded',
+    'nor does a write without parts name one');
+SELECT is(storekit.commit_v1(id('acme'), 'a', id('p1'), NULL, NULL, uploaded('c.pdf'),
+    jsonb_build_array(pg_temp.contract('c', id('c.pdf')))) ->> 'outcome',
+    'committed', 'row and part that name each other are committed');
+SELECT results_eq($$SELECT state::text, live, version_id FROM storekit.part WHERE part_id = id('c.pdf')$$,
+    $$VALUES ('committed', true, 'v1')$$,
+    'the part is live, and holds the version that S3 gave');
+SELECT stage('p2', part('contracts', 'e.pdf', '{"size": null, "sha256": null}'));
+SELECT throws_ok($$SELECT storekit.commit_v1(id('acme'), 'a', id('p2'), NULL, NULL, uploaded('e.pdf'),
+    jsonb_build_array(pg_temp.contract('e', id('e.pdf'))))$$,
+    '23514', NULL, 'no part is live without size and hash');
+SELECT storekit.commit_v1(id('acme'), 'a', id('p2'), NULL, NULL,
+    jsonb_set(jsonb_set(uploaded('e.pdf'), '{0,size}', '9'), '{0,sha256}', to_jsonb(sha256('e'))),
+    jsonb_build_array(pg_temp.contract('e', id('e.pdf'))));
+SELECT results_eq($$SELECT size, sha256 FROM storekit.part WHERE part_id = id('e.pdf')$$, $$VALUES (9::bigint, sha256('e'))$$,
+    'a stream''s are told at its commit');
+
+-- lock_rows
+RESET ROLE;
+SELECT function_is('storekit.lock_rows(p_ops jsonb)', 'void', 'invoker volatile', 'storekit path');
+SELECT be('app');
+SELECT commit('locks', run('l1'), run('l2'));
+SELECT be('owner', 'acme');
+SELECT storekit.lock_rows(jsonb_build_array(op('update', 'activity_runs', at('l1'), at('none'), at('l2')), run('new')));
+SELECT is((SELECT count(*) FROM activity_runs WHERE ref_id IN (ref('l1'), ref('l2')) AND xmax <> 0), 2::bigint,
+    'rows are locked that are there, before the first is changed');
+SELECT refused($$SELECT storekit.lock_rows(jsonb_build_array(op('delete', 'nothing', at('b'), at('a'))))$$, 'SK400',
+    'is not managed',
+    'and of managed tables alone');
+
+-- write_rows
+RESET ROLE;
+SELECT function_is('storekit.write_rows(p_op jsonb)', 'jsonb', 'invoker volatile', 'storekit path');
+SELECT be('owner', 'acme');
+SELECT is(storekit.write_rows(op('update', 'activity_runs', at('b', '{"error": "x"}'), at('a', '{"error": "y"}'))),
+    jsonb_build_array(
+    jsonb_build_array('activity_runs', ref('b'), 2), jsonb_build_array('activity_runs', ref('a'), 2)),
+    'it answers in the order of the request');
+CREATE FUNCTION pg_temp.refuses(p_op jsonb, p_code text, p_reason text, p_what text) RETURNS text LANGUAGE sql AS $$
+    SELECT refused(format('SELECT storekit.write_rows(%L)', p_op), p_code, p_reason,
+    'storekit.write_rows() refuses ' || p_what) $$;
+SELECT pg_temp.refuses(op('upsert', 'activity_runs', at('a')), 'SK400', 'takes no upsert', 'an op that is none');
+SELECT pg_temp.refuses(op('update', 'contracts', at('c', '{"title": "u"}')), 'SK400', 'takes no update',
+    'to update what is append-only');
+SELECT pg_temp.refuses(op('delete', 'contracts', at('c')), 'SK400', 'takes no delete', 'to delete what is append-only');
+SELECT pg_temp.refuses(op('restore', 'activity_runs', at('a')), 'SK400', 'takes no restore',
+    'to restore what is not soft-deleted');
+SELECT pg_temp.refuses(op('delete', 'activity_runs', at('a', '{"error": "x"}')), 'SK400', 'takes no delete',
+    'columns of a delete');
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), at('b')), 'SK400', 'other keys',
+    'a row that lacks a key of the first');
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), at('b', '{"error": "x", "agent": "y"}')), 'SK400',
+    'other keys', 'a row that has another');
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), at('a', '{"error": "y"}')), 'SK400',
+    'comes twice', 'the same row twice');
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"version": 9}')), 'SK400', 'no such column',
+    'a column that is storekit''s');
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"eror": "x"}')), 'SK400', 'no such column',
+    'a column that is none');
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x", "expected_version": 1}')), 'SK409',
+    'has version 2, not 1', 'a version that has passed');
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('none', '{"error": "x"}')), 'SK404', 'was not found',
+    'a row that is not there');
+SELECT pg_temp.refuses(op('insert', 'activity_runs', at('n', '{"activity": "x", "agent": "y", "expected_version": 1}')), 'SK400',
+    'other keys', 'a version of what is new');
+SELECT pg_temp.refuses(op('update', 'activity_templates', at('a', '{"name": "x"}')), 'SK403', 'of scope global',
+    'a global table');
+SELECT pg_temp.refuses(op('update', 'pg_catalog.pg_class', at('a', '{"relname": "x"}')), 'SK400', 'is not managed',
+    'a table that is not managed');
+SELECT be('owner', 'other');
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}')), 'SK404', 'was not found',
+    'another tenant''s row');
+
+SELECT * FROM finish();

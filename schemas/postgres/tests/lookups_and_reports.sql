@@ -1,0 +1,70 @@
+-- What reaches over tenants, each through one function: the look-up of a digest, and reports.
+SELECT plan(29);
+
+-- lookup_v1
+SELECT function_is('storekit.lookup_v1(p_entity text, p_value text)', 'jsonb', 'definer volatile',
+    'storekit path, enable_seqscan=off', 'app');
+SELECT be('app', 'acme');
+INSERT INTO sessions (token_digest, user_name, expires_on) VALUES ('one', 'u', storekit.now()), ('twice', 'u', storekit.now());
+SELECT be('app', 'other');
+INSERT INTO sessions (token_digest, user_name, expires_on) VALUES ('twice', 'v', storekit.now());
+SELECT be('app');
+SELECT is(storekit.lookup_v1('sessions', 'one'),
+    (SELECT jsonb_build_object('tenant_id', id('acme'), 'ref_id', ref_id) FROM be('app', 'acme'),
+    sessions WHERE token_digest = 'one'),
+    'a digest tells its row and tenant');
+SELECT be('app');
+SELECT is(storekit.lookup_v1('sessions', 'one') - 'ref_id', jsonb_build_object('tenant_id', id('acme')),
+    'in a transaction that has no tenant');
+SELECT is(storekit.current_tenant(), NULL, 'and gives it none');
+SELECT is(current_setting('storekit.lookup'), '', 'nothing more is seen after it');
+SELECT is(storekit.lookup_v1('sessions', 'none'), NULL, 'a digest of nobody tells nothing');
+SELECT is(storekit.lookup_v1('sessions', 'twice'), NULL, 'nor does one of two tenants');
+SELECT is(storekit.lookup_v1('sessions', 'o%'), NULL, 'a digest is no pattern');
+SELECT refused($$SELECT storekit.lookup_v1('sessions', '')$$, 'SK400', 'none was given', 'an empty value is refused');
+SELECT refused($$SELECT storekit.lookup_v1('sessions', NULL)$$, 'SK400', 'none was given', 'so is none');
+SELECT refused($$SELECT storekit.lookup_v1('tool_calls', 'x')$$, 'SK400', 'is not looked up',
+    'and a table that declares no such column');
+SELECT refused($$SELECT storekit.lookup_v1('pg_class', 'x')$$, 'SK400', 'is not managed', 'and one that is not managed');
+SELECT set_config('storekit.lookup', 'one', true);
+SELECT is_empty('SELECT FROM sessions', 'the setting shows the app nothing');
+
+-- report.read_v1
+RESET ROLE;
+SELECT function_is('report.read_v1(p_actor text, p_report text)', 'SETOF jsonb', 'definer volatile',
+    'catalog path, TimeZone=UTC', 'reporter', 'storekit_reports');
+SELECT views_are('report', '{llm_costs}'::name[]);
+SELECT be('app', 'acme');
+SELECT commit('a', run('run'));
+SELECT set_config('storekit.tenant', id('acme')::text, true);
+INSERT INTO llm_calls (run_id, model, input_tokens, output_tokens, cost) VALUES (id(ref('run')), 'm', 10, 20, 0.5),
+    (id(ref('run')), 'm', 1, 2, 0.25);
+SELECT be('app');
+SELECT storekit.commit_v1(id('other'), 'a', id('b'), NULL, NULL, '[]', jsonb_build_array(run('run2')));
+SELECT set_config('storekit.tenant', id('other')::text, true);
+INSERT INTO llm_calls (run_id, model, input_tokens, output_tokens, cost) VALUES (id(ref('run2')), 'm', 1, 1, 1);
+SELECT be('reporter');
+SELECT bag_eq($$SELECT r - 'month' FROM report.read_v1('bob', 'llm_costs') AS r$$,
+    $$VALUES (jsonb_build_object('tenant_id', id('acme'), 'model', 'm', 'calls', 2, 'input_tokens', 11, 'output_tokens', 22,
+        'cost', 0.75)),
+             (jsonb_build_object('tenant_id', id('other'), 'model', 'm', 'calls', 1, 'input_tokens', 1, 'output_tokens', 1,
+             'cost', 1))$$, 'a report is over all tenants');
+SELECT refused('SELECT FROM report.llm_costs', '42501', 'llm_costs', 'nobody selects from it');
+SELECT refused('SELECT FROM public.llm_calls', '42501', 'permission denied', 'nor from what it reads');
+SELECT refused('SELECT report.read_v1('''', ''llm_costs'')', 'SK400', 'no actor', 'a report has a reader');
+SELECT refused('SELECT report.read_v1(NULL, ''llm_costs'')', 'SK400', 'no actor', 'whose name is told');
+SELECT refused(format('SELECT report.read_v1(''bob'', %L)', name), 'SK400', 'there is no report',
+    coalesce(name, 'null') || ' is no report')
+    FROM unnest(ARRAY['none', 'storekit.part', 'public.sessions', 'llm_costs; DROP TABLE sessions', NULL]) AS name;
+RESET ROLE;
+SELECT results_eq($$SELECT tenant_id, entity, type, actor, "session_user" = session_user
+    FROM storekit.event_inbox WHERE type = 'report.read'$$,
+    $$VALUES (storekit.nil(), 'report.llm_costs', 'report.read', 'bob', true)$$, 'each reading is an event');
+SELECT be('reports');
+SELECT refused(format('INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, actor)
+    VALUES (%L, %L, ''x'', 1, %L, ''x'')', tenant, entity, type),
+    '42501', 'row-level security', 'and the reports write no other: ' || type)
+    FROM (VALUES (id('acme'), 'report.x', 'report.read'), (storekit.nil(), 'sessions', 'report.read'),
+    (storekit.nil(), 'report.x', 'sessions.deleted')) AS v (tenant, entity, type);
+
+SELECT * FROM finish();

@@ -1,0 +1,56 @@
+-- The group roles, and what each may do.
+SELECT plan(157);
+
+SELECT is(to_jsonb(r) - 'rolname', '{"super": false, "bypass": false, "login": false, "createrole": false,
+    "createdb": false, "replication": false}', rolname || ' is a group without attributes')
+    FROM (SELECT rolname, rolsuper AS super, rolbypassrls AS bypass, rolcanlogin AS login, rolcreaterole AS createrole,
+    rolcreatedb AS createdb,
+                 rolreplication AS replication FROM pg_roles WHERE rolname ~ '^storekit_') AS r;
+SELECT is((SELECT count(*) FROM pg_roles WHERE rolname ~ '^storekit_'), 6::bigint, 'there are six of them');
+SELECT is(pg_has_role('storekit_' || a, 'storekit_' || b, 'MEMBER'), a = b, format('%s is in %s only if it is the same', a, b))
+    FROM unnest('{app,worker,auditor,reporter}'::text[]) AS a,
+    unnest('{owner,reports,app,worker,auditor,reporter}'::text[]) AS b;
+
+-- Schemas
+SELECT schema_privs_are('storekit', 'storekit_' || name,
+    '{USAGE}'::text[]) FROM unnest('{app,worker,auditor,reporter,reports}'::text[]) AS name;
+SELECT schema_privs_are('report', 'storekit_reporter', '{USAGE}'::text[]);
+SELECT schema_privs_are('report', 'storekit_reports', '{CREATE,USAGE}'::text[]);
+SELECT schema_privs_are('report', 'storekit_' || name, '{}'::text[]) FROM unnest('{app,worker,auditor}'::text[]) AS name;
+SELECT schema_privs_are('public', 'storekit_' || name,
+    '{USAGE}'::text[]) FROM unnest('{app,worker,auditor,reporter,reports}'::text[]) AS name;
+
+-- The ledger, its events and declarations: read them or not
+CREATE FUNCTION pg_temp.read_by(p_table regclass, VARIADIC p_roles text[]) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT grants_are(p_table, 'storekit_' || name, CASE WHEN name = ANY (p_roles) THEN 'SELECT' ELSE 'nothing' END)
+    FROM unnest('{app,worker,auditor,reporter}'::text[]) AS name $$;
+SELECT pg_temp.read_by(name, 'app', 'worker', 'auditor')
+    FROM unnest('{storekit.write,storekit.part,storekit.event_inbox,storekit.domain_event,storekit.event}'::regclass[]) AS name;
+SELECT pg_temp.read_by('storekit.tenant_head', 'worker', 'auditor');
+SELECT pg_temp.read_by('storekit.move', 'app', 'worker');
+SELECT pg_temp.read_by(name, 'worker')
+    FROM unnest('{storekit.event_head,storekit.field,storekit.managed,storekit.event_type}'::regclass[]) AS name;
+SELECT pg_temp.read_by(name, 'nobody')
+    FROM unnest('{storekit.migration,storekit.domain_event_0001,report.llm_costs}'::regclass[]) AS name;
+SELECT grants_are('storekit.event_inbox', 'storekit_reports', 'INSERT (tenant_id, entity, ref_id, version, type, actor)');
+
+-- Entities: the app alone, and its own columns alone
+SELECT grants_are(name, role, 'nothing')
+    FROM unnest('{activity_outputs,activity_runs,activity_templates,blog_posts,contracts,
+        llm_calls,sessions,tenants,tool_calls}'::regclass[]) AS name,
+         unnest('{public,storekit_worker,storekit_auditor,storekit_reporter}'::text[]) AS role;
+SELECT grants_are(name, 'storekit_reports', 'SELECT')
+    FROM unnest('{activity_outputs,activity_runs,activity_templates,blog_posts,contracts,
+        llm_calls,sessions,tenants,tool_calls}'::regclass[]) AS name;
+SELECT grants_are(name::regclass, 'storekit_app', format('SELECT, INSERT (%1$s), UPDATE (%1$s), DELETE', columns)) FROM (VALUES
+    ('activity_outputs', 'run_id, status, reviewed_on, reviewed_by'),
+    ('activity_runs', 'activity, agent, attempt, status, started_on, finished_on, error'),
+    ('blog_posts', 'output_id, title, status, channel, word_count, reviewed_on, reviewed_by, published_on, external_id'),
+    ('sessions', 'token_digest, user_name, expires_on'),
+    ('tenants', 'name, external_billing_id'),
+    ('tool_calls', 'run_id, name, method, status, duration_ms')) AS v (name, columns);
+SELECT grants_are('contracts', 'storekit_app', 'SELECT, INSERT (title, accepted_by, accepted_on)');
+SELECT grants_are('llm_calls', 'storekit_app', 'SELECT, INSERT (run_id, model, input_tokens, output_tokens, cost)');
+SELECT grants_are('activity_templates', 'storekit_app', 'SELECT');
+
+SELECT * FROM finish();

@@ -1,0 +1,77 @@
+"""`storekit schema mirror`: the live schema as files, for review and grep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from storekit.errors import UsageError
+from storekit.settings import Settings
+from storekit.setup import admin_url
+
+_OUT = Path("schemas/postgres/mirror")
+_screen = Console(soft_wrap=True, highlight=False, markup=False)
+
+
+def mirror(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 if a file differs.")
+    ] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="The mirror's directory.")] = _OUT,
+) -> None:
+    """Write a file for each table, view, function, policy, trigger and type of the database."""
+    from storekit.drivers.postgres.migrate import connect
+    from storekit.drivers.postgres.mirror import read
+
+    with connect(admin_url(Settings.from_env())) as connection:
+        files = read(connection)
+    changed = differences(out, files)
+    if not check:
+        renew(out, files)
+        _screen.print(f"{out}: {len(files)} files, {len(changed)} changed")
+        return
+    for path in changed:
+        _screen.print(f"{out / path} differs from the database")
+    if changed:
+        raise typer.Exit(1)
+    _screen.print(f"{out}: {len(files)} files, all as in the database")
+
+
+def differences(directory: Path, files: Mapping[str, str]) -> list[str]:
+    """Name each file that is missing, other than wanted, or without its object."""
+    present = _present(directory)
+    return sorted(path for path in files.keys() | present if files.get(path) != present.get(path))
+
+
+def renew(directory: Path, files: Mapping[str, str]) -> None:
+    """Make the directory hold these files and no others.
+
+    Raises:
+        UsageError: it holds SQL that no mirror wrote, which is not deleted.
+    """
+    from storekit.drivers.postgres.mirror import HEADER
+
+    present = _present(directory)
+    foreign = next((path for path, text in present.items() if not text.startswith(HEADER)), None)
+    if foreign is not None:
+        raise UsageError(
+            f"{directory / foreign} was not written by the mirror; name a directory of its own with --out"
+        )
+    for path in differences(directory, files):
+        file = directory / path
+        if path in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(files[path], encoding="utf-8", newline="\n")
+        else:
+            file.unlink()
+
+
+def _present(directory: Path) -> dict[str, str]:
+    return {
+        file.relative_to(directory).as_posix(): file.read_text(encoding="utf-8")
+        for file in directory.rglob("*.sql")
+    }

@@ -1,0 +1,133 @@
+"""The mirror: the schema as files, each object its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from sql_database import Database
+from sql_shipped import MIRROR, mirrored
+from typer.testing import CliRunner
+
+from storekit.cli import app
+from storekit.cli.mirror import differences, renew
+from storekit.drivers.postgres.migrate import connect
+from storekit.drivers.postgres.mirror import HEADER, read
+from storekit.errors import ConfigurationError, UsageError
+
+# What the catalogue holds, asked otherwise than the mirror does.
+OBJECTS = """
+WITH mine AS (SELECT oid FROM pg_roles WHERE rolname ~ '^storekit_')
+SELECT relnamespace::regnamespace || CASE relkind WHEN 'v' THEN '/views/' ELSE '/tables/' END || relname
+FROM pg_class JOIN mine ON mine.oid = relowner WHERE relkind IN ('r', 'v', 'm', 'p') AND NOT relispartition
+UNION SELECT pronamespace::regnamespace || '/functions/' || proname
+FROM pg_proc JOIN mine ON mine.oid = proowner
+UNION SELECT schemaname || '/policies/' || tablename || '.' || policyname FROM pg_policies
+UNION SELECT relnamespace::regnamespace || '/triggers/' || relname || '.' || tgname
+FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid WHERE NOT tgisinternal
+UNION SELECT typnamespace::regnamespace || '/types/' || typname
+FROM pg_type JOIN mine ON mine.oid = typowner WHERE typtype = 'e'
+UNION SELECT unnest('{public/schema,report/schema,storekit/schema}'::text[])
+"""
+
+
+def test_the_committed_mirror_is_that_of_the_migrations(reference: Database) -> None:
+    """Whoever changes the schema renews the mirror, so that a review shows what the change comes to."""
+    stale = differences(MIRROR, mirrored(reference))
+    assert not stale, f"run `make mirror` and review what it changes: {', '.join(stale)}"
+
+
+def test_every_object_has_its_file(reference: Database) -> None:
+    """One file for each table, view, function, policy, trigger and type, and no other."""
+    assert set(mirrored(reference)) == {f"{name}.sql" for (name,) in reference.ask(OBJECTS)}
+
+
+@pytest.mark.parametrize(
+    ("change", "file"),
+    [
+        ("ALTER TABLE storekit.write ADD note text", "storekit/tables/write"),
+        ("ALTER TABLE storekit.write ALTER actor DROP NOT NULL", "storekit/tables/write"),
+        ("ALTER TABLE storekit.write ALTER created_on DROP DEFAULT", "storekit/tables/write"),
+        ("ALTER TABLE storekit.part DROP CONSTRAINT part_key", "storekit/tables/part"),
+        ("DROP INDEX storekit.part_write", "storekit/tables/part"),
+        ("ALTER TABLE tool_calls NO FORCE ROW LEVEL SECURITY", "public/tables/tool_calls"),
+        ("ALTER TABLE tool_calls DISABLE ROW LEVEL SECURITY", "public/tables/tool_calls"),
+        ("ALTER TABLE tool_calls ALTER tenant_id SET STATISTICS 100", "public/tables/tool_calls"),
+        ("GRANT TRUNCATE ON tool_calls TO storekit_app", "public/tables/tool_calls"),
+        ("GRANT UPDATE (version) ON tool_calls TO storekit_app", "public/tables/tool_calls"),
+        ("COMMENT ON COLUMN tool_calls.name IS 'it''s a name'", "public/tables/tool_calls"),
+        ("ALTER VIEW storekit.event SET (security_invoker = false)", "storekit/views/event"),
+        ("ALTER FUNCTION storekit.commit_v1 SECURITY INVOKER", "storekit/functions/commit_v1"),
+        ("ALTER FUNCTION storekit.commit_v1 RESET search_path", "storekit/functions/commit_v1"),
+        ("ALTER FUNCTION storekit.commit_v1 OWNER TO storekit_reports", "storekit/functions/commit_v1"),
+        ("GRANT EXECUTE ON FUNCTION storekit.touch() TO PUBLIC", "storekit/functions/touch"),
+        ("SET ROLE storekit_owner; CREATE AGGREGATE storekit.chain(bytea)"
+         " (SFUNC = byteacat, STYPE = bytea, INITCOND = '')", "storekit/functions/chain"),
+        ("ALTER POLICY tenant ON tool_calls USING (true)", "public/policies/tool_calls.tenant"),
+        ("DROP POLICY tenant ON tool_calls", "public/policies/tool_calls.tenant"),
+        ("ALTER TABLE contracts DISABLE TRIGGER storekit_keep", "public/triggers/contracts.storekit_keep"),
+        ("ALTER TYPE storekit.write_state RENAME VALUE 'aborted' TO 'gone'", "storekit/types/write_state"),
+        ("SET ROLE storekit_owner; CREATE DOMAIN storekit.\"a/b\" AS text CHECK (VALUE <> '')",
+         "storekit/types/a%2Fb"),
+        ("GRANT CREATE ON SCHEMA storekit TO storekit_app", "storekit/schema"),
+    ],
+)  # fmt: skip
+def test_a_change_shows_in_the_file_of_its_object(
+    reference: Database, tmp_path: Path, change: str, file: str
+) -> None:
+    """Columns, constraints, flags, grants, owners and comments: each change is seen, and in one file."""
+    renew(tmp_path, mirrored(reference))
+    with psycopg.connect(reference.url("postgres")) as connection:
+        connection.execute(change.encode())
+        assert differences(tmp_path, read(connection)) == [f"{file}.sql"]
+        connection.rollback()
+
+
+def test_partitions_come_and_go_unseen(reference: Database, tmp_path: Path) -> None:
+    """What the running database makes for itself is no difference."""
+    renew(tmp_path, mirrored(reference))
+    with psycopg.connect(reference.url("postgres")) as connection:
+        connection.execute(
+            "SET ROLE storekit_owner; CREATE TABLE storekit.domain_event_0002 PARTITION OF"
+            " storekit.domain_event FOR VALUES FROM (10000001) TO (20000001)"
+        )
+        assert differences(tmp_path, read(connection)) == []
+        connection.rollback()
+
+
+def test_the_command_writes_checks_and_clears(
+    reference: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`schema mirror` writes what changed and drops what has gone; `--check` names both, with exit code 1."""
+    monkeypatch.setenv("POSTGRES_ADMIN_URL", reference.url("admin"))
+    out = tmp_path / "mirror"
+    command = ["schema", "mirror", "--out", str(out)]
+    assert CliRunner().invoke(app, [*command, "--check"]).exit_code == 1
+    assert not out.exists()
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert CliRunner().invoke(app, [*command, "--check"]).exit_code == 0
+
+    edited, vanished = out / "storekit" / "tables" / "write.sql", out / "storekit" / "tables" / "old.sql"
+    edited.write_text(edited.read_text().replace("bytea", "text"))
+    vanished.write_text(f"{HEADER}\n\nCREATE TABLE storekit.old ();\n")
+    checked = CliRunner().invoke(app, [*command, "--check"])
+    assert checked.exit_code == 1
+    assert checked.stdout == f"{vanished} differs from the database\n{edited} differs from the database\n"
+    assert CliRunner().invoke(app, command).stdout.endswith("files, 2 changed\n")
+    assert not vanished.exists()
+    assert CliRunner().invoke(app, [*command, "--check"]).exit_code == 0
+
+
+def test_a_directory_of_other_sql_is_left_alone(reference: Database, tmp_path: Path) -> None:
+    """A slip in --out deletes nobody's files."""
+    (mine := tmp_path / "0001_mine.sql").write_text("SELECT 1;\n")
+    with pytest.raises(UsageError, match="0001_mine.sql was not written by the mirror"):
+        renew(tmp_path, mirrored(reference))
+    assert [*tmp_path.iterdir()] == [mine]
+
+
+def test_a_database_without_storekit_is_named_so(cluster: str) -> None:
+    """The mirror of a database that was never migrated says what to run."""
+    with connect(cluster) as connection, pytest.raises(ConfigurationError, match="run storekit migrate"):
+        read(connection)

@@ -1,0 +1,185 @@
+"""`storekit schema diff` and `check`, run as a user runs them: from a class to a saved record, and on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sql_database import MEMBERS, Database, fresh_database
+
+from storekit.drivers.postgres.migrate import grant
+
+MODELS = """
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from storekit import Entity, Mutable, index, moves, references, unique
+from storekit.agency import Tenant
+
+
+class LeadStatus(StrEnum):
+    RAW = "raw"
+    READY = "ready"
+
+
+class Campaign(Entity, table="campaigns"):
+    tenant_ref: Annotated[UUID, references(Tenant)]
+    name: str
+
+
+class Lead(Entity, Mutable, table="leads", indexes=[unique("email"), index("status", "-created_on")]):
+    email: str
+    status: Annotated[LeadStatus, moves({LeadStatus.RAW: [LeadStatus.READY]})] = LeadStatus.RAW
+"""
+
+SAVE = """
+from uuid import UUID
+from myapp.models import Lead, LeadStatus
+from storekit import InvalidTransition, Store
+
+with Store.open() as store:
+    leads = store.scope(tenant=UUID(int=1), actor="test").repository(Lead)
+    lead = leads.save(Lead(email="a@b.example"))
+    assert leads.transition(lead.ref_id, LeadStatus.READY).status is LeadStatus.READY
+    try:
+        leads.transition(lead.ref_id, LeadStatus.RAW)
+    except InvalidTransition as error:
+        print(error)
+"""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A user's project, beside a database of its own."""
+
+    database: Database
+    home: Path
+
+    def run(self, *command: str) -> tuple[int, str]:
+        """Run a program in the project; answer its exit code and what it wrote."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("POSTGRES", "MONGO", "S3_"))
+        }
+        urls = {"POSTGRES_ADMIN_URL": self.database.url("admin"), "POSTGRES_URL": self.database.url("app")}
+        done = subprocess.run(
+            [sys.executable, *command],
+            check=False, capture_output=True, text=True, cwd=self.home, env={**kept, **urls}, timeout=60,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    def storekit(self, *arguments: str) -> tuple[int, str]:
+        """Run a command of storekit."""
+        return self.run("-m", "storekit.cli", *arguments)
+
+    @property
+    def models(self) -> Path:
+        """The module of the classes."""
+        return self.home / "myapp" / "models.py"
+
+    @property
+    def files(self) -> list[str]:
+        """The migrations."""
+        return [path.name for path in sorted((self.home / "migrations").iterdir())]
+
+
+MIGRATE = ("migrate", "--line", "agency", "--line", "app=migrations")
+DIFF, CHECK = ("schema", "diff", "myapp.models"), ("schema", "check", "myapp.models")
+
+
+@pytest.fixture
+def shell(cluster: str, tmp_path: Path) -> Iterator[Shell]:
+    """Begin a project: two classes, no migration."""
+    with fresh_database(cluster) as database:
+        made = Shell(database, tmp_path)
+        for directory in ("migrations", "myapp"):
+            (tmp_path / directory).mkdir()
+        made.models.write_text(MODELS)
+        yield made
+
+
+def test_from_a_new_class_to_a_saved_record(shell: Shell) -> None:
+    """Migrate, diff, migrate: the class is saved under its rules, check is content and diff finds no more."""
+    assert shell.storekit(*MIGRATE)[0] == 0
+    assert shell.storekit(*DIFF) == (0, "migrations/0001_campaigns_leads.sql\n")
+    assert shell.storekit(*CHECK) == (1, "migration app 0001_campaigns_leads.sql is pending\n"
+        "public.campaigns: the table is missing\npublic.leads: the table is missing\n")  # fmt: skip
+    assert shell.storekit(*MIGRATE)[0] == 0
+    grant(shell.database.url("admin"), MEMBERS)
+    assert shell.storekit(*CHECK) == (0, "no difference\n")
+    assert shell.storekit(*DIFF) == (0, "no difference\n")
+    (shell.home / "save.py").write_text(SAVE)
+    code, said = shell.run("save.py")
+    assert code == 0, said
+    assert "may not go from ready to raw" in said
+
+
+def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
+    """Check names each difference and exits 1; diff writes them, an index in a file of its own."""
+    for command in (MIGRATE, DIFF, MIGRATE):
+        assert shell.storekit(*command)[0] == 0
+    grown = MODELS.replace('    RAW = "raw"', '    RAW = "raw"\n    DEAD = "dead"').replace(
+        '"-created_on")]', '"-created_on"), index("score")]'
+    )
+    shell.models.write_text(grown + "    score: int = 0\n")
+    assert shell.storekit(*CHECK) == (
+        1,
+        "public.leads: column status does not take 'dead'\n"
+        "public.leads: column score is missing\n"
+        "public.leads: index (tenant_id, score) is missing\n",
+    )
+    code, said = shell.storekit(*DIFF)
+    assert (code, said.split()) == (0, [f"migrations/{name}" for name in shell.files[1:]])
+    assert shell.files[1] == "0002_leads.sql"
+    assert shell.files[2].startswith("0003_leads_score_ix_")
+    assert shell.storekit("migrate", "lint", "--line", "app=migrations")[0] == 0
+    assert shell.storekit(*MIGRATE)[0] == 0
+    assert shell.storekit(*CHECK) == (0, "no difference\n")
+
+
+def test_pending_and_edited_migrations_are_named(shell: Shell) -> None:
+    """Diff refuses to write past what is pending, and check names files that are pending or were edited."""
+    code, said = shell.storekit(*DIFF)
+    assert code == 1
+    assert (
+        "migrations are pending, first core 0001_ledger.sql; run storekit migrate --line agency --l" in said
+    )
+    code, said = shell.storekit(*CHECK)
+    assert code == 1
+    assert said.splitlines()[0] == "migration core 0001_ledger.sql is pending"
+    for command in (MIGRATE, DIFF, MIGRATE):
+        assert shell.storekit(*command)[0] == 0
+    with (shell.home / "migrations" / shell.files[0]).open("a") as file:
+        file.write("-- edited\n")
+    code, said = shell.storekit(*CHECK)
+    assert code == 1
+    assert said.startswith("past migration app 0001_campaigns_leads.sql was edited; ")
+    assert len(said.splitlines()) == 1
+    assert shell.storekit(*DIFF)[0] == 1
+
+
+REFUSED = {
+    "no module": ("schema", "check", "myapp.nothing"),
+    "a module without classes": ("schema", "check", "json"),
+    "no directory": ("schema", "diff", "myapp.models", "--line", "app=nowhere"),
+    "a line of storekit": ("schema", "diff", "myapp.models", "--line", "core=migrations"),
+    "two classes of one table": ("schema", "check", "twice"),
+}
+
+
+@pytest.mark.parametrize("command", REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_compared_is_one_line_that_says_why(shell: Shell, command: tuple[str, ...]) -> None:
+    """A module or a line that cannot be is refused by name, in one line."""
+    again = MODELS + '\n\nclass Other(Entity, table="leads"):\n    name: str\n'
+    (shell.home / "twice.py").write_text(again)
+    code, said = shell.storekit(*command)
+    assert code == 1
+    assert said.startswith("storekit: ")
+    assert len(said.splitlines()) == 1

@@ -1,0 +1,238 @@
+"""What a person has to decide: named by check, written as comments by diff, and nothing is lost meanwhile."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import pytest
+from sql_evolving import Evolving
+from sql_notes import Author, Longer, Plan, Status, note
+
+from storekit import Entity, Mutable, SoftDelete, blob, document, index, lookup, moves, references, unique
+from storekit.model.blob import Blob
+
+Editions = tuple[type[Entity], type[Entity], str]
+
+
+MOVING = (Annotated[Status, moves({Status.DRAFT: [Status.FINAL]})], Status.DRAFT)
+RESTRICTED = (Annotated[UUID | None, references(Author)], None)
+CASCADING = (Annotated[UUID | None, references(Author, on_delete="cascade")], None)
+DOCUMENT = (Annotated[dict[str, Any] | None, document(collection="images")], None)
+
+DECISIONS: dict[str, Editions] = {
+    "a type": (note(), note({"note": (int | None, 0)}), "column note is text, not bigint"),
+    "a type that becomes an enum": (
+        note(),
+        note({"note": (Status | None, None)}),
+        "column note is text, not ",
+    ),
+    "an enum that becomes text": (
+        note(),
+        note({"status": (str, "x")}),
+        "column status is notes_status, not text",
+    ),
+    "a label": (
+        note({"status": (Longer, Longer.DRAFT)}),
+        note({"status": (Status, Status.DRAFT)}),
+        "column status takes 'new', 'review', the class does not",
+    ),
+    "a requirement": (note(), note({"note": (str, ...)}), "column note takes NULL"),
+    "no longer Mutable": (
+        note(),
+        note({}, SoftDelete),
+        "column updated_on is there, and the class is not Mutable",
+    ),
+    "an index": (note(indexes=[index("title")]), note(), "index notes_title_ix_"),
+    "an index with another condition": (
+        note(indexes=[unique("title", where={"status": "final"})]),
+        note(indexes=[unique("title", where={"status": "draft"})]),
+        "index notes_title_uq_",
+    ),
+    "a natural key": (note(natural_key=("title",)), note(), "index notes_natural_key is not declared"),
+    "another natural key": (
+        note(natural_key=("title",)),
+        note(natural_key=("title", "token")),
+        "index notes_natural_key is not on (tenant_id, title, token)",
+    ),
+    "a reference": (
+        note({"author_id": RESTRICTED}),
+        note(),
+        "the reference of column author_id is not declared",
+    ),
+    "what a reference does": (
+        note({"author_id": RESTRICTED}),
+        note({"author_id": CASCADING}),
+        "column author_id refers otherwise than by FOREIGN KEY (tenant_id, author_id)",
+    ),
+    "a part": (note({"image": (Annotated[Blob | None, blob()], None)}), note(), "part image is not declared"),
+    "a part of another kind": (
+        note({"image": (Annotated[Blob | None, blob()], None)}),
+        note({"image": DOCUMENT}),
+        "part image is a blob, not a document",
+    ),
+    "moves": (note({"status": MOVING}), note(), "the moves of its state are not declared"),
+    "a look-up": (note({"token": (Annotated[str, lookup()], "x")}), note(), "rows are found by token"),
+    "another look-up": (
+        note({"token": (Annotated[str, lookup()], "x")}),
+        note({"title": (Annotated[str, lookup()], ...)}),
+        "rows are found by token",
+    ),
+    "a scope": (note(), note(scope="self"), "the scope is tenant, not self"),
+}
+
+
+NOT_BY_SQL_ALONE = {"a requirement", "a scope"}
+"""The row that is there breaks the rule: a person has to change it first."""
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_a_decision_is_a_comment_that_ends_it_once_it_is_sql(evolving: Evolving, name: str) -> None:
+    """As written the migration decides nothing; with the comment signs taken off nothing differs any more."""
+    old, new, what = DECISIONS[name]
+    if evolving.told(Author, Plan, old):
+        evolving.follow(Author, Plan, old)
+    decisions = [each for each in evolving.differences(Author, Plan, new) if each.weight == "decision"]
+    assert any(f"public.notes: {what}" in str(each) for each in decisions), [*map(str, decisions)]
+    evolving.write(Author, Plan, new)
+    evolving.migrate()
+    assert evolving.database.ask("SELECT title, token, note, status::text FROM notes") == [
+        ("first", "t", None, "draft")
+    ]
+    assert evolving.told(Author, Plan, new) == [*map(str, decisions)]
+    if name not in NOT_BY_SQL_ALONE:
+        evolving.apply("\n".join([*(each.sql for each in decisions), decisions[0].manage]))
+        assert evolving.told(Author, Plan, new) == []
+        assert evolving.database.ask("SELECT title, token FROM notes") == [("first", "t")]
+
+
+class Old(Entity, Mutable, table="logs"):
+    """Triggers stand on its state, a policy on its token."""
+
+    kind: Annotated[Status, moves({Status.DRAFT: [Status.FINAL]})] = Status.DRAFT
+    gone: str
+    token: Annotated[str, lookup()]
+    image: Annotated[Blob | None, blob()] = None
+
+
+class New(Entity, Mutable, table="logs"):
+    kind: str = "draft"
+    token: int
+
+
+def test_the_sql_of_decisions_frees_what_manage_put_on_the_columns(evolving: Evolving) -> None:
+    """Columns that triggers, policies and refs stand on are retyped and dropped as the comments say."""
+    evolving.follow(Old)
+    evolving.insert("logs", gone="x", token="1")
+    found = [each for each in evolving.differences(New) if each.weight != "remark"]
+    assert {each.weight for each in found} == {"decision"}
+    evolving.apply("\n".join([*(each.sql for each in found), found[0].manage]))
+    assert evolving.told(New) == []
+    assert evolving.database.ask("SELECT kind, token FROM logs") == [("draft", 1)]
+
+
+def test_what_may_stay_is_remarked_once(evolving: Evolving) -> None:
+    """A dropped optional column, default and class are comments of one migration; check is content."""
+    evolving.follow(Author, Plan, note({"extra": (str | None, None), "rank": (int, 1)}))
+    written = evolving.write(Plan, note({"rank": (int, ...)}))
+    for line in (
+        "-- public.notes: column extra is not declared; decide:",
+        "-- ALTER TABLE public.notes DROP COLUMN extra;",
+        "-- ALTER TABLE public.notes ALTER COLUMN rank DROP DEFAULT;",
+        "-- DROP TABLE public.authors;",
+    ):
+        assert line in written.splitlines()
+    evolving.migrate()
+    assert evolving.told(Plan, note({"rank": (int, ...)})) == []
+    assert evolving.write(Plan, note({"rank": (int, ...)})) == ""
+    assert evolving.database.ask("SELECT rank, extra FROM notes") == [(1, None)]
+
+
+_ALTER = "ALTER TABLE notes"
+DRIFTS: dict[str, tuple[str, str]] = {
+    "a lost column": (f"{_ALTER} DROP note", "column note is missing"),
+    "a lost base column": (f"{_ALTER} DROP updated_by", "column updated_by is missing"),
+    "a lost ref": (f"{_ALTER} DROP pdf_ref", "column pdf_ref is missing"),
+    "a base column's default": (
+        f"{_ALTER} ALTER tenant_id DROP DEFAULT",
+        "column tenant_id has no default, not storekit.current_tenant()",
+    ),
+    "a column that no save fills": (
+        f"{_ALTER} ADD slug text NOT NULL DEFAULT 'x'; {_ALTER} ALTER slug DROP DEFAULT",
+        "column slug is not declared, and no save gives it the value it needs",
+    ),
+    "a type": (f"{_ALTER} ALTER token TYPE varchar", "column token is character varying, not text"),
+    "a collation": (
+        f'{_ALTER} ALTER ref_id TYPE text COLLATE "default"',
+        'column ref_id is text, not text COLLATE "C"',
+    ),
+    "a requirement": (f"{_ALTER} ALTER title DROP NOT NULL", "column title takes NULL"),
+    "a label": ("ALTER TYPE notes_status ADD VALUE 'lost'", "column status takes 'lost', the class does not"),
+    "a primary key": (f"{_ALTER} DROP CONSTRAINT notes_pkey", "PRIMARY KEY (tenant_id, id) is missing"),
+    "a unique key": (
+        f"{_ALTER} DROP CONSTRAINT notes_tenant_id_ref_id_key",
+        "UNIQUE (tenant_id, ref_id) is missing",
+    ),
+    "a check": (f"{_ALTER} DROP CONSTRAINT notes_ref_id_check", "CHECK (ref_id ~ "),
+    "a ref's key": (f"{_ALTER} DROP CONSTRAINT pdf_ref_live", "key pdf_ref_live is missing"),
+    "a lifted wall": (f"{_ALTER} NO FORCE ROW LEVEL SECURITY", "row-level security is otherwise"),
+    "an open wall": (f"{_ALTER} DISABLE ROW LEVEL SECURITY", "row-level security is otherwise"),
+    "a lost policy": ("DROP POLICY tenant ON notes", "policy tenant is missing"),
+    "a policy of all": ("ALTER POLICY tenant ON notes USING (true)", "policy tenant is otherwise"),
+    "one policy more": ("CREATE POLICY debug ON notes USING (true)", "policy debug is not storekit's"),
+    "a trigger that is off": (
+        f"{_ALTER} DISABLE TRIGGER storekit_update",
+        "trigger storekit_update is otherwise",
+    ),
+    "a lost trigger": ("DROP TRIGGER storekit_touch ON notes", "trigger storekit_touch is missing"),
+    "a grant": ("REVOKE INSERT ON notes FROM storekit_app", "column author_id is not known to its functions"),
+    "a column without manage": (
+        f"{_ALTER} DROP note, ADD note text",
+        "column note is not known to its functions and grants",
+    ),
+    "a fact of a part": (
+        "UPDATE storekit.field SET ttl = '8 days' WHERE ttl IS NOT NULL",
+        "part log is kept otherwise",
+    ),
+    "a lost fact": ("DELETE FROM storekit.field WHERE field = 'pdf'", "part pdf is missing"),
+    "a move": (
+        "INSERT INTO storekit.move VALUES ('notes', 'status', 'draft', 'final')",
+        "the moves of its state are not declared",
+    ),
+    "a scope": (
+        "UPDATE storekit.managed SET scope = 'global' WHERE entity = 'notes'",
+        "the scope is global, not tenant",
+    ),
+    "a table that is not managed": (
+        "DELETE FROM storekit.event_type WHERE entity = 'notes';"
+        "DELETE FROM storekit.managed WHERE entity = 'notes'",
+        "the table is not managed",
+    ),
+    "a lost table": ("DROP TABLE notes", "the table is missing"),
+}
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_what_somebody_changed_by_hand_is_named(evolving: Evolving, name: str) -> None:
+    """Each change past the migrations is named; what was only taken away or opened, the next file mends."""
+    change, what = DRIFTS[name]
+    evolving.database.ask(change)
+    found = [each for each in evolving.differences(Author, Plan, note()) if each.weight != "remark"]
+    assert any(str(each).startswith(f"public.notes: {what}") for each in found), [*map(str, found)]
+    if all(each.weight == "addition" for each in found) and name != "a lost table":
+        evolving.follow(Author, Plan, note())
+        assert evolving.database.ask("SELECT title, token FROM notes") == [("first", "t")]
+
+
+UNHARMED = """
+    CREATE INDEX mine ON notes (title);
+    ALTER TABLE notes ADD COLUMN own integer, ADD CONSTRAINT short CHECK (length(title) < 99);
+    CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE TRIGGER own BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION own();
+    COMMENT ON TABLE notes IS 'mine'"""
+
+
+def test_what_a_dba_adds_is_no_difference(evolving: Evolving) -> None:
+    """Indexes, checks, triggers and optional columns of a person's own are left to them."""
+    evolving.database.ask(UNHARMED)
+    assert evolving.told(Author, Plan, note()) == []
