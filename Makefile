@@ -6,19 +6,26 @@ READY := .venv/.ready
 PEER := .venv/.bench
 COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
     --no-header --no-emit-index-url
+POSTGRES_15 := /usr/lib/postgresql/15/bin
+SQL := tests/security/test_tenant_matrix.py \
+    $(wildcard $(patsubst %,tests/integration/test_%.py,sql_* schema_* pgtap walls))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint bench faults mirror lock clean
+.PHONY: help demo test test-matrix unit lint bench faults mirror lock clean
 
 help: ## Show this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 13
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(READY) ## Run the main job on three real servers, break it, and check every byte
 	$(BIN)/storekit demo
 
 test: lint ## Run every check and every test
 	$(BIN)/pytest
+
+test-matrix: $(READY) ## Run the contract on Postgres 15 and 18 and behind PgBouncer: apt-get install postgresql-15 pgbouncer
+	$(BIN)/pytest --matrix tests/contract
+	STOREKIT_TEST_PG_BIN=$(POSTGRES_15) $(BIN)/pytest $(SQL)
 
 unit: $(READY) ## Run the tests that need no server
 	$(BIN)/pytest -q tests/unit

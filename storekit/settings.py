@@ -16,6 +16,7 @@ _ENVIRONMENT = {
     "postgres_admin_url": "POSTGRES_ADMIN_URL",
     "postgres_worker_url": "POSTGRES_WORKER_URL",
     "postgres_reporter_url": "POSTGRES_REPORTER_URL",
+    "prepare": "POSTGRES_PREPARE",
     "mongo_url": "MONGO_URL",
     "mongo_database": "MONGO_DATABASE",
     "s3_endpoint_url": "S3_ENDPOINT_URL",
@@ -115,3 +116,16 @@ class Settings(BaseModel):
         except ValidationError as error:
             wrong = {_ENVIRONMENT[str(each["loc"][0])]: each["msg"] for each in error.errors()}
         raise ConfigurationError("; ".join(f"{name}: {why}" for name, why in wrong.items()))
+
+    def to_env(self) -> dict[str, str]:
+        """Name the variables that `from_env` reads these settings from, secrets included; unset means empty.
+
+        >>> Settings(s3_bucket="records").to_env()["S3_BUCKET"]
+        'records'
+        """
+        values = {name: getattr(self, field) for field, name in _ENVIRONMENT.items()}
+        return {name: "" if value is None else _plain(value) for name, value in values.items()}
+
+
+def _plain(value: SecretStr | str | bool) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

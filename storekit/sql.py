@@ -14,7 +14,13 @@ from uuid import UUID
 
 from storekit.ports import Call, Events, Locate, Report, Select
 
-SET_TENANT = "SELECT set_config('storekit.tenant', $1, true)"
+SET_TENANT = (
+    "SELECT set_config('storekit.tenant', $1, true), set_config('timezone', 'UTC', true), "
+    # a plan made while a table was tiny must not scan it for ever: every read is a look-up by key
+    "set_config('datestyle', 'ISO', true), set_config('enable_seqscan', 'off', true)"
+)
+SET_ROLE = "SELECT set_config('role', $1, true)"
+"""What a transaction needs is set in it: behind a pooler the next one may run in anybody's session."""
 
 PART = (
     "json_build_array(p.part_id, p.key, p.version_id, p.size, encode(p.sha256, 'hex'), p.media_type, "

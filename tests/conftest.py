@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Iterator
 
-import psycopg
 import pytest
+from clock import MoveClock, clock_of
 from entities import ENTITIES
 from hypothesis import settings
 
-from storekit import Settings, Store
+from storekit import Store
 
 # no test is a measure of time: a busy machine fails nothing
 settings.register_profile("storekit", deadline=None)
 settings.load_profile("storekit")
 
-MoveClock = Callable[[timedelta], None]
-
 _SERVERS = {"embedded", "embedded_clock"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--matrix", action="store_true", help="run every leg of the contract: none may be missing"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,26 +43,5 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture
 def embedded_clock(embedded: Store) -> Iterator[MoveClock]:
     """Set the database's `storekit.now()` ahead; afterwards it tells the time again."""
-
-    moved = False
-
-    def move(ahead: timedelta) -> None:
-        nonlocal moved
-        moved = True
-        set_clock(embedded.settings, ahead)
-
-    yield move
-    if moved:
-        move(timedelta())
-
-
-def set_clock(settings: Settings, ahead: timedelta) -> None:
-    """Replace `storekit.now()`, the only clock of fences, leases and expiries."""
-    assert settings.postgres_admin_url is not None
-    shift = f" + interval '{ahead.total_seconds()} seconds'" if ahead else ""
-    with psycopg.connect(settings.postgres_admin_url.get_secret_value()) as connection:
-        connection.execute("SET LOCAL ROLE storekit_owner")
-        connection.execute(
-            "CREATE OR REPLACE FUNCTION storekit.now() RETURNS timestamptz LANGUAGE sql STABLE "
-            f"RETURN transaction_timestamp(){shift}".encode()
-        )
+    with clock_of(embedded.settings) as move:
+        yield move

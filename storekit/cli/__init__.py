@@ -9,11 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import SecretStr
-
 from storekit.drivers import embedded
 from storekit.errors import StorekitError
-from storekit.settings import _ENVIRONMENT
 
 try:
     import typer
@@ -91,12 +88,9 @@ def env(directory: Home = _HOME) -> None:
 
     The lines hold the passwords, on purpose: don't send them to a log.
     """
-    settings = embedded.settings(directory)
-    for field, name in _ENVIRONMENT.items():
-        value = getattr(settings, field)
-        # What is not set is printed empty: another stack's value, left in the shell, would be taken for ours.
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value or ""
-        sys.stdout.write(f"export {name}={_quoted(text)}\n")
+    # What is not set is printed empty: another stack's value, left in the shell, would be taken for ours.
+    for name, value in embedded.settings(directory).to_env().items():
+        sys.stdout.write(f"export {name}={_quoted(value)}\n")
 
 
 def _quoted(value: str) -> str:

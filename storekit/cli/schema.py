@@ -2,8 +2,96 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
 import typer
+from rich.console import Console
+
+from storekit.cli.migrate import own_line
+from storekit.cli.mirror import mirror
+from storekit.errors import ConfigurationError, UsageError
+from storekit.evolution import breaches, compare, lines_of, next_files, pending
+from storekit.model.entity import Entity
+from storekit.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Compare the database with its declarations."
 )
+app.command()(mirror)
+_screen = Console(soft_wrap=True, highlight=False, markup=False)
+Module = Annotated[str, typer.Argument(help="The module of your entities, such as myapp.models.")]
+OwnLine = Annotated[
+    str, typer.Option("--line", metavar="NAME=DIR", help="Your line of migrations: its name and directory.")
+]
+_LINE = "app=migrations"
+
+
+@app.command()
+def diff(module: Module, line: OwnLine = _LINE) -> None:
+    """Write what the classes of MODULE are ahead of the database as the line's next migration.
+
+    What could lose data stands there as comments, to decide by hand.
+    """
+    own, entities, settings = own_line(line), entities_of(module), Settings.from_env()
+    lines = lines_of(entities, own)
+    waiting = pending(settings, lines)
+    if waiting:
+        named = "".join(f"--line {each.name} " for each in lines[:-1])
+        raise ConfigurationError(
+            f"{len(waiting)} migrations are pending, first {waiting[0]}; "
+            f"run storekit migrate {named}--line {line}"
+        )
+    written = next_files(Path(str(own.directory)), compare(settings, entities, own))
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8")
+        _screen.print(str(path))
+    if not written:
+        _screen.print("no difference")
+
+
+@app.command()
+def check(module: Module, line: OwnLine = _LINE) -> None:
+    """Name each difference between MODULE, the migrations and the database; exit code 1 if there is one.
+
+    What would let somebody past a tenant's wall is named too: a table without policies, a grant too many.
+    """
+    own, entities, settings = own_line(line), entities_of(module), Settings.from_env()
+    try:
+        found = [f"migration {name} is pending" for name in pending(settings, lines_of(entities, own))]
+    except ConfigurationError as error:  # of a file that was edited, renamed or lost
+        found = [str(error)]
+    if not any(name.startswith("migration core ") for name in found):
+        found += [str(each) for each in compare(settings, entities, own) if each.weight != "remark"]
+        found += breaches(settings)
+    for text in found:
+        _screen.print(text)
+    if found:
+        raise typer.Exit(1)
+    _screen.print("no difference")
+
+
+def entities_of(name: str) -> list[type[Entity]]:
+    """List the classes with a table of their own that a module defines or imports.
+
+    Raises:
+        UsageError: it cannot be imported, has none, or has two of one table.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = import_module(name)
+    except ImportError as error:
+        raise UsageError(f"{name} cannot be imported from here: {error}") from error
+    found: dict[str, type[Entity]] = {}
+    for each in vars(module).values():
+        if isinstance(each, type) and issubclass(each, Entity) and "storekit_table" in vars(each):
+            table = each.storekit_table
+            other = found.setdefault(table.name, each)
+            if other is not each:
+                raise UsageError(f"{other.__name__} and {each.__name__} both declare the table {table.name}")
+    own = [entity for entity in found.values() if not entity.storekit_table.line]
+    if not own:
+        raise UsageError(f'{name} has no class with a table: class Name(Entity, table="names")')
+    return own

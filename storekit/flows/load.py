@@ -56,7 +56,7 @@ def part_of(table: Table, field: str, kind: str | None = None) -> Part:
     Raises:
         UsageError: it is none, or of the other kind.
     """
-    part = table.parts.get(field)
+    part = table.parts.get(field) if isinstance(field, str) else None
     if part is None or (kind is not None and part.kind != kind):
         known = ", ".join(p.name for p in table.parts.values() if kind is None or p.kind == kind) or "none"
         instead = f" ({_READERS[part.kind]})" if part else ""

@@ -33,6 +33,8 @@ async def lookup(ports: Ports, table: Table, value: str) -> Found | None:
 
 async def report(ports: Ports, name: str, actor: Actor) -> list[dict[str, Any]]:
     """Read a named report over all tenants, which leaves an event. One Postgres trip."""
+    if not isinstance(name, str):
+        raise UsageError(f"a report is named by a str, not {type(name).__name__}")
     rows: list[dict[str, Any]]
     (rows,) = await calls.read(ports, actor, [Report(check_text(name, "report"), actor.name)])
     return rows

@@ -9,6 +9,7 @@ from storekit.flows.write import carry_out
 from storekit.model.changes import Change
 from storekit.model.entity import Entity
 from storekit.model.planner import make_plan
+from storekit.model.values import check_version
 
 
 async def delete(
@@ -19,5 +20,7 @@ async def delete(
     table = entity.storekit_table
     if not (table.mutable or table.soft_delete):
         raise UsageError(f"{entity.__name__} is append-only; derive it from SoftDelete or Mutable")
-    change = Change(entity.__name__, table, "delete", ref_id, expected_version=expected_version)
+    change = Change(
+        entity.__name__, table, "delete", ref_id, expected_version=check_version(expected_version)
+    )
     await carry_out(ports, actor, make_plan([change], {}, {}), None, lambda _: None)

@@ -21,7 +21,7 @@ from storekit.model.planner import Key, drop_unchanged, make_plan
 from storekit.model.request import commit_operations
 from storekit.model.source import MeasuredSource
 from storekit.model.table import Table
-from storekit.model.values import check_text
+from storekit.model.values import check_text, check_version
 from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
@@ -46,6 +46,7 @@ async def save(
     One Postgres trip when no part changed, else two around one wave; none when nothing changed.
     """
     _check(entity_class, entities, key)
+    check_version(expected_version)
     await _resolve_former(ports, actor, entities, key)
     changes = await _aside(
         ports,
@@ -80,7 +81,7 @@ async def update(
     checked([ref_id])
     long = any(values.get(name) is not None for name in _documents(entity.storekit_table))
     change = await _aside(ports, lambda: change_from(entity, ref_id, values), long=long)
-    change.expected_version = expected_version
+    change.expected_version = check_version(expected_version)
     if change.empty:
         return await get(ports, actor, entity, ref_id)
     if _touches_links(change):

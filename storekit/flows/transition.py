@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from storekit.errors import WriteLost
+from storekit.errors import ValidationError, WriteLost
 from storekit.flows import calls
 from storekit.flows.context import Actor, Ports
 from storekit.flows.load import checked, whole_row
@@ -12,7 +12,7 @@ from storekit.ids import new_id
 from storekit.model.entity import Entity
 from storekit.model.load import entity_from, visible
 from storekit.model.machine import state_of
-from storekit.model.values import check_text
+from storekit.model.values import check_text, check_version
 
 E = TypeVar("E", bound=Entity)
 
@@ -31,8 +31,9 @@ async def transition(
     actor.require_write(table)
     checked([ref_id])
     state = state_of(table, to)
+    check_version(expected_version)
     if reason is not None:
-        check_text(reason, "reason")
+        _check_reason(reason)
     await ports.ready(documents=False, blobs=False)
     write_id, after = new_id(), [whole_row(table, [ref_id])]
     reply, rows = await calls.transition(
@@ -41,3 +42,9 @@ async def transition(
     if reply["outcome"] != "committed":
         raise WriteLost(write_id, "its claim was refused")
     return entity_from(entity, visible(table, actor.tenant, rows[0], ref_id))
+
+
+def _check_reason(reason: str) -> None:
+    if not isinstance(reason, str):
+        raise ValidationError(f"it must be str, not {type(reason).__name__}", field="reason")
+    check_text(reason, "reason")

@@ -78,12 +78,7 @@ def table_of(
     Raises:
         UsageError: what cannot be stored or kept; it names the field and what to write instead.
     """
-    for piece in name.split("."):
-        _check_name(f"{owner}: table", piece)
-    if name.count(".") > 1 or len(name) > _MAX_NAME:
-        raise UsageError(
-            f"{owner}: table {name!r} must be name or schema.name, of at most {_MAX_NAME} characters"
-        )
+    _check_table(owner, name)
     columns: dict[str, Column] = {}
     parts: dict[str, Part] = {}
     marks: dict[str, Mark] = {}
@@ -111,6 +106,17 @@ def table_of(
     table = replace(table, machine=machine, lookup=found_by, **keys_of(owner, table, indexes, natural_key))
     check_scope(owner, table)
     return table
+
+
+def _check_table(owner: str, name: str) -> None:
+    if not isinstance(name, str):
+        raise UsageError(f'{owner}: table={name!r}: it must be a name, as table="notes"')
+    for piece in name.split("."):
+        _check_name(f"{owner}: table", piece)
+    if name.count(".") > 1 or len(name) > _MAX_NAME:
+        raise UsageError(
+            f"{owner}: table {name!r} must be name or schema.name, of at most {_MAX_NAME} characters"
+        )
 
 
 def _check_name(where: str, name: str) -> None:

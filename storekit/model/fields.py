@@ -131,7 +131,7 @@ def moves(allowed: Mapping[S, Iterable[S]], *, initial: Iterable[S] | None = Non
         raise UsageError(f"moves(initial={initial!r}): it must be a list of states")
     pairs = tuple((state, tuple(dict.fromkeys(others))) for state, others in allowed.items())
     mark = MovesMark(pairs, None if initial is None else tuple(dict.fromkeys(initial)))
-    if not pairs or mark.initial == ():
+    if not any(others for _, others in pairs) or mark.initial == ():
         raise UsageError("moves(): it must allow a move, and `initial`, if given, a state to begin in")
     for state in mark.states:
         if not isinstance(state, StrEnum):

@@ -124,8 +124,8 @@ def _target(reference: ReferenceMark, table: Table) -> str:
 
 def _index(table: Table, declared: Index, body: str, *, named: bool = True) -> Key:
     """Name an index by what it is: another definition has another name."""
-    kind = "uq" if declared.unique else "ix"
-    end = f"_{kind}_{sha256(f'{table.name} {kind} {body}'.encode()).hexdigest()[:8]}"
+    digest = sha256(f"{table.name} {declared.unique}{body}".encode()).hexdigest()
+    end = f"_{'uq' if declared.unique else 'ix'}_{digest[:8]}"
     stem = [table.name.rpartition(".")[2], *(column.removeprefix("-") for column in declared.columns)]
     name = "_".join(stem)[: _MAX_NAME - len(end)] + end
     return Key("UNIQUE INDEX" if declared.unique else "INDEX", body, name, named)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from storekit.model.keywords import KEYWORDS
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def qualified(name: str) -> str:
@@ -12,8 +16,10 @@ def qualified(name: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """Quote a name only where SQL would read it as a keyword."""
-    return f'"{name}"' if name in KEYWORDS else name
+    """Quote a name only where SQL would read it otherwise."""
+    if _PLAIN.fullmatch(name) and name not in KEYWORDS:
+        return name
+    return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:

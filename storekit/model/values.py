@@ -33,6 +33,15 @@ def check_int(number: int, where: str) -> int:
     return number
 
 
+def check_version(version: int | None) -> int | None:
+    """Refuse what no version can be compared with."""
+    if version is None:
+        return None
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise ValidationError(f"it must be int, not {type(version).__name__}", field="expected_version")
+    return check_int(version, "expected_version")
+
+
 def check_float(number: float, where: str) -> float:
     """Refuse NaN and the infinities."""
     if not math.isfinite(number):

@@ -59,9 +59,8 @@ def test_the_quickstart_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert "version is 2, you saved over 1" in out
     assert "tool_calls.deleted" in out
     assert "column budget is bigint, not text" in out
-    assert (
-        "ALTER TABLE public.runs ADD COLUMN budget bigint;\nSELECT storekit.manage('public.runs');\n" in out
-    )
+    assert "\n-- ALTER TABLE public.runs ALTER COLUMN budget TYPE text USING budget::text;\n" in out
+    assert "\n0001_runs_tool_calls.sql 0002_runs.sql\n" in out
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -6,26 +6,37 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from cannot_honour import CANNOT_HONOUR, LEG
+from clock import clock_of
 from entities import ENTITIES
+from matrix_legs import behind_pgbouncer, lacking, legs, not_run, postgres_15
 from moto_leg import moto_store
 from world import World, over_http
 
 from storekit import AsyncStore, Store
 from storekit.testing import Memory, async_memory_store, memory_store
 
+collect_ignore = ["test_pgbouncer.py"] if "pgbouncer" in lacking() else []
 LEGS = ("sync-servers", "async-servers", "sync-memory", "async-memory", LEG)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect to fail what moto and mongomock cannot honour, and fail the run when they begin to."""
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each case of the contract on all legs that there are."""
+    if "world" in metafunc.fixturenames:
+        metafunc.parametrize("leg", [*LEGS, *legs(matrix=metafunc.config.option.matrix)])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Expect to fail what moto and mongomock cannot honour; refuse a matrix that would have gaps."""
+    if config.option.matrix and lacking():
+        raise pytest.UsageError(f"the matrix cannot run; apt-get install {' '.join(lacking())}")
     for item in items:
         function = getattr(item, "originalname", "")
         if item.name.endswith(f"[{LEG}]") and function in CANNOT_HONOUR:
             item.add_marker(pytest.mark.xfail(reason=CANNOT_HONOUR[function], strict=True))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what moto and mongomock could not honour in this run."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what moto and mongomock could not honour in this run, and which legs it left out."""
     failed = sorted({report.nodeid for report in terminalreporter.getreports("xfailed")})
     ours = [nodeid for nodeid in failed if nodeid.endswith(f"[{LEG}]")]
     if ours:
@@ -33,11 +44,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for nodeid in ours:
             function = nodeid.rpartition("::")[2].partition("[")[0]
             terminalreporter.write_line(f"{function}: {CANNOT_HONOUR[function]}")
-
-
-@pytest.fixture(params=LEGS)
-def leg(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+    if not config.option.matrix:
+        terminalreporter.section("legs that did not run, and what makes them run")
+        for leg, remedy in not_run().items():
+            terminalreporter.write_line(f"{leg}: {remedy}")
 
 
 @pytest.fixture(scope="session")
@@ -46,20 +56,38 @@ def moto(embedded: Store) -> Iterator[Store]:
         yield store
 
 
+@pytest.fixture(scope="session")
+def postgres15(embedded: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    directory = tmp_path_factory.mktemp("postgres15")
+    with postgres_15(embedded.settings, directory) as settings, Store.open(settings) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(embedded: Store) -> Iterator[Store]:
+    with behind_pgbouncer(embedded.settings) as settings, Store.open(settings) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_postgres15(postgres15: Store) -> Iterator[Store]:
+    with behind_pgbouncer(postgres15.settings) as settings, Store.open(settings) as store:
+        yield store
+
+
 @pytest.fixture
-def place(leg: str, request: pytest.FixtureRequest) -> World:
+def place(leg: str, request: pytest.FixtureRequest) -> Iterator[World]:
     """Lay out one leg; an asynchronous store is opened in the test's own loop."""
     colour, _, where = leg.partition("-")
     if where == "memory":
         memory = Memory()
         make = memory_store if colour == "sync" else async_memory_store
-        return World(make(*ENTITIES, memory=memory), memory.fetch, memory.move_clock)
-    embedded: Store = request.getfixturevalue("embedded")
-    move_clock = request.getfixturevalue("embedded_clock")
-    if where == "moto":
-        return World(request.getfixturevalue("moto"), over_http, move_clock)
-    store = embedded if colour == "sync" else AsyncStore.open(embedded.settings)
-    return World(store, over_http, move_clock)
+        yield World(make(*ENTITIES, memory=memory), memory.fetch, memory.move_clock)
+        return
+    store: Store = request.getfixturevalue("embedded" if where == "servers" else where.replace("-", "_"))
+    with clock_of(store.settings) as move_clock:
+        coloured = store if colour == "sync" else AsyncStore.open(store.settings)
+        yield World(coloured, over_http, move_clock)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ async def test_a_final_state_says_that_it_is_final(world: World) -> None:
 
 
 async def test_save_and_update_obey_the_machine_too(world: World) -> None:
-    """A state that is changed by save() or update() goes along the same edges, and nothing of a refusal stays."""
+    """save() and update() move a state along the same edges, and nothing of a refusal stays."""
     saved = await order(world)
     with pytest.raises(InvalidTransition):
         await world.repository(Order).update(saved.ref_id, {"status": "delivered", "number": "A-2"})

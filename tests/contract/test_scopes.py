@@ -11,7 +11,7 @@ from entities import Customer, Login, Order, Run, Tariff
 from faces import Threaded
 from world import World, steps, trips
 
-from storekit import Blob, ConstraintViolation, NotFound, Store, TenantRequired, UsageError
+from storekit import Blob, ConstraintViolation, Entity, NotFound, Store, TenantRequired, UsageError
 
 
 def admin(world: World) -> Any:
@@ -20,10 +20,10 @@ def admin(world: World) -> Any:
     return Threaded(repository) if isinstance(world.store, Store) else repository
 
 
-async def lookup(world: World, value: object) -> Any:
+async def lookup(world: World, value: Any, entity: type[Entity] = Login) -> Any:
     if isinstance(world.store, Store):
-        return await asyncio.to_thread(world.store.lookup, Login, value)
-    return await world.store.lookup(Login, value)
+        return await asyncio.to_thread(world.store.lookup, entity, value)
+    return await world.store.lookup(entity, value)
 
 
 async def test_every_tenant_reads_what_the_admin_writes(world: World) -> None:
@@ -142,7 +142,4 @@ async def test_what_cannot_be_a_value_is_refused_before_anything_is_sent(world: 
 async def test_a_class_without_a_lookup_field_is_not_looked_up(world: World) -> None:
     """The error names the declaration."""
     with pytest.raises(UsageError, match=r"lookup\(\)"):
-        if isinstance(world.store, Store):
-            world.store.lookup(Run, "x")
-        else:
-            await world.store.lookup(Run, "x")
+        await lookup(world, "x", Run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from enum import StrEnum
@@ -18,7 +18,9 @@ from storekit import (
     ConfigurationError,
     Entity,
     Expired,
+    Line,
     Mutable,
+    Settings,
     Store,
     document,
     hosting,
@@ -26,6 +28,7 @@ from storekit import (
     references,
     unique,
 )
+from storekit.setup import migrate
 
 
 class Author(Entity, table="authors"):
@@ -69,6 +72,10 @@ class Unique(Entity, table="people", indexes=[unique("email")]):
 
 
 class Later(Entity, table="later"):
+    name: str
+
+
+class Kept(Entity, table="kept"):
     name: str
 
 
@@ -142,6 +149,21 @@ def test_a_file_that_the_rows_refuse_is_taken_back(home: Path) -> None:
     assert files(home) == before
     with Store.embedded(home, entities=[Person, Later]):
         assert files(home) == [*before, "later.sql"]
+
+
+def test_a_file_that_was_applied_stays(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When setting up fails after the file's transaction, the file is kept with its record."""
+
+    def fail_later(settings: Settings, lines: Sequence[Line]) -> None:
+        if migrate(settings, lines):
+            raise ConfigurationError("the bucket is lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hosting, "migrate", fail_later)
+        assert refusal(home, Kept) == "the bucket is lost"
+    assert files(home)[-1] == "kept.sql"
+    with Store.embedded(home, entities=[Kept]):
+        assert files(home)[-1] == "kept.sql"
 
 
 def test_of_two_that_start_at_once_one_writes(home: Path) -> None:

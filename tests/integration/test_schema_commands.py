@@ -144,6 +144,17 @@ def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
     assert shell.storekit(*CHECK) == (0, "no difference\n")
 
 
+def test_a_breach_of_the_walls_is_named(shell: Shell) -> None:
+    """Check exits 1 for a grant that a migration should not have made, and names it."""
+    for command in (MIGRATE, DIFF, MIGRATE):
+        assert shell.storekit(*command)[0] == 0
+    shell.database.ask("GRANT TRUNCATE ON leads TO storekit_app")
+    code, said = shell.storekit(*CHECK)
+    assert code == 1
+    assert len(said.splitlines()) == 1
+    assert "TRUNCATE" in said
+
+
 def test_pending_and_edited_migrations_are_named(shell: Shell) -> None:
     """Diff refuses to write past what is pending, and check names files that are pending or were edited."""
     code, said = shell.storekit(*DIFF)

@@ -26,7 +26,12 @@ from storekit import (
     StorekitError,
     blob,
     document,
+    index,
+    lookup,
+    moves,
+    not_null,
     references,
+    unique,
 )
 from storekit.agency import ActivityOutput, ActivityRun, OutputMetadata
 
@@ -54,6 +59,29 @@ class Call(Entity, Mutable, SoftDelete, table="calls"):
         Payload | Expired, document(collection="call_logs", ttl=timedelta(days=90), links=("transcript",))
     ]
     transcript: Annotated[Blob | None, blob(media_type="text/markdown")] = None
+
+
+class Plan(Entity, Mutable, table="plans", scope="global"):
+    name: str
+
+
+class Order(
+    Entity,
+    Mutable,
+    table="orders",
+    indexes=[
+        index("status", "-created_on"),
+        unique("token", where={"status": [Status.RUNNING], "note": not_null}),
+    ],
+    natural_key=("number",),
+):
+    number: str
+    plan_id: Annotated[UUID | None, references(Plan)] = None
+    status: Annotated[Status, moves({Status.RUNNING: [Status.DONE]}, initial=[Status.RUNNING])] = (
+        Status.RUNNING
+    )
+    token: Annotated[str, lookup()]
+    note: str | None = None
 
 
 def call(run: Run) -> Call:

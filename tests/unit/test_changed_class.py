@@ -1,163 +1,187 @@
-"""Classes and the migration files that `Store.embedded` keeps of them; no server."""
+"""A class that has changed: the migration files that bring its table up to it; no server."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
-from uuid import UUID
 
 import pytest
-from pydantic import BaseModel
+from class_facts import Author, Grown, Invoice, Note, Status, compare, table, text
+from pydantic import Field
 
-from storekit import (
-    Blob,
-    ConfigurationError,
-    Entity,
-    Expired,
-    Mutable,
-    Store,
-    UsageError,
-    blob,
-    document,
-    references,
-)
-from storekit.hosting import write_migrations
+from storekit import Entity, Mutable, Store, UsageError
+from storekit.evolution import next_files
+from storekit.model import ddl
+from storekit.model.diff import Difference, files, missing, undeclared
+from storekit.model.diff.facts import ColumnFact
+from storekit.sqllint import lint
 
 
-class Payload(BaseModel):
-    query: str
+@pytest.mark.parametrize("entity", [Author, Note, Grown, Invoice])
+def test_a_class_is_no_different_from_its_table(entity: type[Entity]) -> None:
+    """A class beside what its own migration made has no difference."""
+    assert compare(entity, table(entity)) == []
 
 
-class Customer(Entity, table="customers"):
-    name: str
+def test_a_class_that_has_grown_is_additions_in_order() -> None:
+    """Labels that a default needs come first; then columns, keys, facts and manage; then indexes, alone."""
+    found = compare(Grown, table(Note))
+    assert {each.weight for each in found} == {"addition"}
+    labels, main, *alone = files(found)
+    assert labels.text == (
+        "ALTER TYPE public.notes_status ADD VALUE 'new' BEFORE 'draft';\n"
+        "ALTER TYPE public.notes_status ADD VALUE 'review' AFTER 'draft';\n"
+    )
+    lines = main.text.splitlines()
+    for line in (
+        "ALTER TABLE public.notes ADD COLUMN deleted_on timestamptz;",
+        "ALTER TABLE public.notes ADD COLUMN slug text;",
+        'ALTER TABLE public.notes ADD COLUMN "order" bigint NOT NULL DEFAULT 0;',
+        "ALTER TABLE public.notes ALTER COLUMN status SET DEFAULT 'new';",
+        "CREATE TYPE public.notes_kind AS ENUM ('draft', 'final');",
+        "ALTER TABLE public.notes ADD COLUMN kind public.notes_kind NOT NULL DEFAULT 'draft';",
+        "ALTER TABLE public.notes ADD COLUMN log_expired_on timestamptz;",
+        "SELECT storekit.add_key('public.notes', 'FOREIGN KEY (tenant_id, author_id) REFERENCES "
+        "public.authors (tenant_id, id) ON DELETE RESTRICT');",
+        "    ('notes', 'log', 'document', interval '9 days', '{}', 'logs')",
+        "    ('notes', 'status', 'new', 'draft');",
+    ):
+        assert line in lines
+    assert lines[-1] == "SELECT storekit.manage('public.notes');"
+    heads = [file.text.splitlines()[0] for file in alone]
+    assert heads == ["-- storekit: no transaction"] * 5
+    assert [file.text.splitlines()[1].partition(" IF NOT EXISTS ")[0] for file in alone] == [
+        "CREATE UNIQUE INDEX CONCURRENTLY",
+        *["CREATE INDEX CONCURRENTLY"] * 3,
+        "CREATE UNIQUE INDEX CONCURRENTLY",
+    ]
+    assert all(file.stem in file.text for file in alone)
 
 
-class Invoice(Entity, table="billing.invoices"):
-    customer_id: Annotated[UUID, references(Customer)]
+def test_where_nobody_else_is_at_work_indexes_stand_with_the_rest() -> None:
+    """Servers of one directory need no concurrent builds: all but early labels is one transaction."""
+    labels, main = files(compare(Grown, table(Note)), in_use=False)
+    assert "ADD VALUE" in labels.text
+    assert main.text.count("\nCREATE INDEX notes_") == 3
+    assert main.text.count("\nCREATE UNIQUE INDEX notes_") == 2
+    assert lint([ddl.render(Author), ddl.render(Note), labels.text, main.text]) == [[]] * 4
 
 
-class Namesake(Entity, table="billing_invoices"):
-    number: int
+def test_what_is_written_passes_the_linter() -> None:
+    """The files of additions have nothing unsafe in them, those of new tables neither."""
+    found = [missing(Invoice), *compare(Grown, table(Note, empty=True))]
+    assert lint([ddl.render(Author), ddl.render(Note), *(file.text for file in files(found))]) == [[]] * 9
 
 
-class Note(Entity, Mutable, table="notes"):
+def test_new_tables_stand_whole_before_the_changes_of_others() -> None:
+    """A class without a table is written as its own first migration, in one file with what refers to it."""
+    found = [missing(Author), *compare(Grown, table(Note))]
+    main = [*files(found)][1]
+    assert main.text.startswith(ddl.render(Author) + "\nALTER TABLE public.notes")
+    assert main.stem == "authors_notes"
+
+
+class Required(Entity, Mutable, table="notes"):
     title: str
-    body: Annotated[Blob | None, blob()] = None
+    status: Status = Status.DRAFT
+    rank: int
 
 
-class Longer(Entity, Mutable, table="notes"):
-    title: str
-    subtitle: str | None = None
-    customer_id: Annotated[UUID | None, references("customers")] = None
-    body: Annotated[Blob | None, blob()] = None
-    log: Annotated[Payload | Expired | None, document(collection="logs", ttl=timedelta(days=9))] = None
-
-
-class Longest(Entity, Mutable, table="notes"):
-    title: str
-    subtitle: str | None = None
-    rank: int = 0
-    customer_id: Annotated[UUID | None, references("customers")] = None
-    body: Annotated[Blob | None, blob()] = None
-    log: Annotated[Payload | Expired | None, document(collection="logs", ttl=timedelta(days=9))] = None
-
-
-class Other(Entity, table="notes"):
-    title: int
-
-
-def refusal(directory: Path, *entities: type[Entity]) -> str:
-    before = {path.name for path in directory.iterdir()}
-    with pytest.raises(ConfigurationError) as caught:
-        write_migrations(directory, entities)
-    assert {path.name for path in directory.iterdir()} == before
-    return str(caught.value)
-
-
-def test_a_changed_class_is_refused_with_file_class_difference_and_sql(tmp_path: Path) -> None:
-    """A changed class is refused; the message names class, file and difference, and the SQL of additions."""
-    write_migrations(tmp_path, [Note])
-    said = refusal(tmp_path, Longer)
-    assert said.startswith(
-        f"Longer is no longer what {tmp_path / '0001_notes.sql'} made of public.notes (added: "
+def test_a_required_column_without_a_default_is_decided_if_there_may_be_rows() -> None:
+    """Rows that are there would have no value: it is a comment, or SQL if the table never had a row."""
+    [found] = compare(Required, table(Note))
+    assert found.weight == "decision"
+    assert found.comment == (
+        "-- public.notes: column rank is missing, and each row that is there needs a value in it; decide:\n"
+        "-- ALTER TABLE public.notes ADD COLUMN rank bigint NOT NULL DEFAULT ...;\n"
+        "-- ALTER TABLE public.notes ALTER COLUMN rank DROP DEFAULT;"
     )
-    assert "write the change as " + str(tmp_path / "0002_notes.sql") in said
-    for added in ("subtitle", "customer_id", "log_ref", "log_expired_on", "log"):
-        assert f" {added}" in said.partition(")")[0]
-    sql = said.partition("\n\n")[2]
-    assert sql.startswith("ALTER TABLE public.notes ADD COLUMN subtitle text;\n")
-    assert (
-        "ALTER TABLE public.notes ADD FOREIGN KEY (tenant_id, customer_id) REFERENCES public.customers" in sql
-    )
-    assert "CREATE INDEX ON public.notes (customer_id, tenant_id);\n" in sql
-    assert "('notes', 'log', 'document', interval '9 days'" in sql
-    assert sql.endswith("SELECT storekit.manage('public.notes');")
+    [found] = compare(Required, table(Note, empty=True))
+    assert found.weight == "addition"
+    assert found.sql.endswith("\nALTER TABLE public.notes ADD COLUMN rank bigint NOT NULL;")
 
 
-def test_the_advice_works_and_the_next_change_is_noticed_too(tmp_path: Path) -> None:
-    """What the message printed, written where it says, describes the class; a change after it is a change."""
-    write_migrations(tmp_path, [Note])
-    (tmp_path / "0002_notes.sql").write_text(refusal(tmp_path, Longer).partition("\n\n")[2])
-    write_migrations(tmp_path, [Longer])
-    said = refusal(tmp_path, Longest)
-    assert "(added: rank)" in said
-    add = "ALTER TABLE public.notes ADD COLUMN rank bigint NOT NULL DEFAULT 0;"
-    sql = f"{add}\nSELECT storekit.manage('public.notes');"
-    assert said.endswith(f"\n\n{sql}")
-    (tmp_path / "0003_rank.sql").write_text(sql)
-    write_migrations(tmp_path, [Longest, Customer])
-    assert [path.name for path in sorted(tmp_path.iterdir())][3:] == ["0004_customers.sql"]
+def test_what_a_person_added_is_no_difference_but_an_extra_column_is_remarked() -> None:
+    """A DBA's indexes, checks and triggers do not count; another column or default is a remark."""
+    plain = table(Note)
+    columns = {
+        **plain.columns,
+        "extra": ColumnFact("text", nullable=True),
+        "title": replace(plain.columns["title"], default="'x'"),
+    }
+    guards = {**plain.guards, "trigger storekit_own": "O"}
+    indexes, checks = {**plain.indexes, "mine": "(title)"}, {**plain.checks, "mine": "CHECK (true)"}
+    changed = replace(plain, columns=columns, indexes=indexes, checks=checks, guards=guards)
+    found = compare(Note, changed)
+    assert {each.weight for each in found} == {"remark"}
+    assert [each.what for each in found] == [
+        "column title has the default 'x', the class has none",
+        "column extra is not declared",
+    ]
 
 
-def test_a_change_that_is_no_addition_is_named_without_sql(tmp_path: Path) -> None:
-    """Columns that went or changed are named; what becomes of their data is for a person to write."""
-    write_migrations(tmp_path, [Note])
-    said = refusal(tmp_path, Other)
-    assert "removed: updated_on, updated_by, body_ref, body; changed: title" in said
-    assert "ALTER" not in said
-    change = (
-        "ALTER TABLE notes DROP COLUMN updated_on, DROP updated_by, DROP body_ref, ALTER title TYPE bigint;"
-    )
-    forget = "DELETE FROM storekit.field WHERE field = 'body';"
-    (tmp_path / "0002_shorter.sql").write_text(f"{change}{forget}SELECT storekit.manage('public.notes');")
-    write_migrations(tmp_path, [Other])
+def test_the_order_of_labels_and_the_name_of_an_enum_do_not_count() -> None:
+    """An enum that a person made has its own name and order; a new label is added to that type."""
+    plain = table(Note)
+    status = replace(plain.columns["status"], type="mine", enum="public.mine", labels=("final", "draft"))
+    actual = replace(plain, columns={**plain.columns, "status": status})
+    assert compare(Note, actual) == []
+    found = compare(Grown, actual)
+    assert "ALTER TYPE public.mine ADD VALUE 'review' AFTER 'draft';" in text(found)
 
 
-def test_a_table_is_known_by_its_name_not_by_its_files(tmp_path: Path) -> None:
-    """`billing.invoices` and `billing_invoices` are two tables with a file each, on every start."""
-    for _ in range(2):
-        write_migrations(tmp_path, [Customer, Invoice, Namesake])
-    assert len(list(tmp_path.iterdir())) == 3
-    (tmp_path / "0003_billing_invoices.sql").rename(tmp_path / "0003_what_i_like.sql")
-    write_migrations(tmp_path, [Customer, Invoice, Namesake])
+def test_no_name_of_the_catalogue_gets_out_of_its_comment() -> None:
+    """A name that somebody gave a policy, whatever is in it, stays quoted and behind comment signs."""
+    name = 'a"\nDROP TABLE notes; --\r\u2028b'
+    found = compare(Note, table(Note, guards={**table(Note).guards, f"policy {name}": "true"}))
+    assert len(found) == 1
+    *comments, _, manage, end = re.split("[\r\n]", text(found))
+    assert all(line.startswith("-- ") for line in comments)
+    assert (manage, end) == ("SELECT storekit.manage('public.notes');", "")
+    assert found[0].sql == f'DROP POLICY "{name.replace(chr(34), chr(34) * 2)}" ON public.notes;'
 
 
-def test_a_table_that_a_person_wrote_is_left_to_them(tmp_path: Path) -> None:
-    """A file in another form than the rendered one is not compared."""
-    (tmp_path / "0001_mine.sql").write_text(
-        "create table notes (...); SELECT storekit.manage('public.notes');"
-    )
-    write_migrations(tmp_path, [Note])
-    assert len(list(tmp_path.iterdir())) == 1
+def stems(*found: Difference) -> Iterator[str]:
+    yield from (file.stem for file in files(found))
 
 
-def test_what_a_person_adds_to_a_rendered_table_is_no_change_of_the_class(tmp_path: Path) -> None:
-    """Checks, comments and indexes that were added to the file do not count."""
-    write_migrations(tmp_path, [Note])
-    file = tmp_path / "0001_notes.sql"
-    more = "    -- by hand\n    CHECK (title <> ''),\n    PRIMARY KEY"
-    file.write_text(
-        file.read_text().replace("    PRIMARY KEY", more) + "CREATE INDEX ON public.notes (title);\n"
-    )
-    write_migrations(tmp_path, [Note])
+def test_a_file_is_called_after_its_tables() -> None:
+    """The name holds the tables, or the first of many."""
+    many = [Difference(f"public.table_number_{n}", "x", "SELECT 1;") for n in range(9)]
+    assert [*stems(missing(Author), missing(Invoice))] == ["authors_billing_invoices"]
+    assert [*stems(*many)] == ["table_number_0_and_8_more"]
 
 
-def test_a_reference_to_a_class_that_is_not_listed_is_named(tmp_path: Path) -> None:
-    """A class whose target has no table yet is refused by both names; one with a file need not be listed."""
-    assert refusal(tmp_path, Invoice) == "Invoice references Customer: list it in entities too"
-    write_migrations(tmp_path, [Customer])
-    write_migrations(tmp_path, [Invoice])
+def test_the_next_files_have_the_lines_next_numbers(tmp_path: Path) -> None:
+    """Files are numbered after those that are there; without a difference there is none."""
+    (tmp_path / "0001_start.sql").write_text("SELECT 1;")
+    found = compare(Grown, table(Note))
+    names = [path.name for path in next_files(tmp_path, found)]
+    assert names[:2] == ["0002_notes_labels.sql", "0003_notes.sql"]
+    assert [name[:4] for name in names] == ["0002", "0003", "0004", "0005", "0006", "0007", "0008"]
+    assert next_files(tmp_path, []) == {}
+
+
+def test_a_remark_is_made_once(tmp_path: Path) -> None:
+    """What a person left as it is, with the remark in a file of the line, is not remarked again."""
+    found = [undeclared("billing.old")]
+    [(path, written)] = next_files(tmp_path, found).items()
+    assert written.splitlines()[-1] == "-- DROP TABLE billing.old;"
+    path.write_text(written)
+    assert next_files(tmp_path, found) == {}
+    assert next_files(tmp_path, [*found, undeclared("older")]) != {}
+
+
+class Defaulted(Entity, Mutable, table="notes"):
+    title: str = Field(default_factory=str)
+    status: Status = Status.DRAFT
+
+
+def test_a_computed_default_is_no_difference() -> None:
+    """A default that Python computes has no SQL, so the column has none either."""
+    assert compare(Defaulted, table(Note)) == []
 
 
 def test_a_class_without_a_table_is_a_usage_error(tmp_path: Path) -> None:

@@ -106,6 +106,13 @@ def test_limits_and_failures_of_the_server_have_their_own_errors(
     assert type(error_for(state, "it said so")) is kind
 
 
+def test_a_database_without_storekits_roles_is_to_be_migrated() -> None:
+    """The admin of a server that has never been migrated is told so, and not that a value is wrong."""
+    error = error_for("22023", 'role "storekit_owner" does not exist')
+    assert isinstance(error, ConfigurationError)
+    assert str(error).endswith("migrate it")
+
+
 @pytest.mark.parametrize(
     ("message", "told"),
     [

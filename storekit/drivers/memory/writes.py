@@ -77,7 +77,7 @@ def transition(tx: Transaction, given: Arguments) -> Reply:
     row = tx.row(table.name, ref_id)
     if row is not None and row[machine.field] == to and to not in (moves := machine.allowed.get(to, ())):
         raise InvalidTransition(table.name, ref_id, to, to, tuple(sorted(moves)))
-    tx.reason = given["p_reason"]
+    tx.reason = given["p_reason"] or None
     target = {"ref_id": ref_id, machine.field: to, "expected_version": given["p_expected_version"]}
     change = {"entity": table.name, "op": "update", "columns": [machine.field], "refs": [], "rows": [target]}
     claim = {"p_key": None, "p_fingerprint": None, "p_parts": None, "p_ops": [change]}

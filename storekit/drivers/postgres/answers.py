@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from psycopg import adapt
+from psycopg import adapt, adapters
 from psycopg.abc import Buffer, Transformer
 from psycopg.pq.abc import PGresult
 from pydantic_core import from_json
@@ -23,16 +23,22 @@ class _Json(adapt.Loader):
         return from_json(bytes(data))
 
 
-def reader_for(connection: Any) -> Transformer:
-    """Make what reads all answers of a connection: it finds the loader of each type once."""
-    for name in ("json", "jsonb"):
-        connection.adapters.register_loader(name, _Json)
-    return adapt.Transformer(connection)
+_ADAPTERS = adapt.AdaptersMap(adapters)
+for _name in ("json", "jsonb"):
+    _ADAPTERS.register_loader(_name, _Json)
 
 
-def compose(tenant: UUID, statements: Sequence[Statement]) -> list[Composed]:
+def new_reader() -> Transformer:
+    """Make what reads all answers of a connection: it finds the loader of each type once.
+
+    It is not told the connection, whose session may have another time zone than the transaction had.
+    """
+    return adapt.Transformer(_ADAPTERS)
+
+
+def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = None) -> list[Composed]:
     """Compose one exchange. Functions name their tenant themselves; reads need it set before them."""
-    composed: list[Composed] = []
+    composed: list[Composed] = [(sql.SET_ROLE, [role.encode()])] if role else []
     if not all(isinstance(statement, Call) for statement in statements):
         composed.append((sql.SET_TENANT, [str(tenant).encode()]))
     for statement in statements:

@@ -18,6 +18,7 @@ from storekit.settings import Settings
 # libpq tells no SQLSTATE of a connection that never was
 _REFUSAL = re.compile(
     r"[\w ]*authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist"
+    r"|no such (?:user|database): .*"  # PgBouncer's
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
     r"|row-level security would not hold it, since it may act as .*"
 )

@@ -43,8 +43,15 @@ def error_for(state: str, message: str, detail: str = "", constraint: str | None
             return ConfigurationError(f"postgres refused for want of a grant: {message}")
         case "23503":
             return ConstraintViolation(_about_a_reference(message, constraint), constraint)
+        case "26000" | "42P05":
+            return ConfigurationError(
+                f"a pooler gave this transaction the session of another ({message}); switch prepared "
+                "statements off: POSTGRES_PREPARE=false, or Settings(prepare=False)"
+            )
         case "42P01" | "42703" | "42883" | "3F000":
             return ConfigurationError(f"the database's schema is not this model's ({message}); migrate it")
+        case "22023" if message.startswith("role "):
+            return ConfigurationError(f"postgres has no storekit yet ({message}); migrate it")
     match state[:2]:
         case "23":
             return ConstraintViolation(f"postgres refused the rows: {message}", constraint)

@@ -7,6 +7,7 @@ health. The exchange is a generator that yields while it waits, so both colours 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from hashlib import blake2b
 from typing import TypeAlias
 
 import psycopg
@@ -58,14 +59,20 @@ def _send(
         else:
             name = prepared.get(text)
             if name is None:
-                name = f"sk{len(prepared) + len(new)}".encode()
-                pgconn.send_prepare(name, text.encode())
-                new[position] = text, name
-                position += 1
+                name = _name(text)
+                if (text, name) not in new.values():
+                    pgconn.send_prepare(name, text.encode())
+                    new[position] = text, name
+                    position += 1
             pgconn.send_query_prepared(name, parameters)
         position += 1
     pgconn.pipeline_sync()
     return new
+
+
+def _name(text: str) -> bytes:
+    """Name a statement for what it says: in a session that a pooler shares, no name means two things."""
+    return b"sk" + blake2b(text.encode(), digest_size=16).hexdigest().encode()
 
 
 def _receive(pgconn: PGconn) -> Waiting:

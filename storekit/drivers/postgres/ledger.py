@@ -14,7 +14,7 @@ import psycopg
 import psycopg_pool
 from psycopg.abc import Transformer
 
-from storekit.drivers.postgres.answers import compose, read, reader_for
+from storekit.drivers.postgres.answers import compose, new_reader, read
 from storekit.drivers.postgres.door import Door
 from storekit.drivers.postgres.exchange import Waiting, exchange
 from storekit.drivers.postgres.logins import ABOVE_THE_WALL
@@ -23,10 +23,6 @@ from storekit.ports import AnswerLost, Statement
 from storekit.settings import Settings
 
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-
-# Every statement here is a look-up by key: a plan made while a table was tiny must not scan it for ever.
-SESSION = "-c timezone=UTC -c enable_seqscan=off"
-
 
 _GLANCE = 0.1
 """Seconds after which who waits for the first connection looks whether the login was refused."""
@@ -44,7 +40,7 @@ class _Prepared:
         super().__init__(*arguments, **keywords)
         self.prepared = {}
         self.process = os.getpid()
-        self.reader = reader_for(self)
+        self.reader = new_reader()
         self.readable = select.poll()
         self.readable.register(self.fileno(), select.POLLIN)  # type: ignore[attr-defined]  # a mixin's host has it
 
@@ -83,7 +79,7 @@ class PostgresLedger:
         )
 
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
-        composed = compose(tenant, statements)
+        composed = compose(tenant, statements, self._door.login.role)
         connection = self._take()
         try:
             prepared = connection.prepared if self._settings.prepare else None
@@ -134,7 +130,7 @@ class AsyncPostgresLedger:
         )
 
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
-        composed = compose(tenant, statements)
+        composed = compose(tenant, statements, self._door.login.role)
         connection = await self._take()
         try:
             prepared = connection.prepared if self._settings.prepare else None
@@ -190,7 +186,6 @@ def _pool_options(settings: Settings, door: Door) -> dict[str, Any]:
             "door": door,
             "autocommit": True,
             "connect_timeout": max(2, round(seconds)),
-            "options": f"{SESSION} -c role={door.login.role}" if door.login.role else SESSION,
             **_KEEPALIVE,
         },
     }

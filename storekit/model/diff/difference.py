@@ -8,8 +8,8 @@ from typing import Literal
 
 Weight = Literal["addition", "decision", "remark"]
 """What nothing is lost by, what a person has to decide, what may well stay as it is."""
-Place = Literal["first", "main", "alone"]
-"""Before the rest, because the rest uses it; with it; after it, without a transaction."""
+Place = Literal["first", "main"]
+"""Before the rest, because the rest uses it and that takes a transaction of its own; or with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,10 @@ class Difference:
     place: Place = "main"
     manage: str = ""
     """The call of `manage`; empty where there is none, or the SQL has it."""
+    concurrently: str = ""
+    """The SQL for a table in use, where nobody is to wait: the one statement of a file."""
     name: str = ""
-    """Of the file, if it stands alone."""
+    """Of that file."""
 
     def __str__(self) -> str:
         return f"{self.table}: {self.what}"
@@ -33,7 +35,7 @@ class Difference:
     @property
     def comment(self) -> str:
         """Tell a person what to decide."""
-        return "\n".join(f"-- {line}" for line in [f"{self}; decide:", *self.sql.splitlines()])
+        return "\n".join(f"-- {line}" for line in f"{self}; decide:\n{self.sql}".splitlines())
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,17 @@ class File:
     text: str
 
 
-def files(differences: Sequence[Difference]) -> Iterator[File]:
+def files(differences: Sequence[Difference], *, in_use: bool = True) -> Iterator[File]:
     """Write differences as the texts of the next migration files, in their order."""
     first = [each for each in differences if each.place == "first"]
-    main = [each for each in differences if each.place == "main"]
+    alone = [each for each in differences if each.concurrently and in_use]
+    main = [each for each in differences if each not in first and each not in alone]
     if first:
         yield File(f"{_stem(first)}_labels", "\n".join(each.sql for each in first) + "\n")
     if main:
         yield File(_stem(main), "\n\n".join(_blocks(main)) + "\n")
-    for each in differences:
-        if each.place == "alone":
-            yield File(each.name, f"-- storekit: no transaction\n{each.sql}\n")
+    for each in alone:
+        yield File(each.name, f"-- storekit: no transaction\n{each.concurrently}\n")
 
 
 def _blocks(differences: Sequence[Difference]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from storekit.model.diff.difference import Difference
@@ -16,15 +17,21 @@ def keys(pair: Pair) -> Iterator[Difference]:
     for key, definition in pair.declared.keys.items():
         if definition not in there.values():
             yield _missing(pair, key)
-    wanted = {*pair.declared.keys.values()}
-    names = {key.name for key in pair.declared.keys}
-    for name, definition in there.items():
-        if definition not in wanted and name not in names and is_ours(name, pair.table):
-            yield pair.decide(f"index {name} is not declared", _drop(pair, name))
+    yield from _left(pair)
     for text in pair.declared.facts.checks.values():
         if text not in pair.actual.checks.values():
             yield pair.add(f"{text} is missing", _add(pair, text))
     yield from _references(pair)
+
+
+def _left(pair: Pair) -> Iterator[Difference]:
+    """Find indexes that were declared once; one of a column that is gone from the class goes with it."""
+    wanted, names = {*pair.declared.keys.values()}, {key.name for key in pair.declared.keys}
+    gone = pair.actual.columns.keys() - pair.declared.facts.columns.keys()
+    for name, definition in pair.actual.indexes.items():
+        lost = gone.intersection(re.findall(r"\w+", definition))
+        if definition not in wanted and name not in names and not lost and is_ours(name, pair.table):
+            yield pair.decide(f"index {name} is not declared", _drop(pair, name))
 
 
 def _missing(pair: Pair, key: Key) -> Difference:
@@ -34,19 +41,18 @@ def _missing(pair: Pair, key: Key) -> Difference:
     if key.inline and not key.named:
         allow = "-- storekit: allow concurrently: manage() asks for the key itself, which somebody dropped"
         return pair.add(f"{key.line} is missing", f"{allow}\nALTER TABLE {pair.name} ADD {key.line};")
-    what = f"{key.kind.lower().removesuffix(' index')} {key.body} is missing"
-    build = key.build(pair.name, key.name, "CONCURRENTLY IF NOT EXISTS ")
-    return pair.add(what, build, "alone", key.name)
+    return pair.index(f"{key.kind.lower().removesuffix(' index')} {key.body} is missing", key)
 
 
 def _drop(pair: Pair, name: str) -> str:
     schema = pair.name.partition(".")[0]
     if name.endswith("_natural_key"):  # a constraint if the table began with it, an index if it came later
-        return (
-            f"ALTER TABLE {pair.name} DROP CONSTRAINT IF EXISTS {quoted(name)};\n"
-            f"DROP INDEX IF EXISTS {schema}.{quoted(name)};"
-        )
-    return f"DROP INDEX {schema}.{quoted(name)};"
+        return f"{_drop_key(pair, name)}\nDROP INDEX IF EXISTS {schema}.{quoted(name)};"
+    return f"DROP INDEX IF EXISTS {schema}.{quoted(name)};"
+
+
+def _drop_key(pair: Pair, name: str) -> str:
+    return f"ALTER TABLE {pair.name} DROP CONSTRAINT IF EXISTS {quoted(name)};"
 
 
 def _references(pair: Pair) -> Iterator[Difference]:
@@ -58,7 +64,7 @@ def _references(pair: Pair) -> Iterator[Difference]:
         if key in there.values():
             continue
         if rivals:
-            drops = "".join(f"ALTER TABLE {pair.name} DROP CONSTRAINT {quoted(name)};\n" for name in rivals)
+            drops = "".join(f"{_drop_key(pair, name)}\n" for name in rivals)
             sql = f"{drops}{_add(pair, key.line)}"
             yield pair.decide(f"column {column} refers otherwise than by {key.line}", sql)
         else:
@@ -66,8 +72,8 @@ def _references(pair: Pair) -> Iterator[Difference]:
     columns = {key.columns for key in declared}
     for name, key in there.items():
         if key.columns not in columns and _is_ours(pair, key):
-            drop = f"ALTER TABLE {pair.name} DROP CONSTRAINT {quoted(name)};"
-            yield pair.decide(f"the reference of column {key.columns[-1]} is not declared", drop)
+            what = f"the reference of column {key.columns[-1]} is not declared"
+            yield pair.decide(what, _drop_key(pair, name))
 
 
 def _is_ours(pair: Pair, key: ForeignKey) -> bool:

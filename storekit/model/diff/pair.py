@@ -8,6 +8,7 @@ from storekit.model import ddl
 from storekit.model.diff.difference import Difference, Place
 from storekit.model.diff.facts import Declared, Facts
 from storekit.model.entity import Entity
+from storekit.model.keys import Key
 from storekit.model.names import literal, qualified, quoted
 from storekit.model.table import Table
 
@@ -30,9 +31,21 @@ class Pair:
         """The table's name, with its schema."""
         return qualified(self.table.name)
 
-    def add(self, what: str, sql: str = "", place: Place = "main", name: str = "") -> Difference:
+    def add(self, what: str, sql: str = "", place: Place = "main") -> Difference:
         """Word what can be mended without losing anything."""
-        return Difference(self.name, what, sql, "addition", place, self._manage, name)
+        return Difference(self.name, what, sql, "addition", place, self._manage)
+
+    def index(self, what: str, key: Key) -> Difference:
+        """Word that an index is missing."""
+        allow = "-- storekit: allow concurrently: written for servers that nobody else uses"
+        return Difference(
+            self.name,
+            what,
+            f"{allow}\n{key.build(self.name, key.name)}",
+            manage=self._manage,
+            concurrently=key.build(self.name, key.name, "CONCURRENTLY IF NOT EXISTS "),
+            name=key.name,
+        )
 
     def decide(self, what: str, sql: str) -> Difference:
         """Word what a person has to decide."""
@@ -48,11 +61,10 @@ class Pair:
 
     def free(self, column: str) -> str:
         """Write how to take away what stands on a column and `manage` will make again."""
-        on_all = ["append_only"] if "trigger storekit_append_only" in self.actual.guards else []
-        on_state = ["move", "begin"] if any(field == column for field, _, _ in self.actual.moves) else []
-        lines = [f"DROP TRIGGER IF EXISTS storekit_{name} ON {self.name};\n" for name in (*on_all, *on_state)]
-        policy = f"DROP POLICY IF EXISTS lookup ON {self.name};\n" if column in self.actual.lookups else ""
-        return "".join(lines) + policy
+        states = {field for field, _, _ in self.actual.moves}
+        gone = [f"TRIGGER IF EXISTS storekit_{name}" for name in ("move", "begin") if column in states]
+        gone += ["POLICY IF EXISTS lookup"] if column in self.actual.lookups else []
+        return "".join(f"DROP {each} ON {self.name};\n" for each in gone)
 
     @property
     def _manage(self) -> str:
