@@ -7,7 +7,7 @@ PEER := .venv/.bench
 COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
     --no-header --no-emit-index-url
 POSTGRES_15 := /usr/lib/postgresql/15/bin
-SQL := tests/security/test_tenant_matrix.py \
+SQL := $(filter-out tests/security/test_hostile_%,$(wildcard tests/security/test_*.py)) \
     $(wildcard $(patsubst %,tests/integration/test_%.py,sql_* schema_* pgtap walls))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 

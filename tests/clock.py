@@ -21,14 +21,14 @@ def clock_of(settings: Settings) -> Iterator[MoveClock]:
     def move(ahead: timedelta) -> None:
         nonlocal moved
         moved = True
-        _set(settings, ahead)
+        set_clock(settings, ahead)
 
     yield move
     if moved:
         move(timedelta())
 
 
-def _set(settings: Settings, ahead: timedelta) -> None:
+def set_clock(settings: Settings, ahead: timedelta) -> None:
     """Replace `storekit.now()`, the only clock of fences, leases and expiries."""
     assert settings.postgres_admin_url is not None
     shift = f" + interval '{ahead.total_seconds()} seconds'" if ahead else ""

@@ -18,11 +18,10 @@ from storekit import Store
 @pytest.fixture(scope="session")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     with Store.embedded(tmp_path_factory.mktemp("faults") / "stack", ENTITIES) as store:
-        assert store.settings.postgres_admin_url
         reader = Reader(store.settings)
         # the first upload of all makes S3 grow a volume, which takes longer than a test's time-out
         store.scope(tenant=uuid4(), actor="test").repository(Note).save(note("first of all"))
-        yield Rig(store.settings, reader, Clock(store.settings.postgres_admin_url.get_secret_value()))
+        yield Rig(store.settings, reader, Clock(store.settings))
         reader.close()
 
 

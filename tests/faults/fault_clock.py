@@ -1,4 +1,4 @@
-"""The database's clock, which tests move instead of waiting."""
+"""The clock of the fault tests' database."""
 
 from __future__ import annotations
 
@@ -6,26 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-import psycopg
-from psycopg import sql
+from clock import set_clock
 
-_REPLACE = sql.SQL(
-    "CREATE OR REPLACE FUNCTION storekit.now() RETURNS timestamptz LANGUAGE sql STABLE "
-    "RETURN transaction_timestamp() + {}::interval"
-)
+from storekit import Settings
 
 
 class Clock:
-    """Moves `storekit.now()` of one database, as the owner of the schema may."""
+    """Moves `storekit.now()` of one database."""
 
-    def __init__(self, admin_url: str) -> None:
-        self._admin_url = admin_url
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
     def move(self, by: timedelta) -> None:
         """Set the clock ahead of the real one; zero sets it right."""
-        with psycopg.connect(self._admin_url) as connection:
-            connection.execute("SET ROLE storekit_owner")
-            connection.execute(_REPLACE.format(sql.Literal(f"{by.total_seconds()} seconds")))
+        set_clock(self._settings, by)
 
     @contextmanager
     def restored(self) -> Iterator[None]:

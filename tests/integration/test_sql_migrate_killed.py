@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from sql_database import Database, fresh_database, write_line
@@ -132,9 +133,10 @@ def test_a_deployer_that_waits_does_not_hold_up_a_concurrent_index(
         deployer(database, tmp_path / "own") as second,
     ):
         connection.execute("SELECT pg_advisory_lock(4711)")
+        ends = monotonic() + 60
         while len(database.ask(BOTH_THERE)) < 2:
-            assert first.poll() is None
-            assert second.poll() is None
+            assert (first.poll(), second.poll()) == (None, None)
+            assert monotonic() < ends
         connection.execute("SELECT pg_advisory_unlock(4711)")
         assert [process.communicate() for process in (first, second)] == [(DONE, None)] * 2
     assert apply(database, line) == []
