@@ -15,9 +15,13 @@ from botocore.config import Config
 from botocore.credentials import Credentials as BotoCredentials
 from botocore.session import Session
 
+from storekit import Settings
+from storekit.drivers.runtime import ThreadRuntime
+from storekit.drivers.s3.blobs import S3Blobs
 from storekit.drivers.s3.credentials import Credentials
 from storekit.drivers.s3.signer import LONGEST, Signer
 from storekit.errors import ConfigurationError, UsageError
+from storekit.ports import BlobRef
 
 CASES = 10_000
 ALPHABET = "abcXYZ019-_.~ +/=&%#?!*'();:@$,[]<>\"\\|^`{}äßéŁ中文字🙂\u00a0\u0301"
@@ -116,6 +120,31 @@ def test_whole_requests_equal_those_of_the_client(endpoint: str, path_style: boo
             sent = client.generate_presigned_url("put_object", Params=put, ExpiresIn=60)
         assert signer.sign("GET", key, 900, query=query, signed_on=AT) == got
         assert signer.sign("PUT", key, 60, headers=headers, signed_on=AT) == sent
+
+
+def test_the_url_of_a_content_equals_that_of_botocores_signer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GET of one version with its overrides is signed as botocore signs it, whatever they hold."""
+    rng, keys = random.Random(11), Credentials("AKIA/EXAMPLE", "secret+/")
+    settings = Settings.model_validate(
+        {
+            "s3_endpoint_url": "http://127.0.0.1:8333",
+            "s3_bucket": "records",
+            "s3_access_key": keys.access_key,
+            "s3_secret_key": keys.secret_key,
+        }
+    )
+    blobs = S3Blobs(settings, ThreadRuntime(1))
+    monkeypatch.setattr("storekit.ids.now", lambda: AT)
+    for _ in range(1000):
+        ref = BlobRef(text(rng, 60), text(rng, 32), 1, bytes(32), "text/plain")
+        disposition, content_type = text(rng, 40), rng.choice((None, text(rng, 20)))
+        query = {"response-cache-control": "no-store", "response-content-disposition": disposition}
+        query |= {"response-content-type": content_type} if content_type else {}
+        ours = blobs.sign(ref, 900, disposition, content_type)
+        request = AWSRequest(
+            method="GET", url=ours.partition("?")[0], params={**query, "versionId": ref.version_id}
+        )
+        assert ours == theirs(keys, "us-east-1", 900, AT, request)
 
 
 class Rotating:

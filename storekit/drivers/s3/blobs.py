@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from storekit.drivers.s3.credentials import Provider, provider
 from storekit.drivers.s3.dataplane import DataPlane
-from storekit.drivers.s3.signer import Signer
+from storekit.drivers.s3.signer import Signer, encode
 from storekit.errors import ConfigurationError
 from storekit.ports import BlobPut, BlobRef, BlobStream, Runtime
 from storekit.settings import Settings
@@ -39,15 +41,19 @@ class S3Blobs:
 
     def sign(self, ref: BlobRef, expires_in: int, disposition: str, content_type: str | None) -> str:
         """Sign a GET of exactly this version. No cache may keep what a URL is the only key to."""
-        query = [("response-cache-control", "no-store"), ("response-content-disposition", disposition)]
-        if content_type:
-            query.append(("response-content-type", content_type))
-        query.append(("versionId", ref.version_id))
-        return self._public.sign("GET", ref.key, expires_in, query=query)
+        query = f"{_overrides(disposition, content_type)}&versionId={encode(ref.version_id)}"
+        return self._public.sign("GET", ref.key, expires_in, encoded=query)
 
     async def close(self) -> None:
         """Close the idle connections; a blob that is still being read closes its own at its end."""
         self._data.close()
+
+
+@lru_cache(maxsize=1024)
+def _overrides(disposition: str, content_type: str | None) -> str:
+    """Encode what most URLs have in common, in the order of its names."""
+    query = f"response-cache-control=no-store&response-content-disposition={encode(disposition)}"
+    return f"{query}&response-content-type={encode(content_type)}" if content_type else query
 
 
 def _signer(settings: Settings, endpoint: str | None, credentials: Provider) -> Signer:

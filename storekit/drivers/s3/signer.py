@@ -74,19 +74,23 @@ class Signer:
         expires_in: int,
         *,
         query: Sequence[tuple[str, str]] = (),
+        encoded: str = "",
         headers: Mapping[str, str] | None = None,
         signed_on: datetime | None = None,
     ) -> str:
         """Sign one request as a URL that lives `expires_in` seconds from `signed_on` (default: now).
 
         `headers` must be sent with exactly these values. Names in `query` are plain and begin in lower
-        case, as all of S3's do. A life beyond that of the credentials is shortened to theirs.
+        case, as all of S3's do; `encoded` is a query that is encoded and sorted already. A life beyond that
+        of the credentials is shortened to theirs.
         """
         lines, signed = self._signed_headers(headers) if headers else (self._host_line, "host")
         grant = self._grant_for(int((signed_on or ids.now()).timestamp()), expires_in, signed)
         path = self._base + (key if _PLAIN(key) else quote(key, safe="/~"))
         canonical, asked = grant.canonical, grant.query
-        if query:
+        if encoded:
+            canonical, asked = f"{canonical}&{encoded}", f"{encoded}&{asked}"
+        elif query:
             given, ordered = _encoded(query)
             canonical, asked = f"{canonical}&{ordered}", f"{given}&{asked}"
         request = f"{method}\n{path}\n{canonical}\n{lines}\n{signed}\nUNSIGNED-PAYLOAD"
@@ -161,9 +165,14 @@ def _key(secret: str, day: str, region: str) -> tuple[_Hash, _Hash]:
     return sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
 
 
+def encode(value: str) -> str:
+    """Encode a value of a query as S3 does."""
+    return value if _BARE(value) else _quoted(value)
+
+
 def _encoded(query: Sequence[tuple[str, str]]) -> tuple[str, str]:
     """Encode a query as it was given, and as the signature wants it: sorted."""
-    pairs = [(name, value if _BARE(value) else _quoted(value)) for name, value in query]
+    pairs = [(name, encode(value)) for name, value in query]
     given = "&".join([f"{name}={value}" for name, value in pairs])
     ordered = sorted(pairs)
     return given, given if ordered == pairs else "&".join([f"{name}={value}" for name, value in ordered])
