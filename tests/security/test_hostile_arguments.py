@@ -1,0 +1,119 @@
+"""Keys, actors, versions, reasons and numbers: data that comes back, or a typed error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import Any
+
+import hostile
+import pytest
+from hostile_legs import Leg, Ticket, answer, quiet
+
+from storekit import Conflict, UsageError, ValidationError
+from storekit.bridge import settle
+
+EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)
+NO_INTEGER = [each for each in EVERYTHING if type(each) is not int and each is not None]
+LONG = 60_000
+
+
+async def test_an_idempotency_key_is_a_text_and_no_more(leg: Leg) -> None:
+    """Each key of 1 to 255 characters makes one record, which its repeat answers; two keys are two."""
+    tickets, made = leg.tickets(), dict[str, str]()
+    for key in (*leg.some(hostile.TEXTS), *hostile.OBJECTS):
+        if key is None:
+            continue
+        got = await answer(partial(tickets.save, Ticket(title="x"), idempotency_key=key), key)
+        if isinstance(key, str) and hostile.storable(key) and 1 <= len(key) <= 255:
+            made[key] = got.ref_id
+        else:
+            assert isinstance(got, ValidationError), f"{key!r:.100}: {got!r:.100}"
+    assert len(set(made.values())) == len(made) > 100
+    for key, ref_id in made.items():
+        again = await answer(partial(tickets.save, Ticket(title="x"), idempotency_key=key), key)
+        assert again.ref_id == ref_id, f"{key!r:.100}"
+
+
+async def test_an_actor_is_a_text_and_no_more(leg: Leg) -> None:
+    """Who acts is told by the record and by its events as it was named."""
+    for actor in (*leg.some(hostile.TEXTS), *hostile.OBJECTS):
+        if not (isinstance(actor, str) and actor.strip() and hostile.storable(actor)):
+            with pytest.raises((UsageError, ValidationError)):
+                leg.tickets(actor=actor)
+            continue
+        tickets = leg.tickets(actor=actor)
+        saved = await answer(partial(tickets.save, Ticket(title="x")), actor)
+        if len(actor) < LONG:
+            (event,) = await settle(tickets.history(saved.ref_id))
+            assert (event.by, saved.created_by) == (actor, actor), f"{actor!r:.100}"
+
+
+async def test_a_reason_is_a_text_and_no_more(leg: Leg) -> None:
+    """Why a record was moved is told by its history as it was said."""
+    tickets, given = leg.tickets(), list[Any]()
+    record = await settle(tickets.save(Ticket(title="x")))
+    for reason in (*leg.some(hostile.TEXTS), *hostile.OBJECTS):
+        to = "open" if len(given) % 2 else "done"
+        got = await answer(partial(tickets.transition, record.ref_id, to, reason=reason), reason)
+        if isinstance(reason, str | None) and hostile.storable(reason or ""):
+            given.append(reason or None)
+            assert got.stage == to, f"{reason!r:.100}"
+        else:
+            assert isinstance(got, UsageError | ValidationError), f"{reason!r:.100}: {got!r:.100}"
+    told = [event.reason for event in await settle(tickets.history(record.ref_id))]
+    assert told[1:] == given
+
+
+BY_VERSION: dict[str, Callable[[Any, str, Any], Any]] = {
+    "update": lambda tickets, ref_id, given: tickets.update(ref_id, {"title": "y"}, expected_version=given),
+    "update a document": lambda tickets, ref_id, given: tickets.update(
+        ref_id, {"payload": {"a": 1}}, expected_version=given
+    ),
+    "delete": lambda tickets, ref_id, given: tickets.delete(ref_id, expected_version=given),
+    "transition": lambda tickets, ref_id, given: tickets.transition(ref_id, "done", expected_version=given),
+}
+
+
+async def test_what_is_no_version_is_refused(leg: Leg) -> None:
+    """expected_version is an integer: another one is Conflict, and whatever else is given goes nowhere."""
+    tickets = leg.tickets()
+    record = await settle(tickets.save(Ticket(title="x")))
+    with quiet():
+        for (how, call), given in product(BY_VERSION.items(), NO_INTEGER):
+            got = await answer(partial(call, tickets, record.ref_id, given), given)
+            assert isinstance(got, ValidationError), f"{how}: {given!r:.100}: {got!r:.100}"
+    for call, given in product(BY_VERSION.values(), (0, -1, 2, 2**63 - 1, 2**63, 2**70)):
+        got = await answer(partial(call, tickets, record.ref_id, given), given)
+        assert isinstance(got, ValidationError if given >= 2**63 else Conflict), (
+            f"{given!r:.100}: {got!r:.100}"
+        )
+    assert (await settle(tickets.get(record.ref_id))).version == 1
+
+
+async def test_a_saved_record_compares_with_a_version_and_nothing_else(leg: Leg) -> None:
+    """As `update`, for the `expected_version` of save."""
+    tickets = leg.tickets()
+    record = await settle(tickets.save(Ticket(title="x")))
+    record.title = "y"
+    with quiet():
+        for given in NO_INTEGER:
+            got = await answer(partial(tickets.save, record, expected_version=given), given)
+            assert isinstance(got, UsageError | ValidationError), f"{given!r:.100}: {got!r:.100}"
+
+
+NUMBERS: dict[str, Callable[[Any, str, Any], Any]] = {
+    "limit": lambda tickets, ref_id, given: tickets.history(ref_id, limit=given),
+    "expires_in": lambda tickets, ref_id, given: tickets.url(ref_id, "file", expires_in=given),
+    "expires_in of many": lambda tickets, ref_id, given: tickets.urls([ref_id], "file", expires_in=given),
+}
+
+
+async def test_what_is_no_number_is_refused(leg: Leg) -> None:
+    """A number of events or seconds is a whole number within its limits; whatever else goes nowhere."""
+    tickets = leg.tickets()
+    with quiet():
+        for (what, call), given in product(NUMBERS.items(), (*NO_INTEGER, None, 0, -1, 2**63, 2**70)):
+            got = await answer(partial(call, tickets, leg.theirs, given), given)
+            assert isinstance(got, UsageError), f"{what}: {given!r:.100}: {got!r:.100}"

@@ -1,0 +1,231 @@
+"""A connection that is lent again knows nothing of the tenant before, and nobody reads another's answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import psycopg_pool
+import pytest
+from pydantic import SecretStr
+from sql_database import Database
+from wall_catalogue import relations
+from wall_tables import MINE, THEIRS
+
+from storekit import AsyncStore, NotFound, Settings, Store, sql
+from storekit.agency import ActivityRun
+from storekit.bridge import settle
+
+SET = "SELECT set_config('storekit.tenant', %s, true)"
+SET_FOR_THE_SESSION = "SELECT set_config('storekit.tenant', $1, false)"
+COLOURS = pytest.mark.parametrize("colour", ["sync", "async"])
+
+
+@pytest.fixture(scope="module")
+def readable(walled: Database) -> list[str]:
+    """Name every relation that the app may read and that shows rows of tenants alone."""
+    with walled.connect("postgres") as connection:
+        names = [each.name for each in relations(connection) if each.tenanted]
+        own = "SELECT n FROM unnest(%s::text[]) AS n WHERE has_table_privilege('app', n, 'SELECT')"
+        shared = "SELECT schema_name || '.' || table_name FROM storekit.managed WHERE scope = 'global'"
+        rows = connection.execute(f"{own} EXCEPT {shared}".encode(), [names]).fetchall()
+    assert len(rows) > 10
+    return [name for (name,) in rows]
+
+
+def rows_query(readable: list[str]) -> bytes:
+    return " UNION ALL ".join(f"SELECT '{name}' FROM {name}" for name in readable).encode()
+
+
+@pytest.fixture
+def pool(walled: Database) -> Iterator[psycopg_pool.ConnectionPool[psycopg.Connection[Any]]]:
+    with psycopg_pool.ConnectionPool(walled.url("app"), min_size=1, max_size=1, open=True) as pool:
+        yield pool
+
+
+def _commits(connection: psycopg.Connection[Any], readable: list[str]) -> None:
+    with connection.transaction():
+        connection.execute(SET, [str(MINE)])
+        assert {name for (name,) in connection.execute(rows_query(readable)).fetchall()} >= {"walls.chances"}
+
+
+def _fails(connection: psycopg.Connection[Any], readable: list[str]) -> None:
+    with suppress(psycopg.Error), connection.transaction():
+        connection.execute(SET, [str(MINE)])
+        connection.execute("SELECT 1 / 0")
+
+
+def _leaves_it_open(connection: psycopg.Connection[Any], readable: list[str]) -> None:
+    connection.execute(SET, [str(MINE)])
+    connection.execute(rows_query(readable)).fetchall()
+
+
+def _leaves_it_broken(connection: psycopg.Connection[Any], readable: list[str]) -> None:
+    connection.execute(SET, [str(MINE)])
+    with suppress(psycopg.Error):
+        connection.execute("SELECT 1 / 0")
+
+
+def _says_set_local_in_no_transaction(connection: psycopg.Connection[Any], readable: list[str]) -> None:
+    connection.autocommit = True
+    connection.execute(f"SET LOCAL storekit.tenant = '{MINE}'".encode())
+    connection.autocommit = False
+
+
+BORROWERS = (_commits, _fails, _leaves_it_open, _leaves_it_broken, _says_set_local_in_no_transaction)
+
+
+@pytest.mark.filterwarnings("ignore:rolling back")
+@pytest.mark.parametrize("borrower", BORROWERS)
+def test_the_next_borrower_sees_nothing(pool: Any, readable: list[str], borrower: Any) -> None:
+    """A pool of one: after a commit, an error or an open transaction the next one sees no row."""
+    with pool.connection() as connection:
+        borrower(connection, readable)
+        process = connection.info.backend_pid
+    with pool.connection() as connection:
+        assert connection.info.backend_pid == process
+        assert connection.execute(rows_query(readable)).fetchall() == []
+
+
+def test_a_setting_of_the_session_would_be_the_next_borrowers(pool: Any, readable: list[str]) -> None:
+    """What this test is for: psycopg's pool hands a session-level setting on, and the check sees it."""
+    with pool.connection() as connection:
+        connection.execute("SELECT set_config('storekit.tenant', %s, false)", [str(MINE)])
+    with pool.connection() as connection:
+        assert connection.execute(rows_query(readable)).fetchall()
+
+
+@asynccontextmanager
+async def opened(walled: Database, colour: str, connections: int = 1) -> AsyncIterator[Store | AsyncStore]:
+    """Open a store as the app, with so many connections."""
+    settings = Settings(postgres_url=SecretStr(walled.url("app")), pool_size=connections)
+    if colour == "sync":
+        with Store.open(settings) as store:
+            yield store
+    else:
+        async with AsyncStore.open(settings) as later:
+            yield later
+
+
+def runs(store: Store | AsyncStore, tenant: UUID) -> Any:
+    return store.scope(tenant=tenant, actor="agent:writer").repository(ActivityRun)
+
+
+async def lent(store: Store | AsyncStore, query: bytes) -> list[Any]:
+    """Borrow the connection of a store's pool, and look at all that it shows."""
+    ledger: Any = store._assembly.ledger if isinstance(store, Store) else store._ports.ledger
+    connection = await settle(ledger._pool.getconn())
+    try:
+        cursor = await settle(connection.execute(query))
+        rows: list[Any] = await settle(cursor.fetchall())
+        return rows
+    finally:
+        await settle(ledger._pool.putconn(connection))
+
+
+async def _works(store: Store | AsyncStore, walled: Database) -> str:
+    """Read and write in one tenant, then fail in it."""
+    mine = runs(store, MINE)
+    saved = await settle(mine.save(ActivityRun(activity="a", agent="b")))
+    assert (await settle(mine.get(saved.ref_id))).agent == "b"
+    with pytest.raises(NotFound):
+        await settle(mine.update("0" * 26, {"agent": "c"}))
+    await settle(mine.delete(saved.ref_id))
+    return str(saved.ref_id)
+
+
+@COLOURS
+async def test_a_store_leaves_no_tenant_on_its_connection(
+    walled: Database, readable: list[str], colour: str
+) -> None:
+    """After reads, writes and refusals the connection of the store shows no row of any tenant."""
+    async with opened(walled, colour) as store:
+        await _works(store, walled)
+        await settle(runs(store, MINE).history(await _works(store, walled)))
+        assert await lent(store, rows_query(readable)) == []
+
+
+@COLOURS
+async def test_a_store_that_set_the_session_would_be_caught(
+    walled: Database, readable: list[str], colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a session-level SET in the place of the transaction's the same check finds rows."""
+    monkeypatch.setattr(sql, "SET_TENANT", SET_FOR_THE_SESSION)
+    async with opened(walled, colour) as store:
+        ((ref_id,),) = walled.ask("SELECT ref_id FROM activity_runs WHERE tenant_id = %s LIMIT 1", MINE)
+        await settle(runs(store, MINE).get(ref_id))
+        assert ("public.activity_runs",) in await lent(store, rows_query(readable))
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+async def test_tasks_of_two_tenants_share_connections(walled: Database, connections: int) -> None:
+    """Tasks that take turns on one connection or two read and write their own tenant's records alone."""
+    async with opened(walled, "async", connections) as store:
+
+        async def work(tenant: UUID) -> list[str]:
+            own, seen = runs(store, tenant), []
+            for n in range(25):
+                saved = await own.save(ActivityRun(activity=str(tenant), agent=f"{n}"))
+                found = await own.get(saved.ref_id)
+                assert (found.activity, found.tenant_id) == (str(tenant), tenant)
+                seen.append(saved.ref_id)
+            return seen
+
+        tenants = [uuid4(), uuid4()]
+        made = await asyncio.gather(*(work(tenant) for tenant in tenants * 2))
+        for ref_id in made[0] + made[2]:
+            with pytest.raises(NotFound):
+                await runs(store, tenants[1]).get(ref_id)
+    rows = walled.ask("SELECT tenant_id, activity FROM activity_runs WHERE tenant_id = ANY (%s)", tenants)
+    assert len(rows) == 100
+    assert {(str(tenant), activity) for tenant, activity in rows} == {(str(t), str(t)) for t in tenants}
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+def test_threads_of_two_tenants_share_connections(walled: Database, connections: int) -> None:
+    """Threads on one connection or two read and write their own tenant's records alone."""
+    settings = Settings(postgres_url=SecretStr(walled.url("app")), pool_size=connections)
+    tenants, wrong = [uuid4(), uuid4()], list[Any]()
+    with Store.open(settings) as store:
+
+        def work(tenant: UUID) -> None:
+            own = runs(store, tenant)
+            for n in range(25):
+                found = own.get(own.save(ActivityRun(activity=str(tenant), agent=f"{n}")).ref_id)
+                if (found.activity, found.tenant_id) != (str(tenant), tenant):
+                    wrong.append(found)
+
+        threads = [threading.Thread(target=work, args=[tenant]) for tenant in tenants * 2]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    counts = walled.ask(
+        "SELECT tenant_id, activity, count(*) FROM activity_runs WHERE tenant_id = ANY (%s) GROUP BY 1, 2",
+        tenants,
+    )
+    assert {(str(tenant), activity, n) for tenant, activity, n in counts} == {
+        (str(t), str(t), 50) for t in tenants
+    }
+
+
+async def test_a_call_that_is_cancelled_leaves_no_tenant(walled: Database, readable: list[str]) -> None:
+    """Calls that are cut off in the middle leave connections that show no row, and nobody's answer."""
+    async with opened(walled, "async", 2) as store:
+        ((ref_id,),) = walled.ask("SELECT ref_id FROM activity_runs WHERE tenant_id = %s LIMIT 1", THEIRS)
+        for turns in range(1, 12):
+            task = asyncio.create_task(runs(store, MINE).history("0" * 26))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            with suppress(asyncio.CancelledError, NotFound):
+                await task
+            found = await runs(store, THEIRS).get(ref_id)
+            assert (found.ref_id, found.tenant_id) == (ref_id, THEIRS)
+            assert await lent(store, rows_query(readable)) == []
