@@ -9,7 +9,7 @@ from uuid import UUID
 
 from storekit.errors import TenantRequired, UsageError
 from storekit.model.table import Table
-from storekit.model.values import check_text
+from storekit.model.values import check_length, check_text
 from storekit.ports import Blobs, Documents, Ledger, Runtime
 from storekit.settings import Settings
 
@@ -44,6 +44,7 @@ class Ports(Protocol):
         ...
 
 
+_LONGEST_NAME = 255
 NIL = UUID(int=0)
 """The tenant of global records."""
 
@@ -105,4 +106,4 @@ class Actor:
 def _checked_name(actor: str) -> str:
     if not isinstance(actor, str) or not actor.strip():
         raise UsageError('no actor was named; scope(tenant=..., actor="user:jane") takes a name')
-    return check_text(actor, "actor")
+    return check_length(check_text(actor, "actor"), _LONGEST_NAME, "actor")

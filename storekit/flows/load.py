@@ -21,6 +21,8 @@ from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
 
+_SHOWN = 40
+"""Characters of what was given that a message repeats."""
 _READERS = {
     "blob": "it is a blob: read(), open() and url() give it",
     "document": "it is a document: get(ref_id, load=[...]) reads it",
@@ -42,7 +44,7 @@ def checked(ref_ids: Iterable[str]) -> tuple[str, ...]:
         if isinstance(ref_id, UUID):
             raise UsageError(f"{ref_id} is an id, which only joins use; pass the record's .ref_id")
         if not isinstance(ref_id, str) or not REF_ID.match(ref_id):
-            raise ValidationError(f"{ref_id!r} is not a ULID of 26 characters", field="ref_id")
+            raise ValidationError(f"{str(ref_id)[:_SHOWN]!r} is not a ULID of 26 characters", field="ref_id")
     return found
 
 

@@ -12,8 +12,9 @@ from storekit.ids import new_id
 from storekit.model.entity import Entity
 from storekit.model.load import entity_from, visible
 from storekit.model.machine import state_of
-from storekit.model.values import check_text, check_version
+from storekit.model.values import check_length, check_text, check_version
 
+_LONGEST_REASON = 4000
 E = TypeVar("E", bound=Entity)
 
 
@@ -47,4 +48,4 @@ async def transition(
 def _check_reason(reason: str) -> None:
     if not isinstance(reason, str):
         raise ValidationError(f"it must be str, not {type(reason).__name__}", field="reason")
-    check_text(reason, "reason")
+    check_length(check_text(reason, "reason"), _LONGEST_REASON, "reason")

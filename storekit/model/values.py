@@ -33,6 +33,13 @@ def check_int(number: int, where: str) -> int:
     return number
 
 
+def check_length(text: str, most: int, where: str) -> str:
+    """Refuse a text that every event would carry on."""
+    if len(text) > most:
+        raise ValidationError(f"it has {len(text)} characters, at most {most} will do", field=where)
+    return text
+
+
 def check_version(version: int | None) -> int | None:
     """Refuse what no version can be compared with."""
     if version is None:

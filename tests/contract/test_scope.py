@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from entities import Call, Payload, Report, Run
-from world import World, steps
+from entities import Call, Order, Payload, Report, Run
+from world import World, steps, trips
 
-from storekit import Blob, NotFound, UsageError
+from storekit import Blob, NotFound, UsageError, ValidationError
 
 
 async def test_another_tenants_record_is_not_found(world: World) -> None:
@@ -111,3 +111,15 @@ async def test_racing_updates_lose_nothing(world: World) -> None:
     assert len(winners) == 1
     found = await runs.get(run.ref_id)
     assert (found.version, found.score) == (2, winners[0].score)
+
+
+async def test_a_name_or_a_reason_that_every_event_would_carry_on_has_a_limit(world: World) -> None:
+    """An actor has 255 characters at most, a reason 4000; more is refused before anything is sent."""
+    with pytest.raises(ValidationError, match="256 characters, at most 255"):
+        world.store.scope(tenant=world.tenant, actor="a" * 256)
+    orders = world.repository(Order, actor="a" * 255)
+    saved = await orders.save(Order(number="A-1"))
+    with steps() as seen, pytest.raises(ValidationError, match="4001 characters, at most 4000"):
+        await orders.transition(saved.ref_id, "confirmed", reason="r" * 4001)
+    assert trips(seen) == {}
+    assert (await orders.transition(saved.ref_id, "confirmed", reason="r" * 4000)).version == 2

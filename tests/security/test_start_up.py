@@ -22,6 +22,7 @@ LOGINS = {
     "a superuser": ("ALTER ROLE {} SUPERUSER", "a superuser"),
     "BYPASSRLS": ("ALTER ROLE {} BYPASSRLS", "a role with BYPASSRLS"),
     "may become the owner": ("GRANT storekit_owner TO {}", "storekit_owner"),
+    "may read what reports read": ("GRANT storekit_reports TO {}", "storekit_reports"),
     "may become who may become the owner": ("GRANT admin TO {}", "storekit_owner"),
     "administers the owner's role": (
         "GRANT storekit_owner TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
@@ -134,3 +135,13 @@ async def test_the_reporters_login_is_held_too(walled: Database, colour: str) ->
     finally:
         await settle(store.close())
         walled.ask(f"DROP ROLE {login}")
+
+
+@COLOURS
+async def test_a_server_with_known_holes_in_its_walls_is_refused(
+    walled: Database, monkeypatch: pytest.MonkeyPatch, colour: str
+) -> None:
+    """A minor release from before the fixes is refused, and the message names which will do."""
+    monkeypatch.setattr("storekit.drivers.postgres.versions.SOUND", dict.fromkeys(range(15, 30), 99))
+    with pytest.raises(ConfigurationError, match=r"known holes in row-level security; upgrade it to \d+\.99"):
+        await try_to_save(colour, postgres_url=walled.url("app"))

@@ -12,6 +12,7 @@ from psycopg import BaseConnection
 from psycopg.conninfo import conninfo_to_dict
 
 from storekit.drivers.postgres.logins import LOGINS
+from storekit.drivers.postgres.versions import unfit
 from storekit.errors import ConfigurationError
 from storekit.settings import Settings
 
@@ -21,6 +22,7 @@ _REFUSAL = re.compile(
     r"|no such (?:user|database): .*"  # PgBouncer's
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
     r"|row-level security would not hold it, since it may act as .*"
+    r"|version \d.*"
 )
 
 
@@ -41,12 +43,13 @@ class Door:
         return self.login.walled and not self.entered
 
     def judge(self, connection: BaseConnection[Any], found: Sequence[Any] | None) -> None:
-        """Refuse a login that may act as something which row-level security does not hold."""
+        """Refuse a login that row-level security does not hold, and a server that does not hold it well."""
+        why = unfit(connection.info.server_version)
         if found and found[0]:
+            why = f"row-level security would not hold it, since it may act as {found[0]}"
+        if why:
             connection.pgconn.finish()
-            raise psycopg.OperationalError(
-                f"row-level security would not hold it, since it may act as {found[0]}"
-            )
+            raise psycopg.OperationalError(why)
 
     @contextmanager
     def watched(self) -> Iterator[None]:

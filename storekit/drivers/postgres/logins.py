@@ -49,9 +49,9 @@ LOGINS: Mapping[str, Login] = {
 
 ABOVE_THE_WALL = """
     SELECT string_agg(DISTINCT CASE WHEN r.rolsuper THEN 'a superuser' WHEN r.rolbypassrls
-                               THEN 'a role with BYPASSRLS' ELSE 'storekit_owner' END, ' and ')
+                               THEN 'a role with BYPASSRLS' ELSE r.rolname END, ' and ')
     FROM pg_catalog.pg_roles AS r
     WHERE pg_has_role(session_user, r.oid, 'MEMBER')
-      AND (r.rolsuper OR r.rolbypassrls OR r.rolname = 'storekit_owner')
+      AND (r.rolsuper OR r.rolbypassrls OR r.rolname IN ('storekit_owner', 'storekit_reports'))
 """
 """Names what a login is, or may become, that row-level security does not hold."""

@@ -16,12 +16,12 @@ import psycopg
 from storekit import schemas
 from storekit.drivers.postgres.admin import connect, explained, grant
 from storekit.drivers.postgres.apply import apply
+from storekit.drivers.postgres.versions import unfit
 from storekit.errors import ConfigurationError, UsageError
 from storekit.lines import Line, Migration, read
 
 __all__ = ["Status", "connect", "grant", "migrate", "status"]
 
-_OLDEST = 150000
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('storekit.migrate', 0))"
 # Asked of the catalog: before the first migration the login may not look into the schema.
 _HAS_HISTORY = "SELECT FROM pg_tables WHERE schemaname = 'storekit' AND tablename = 'migration'"
@@ -150,9 +150,8 @@ def _check_target(history: _History, line: str, number: int) -> None:
 
 
 def _bootstrap(connection: psycopg.Connection) -> None:
-    version = connection.info.server_version
-    if version < _OLDEST:
-        raise ConfigurationError(f"postgres is version {version // 10000}; storekit needs 15 or newer")
+    if why := unfit(connection.info.server_version):
+        raise ConfigurationError(f"this postgres will not do: {why}")
     text = (schemas.root() / "postgres" / "bootstrap.sql").read_text(encoding="utf-8")
     with explained("setting up roles and schema"), connection.transaction():
         connection.execute(text.encode())
