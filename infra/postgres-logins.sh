@@ -6,14 +6,18 @@ psql --set ON_ERROR_STOP=1 --quiet --username "$POSTGRES_USER" --dbname storekit
 \getenv admin STOREKIT_ADMIN_PASSWORD
 \getenv app STOREKIT_APP_PASSWORD
 \getenv worker STOREKIT_WORKER_PASSWORD
+\getenv reporter STOREKIT_REPORTER_PASSWORD
 CREATE ROLE storekit_admin LOGIN CREATEROLE PASSWORD :'admin';
 CREATE ROLE storekit_app_login LOGIN PASSWORD :'app';
 CREATE ROLE storekit_worker_login LOGIN PASSWORD :'worker';
+CREATE ROLE storekit_reporter_login LOGIN PASSWORD :'reporter';
 ALTER DATABASE storekit OWNER TO storekit_admin;
 -- By the admin, who may then grant them.
 SET ROLE storekit_admin;
 CREATE ROLE storekit_app NOLOGIN NOSUPERUSER NOBYPASSRLS;
 CREATE ROLE storekit_worker NOLOGIN NOSUPERUSER NOBYPASSRLS;
+CREATE ROLE storekit_reporter NOLOGIN NOSUPERUSER NOBYPASSRLS;
 GRANT storekit_app TO storekit_app_login;
 GRANT storekit_worker TO storekit_worker_login;
+GRANT storekit_reporter TO storekit_reporter_login;
 SQL

@@ -9,7 +9,7 @@
     ├ NotFound                  .table .ref_id .field
     ├ Conflict                  .expected .found  somebody else saved first
     ├ InvalidTransition         .from_ .to .allowed  the state machine has no such move
-    ├ ConstraintViolation       .constraint  the database's rule said no
+    ├ ConstraintViolation       .constraint .fields  the database's rule said no
     ├ IdempotencyConflict       .key  the key was used for another request
     ├ InProgress                .key  another process is saving under this key   (retryable)
     ├ WriteLost                 .write_id  the write was taken over; nothing is visible (retryable)
@@ -107,6 +107,13 @@ class ConstraintViolation(StorekitError):
     def __init__(self, message: str, constraint: str | None, *, step: str | None = None) -> None:
         super().__init__(message, step=step)
         self.constraint = constraint
+        self.fields: tuple[str, ...] = ()
+
+    def name(self, table: str, fields: tuple[str, ...]) -> None:
+        """Say which fields' values are taken: the database knows its key alone."""
+        told = f"{table}: another record of this tenant has the same {', '.join(fields)}"
+        self.args = (f"{told} ({self.constraint})",)
+        self.fields = fields
 
 
 class IdempotencyConflict(StorekitError):

@@ -12,7 +12,7 @@ from storekit.flows.context import Actor
 from storekit.flows.explain import explain
 from storekit.flows.history import LONGEST, history
 from storekit.flows.load import get, open_blob, read
-from storekit.flows.remove import delete
+from storekit.flows.remove import delete, restore
 from storekit.flows.save import save, update
 from storekit.flows.transition import transition
 from storekit.flows.url import url, urls
@@ -147,6 +147,18 @@ class Repository(Generic[E]):
             UsageError: the class is append-only.
         """
         run(delete(self._ports, self._actor, self._entity, ref_id, expected_version))
+
+    def restore(self, ref_id: str, *, expected_version: int | None = None) -> E:
+        """Bring a record back that delete has hidden. One Postgres trip.
+
+        Returns:
+            The record as it is now, with its documents unloaded.
+
+        Raises:
+            NotFound, Conflict: nothing was changed; a record that is not hidden is not found.
+            UsageError: the class is not derived from SoftDelete.
+        """
+        return run(restore(self._ports, self._actor, self._entity, ref_id, expected_version))
 
     def transition(
         self, ref_id: str, to: str, *, reason: str | None = None, expected_version: int | None = None

@@ -11,7 +11,7 @@ from storekit.flows.context import Actor
 from storekit.flows.explain import explain
 from storekit.flows.history import LONGEST, history
 from storekit.flows.load import get, open_blob, read
-from storekit.flows.remove import delete
+from storekit.flows.remove import delete, restore
 from storekit.flows.save import save, update
 from storekit.flows.transition import transition
 from storekit.flows.url import url, urls
@@ -90,6 +90,10 @@ class AsyncRepository(Generic[E]):
     async def delete(self, ref_id: str, *, expected_version: int | None = None) -> None:
         """As `Repository.delete`, awaited."""
         await delete(self._ports, self._actor, self._entity, ref_id, expected_version)
+
+    async def restore(self, ref_id: str, *, expected_version: int | None = None) -> E:
+        """As `Repository.restore`, awaited."""
+        return await restore(self._ports, self._actor, self._entity, ref_id, expected_version)
 
     async def transition(
         self, ref_id: str, to: str, *, reason: str | None = None, expected_version: int | None = None

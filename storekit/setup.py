@@ -26,7 +26,8 @@ def migrate(
     Stores that are not set are left out. A dry run changes nothing and answers what would be applied.
 
     Raises:
-        ConfigurationError: POSTGRES_ADMIN_URL is not set, or a server is not as it must be.
+        ConfigurationError: POSTGRES_ADMIN_URL is not set, a server is not as it must be, or a pending file
+            holds a decision that nobody has made; then nothing is applied.
         UsageError: `to`, the line and number to stop after, names no file.
         Unavailable: a server could not be reached.
     """
@@ -36,6 +37,10 @@ def migrate(
     from storekit.drivers.s3.control import ensure_bucket
 
     admin = admin_url(settings)
+    if not dry_run and (undecided := _undecided(lines)):
+        for migration in apply(admin, [core(), *lines], to=to, dry_run=True):
+            if finding := undecided.get(str(migration)):
+                raise ConfigurationError(f"migration {migration}, {finding}")
     applied = apply(admin, [core(), *lines], to=to, dry_run=dry_run)
     if settings.s3_bucket is not None and not dry_run:
         ensure_bucket(settings)
@@ -59,6 +64,18 @@ def check(lines: Sequence[Line] = ()) -> list[tuple[Migration, list[Finding]]]:
     return list(zip(files, lint(file.text for file in files), strict=True))
 
 
+def _undecided(lines: Sequence[Line]) -> dict[str, Finding]:
+    """Find the first open decision of each file, by the file's name."""
+    from storekit.sqllint import lint
+
+    return {
+        str(file): finding
+        for file in read(lines)
+        for finding in reversed(lint([file.text])[0])
+        if finding.rule == "undecided"
+    }
+
+
 def admin_url(settings: Settings) -> str:
     """Give the URL of the login that may become storekit_owner.
 
@@ -66,5 +83,8 @@ def admin_url(settings: Settings) -> str:
         ConfigurationError: it is not set.
     """
     if settings.postgres_admin_url is None:
-        raise ConfigurationError("POSTGRES_ADMIN_URL is not set: a login that may become storekit_owner")
+        raise ConfigurationError(
+            "POSTGRES_ADMIN_URL is not set: a login that may become storekit_owner; "
+            'the servers of storekit up have one: eval "$(storekit env)"'
+        )
     return settings.postgres_admin_url.get_secret_value()

@@ -28,7 +28,8 @@ PART = (
 )
 
 _EVENTS = (
-    "SELECT e.occurred_on, e.type, e.version, e.actor, e.reason, e.before, e.after FROM storekit.event e "
+    "SELECT e.occurred_on, e.type, e.version, e.actor, e.reason, "
+    "e.before::text, e.after::text FROM storekit.event e "
     "WHERE e.tenant_id = $1::uuid AND e.entity = $2 AND e.ref_id = $3 "
     "ORDER BY e.version DESC, e.occurred_on DESC LIMIT $4::bigint"
 )

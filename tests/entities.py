@@ -10,7 +10,19 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from storekit import Blob, Entity, Expired, Mutable, SoftDelete, blob, document, lookup, moves, references
+from storekit import (
+    Blob,
+    Entity,
+    Expired,
+    Mutable,
+    SoftDelete,
+    blob,
+    document,
+    lookup,
+    moves,
+    references,
+    unique,
+)
 
 
 class Status(StrEnum):
@@ -116,10 +128,21 @@ class OrderStatus(StrEnum):
     REFUNDED = "refunded"
 
 
-class Order(Entity, Mutable, SoftDelete, table="orders"):
+_WAITING: dict[str, Any] = {"status": [OrderStatus.PENDING], "deleted_on": None}
+
+
+class Order(
+    Entity,
+    Mutable,
+    SoftDelete,
+    table="orders",
+    indexes=[unique("external_id"), unique("batch", where=_WAITING)],
+):
     """Moves along a machine; it begins at its default."""
 
     number: str
+    external_id: str | None = None
+    batch: str | None = None
     status: Annotated[
         OrderStatus,
         moves(

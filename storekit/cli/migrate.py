@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from storekit import setup
+from storekit.cli.lines import named_lines
 from storekit.errors import UsageError
-from storekit.lines import Line, shipped
+from storekit.lines import Line
 from storekit.settings import Settings
 
 app = typer.Typer(invoke_without_command=True, add_completion=False)
@@ -21,10 +21,10 @@ Lines = Annotated[
     typer.Option(
         "--line",
         metavar="NAME=DIR",
-        help="A line of migrations of your own, or `agency`, which is shipped; may be given again.",
+        help="A line of migrations of your own, or `agency`, which is shipped; may be given again. "
+        "Without one of your own: app=migrations, if the directory ./migrations is there.",
     ),
 ]
-_SHIPPED = {"agency"}
 
 
 @app.callback()
@@ -48,12 +48,15 @@ def migrate(
         if dry_run or to is not None:
             raise UsageError(f"migrate {context.invoked_subcommand} changes nothing: it takes --line alone")
         return
-    lines, target = _lines(context, None), _target(to, context.obj)
+    lines = named_lines(context.obj)
+    target = _target(to, [*context.obj] or [each.name for each in lines])
     if dry_run:
         _preview(lines, target)
         return
     with _screen.status("Migrating"):
-        setup.migrate(Settings.from_env(), lines, to=target)
+        applied = setup.migrate(Settings.from_env(), lines, to=target)
+    for migration in applied:
+        _screen.print(f"applied {migration}")
     stopped = "" if target is None else f", as far as {target[0]} {target[1]:04}"
     _screen.print(f"the stores are up to date{stopped}")
 
@@ -61,7 +64,7 @@ def migrate(
 @app.command()
 def status(context: typer.Context, line: Lines = None) -> None:
     """Show each migration: when it was applied and by which login, or that it is pending."""
-    for each in setup.status(Settings.from_env(), _lines(context, line)):
+    for each in setup.status(Settings.from_env(), named_lines([*context.obj, *(line or [])])):
         when = f"{each.applied_on:%Y-%m-%d %H:%M:%S%z} by {each.applied_by}" if each.applied_on else "pending"
         _screen.print(f"{each.line:<8} {f'{each.number:04}_{each.name}':<32} {when}")
 
@@ -72,7 +75,7 @@ def lint(context: typer.Context, line: Lines = None) -> None:
 
     A finding is accepted by a comment on the line before: -- storekit: allow <rule>: <why>
     """
-    files = setup.check(_lines(context, line))
+    files = setup.check(named_lines([*context.obj, *(line or [])]))
     found = [f"{migration}, {finding}" for migration, findings in files for finding in findings]
     for text in found:
         _screen.print(text)
@@ -89,20 +92,6 @@ def _preview(lines: Sequence[Line], target: tuple[str, int] | None) -> None:
         for finding in findings[str(migration)]:
             _screen.print(f"    {finding}")
     _screen.print(f"{len(pending)} to apply; nothing was changed")
-
-
-def _lines(context: typer.Context, more: list[str] | None) -> list[Line]:
-    named = [*context.obj, *(more or [])]
-    return [shipped(text) if text in _SHIPPED else own_line(text) for text in named]
-
-
-def own_line(text: str) -> Line:
-    name, _, directory = text.partition("=")
-    if not name or name in {"core", *_SHIPPED} or not directory or not Path(directory).is_dir():
-        raise UsageError(
-            f"--line {text}: it must be NAME=DIR, a name of your own and a directory that exists, or agency"
-        )
-    return Line(name, Path(directory))
 
 
 def _target(text: str | None, named: Sequence[str]) -> tuple[str, int] | None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from storekit.cli.migrate import own_line
+from storekit.cli.lines import OWN, own_line
 from storekit.cli.mirror import mirror
 from storekit.errors import ConfigurationError, UsageError
 from storekit.evolution import breaches, compare, lines_of, next_files, pending
@@ -26,34 +26,38 @@ Module = Annotated[str, typer.Argument(help="The module of your entities, such a
 OwnLine = Annotated[
     str, typer.Option("--line", metavar="NAME=DIR", help="Your line of migrations: its name and directory.")
 ]
-_LINE = "app=migrations"
 
 
 @app.command()
-def diff(module: Module, line: OwnLine = _LINE) -> None:
+def diff(module: Module, line: OwnLine = OWN) -> None:
     """Write what the classes of MODULE are ahead of the database as the line's next migration.
 
-    What could lose data stands there as comments, to decide by hand.
+    What could lose data stands there as comments, to decide by hand: until then the file is not applied.
     """
-    own, entities, settings = own_line(line), entities_of(module), Settings.from_env()
+    entities, settings, own = entities_of(module), Settings.from_env(), own_line(line, make=True)
     lines = lines_of(entities, own)
     waiting = pending(settings, lines)
     if waiting:
         named = "".join(f"--line {each.name} " for each in lines[:-1])
+        count = "1 migration is" if len(waiting) == 1 else f"{len(waiting)} migrations are"
         raise ConfigurationError(
-            f"{len(waiting)} migrations are pending, first {waiting[0]}; "
-            f"run storekit migrate {named}--line {line}"
+            f"{count} pending, first {waiting[0]}; run storekit migrate {named}--line {line}"
         )
-    written = next_files(Path(str(own.directory)), compare(settings, entities, own))
+    found = compare(settings, entities, own)
+    written = next_files(Path(str(own.directory)), found)
     for path, text in written.items():
         path.write_text(text, encoding="utf-8")
         _screen.print(str(path))
+    for each in found:
+        if each.weight == "decision":
+            file = next(path for path, text in written.items() if each.comment in text)
+            _screen.print(f"{each}: yours to decide in {file}")
     if not written:
         _screen.print("no difference")
 
 
 @app.command()
-def check(module: Module, line: OwnLine = _LINE) -> None:
+def check(module: Module, line: OwnLine = OWN) -> None:
     """Name each difference between MODULE, the migrations and the database; exit code 1 if there is one.
 
     What would let somebody past a tenant's wall is named too: a table without policies, a grant too many.

@@ -1,26 +1,59 @@
-"""Delete: hide a soft-deletable record, remove any other."""
+"""Delete and restore: hide a soft-deletable record and bring it back, remove any other."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from storekit.errors import UsageError
 from storekit.flows.context import Actor, Ports
-from storekit.flows.load import checked
-from storekit.flows.write import carry_out
+from storekit.flows.load import checked, whole_row
+from storekit.flows.write import Committed, carry_out
 from storekit.model.changes import Change
 from storekit.model.entity import Entity
+from storekit.model.load import entity_from, visible
+from storekit.model.plan import Operation
 from storekit.model.planner import make_plan
 from storekit.model.values import check_version
+from storekit.ports import Select
+
+E = TypeVar("E", bound=Entity)
 
 
 async def delete(
     ports: Ports, actor: Actor, entity: type[Entity], ref_id: str, expected_version: int | None = None
 ) -> None:
     """Delete one record; its parts follow later. One Postgres trip."""
-    checked([ref_id])
     table = entity.storekit_table
     if not (table.mutable or table.soft_delete):
         raise UsageError(f"{entity.__name__} is append-only; derive it from SoftDelete or Mutable")
-    change = Change(
-        entity.__name__, table, "delete", ref_id, expected_version=check_version(expected_version)
-    )
-    await carry_out(ports, actor, make_plan([change], {}, {}), None, lambda _: None)
+    await _carry_out(ports, actor, entity, "delete", ref_id, expected_version)
+
+
+async def restore(
+    ports: Ports, actor: Actor, entity: type[E], ref_id: str, expected_version: int | None = None
+) -> E:
+    """Bring a hidden record back and answer it. One Postgres trip."""
+    table = entity.storekit_table
+    if not table.soft_delete:
+        raise UsageError(f"{entity.__name__} is not hidden by delete; derive it from SoftDelete")
+    after = [whole_row(table, checked([ref_id]))]
+    done = await _carry_out(ports, actor, entity, "restore", ref_id, expected_version, after)
+    return entity_from(entity, visible(table, actor.tenant, done.rows[0], ref_id))
+
+
+async def _carry_out(
+    ports: Ports,
+    actor: Actor,
+    entity: type[Entity],
+    operation: Operation,
+    ref_id: str,
+    expected_version: int | None,
+    after: Sequence[Select] = (),
+) -> Committed:
+    checked([ref_id])
+    expected = check_version(expected_version)
+    change = Change(entity.__name__, entity.storekit_table, operation, ref_id, expected_version=expected)
+    done = await carry_out(ports, actor, make_plan([change], {}, {}), None, lambda _: None, after)
+    assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
+    return done

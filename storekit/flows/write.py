@@ -15,6 +15,7 @@ from uuid import UUID
 
 from storekit.errors import (
     Conflict,
+    ConstraintViolation,
     IdempotencyConflict,
     InProgress,
     NotFound,
@@ -26,6 +27,7 @@ from storekit.errors import (
 from storekit.flows.calls import abandon, commit, stage
 from storekit.flows.context import Actor, Ports
 from storekit.flows.upload import upload
+from storekit.model.keys import unique_fields
 from storekit.model.plan import Plan, Write
 from storekit.ports import Select
 from storekit.trace import step
@@ -91,8 +93,16 @@ async def carry_out(
         except BaseException as error:
             if not await attempt.given_up(error):
                 remember(attempt.write.write_id)
+            if isinstance(error, ConstraintViolation):
+                _name_fields(error, plan)
             raise
     raise AssertionError("the last attempt returns or raises")
+
+
+def _name_fields(error: ConstraintViolation, plan: Plan) -> None:
+    for table in {row.table.name: row.table for row in plan.rows}.values():
+        if fields := unique_fields(table, error.constraint):
+            error.name(table.name, fields)
 
 
 class _Attempt:

@@ -12,8 +12,8 @@ from typing import Any
 class Event:
     """One change of one record: who did what, when, and why if they said so.
 
-    `before` and `after` hold the columns that changed, as JSON; at its creation a record has no before, at
-    its removal no after.
+    `before` and `after` hold the columns that changed, as JSON, numbers with a fraction as Decimal; at its
+    creation a record has no before, at its removal no after.
     """
 
     type: str

@@ -87,9 +87,23 @@ def keys(table: Table) -> Iterator[Key]:
     if table.lookup is not None:
         yield _index(table, Index((table.lookup,)), f"({quoted(table.lookup)})", named=False)
     for each in table.indexes:
-        columns = ", ".join(["tenant_id", *map(_ordered, each.columns)])
-        conditions = " AND ".join(_condition(name, value) for name, value in each.where.items())
-        yield _index(table, each, f"({columns}){f' WHERE {conditions}' if conditions else ''}")
+        yield _declared(table, each)
+
+
+def unique_fields(table: Table, constraint: str | None) -> tuple[str, ...]:
+    """List the fields of a unique key that the class declares; none if it is no such key."""
+    if table.natural_key and constraint == natural_key_name(table):
+        return table.natural_key
+    for each in table.indexes:
+        if each.unique and constraint == _declared(table, each).name:
+            return tuple(column.removeprefix("-") for column in each.columns)
+    return ()
+
+
+def _declared(table: Table, each: Index) -> Key:
+    columns = ", ".join(["tenant_id", *map(_ordered, each.columns)])
+    conditions = " AND ".join(_condition(name, value) for name, value in each.where.items())
+    return _index(table, each, f"({columns}){f' WHERE {conditions}' if conditions else ''}")
 
 
 def natural_key_name(table: Table) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from storekit.sqllint import bodies, tables, transactions, walls
+from storekit.sqllint import bodies, decisions, tables, transactions, walls
 from storekit.sqllint.allowances import accept
 from storekit.sqllint.finding import Finding
 from storekit.sqllint.script import Known, Script, is_marked
@@ -12,7 +12,7 @@ from storekit.sqllint.transactions import concurrent_index, transaction_end
 
 __all__ = ["Finding", "concurrent_index", "is_marked", "lint", "transaction_end"]
 
-_CHECKS = [*bodies.CHECKS, *tables.CHECKS, *transactions.CHECKS, *walls.CHECKS]
+_CHECKS = [*bodies.CHECKS, *decisions.CHECKS, *tables.CHECKS, *transactions.CHECKS, *walls.CHECKS]
 
 
 def lint(texts: Iterable[str]) -> list[list[Finding]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from storekit.sqllint.decisions import is_decision
 from storekit.sqllint.finding import Finding
 from storekit.sqllint.script import NO_TRANSACTION, Script
 
@@ -26,7 +27,11 @@ class _Allowance:
 
 def accept(findings: Sequence[Finding], script: Script) -> Iterator[Finding]:
     """Leave out what is allowed; an allowance of nothing, or without a reason, is itself a finding."""
-    directives = {comment.line: comment.text for comment in script.comments if _DIRECTIVE.match(comment.text)}
+    directives = {
+        comment.line: comment.text
+        for comment in script.comments
+        if _DIRECTIVE.match(comment.text) and not is_decision(comment.text)
+    }
     allowances = list[_Allowance]()
     for line, text in directives.items():
         if match := _ALLOW.fullmatch(text.rstrip()):

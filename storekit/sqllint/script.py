@@ -59,6 +59,11 @@ class Script:
             if match := _CONSTRAINT.match(action.flat):
                 known.constraints[match[1]] = [action.table, canonical(match[2])] if match[2] else []
 
+    @property
+    def made(self) -> Iterator[tuple[str, int]]:
+        """Give each table that the file makes, and the statement that makes it."""
+        yield from self._tables.items()
+
     def is_new(self, table: str, at: int) -> bool:
         """Tell whether this file made the table before a statement, so that nobody uses it yet."""
         return self._tables.get(table, at) < at

@@ -66,6 +66,7 @@ _CHANGES_COLUMNS = re.compile(
     rf"{_ADD_COLUMN}|drop (?!constraint )|rename (?!constraint |to )|alter {_COLUMN} "
     r"(?:type |set data |add generated |(?:set|drop) (?:default|not null|expression|identity)\b)"
 )
+_OF_TENANTS = re.compile(r'create (?!(?:(?:global|local) )?temp(?:orary)? ).*[(,] "?tenant_id"? [a-z"]')
 _DECLARES = re.compile(r"(?:insert into|update|delete from) storekit\.(?:field|move)\b")
 _INDEX = re.compile(
     rf"create (?:unique )?index (?!concurrently )(?:if not exists )?(?:{NAME} )?on (?:only )?({TABLE})"
@@ -108,6 +109,16 @@ def _managed(script: Script) -> Iterator[Finding]:
             yield about("manage", statement, message)
 
 
+def _unmanaged(script: Script) -> Iterator[Finding]:
+    for table, at in script.made:
+        # storekit's own tables have walls of their own
+        if table.startswith("storekit.") or script.is_managed_after(table, at):
+            continue
+        if _OF_TENANTS.match(script.statements[at].text):
+            message = f"nothing keeps its tenants apart; end with SELECT storekit.manage('{table}')"
+            yield about("manage", script.statements[at], message)
+
+
 def _indexes(script: Script) -> Iterator[Finding]:
     for at, statement in enumerate(script.statements):
         match = _INDEX.match(statement.text)
@@ -141,4 +152,4 @@ def _all_ours(script: Script, at: int, kind: str, start: int) -> bool:
     return True
 
 
-CHECKS: list[Check] = [_actions, _managed, _indexes, _losses]
+CHECKS: list[Check] = [_actions, _managed, _unmanaged, _indexes, _losses]

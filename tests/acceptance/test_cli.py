@@ -110,12 +110,22 @@ def test_the_version_is_the_distributions() -> None:
     assert storekit("--version").stdout == f"storekit {version('storekit')}\n"
 
 
-@pytest.mark.parametrize("line", ["own", "=here", "own=/nowhere", "core=."])
-def test_a_line_that_is_none_is_one_line(line: str) -> None:
-    """`migrate --line` takes a name that is not storekit's and a directory that exists."""
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("own", "it has no '='; write NAME=DIR, or agency"),
+        ("=here", "it has no name before the '='"),
+        ("own=", "it has no directory after the '='"),
+        ("own=/nowhere", "there is no directory /nowhere"),
+        ("core=.", "the name core is storekit's; give your line another"),
+        ("agency=.", "the name agency is storekit's; give your line another"),
+    ],
+)
+def test_a_line_that_is_none_is_one_line(line: str, why: str) -> None:
+    """`migrate --line` takes a name of one's own and a directory that exists, and says what is wrong."""
     done = storekit("migrate", "--line", line)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert f"--line {line}: it must be NAME=DIR" in done.stderr
+    assert f"--line {line}: {why}" in done.stderr
 
 
 def test_an_error_is_one_line(tmp_path: Path) -> None:
@@ -124,6 +134,7 @@ def test_an_error_is_one_line(tmp_path: Path) -> None:
     for arguments, remedy in (
         (("up", "--dir", tmp_path), "name another directory"),
         (("migrate",), "POSTGRES_ADMIN_URL is not set"),
+        (("migrate", "status"), 'eval "$(storekit env)"'),
     ):
         done = storekit(*arguments)
         assert done.returncode == 1

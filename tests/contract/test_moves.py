@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
-from entities import Order, OrderStatus, Run
+from entities import Everything, Order, OrderStatus, Run
 from world import World, steps, trips
 
 from storekit import (
@@ -163,3 +165,13 @@ async def test_there_is_no_history_of_another_tenants_record(world: World) -> No
     other = World(world.store, world.browse, world.move_clock).repository(Order)
     with pytest.raises(NotFound):
         await other.history(saved.ref_id)
+
+
+async def test_history_rounds_no_number(world: World) -> None:
+    """A decimal of many digits is told to the last one."""
+    everything = world.repository(Everything)
+    saved = await everything.save(Everything(money=Decimal("12345678901234567.89"), number=2**62))
+    await everything.update(saved.ref_id, {"money": Decimal("12.50")})
+    created, updated = await everything.history(saved.ref_id)
+    assert created.after["money"] == updated.before["money"] == Decimal("12345678901234567.89")
+    assert (str(updated.after["money"]), created.after["number"]) == ("12.50", 2**62)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
-from entities import Call, Note, Payload, Remark, Report, Run, Status
+from entities import Call, Note, Order, OrderStatus, Payload, Remark, Report, Run, Status
 from world import World, steps, trips
 
 from storekit import Blob, Conflict, ConstraintViolation, NotFound, NotLoaded, UsageError
+from storekit.ids import new_ref_id
 
 
 async def test_update_writes_only_what_it_names(world: World) -> None:
@@ -185,3 +188,62 @@ async def test_a_reference_to_nothing_is_refused(world: World) -> None:
         await world.repository(Call).save(call)
     with pytest.raises(NotFound):
         await world.repository(Call).get(call.ref_id)
+
+
+async def test_a_hidden_record_is_brought_back_as_it_was(world: World) -> None:
+    """restore() answers the record with its content, in one trip; it is an event, and can be compared."""
+    saved = await world.call(transcript=Blob("# hi"))
+    calls = world.repository(Call, actor="user:boss")
+    await calls.delete(saved.ref_id)
+    with pytest.raises(Conflict):
+        await calls.restore(saved.ref_id, expected_version=1)
+    with steps() as seen:
+        back = await calls.restore(saved.ref_id, expected_version=2)
+    assert trips(seen) == {"postgres.commit": 1}
+    assert (back.version, back.deleted_on, back.name) == (3, None, saved.name)
+    assert await calls.read(saved.ref_id, "transcript") == b"# hi"
+    assert [event.type for event in await calls.history(saved.ref_id)] == [
+        "calls.created",
+        "calls.deleted",
+        "calls.restored",
+    ]
+
+
+async def test_only_what_is_hidden_can_be_brought_back(world: World) -> None:
+    """A record that is there, one that never was, and a class that does not hide: refused."""
+    saved = await world.call()
+    for ref_id in (saved.ref_id, new_ref_id()):
+        with pytest.raises(NotFound):
+            await world.repository(Call).restore(ref_id)
+    with pytest.raises(UsageError, match="derive it from SoftDelete"):
+        await world.repository(Run).restore(saved.ref_id)
+
+
+async def test_a_value_that_is_taken_is_named_by_its_field(world: World) -> None:
+    """ConstraintViolation of a unique key tells its fields; another tenant may have the same values."""
+    orders = world.repository(Order)
+    first = await orders.save(Order(number="A-1", external_id="x"))
+    await world.repository(Order, tenant=uuid4()).save(Order(number="A-1", external_id="x"))
+    await orders.save_many([Order(number="A-1"), Order(number="A-1")])
+    with pytest.raises(ConstraintViolation, match="of this tenant has the same external_id") as error:
+        await orders.save(Order(number="A-2", external_id="x"))
+    assert error.value.fields == ("external_id",)
+    with pytest.raises(ConstraintViolation):
+        await orders.save_many([Order(number="A-2", external_id="y"), Order(number="A-3", external_id="y")])
+    assert (await orders.update(first.ref_id, {"external_id": "x", "number": "A-4"})).version == 2
+
+
+async def test_a_partial_key_holds_what_its_condition_names(world: World) -> None:
+    """Two pending orders of one number are refused; once the first has moved on there may be another."""
+    orders = world.repository(Order)
+    first = await orders.save(Order(number="B-1", batch="x"))
+    with pytest.raises(ConstraintViolation) as error:
+        await orders.save(Order(number="B-2", batch="x"))
+    assert error.value.fields == ("batch",)
+    await orders.transition(first.ref_id, OrderStatus.CONFIRMED)
+    second = await orders.save(Order(number="B-2", batch="x"))
+    await orders.delete(second.ref_id)
+    third = await orders.save(Order(number="B-3", batch="x"))
+    with pytest.raises(ConstraintViolation):
+        await orders.restore(second.ref_id)
+    assert third.version == 1

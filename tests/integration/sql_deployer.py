@@ -15,10 +15,17 @@ from sql_database import Database
 WAITS = "SELECT wait_event FROM pg_stat_activity WHERE usename = 'admin' AND datname = current_database()"
 
 
-def storekit(database: Database, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of storekit with nothing but the admin's URL, from a directory of no meaning."""
+def storekit(
+    database: Database, *arguments: str | Path, home: str | Path = "/"
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of storekit with the admin's URL alone, by default from a directory of no meaning."""
     return subprocess.run(
-        _command(*arguments), env=_environment(database), check=False, capture_output=True, text=True, cwd="/"
+        _command(*arguments),
+        env=_environment(database),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=home,
     )
 
 

@@ -57,13 +57,13 @@ class Evolving:
         return [str(each) for each in self.differences(*entities) if each.weight != "remark"]
 
     def write(self, *entities: type[Entity]) -> str:
-        """Write the next files, which pass the linter, and answer their text."""
+        """Write the next files, which pass the linter but for what is undecided, and answer their text."""
         past = [path.read_text() for path in sorted(self.directory.iterdir())]
         written = next_files(self.directory, self.differences(*entities))
         for path, text in written.items():
             path.write_text(text)
         found = lint([*past, *written.values()])[len(past) :]
-        assert not any(found), found
+        assert {finding.rule for findings in found for finding in findings} <= {"undecided"}, found
         return "\n".join(written.values())
 
     def follow(self, *entities: type[Entity]) -> str:

@@ -28,6 +28,7 @@ from storekit import (
     references,
     unique,
 )
+from storekit.ids import new_ref_id
 from storekit.setup import migrate
 
 
@@ -36,6 +37,12 @@ class Author(Entity, table="authors"):
 
 
 class Note(Entity, Mutable, table="notes"):
+    title: str
+
+
+class Stray(Entity, table="strays"):
+    """No migration makes its table."""
+
     title: str
 
 
@@ -190,3 +197,18 @@ def test_a_ready_stack_is_not_compared(home: Path, monkeypatch: pytest.MonkeyPat
         assert asked == []
     with Store.embedded(home):
         assert len(asked) == 1
+
+
+def test_a_class_ahead_of_its_table_is_told_what_is_missing_and_what_to_run(tmp_path: Path) -> None:
+    """What no migration has made yet is named alone, as a matter of configuration, whatever kind it is of."""
+    embedded = Store.embedded(tmp_path / "data", entities=[Author, Note])
+    with embedded as store, Store.open(store.settings) as other:
+        scope = other.scope(tenant=uuid4(), actor="test")
+        with pytest.raises(ConfigurationError, match=r"no column or part (status, author|author_id, s)"):
+            scope.repository(Longer).save(Longer(title="after"))
+        with pytest.raises(ConfigurationError, match=r"notes\.log is not declared.*storekit schema diff"):
+            scope.repository(Longer).save(Longer(title="after", log=Payload(query="x")))
+        with pytest.raises(ConfigurationError, match="table strays is not managed.*storekit migrate"):
+            scope.repository(Stray).save(Stray(title="x"))
+        with pytest.raises(ConfigurationError, match="storekit migrate"):
+            scope.repository(Stray).get(new_ref_id())

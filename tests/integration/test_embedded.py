@@ -15,9 +15,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Barrier, Thread
 from typing import Any
 
@@ -27,12 +29,13 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from storekit.drivers.embedded import Stack, down, status, up, wheels
+from storekit.drivers.embedded import Stack, down, secantus, server, status, up, wheels
 from storekit.drivers.embedded.confined import PLAIN, ways
 from storekit.drivers.embedded.home import Home
 from storekit.drivers.embedded.link import Link, own
 from storekit.drivers.embedded.orphans import end_orphans
 from storekit.drivers.embedded.ports import Ports
+from storekit.drivers.embedded.seaweedfs import SeaweedFS
 from storekit.drivers.embedded.server import Command, Runner, translated
 from storekit.drivers.embedded.supervisor import birth
 from storekit.errors import ConfigurationError, Unavailable
@@ -426,6 +429,21 @@ class Shell:
         return False
 
 
+@contextmanager
+def strange_server() -> Iterator[int]:
+    """Answer whatever is said with what no client of MongoDB understands."""
+
+    class Strange(StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.read(1)
+            self.wfile.write(bytes(range(16)) * 4)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Strange) as listening:
+        Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        yield listening.server_address[1]
+        listening.shutdown()
+
+
 @pytest.fixture
 def runner(tmp_path: Path) -> Iterator[Runner]:
     home = Home.claim(tmp_path / "stack")
@@ -459,6 +477,38 @@ def test_ports_taken_by_others(runner: Runner) -> None:
     assert ports.give("server", ["main"]) == old
     with socket.create_server(("127.0.0.1", old["main"])):
         assert ports.give("server", ["main"]) != old
+
+
+def test_a_port_remembered_twice(tmp_path: Path) -> None:
+    """Two servers remembered with one port start with one each."""
+    home = Home.claim(tmp_path / "stack")
+    ports = Ports(home)
+    s3_ports = ports.give("s3", SeaweedFS.purposes)
+    home.write("ports.json", {"s3": s3_ports, "mongo": {"mongo": s3_ports["master.port.grpc"]}})
+    with Stack.start(home.path) as stack:
+        save_everywhere(stack, "one")
+        numbers = [*ports.known("s3").values(), *ports.known("mongo").values()]
+    assert len(numbers) == len(set(numbers))
+    wait_until_ended(home.path)
+
+
+def test_a_server_that_never_answers(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that runs and does not answer in time is a ConfigurationError that names its log."""
+    monkeypatch.setattr(server, "START", 0.1)
+    with pytest.raises(ConfigurationError, match=r"shell did not answer within 0\.1 s; see .*shell\.log"):
+        runner.start(Shell("exec sleep 60"))
+
+
+def test_a_stranger_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no MongoDB server is never ready, and making users there is an error that names the log."""
+    client = secantus._client
+    monkeypatch.setattr(secantus, "_client", lambda port, _: client(port, 0.2))
+    mongo_server = secantus.Secantus(runner.home, dict.fromkeys(secantus.USERS, "hush"))
+    with strange_server() as port:
+        assert not mongo_server.answers({"mongo": port})
+        with pytest.raises(ConfigurationError, match=r"see .*mongo\.log") as caught:
+            mongo_server._make_users(port)
+    assert "hush" not in str(caught.value)
 
 
 def test_orphans_are_known_by_their_birth() -> None:

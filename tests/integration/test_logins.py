@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import time
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Run
+from entities import Report, Run
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
-from storekit import AsyncStore, ConfigurationError, Settings, Store, Unavailable, UsageError
+from storekit import AsyncStore, ConfigurationError, Entity, Settings, Store, Unavailable, UsageError
 
 _SECRET = "hunter2"
 COLOURS = pytest.mark.parametrize("colour", ["sync", "async"])
 
 
-async def _save(colour: str, settings: Settings) -> None:
+async def _save(colour: str, settings: Settings, entity: Entity | None = None) -> None:
+    saved = entity or Run(name="x")
     if colour == "sync":
         with Store.open(settings) as store:
-            store.scope(tenant=uuid4(), actor="test").repository(Run).save(Run(name="x"))
+            store.scope(tenant=uuid4(), actor="test").repository(type(saved)).save(saved)
     else:
         async with AsyncStore.open(settings) as later:
-            await later.scope(tenant=uuid4(), actor="test").repository(Run).save(Run(name="x"))
+            await later.scope(tenant=uuid4(), actor="test").repository(type(saved)).save(saved)
 
 
-async def _refused(colour: str, settings: Settings, kind: type[Exception]) -> tuple[Exception, float]:
+async def _refused(
+    colour: str, settings: Settings, kind: type[Exception], entity: Entity | None = None
+) -> tuple[Exception, float]:
     began = time.monotonic()
     with pytest.raises(kind) as caught:
-        await _save(colour, settings)
+        await _save(colour, settings, entity)
     return caught.value, time.monotonic() - began
 
 
@@ -90,14 +97,58 @@ async def test_a_url_that_cannot_be_read_is_never_quoted(
 
 
 @COLOURS
-async def test_a_server_that_is_not_there_is_named(colour: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Unavailable names host and port, and is retryable."""
+@pytest.mark.parametrize(
+    ("place", "cause"),
+    [("127.0.0.1:1", "connection refused"), ("nowhere.invalid:1", "name or service not known")],
+)
+async def test_a_server_that_is_not_there_is_named(
+    colour: str, place: str, cause: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unavailable names host, port and libpq's cause, and is retryable; pools log to who listens."""
     caplog.set_level(logging.DEBUG)
-    url = f"postgresql://u:{_SECRET}@127.0.0.1:1/d"
+    url = f"postgresql://u:{_SECRET}@{place}/d"
     settings = Settings.model_validate({"postgres_url": url, "timeout": 0.5})
     error, _ = await _refused(colour, settings, Unavailable)
-    assert "127.0.0.1:1 " in str(error)
+    assert f"no connection to {place} within 0.5 s ({cause});" in str(error)
+    assert "error connecting in 'pool-" in caplog.text
     assert _SECRET not in str(error) + caplog.text
+
+
+@COLOURS
+@pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1:1,localhost:2"])
+async def test_a_mongodb_server_that_is_not_there_is_named(embedded: Store, colour: str, place: str) -> None:
+    """Unavailable names host, port, seconds and the variable, never the URL's login or password."""
+    url = SecretStr(f"mongodb://somebody:{_SECRET}@{place}/d")
+    settings = embedded.settings.model_copy(update={"mongo_url": url, "timeout": timedelta(seconds=1.5)})
+    error, _ = await _refused(colour, settings, Unavailable, Report(title="x", body={"far": "away"}))
+    assert f"mongo is unavailable: no connection to {place} within 1.5 s (" in str(error)
+    assert "MONGO_URL" in str(error)
+    assert "somebody" not in str(error)
+    assert _SECRET not in str(error)
+
+
+@COLOURS
+def test_nothing_is_printed_about_a_server_that_is_not_there(colour: str) -> None:
+    """Where nobody configured logging the typed error is all that is said."""
+    program = f"""
+import asyncio
+from test_logins import Settings, Unavailable, _save
+
+settings = Settings.model_validate({{"postgres_url": "postgresql://u@127.0.0.1:1/d", "timeout": 0.5}})
+try:
+    asyncio.run(_save({colour!r}, settings))
+except Unavailable:
+    print("unavailable")
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == "unavailable\n"
 
 
 def test_an_embedded_store_may_be_entered_again(tmp_path: Any) -> None:

@@ -144,6 +144,40 @@ def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
     assert shell.storekit(*CHECK) == (0, "no difference\n")
 
 
+def test_a_decision_is_told_found_and_not_applied_until_it_is_made(shell: Shell) -> None:
+    """Diff names it and its file, lint finds it, migrate refuses the file; with SQL instead all is well."""
+    for command in (MIGRATE, DIFF, MIGRATE):
+        assert shell.storekit(*command)[0] == 0
+    shell.models.write_text(MODELS.replace("    name: str", "    name: int"))
+    what, path = "public.campaigns: column name is text, not bigint", "migrations/0002_campaigns.sql"
+    assert shell.storekit(*DIFF) == (0, f"{path}\n{what}: yours to decide in {path}\n")
+    code, said = shell.storekit("migrate", "lint", "--line", "agency")
+    assert (code, len(said.splitlines())) == (1, 1)
+    assert said.startswith("app 0002_campaigns.sql, line 1: undecided: ")
+    code, said = shell.storekit(*MIGRATE)
+    assert code == 1
+    assert said.startswith("storekit: migration app 0002_campaigns.sql, line 1: undecided: ")
+    file = shell.home / path
+    heading, *sql = file.read_text().splitlines()
+    assert heading == f"-- storekit: decide: {what}"
+    file.write_text("\n".join(line.removeprefix("-- ") for line in sql))
+    assert shell.storekit(*MIGRATE) == (0, "applied app 0002_campaigns.sql\nthe stores are up to date\n")
+    assert shell.storekit(*CHECK) == (0, "no difference\n")
+
+
+def test_diff_makes_the_directory_of_its_line(shell: Shell) -> None:
+    """The first file of a line needs no mkdir; one migration that is pending is one."""
+    assert shell.storekit("migrate", "--line", "agency")[0] == 0
+    (shell.home / "migrations").rmdir()
+    path = "db/lines/0001_campaigns_leads.sql"
+    diff = (*DIFF, "--line", "app=db/lines")
+    assert shell.storekit(*diff) == (0, f"{path}\n")
+    assert (shell.home / path).exists()
+    code, said = shell.storekit(*diff)
+    assert code == 1
+    assert said.startswith("storekit: 1 migration is pending, first app 0001_campaigns_leads.sql; run ")
+
+
 def test_a_breach_of_the_walls_is_named(shell: Shell) -> None:
     """Check exits 1 for a grant that a migration should not have made, and names it."""
     for command in (MIGRATE, DIFF, MIGRATE):
@@ -179,7 +213,7 @@ def test_pending_and_edited_migrations_are_named(shell: Shell) -> None:
 REFUSED = {
     "no module": ("schema", "check", "myapp.nothing"),
     "a module without classes": ("schema", "check", "json"),
-    "no directory": ("schema", "diff", "myapp.models", "--line", "app=nowhere"),
+    "no directory": ("schema", "check", "myapp.models", "--line", "app=nowhere"),
     "a line of storekit": ("schema", "diff", "myapp.models", "--line", "core=migrations"),
     "two classes of one table": ("schema", "check", "twice"),
 }

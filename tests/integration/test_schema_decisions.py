@@ -136,7 +136,7 @@ def test_what_may_stay_is_remarked_once(evolving: Evolving) -> None:
     evolving.follow(Author, Plan, note({"extra": (str | None, None), "rank": (int, 1)}))
     written = evolving.write(Plan, note({"rank": (int, ...)}))
     for line in (
-        "-- public.notes: column extra is not declared; decide:",
+        "-- public.notes: column extra is not declared; it may stay, or:",
         "-- ALTER TABLE public.notes DROP COLUMN extra;",
         "-- ALTER TABLE public.notes ALTER COLUMN rank DROP DEFAULT;",
         "-- DROP TABLE public.authors;",

@@ -12,6 +12,7 @@ from sql_database import Database, fresh_database, write_line
 from sql_deployer import storekit
 
 from storekit import AsyncStore, Settings, Store, UsageError
+from storekit.drivers.postgres.migrate import migrate as apply
 from storekit.lines import core, read, shipped
 
 SHIPPED = [f"{file.line} {file.number:04}_{file.name}" for file in read([core(), shipped("agency")])]
@@ -25,9 +26,9 @@ def database(cluster: str) -> Iterator[Database]:
         yield fresh
 
 
-def shown(database: Database, *arguments: str | Path) -> list[str]:
+def shown(database: Database, *arguments: str | Path, home: str | Path = "/") -> list[str]:
     """Run a command that succeeds and give its lines."""
-    done = storekit(database, *arguments)
+    done = storekit(database, *arguments, home=home)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
@@ -90,7 +91,11 @@ def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
     agency = "SELECT max(number) FROM storekit.migration WHERE line = %s"
     assert database.ask(agency, "agency") == [(2,)]
     assert database.ask(agency, "own") == [(None,)]
-    assert shown(database, *own, "--to", "2") == ["the stores are up to date, as far as own 0002"]
+    assert shown(database, *own, "--to", "2")[-3:] == [
+        "applied own 0001_step.sql",
+        "applied own 0002_step.sql",
+        "the stores are up to date, as far as own 0002",
+    ]
     assert database.ask(agency, "own") == [(2,)]
     assert shown(database, *own, "--to", "2", "--dry-run") == ["0 to apply; nothing was changed"]
     told = shown(database, *own, "--to", "3", "--dry-run")
@@ -114,6 +119,54 @@ def test_a_number_is_of_the_line_named_last(database: Database, tmp_path: Path) 
     assert database.ask(record) == [("one", 1), ("one", 2), ("two", 1)]
     twice = refused(database, "migrate", "--dry-run", *lines, "--line", f"one={tmp_path / 'two'}")
     assert "line one is named twice" in twice
+
+
+def test_the_line_of_the_directory_migrations_needs_no_name(database: Database, tmp_path: Path) -> None:
+    """Where ./migrations is and no line of one's own is named, it is the line `app`, after agency too."""
+    write_line(tmp_path / "migrations", "app", "CREATE TABLE kept ()", "CREATE TABLE more ()")
+    write_line(tmp_path / "own", "own", "CREATE TABLE mine ()")
+
+    def run(*arguments: str) -> list[str]:
+        return shown(database, *arguments, home=tmp_path)
+
+    core_files = [f"{file}" for file in read([core()])]
+    first = SHIPPED[len(core_files)]
+    pending = [f"would apply {name}" for name in [*core_files, "app 0001_step.sql", "app 0002_step.sql"]]
+    assert run("migrate", "--dry-run")[:-1] == pending
+    assert run("migrate", "lint") == [f"{len(pending)} migrations, nothing unsafe"]
+    assert run("migrate", "--dry-run", "--to", "1")[-2] == "would apply app 0001_step.sql"
+    assert run("migrate", "--dry-run", *AGENCY)[-3:-1] == pending[-2:]
+    assert run("migrate", "--dry-run", *AGENCY, "--to", "1")[-2] == f"would apply {first}.sql"
+    assert run("migrate", "--dry-run", "--line", "own=own")[-2] == "would apply own 0001_step.sql"
+    assert run("migrate", "status")[-1].split() == ["app", "0002_step", "pending"]
+    assert run("migrate", "status", "--line", "own=own")[-1].split() == ["own", "0001_step", "pending"]
+    applied = [line.replace("would apply", "applied") for line in pending]
+    assert run("migrate") == [*applied, "the stores are up to date"]
+    assert run("migrate") == ["the stores are up to date"]
+
+
+def test_a_file_that_holds_a_decision_is_not_applied(database: Database, tmp_path: Path) -> None:
+    """Before anything runs a pending file with an undecided comment is refused by name and line."""
+    comment = "-- storekit: decide: public.kept: column n is text, not bigint\n-- ALTER TABLE kept ...;\n"
+    line, own = f"own={tmp_path / 'own'}", tmp_path / "own"
+    write_line(own, "own", "CREATE TABLE kept ()", f"SELECT 1;\n{comment}")
+    before = objects(database)
+    assert "own 0002_step.sql, line 2: undecided: " in refused(database, "migrate", "--line", line)
+    assert objects(database) == before
+    told = shown(database, "migrate", "--dry-run", "--line", line)
+    assert told[-2].startswith("    line 2: undecided: ")
+    assert shown(database, "migrate", "--line", line, "--to", "1")[-2] == "applied own 0001_step.sql"
+    write_line(own, "own", "CREATE TABLE kept ()", f"-- storekit: allow undecided: it stays\n{comment}")
+    assert shown(database, "migrate", "--line", line)[0] == "applied own 0002_step.sql"
+
+
+def test_a_decision_in_a_file_of_the_past_keeps_nobody(database: Database, tmp_path: Path) -> None:
+    """What was applied once cannot be edited, so its comments are nobody's to decide any more."""
+    line = write_line(tmp_path / "own", "own", "-- storekit: decide: it\nSELECT 1")
+    apply(database.url("admin"), [core(), line])
+    write_line(tmp_path / "own", "own", "-- storekit: decide: it\nSELECT 1", "SELECT 2")
+    told = shown(database, "migrate", "--line", f"own={tmp_path / 'own'}")
+    assert told == ["applied own 0002_step.sql", "the stores are up to date"]
 
 
 @pytest.mark.parametrize("option", [["--dry-run"], ["--to", "1"]])

@@ -94,7 +94,8 @@ def test_a_required_column_without_a_default_is_decided_if_there_may_be_rows() -
     [found] = compare(Required, table(Note))
     assert found.weight == "decision"
     assert found.comment == (
-        "-- public.notes: column rank is missing, and each row that is there needs a value in it; decide:\n"
+        "-- storekit: decide: public.notes: column rank is missing, and each row that is there needs a value "
+        "in it\n"
         "-- ALTER TABLE public.notes ADD COLUMN rank bigint NOT NULL DEFAULT ...;\n"
         "-- ALTER TABLE public.notes ALTER COLUMN rank DROP DEFAULT;"
     )

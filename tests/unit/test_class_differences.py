@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,7 +11,9 @@ import pytest
 from class_facts import Author, Grown, Note, Payload, Status, compare, declared, table, text
 
 from storekit import Entity, Mutable, SoftDelete, document, lookup, references
+from storekit.evolution import next_files
 from storekit.model.diff.facts import Facts
+from storekit.sqllint import lint
 
 
 def column(entity: type[Entity], name: str, **changes: Any) -> Facts:
@@ -138,8 +141,69 @@ def test_what_could_lose_data_or_break_is_a_comment(
     [told] = [each for each in found if what in each.what]
     assert told.weight == "decision"
     assert sql in told.comment
+    assert told.comment.startswith("-- storekit: decide: public.notes: ")
     assert all(line.startswith("-- ") for line in told.comment.splitlines())
     assert told.comment in text(found)
+    assert "undecided" in [finding.rule for finding in lint([text(found)])[0]]
+
+
+class Renamed(Entity, Mutable, table="notes"):
+    heading: str
+    status: Status = Status.DRAFT
+
+
+class Slug(Entity, Mutable, table="notes"):
+    title: str
+    status: Status = Status.DRAFT
+    slug: str | None = None
+
+
+class Handle(Entity, Mutable, table="notes"):
+    title: str
+    status: Status = Status.DRAFT
+    handle: str | None = None
+
+
+class Number(Entity, Mutable, table="notes"):
+    title: str
+    status: Status = Status.DRAFT
+    number: int | None = None
+
+
+class TwoMore(Handle, table="notes"):
+    other: str | None = None
+
+
+RENAMES: dict[str, tuple[type[Entity], type[Entity], str]] = {
+    "one that needs a value": (Note, Renamed, "title TO heading"),
+    "one that may be empty": (Slug, Handle, "slug TO handle"),
+    "another type": (Slug, Number, ""),
+    "two that came": (Slug, TwoMore, ""),
+    "none that came": (Slug, Note, ""),
+    "a mixin that went": (Grown, Shorter, ""),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "names"), RENAMES.values(), ids=RENAMES.keys())
+def test_what_may_be_a_rename_is_told_as_one(old: type[Entity], new: type[Entity], names: str) -> None:
+    """Beside the DROP of a column stands its RENAME, if one column of its type came into the same table."""
+    told = [line for line in text(compare(new, table(old))).splitlines() if "RENAME COLUMN" in line]
+    if not names:
+        assert told == []
+        return
+    [line] = told
+    assert line.startswith("-- -- ")
+    assert line.endswith(f"ALTER TABLE public.notes RENAME COLUMN {names};")
+
+
+def test_a_remark_of_what_was_no_rename_is_made_once(tmp_path: Path) -> None:
+    """Once the other column is there, the remark that is left was made already."""
+    [(path, written)] = next_files(tmp_path, compare(Handle, table(Slug))).items()
+    path.write_text(written)
+    added = table(Handle, columns={**table(Slug).columns, **table(Handle).columns})
+    [left] = compare(Handle, added)
+    assert left.weight == "remark"
+    assert next_files(tmp_path, [left]) == {}
 
 
 MENDED: dict[str, Change] = {

@@ -18,6 +18,7 @@ ALTER TABLE plain ADD CONSTRAINT titled CHECK (title <> '') NOT VALID;
 """
 AGAIN = "; SELECT storekit.manage('notes')"
 MARK = "-- storekit: no transaction\n"
+DECIDE = "-- storekit: decide: "
 
 
 def rules(text: str) -> list[str]:
@@ -127,6 +128,13 @@ UNSAFE = [
     ("repeatable", f"{MARK}DROP INDEX CONCURRENTLY i"),
     ("repeatable", f"{MARK}ALTER TYPE mood ADD VALUE 'a'"),
     ("repeatable", f"{MARK}INSERT INTO plain VALUES ('a')"),
+    ("manage", "CREATE TABLE t (id uuid, tenant_id uuid NOT NULL)"),
+    ("manage", "CREATE TABLE IF NOT EXISTS t (\"tenant_id\" uuid); SELECT storekit.manage('plain')"),
+    ("manage", "CREATE TABLE t (temp int, tenant_id uuid)"),
+    ("manage", "SELECT storekit.manage('t'); CREATE TABLE t (tenant_id uuid)"),
+    ("undecided", f"{DECIDE}public.notes: column n is text, not bigint\n-- ALTER TABLE notes ...;"),
+    ("undecided", f"SELECT 1; DO $$ BEGIN {DECIDE}it\nSELECT 2; END $$"),
+    ("undecided", "--storekit:decide: it\nSELECT 1"),
     ("allow", "-- storekit: allow drop: nobody reads it\nSELECT 1"),
     ("allow", "SELECT 1; -- storekit: no transaction"),
     ("allow", "-- storekit: no-transaction\nSELECT 1"),
@@ -178,6 +186,12 @@ def test_what_is_unsafe_is_found(rule: str, text: str) -> None:
         "SAVEPOINT a; ROLLBACK TO SAVEPOINT a; RELEASE a",
         "CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC "
         "SELECT CASE a WHEN 1 THEN 2 END; SELECT 3; END; CREATE TABLE t ()",
+        "CREATE TABLE t (tenant_id uuid); SELECT storekit.manage('public.t')",
+        "CREATE TABLE t (tenant_id uuid); SELECT storekit.manage(format('%I', 't'))",
+        "CREATE TEMP TABLE t (tenant_id uuid)",
+        "CREATE TABLE t (n uuid, FOREIGN KEY (tenant_id, n) REFERENCES u (tenant_id, n))",
+        "CREATE TABLE t (tenant_id_of_old uuid, not_tenant_id uuid)",
+        f"SELECT '\n{DECIDE}a literal\n'",
         f"{MARK}CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON notes (title);",
         f"{MARK}DROP INDEX CONCURRENTLY IF EXISTS i",
         f"{MARK}ALTER TYPE mood ADD VALUE IF NOT EXISTS 'a'",
@@ -227,6 +241,8 @@ ALTER TABLE plain
         "-- storekit: allow drop: unused\nALTER TABLE plain\n    ADD COLUMN a int,\n    DROP title;",
         "-- storekit: allow drop: unused\n-- storekit: allow manage: gone\nALTER TABLE notes DROP title;",
         "DO $$\nBEGIN\n-- storekit: allow drop: unused\nDROP TABLE plain;\nEND\n$$",
+        f"-- storekit: allow undecided: it stays text\n{DECIDE}title is text\n-- ALTER ...;\nSELECT 1;",
+        "-- storekit: allow manage: it has policies of its own\nCREATE TABLE t (tenant_id uuid);",
         "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$\nBEGIN\n"
         "    -- storekit: allow clock: for people\n    RAISE NOTICE '%', clock_timestamp();\nEND\n$$",
     ],
@@ -244,6 +260,8 @@ def test_a_finding_is_accepted_with_a_reason(text: str) -> None:
         ("-- storekit: allow rename: wrong rule\nDROP TABLE plain;", ["allow", "drop"]),
         ("-- storekit: allow drop: too far away\n\nDROP TABLE plain;", ["allow", "drop"]),
         ("-- storekit: allow drop: one\nDROP TABLE plain;\nDROP TABLE plain;", ["drop"]),
+        (f"-- storekit: allow undecided: one\n{DECIDE}one\n{DECIDE}two", ["undecided"]),
+        (f"-- storekit: allow undecided\n{DECIDE}one", ["allow", "undecided"]),
         ("SELECT '\n-- storekit: allow drop: a literal\n'; DROP TABLE plain;", ["drop"]),
         ("-- storekit: allow allow: no\n-- storekit: allow nothing: at all\nSELECT 1;", ["allow", "allow"]),
     ],

@@ -102,9 +102,9 @@ SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), 
     'other keys', 'a row that has another');
 SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), at('a', '{"error": "y"}')), 'SK400',
     'comes twice', 'the same row twice');
-SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"version": 9}')), 'SK400', 'no such column',
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"version": 9}')), 'SK400', 'no column or part',
     'a column that is storekit''s');
-SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"eror": "x"}')), 'SK400', 'no such column',
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"eror": "x"}')), 'SK400', 'no column or part',
     'a column that is none');
 SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x", "expected_version": 1}')), 'SK409',
     'has version 2, not 1', 'a version that has passed');

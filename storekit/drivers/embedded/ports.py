@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import ExitStack
 from threading import Lock
 
@@ -17,7 +17,7 @@ _MEMORY = "ports.json"
 
 
 class Ports:
-    """The ports of a stack by server and purpose."""
+    """The ports of a stack by server and purpose, no two the same."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -28,14 +28,20 @@ class Ports:
         return dict(self._home.read(_MEMORY).get(server, {}))
 
     def give(self, server: str, purposes: Sequence[str]) -> dict[str, int]:
-        """Choose a server's ports: its old ones where all are free, else new ones."""
+        """Choose a server's ports: its old ones where all are free and its alone, else new ones."""
         with self._turn:
             memory = self._home.read(_MEMORY)
-            ports: dict[str, int] = memory.get(server, {})
-            if set(ports) != set(purposes) or not all(map(_is_free, ports.values())):
-                ports = dict(zip(purposes, _choose(len(purposes)), strict=True))
+            ports: dict[str, int] = memory.pop(server, {})
+            # A port that another server was given looks free until that one listens.
+            others = {port for given in memory.values() for port in given.values()}
+            if set(ports) != set(purposes) or not _fit(list(ports.values()), others):
+                ports = dict(zip(purposes, _choose(len(purposes), others), strict=True))
                 self._home.write(_MEMORY, {**memory, server: ports})
             return ports
+
+
+def _fit(ports: Sequence[int], others: Set[int]) -> bool:
+    return len(set(ports)) == len(ports) and others.isdisjoint(ports) and all(map(_is_free, ports))
 
 
 def _is_free(port: int) -> bool:
@@ -43,13 +49,13 @@ def _is_free(port: int) -> bool:
         return _bind(probe, port)
 
 
-def _choose(count: int) -> list[int]:
+def _choose(count: int, others: Set[int]) -> list[int]:
     # All stay bound until the last is found, so that no two are the same.
     with ExitStack() as bound:
         free = (
             port
             for port in random.sample(_RANGE, len(_RANGE))
-            if _bind(bound.enter_context(socket.socket()), port)
+            if port not in others and _bind(bound.enter_context(socket.socket()), port)
         )
         ports = [port for port, _ in zip(free, range(count), strict=False)]
     if len(ports) < count:

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigurationError
 from . import wheels
 from .confined import PLAIN
 from .home import Home
 from .server import Command, Runner
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
 
 DATABASE = "storekit"
 USER = "mongo_storekit"
@@ -57,14 +60,18 @@ class Secantus:
         fresh.rename(self._data)
 
     def _make_users(self, port: int) -> None:
-        from pymongo import MongoClient
+        from pymongo.errors import PyMongoError
 
-        with MongoClient[dict[str, Any]](
-            "127.0.0.1", port, directConnection=True, serverMonitoringMode="poll", timeoutMS=10_000
-        ) as client:
-            for user, roles in _ROLES.items():
-                client.admin.command("createUser", user, pwd=self._secrets[user], roles=roles)
-            users = {each["user"] for each in client.admin.command("usersInfo", 1)["users"]}
+        try:
+            with _client(port, 10.0) as client:
+                for user, roles in _ROLES.items():
+                    client.admin.command("createUser", user, pwd=self._secrets[user], roles=roles)
+                users = {each["user"] for each in client.admin.command("usersInfo", 1)["users"]}
+        except PyMongoError as error:
+            raise ConfigurationError(
+                f"no users could be made in the fresh MongoDB server ({type(error).__name__}); "
+                f"see {self._home.log(self.name)}, then start again"
+            ) from error
         if users != set(_ROLES):
             # For a moment the server was open to this machine.
             raise ConfigurationError(
@@ -77,12 +84,29 @@ class Secantus:
         return _command(self._data, signal.SIGTERM, ports, "--auth")
 
     def answers(self, ports: Mapping[str, int]) -> bool:
-        """Connect: it listens once its storage is open."""
+        """Have it greet as a MongoDB server does: what listens there may be a stranger."""
+        from pymongo.errors import PyMongoError
+
         try:
+            # First a look whether anything listens: pymongo waits half a second after it was refused.
             socket.create_connection(("127.0.0.1", ports["mongo"]), timeout=5).close()
-        except OSError:
+            with _client(ports["mongo"], 2.0) as client:
+                client.admin.command("hello")
+        except (OSError, PyMongoError):
             return False
         return True
+
+
+def _client(port: int, timeout: float) -> MongoClient[dict[str, Any]]:
+    from pymongo import MongoClient
+
+    return MongoClient(
+        "127.0.0.1",
+        port,
+        directConnection=True,
+        serverMonitoringMode="poll",
+        timeoutMS=int(timeout * 1000),
+    )
 
 
 def _command(data: Path, stop: int, ports: Mapping[str, int], *flags: str) -> Command:

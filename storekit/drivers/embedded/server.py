@@ -120,7 +120,9 @@ class Runner:
             if done:
                 return
             if time.monotonic() > deadline:
-                raise Unavailable(name, f"it did not answer within {START:.0f} s; see {self.home.log(name)}")
+                raise ConfigurationError(
+                    f"{name} did not answer within {START:g} s; see {self.home.log(name)}, then start again"
+                )
             time.sleep(0.02)
 
     def _ended(self, name: str, code: int) -> Exception:

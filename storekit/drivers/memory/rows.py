@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from storekit.drivers.memory.state import Event, Row, Transaction, target_name
+from storekit.drivers.memory.unique import check_unique
 from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
 from storekit.model.table import Column, Table
 
@@ -27,6 +29,8 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     done = [[table.name, row["ref_id"], _write_row(tx, table, verb, row, names)] for row in rows]
     if verb in {"insert", "update"}:
         _check_references(tx, table, rows)
+    if verb != "delete":
+        check_unique(tx, table, rows)
     return done
 
 
@@ -56,7 +60,7 @@ def _check_shape(table: Table, operation: Mapping[str, Any]) -> None:
     if not allowed[verb]:
         raise UsageError(f"table {table.name} takes no {verb}")
     if not set(fields) <= table.columns.keys() | table.parts.keys():
-        raise UsageError(f"table {table.name} has no such column or part: {', '.join(fields)}")
+        raise UsageError(f"table {table.name} has no column or part {', '.join(fields)}")
     if len({row["ref_id"] for row in operation["rows"]}) < len(operation["rows"]):
         raise UsageError(f"a row of {table.name} comes twice in one batch")
 
@@ -189,8 +193,21 @@ def _record(
     after: Row | None = None,
 ) -> None:
     key = (table.name, tx.tenant, ref_id)
-    event = Event(tx.now, f"{table.name}.{what}", version, tx.actor, tx.reason, before, after)
+    images = _exact(table, before), _exact(table, after)
+    event = Event(tx.now, f"{table.name}.{what}", version, tx.actor, tx.reason, *images)
     tx.put(tx.state.events, key, (*tx.state.events.get(key, ()), event))
+
+
+def _exact(table: Table, image: Row | None) -> Row | None:
+    """Tell a row's numbers as an event does: those with a fraction as Decimal."""
+    if image is None:
+        return None
+    kinds = {name: column.sql for name, column in table.columns.items()}
+    told = {"numeric": Decimal, "double precision": lambda number: Decimal(repr(number))}
+    return {
+        name: value if value is None or kinds.get(name) not in told else told[kinds[name]](value)
+        for name, value in image.items()
+    }
 
 
 def _violation(table: Table, rule: str, why: str) -> ConstraintViolation:

@@ -21,7 +21,7 @@ def ensure_collections(settings: Settings, names: Iterable[str]) -> None:
         Unavailable: MongoDB could not be reached.
     """
     validator = json.loads((schemas.root() / "mongo" / "part.json").read_text())
-    with translated(), connect(settings) as client:
+    with connect(settings) as client, translated(client):
         database = client[settings.mongo_database]
         for name in names:
             _ensure(database, name, validator)

@@ -99,7 +99,7 @@ class MongoDocuments:
     async def insert(self, puts: Sequence[DocumentPut]) -> None:
         collection = self._database[puts[0].collection]
         encoded = await aside(self._runtime, sum(put.size for put in puts), lambda: _encoded(puts))
-        with translated():
+        with translated(self._client):
             try:
                 await settle(collection.insert_many(encoded, ordered=False))
             except errors.BulkWriteError as error:
@@ -123,7 +123,7 @@ class MongoDocuments:
         self, collection: str, tenant: UUID, ids: Sequence[UUID]
     ) -> dict[UUID, Mapping[str, Any]]:
         query = {"_id": {"$in": list(ids)}, "tenantId": tenant}
-        with translated():
+        with translated(self._client):
             found = await settle(self._database[collection].find(query).to_list())
         return await aside(self._runtime, sum(len(each.raw) for each in found), lambda: _decoded(found))
 
@@ -141,7 +141,7 @@ def _decoded(found: Iterable[RawBSONDocument]) -> dict[UUID, Mapping[str, Any]]:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(client: Any) -> Iterator[None]:
     try:
         yield
     except errors.BulkWriteError as error:
@@ -154,7 +154,19 @@ def translated() -> Iterator[None]:
     except errors.ConfigurationError as error:
         raise ConfigurationError("MONGO_URL cannot be used; see the error's cause") from error
     except errors.PyMongoError as error:
-        raise Unavailable("mongo", type(error).__name__) from error
+        raise Unavailable("mongo", _silence(client, error)) from error
+
+
+def _silence(client: Any, error: errors.PyMongoError) -> str:
+    # the client's own list of servers: no part of a URL that may hold a secret
+    servers = client.topology_description.server_descriptions()
+    place = ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers))
+    seconds = f"within {client.options.timeout:g} s"
+    if isinstance(error, errors.ServerSelectionTimeoutError):
+        what = f"no connection to {place} {seconds}"
+    else:
+        what = f"no answer from {place} {seconds}" if error.timeout else f"the link to {place} broke"
+    return f"{what} ({type(error).__name__}; the server is that of MONGO_URL)"
 
 
 def _refused(code: int | None, message: str) -> Exception:

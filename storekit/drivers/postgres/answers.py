@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -68,9 +70,17 @@ def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
             return _document(result)
         case Locate():
             return _blobs(reader, result)
+        case Events():
+            return [_event(row) for row in _rows(reader, result)]
         case Report():
             return [row["row"] for row in _rows(reader, result)]
     return _rows(reader, result)
+
+
+def _event(row: dict[str, Any]) -> dict[str, Any]:
+    """Read what changed to the last digit: what an audit tells is not rounded."""
+    images = {name: json.loads(row[name], parse_float=Decimal) for name in ("before", "after") if row[name]}
+    return {**row, **images}
 
 
 def _blobs(reader: Transformer, result: PGresult) -> dict[str, BlobRef | None]:

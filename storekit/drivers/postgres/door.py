@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from storekit.drivers.postgres.logins import LOGINS
 from storekit.drivers.postgres.versions import unfit
-from storekit.errors import ConfigurationError
+from storekit.errors import ConfigurationError, Unavailable
 from storekit.settings import Settings
 
 # libpq tells no SQLSTATE of a connection that never was
@@ -23,6 +23,15 @@ _REFUSAL = re.compile(
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
     r"|row-level security would not hold it, since it may act as .*"
     r"|version \d.*"
+)
+# by name, so that nothing else that libpq quotes passes
+_CAUSE = re.compile(
+    r"connection (?:refused|reset by peer|timed out)|timeout expired|no route to host|network is unreachable"
+    r"|name or service not known|nodename nor servname provided|no address associated with hostname"
+    r"|temporary failure in name resolution|server closed the connection unexpectedly"
+    r"|too many clients|the database system is (?:starting up|shutting down|in recovery mode)"
+    r"|server does not support SSL|certificate verify failed|root certificate file .* does not exist",
+    re.IGNORECASE,
 )
 
 
@@ -35,7 +44,7 @@ class Door:
         host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
         self.place = f"{host}:{self.keywords.get('port', 5432)}"
         self.entered = False
-        self._refusal = ""
+        self._refusal = self._cause = ""
 
     @property
     def must_ask(self) -> bool:
@@ -60,8 +69,10 @@ class Door:
             said = str(error)
             refused = _REFUSAL.search(said)
             self._refusal = refused[0].strip() if refused else ""
+            cause = _CAUSE.search(said)
+            self._cause = cause[0].lower() if cause else ""
         else:
-            self.entered, self._refusal = True, ""
+            self.entered, self._refusal, self._cause = True, "", ""
             return
         secret = self.keywords.get("password")
         raise psycopg.OperationalError(said.replace(secret, "***") if secret else said)
@@ -73,6 +84,11 @@ class Door:
             raise ConfigurationError(
                 f"postgres at {self.place} refused {login}: {self._refusal}; check {self.login.variable}"
             )
+
+    def unreachable(self, seconds: float) -> Unavailable:
+        """Say that there was no way in, and why if the last attempt told."""
+        why = f" ({self._cause})" if self._cause else ""
+        return Unavailable("postgres", f"no connection to {self.place} within {seconds:g} s{why}")
 
 
 def _parsed(url: str, variable: str) -> dict[str, Any]:

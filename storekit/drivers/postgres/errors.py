@@ -20,6 +20,13 @@ from storekit.errors import (
     ValidationError,
 )
 
+_BEHIND = {
+    "call storekit.manage() in the migration that makes the table",
+    "declare it in storekit.field, in a migration",
+    "add it in a migration",
+}
+"""The hints of what the schema lacks."""
+
 
 def raise_for(result: PGresult) -> NoReturn:
     """Raise the error that a failed result stands for. Nothing of its transaction was committed."""
@@ -29,18 +36,26 @@ def raise_for(result: PGresult) -> NoReturn:
         _field(result, DiagnosticField.MESSAGE_PRIMARY) or "the connection failed",
         _field(result, DiagnosticField.MESSAGE_DETAIL),
         _field(result, DiagnosticField.CONSTRAINT_NAME) or None,
+        behind=_field(result, DiagnosticField.MESSAGE_HINT) in _BEHIND,
     )
 
 
-def error_for(state: str, message: str, detail: str = "", constraint: str | None = None) -> StorekitError:
-    """Name a refusal by its SQLSTATE."""
+def error_for(
+    state: str, message: str, detail: str = "", constraint: str | None = None, *, behind: bool = False
+) -> StorekitError:
+    """Name a refusal by its SQLSTATE; `behind` says that the schema lacks what the class declares."""
+    if behind or (state == "22P02" and "for enum" in message):
+        return ConfigurationError(_about_the_schema(message))
     match state:
         case "SK409" | "SK404" | "SK410":
             return _about_a_row(state, json.loads(detail))
         case "SK400" | "SK403" | "SK405":
             return UsageError(message)
         case "42501":
-            return ConfigurationError(f"postgres refused for want of a grant: {message}")
+            return ConfigurationError(
+                f"postgres refused for want of a grant: {message}; POSTGRES_URL must be a login in role "
+                "storekit_app"
+            )
         case "23503":
             return ConstraintViolation(_about_a_reference(message, constraint), constraint)
         case "26000" | "42P05":
@@ -49,7 +64,7 @@ def error_for(state: str, message: str, detail: str = "", constraint: str | None
                 "statements off: POSTGRES_PREPARE=false, or Settings(prepare=False)"
             )
         case "42P01" | "42703" | "42883" | "3F000":
-            return ConfigurationError(f"the database's schema is not this model's ({message}); migrate it")
+            return ConfigurationError(_about_the_schema(message))
         case "22023" if message.startswith("role "):
             return ConfigurationError(f"postgres has no storekit yet ({message}); migrate it")
     match state[:2]:
@@ -64,6 +79,13 @@ def error_for(state: str, message: str, detail: str = "", constraint: str | None
         case "" | "08" | "53" | "57" | "58":
             return Unavailable("postgres", message)
     return StorekitError(f"postgres: {message} ({state})")
+
+
+def _about_the_schema(message: str) -> str:
+    return (
+        f"the database is not what the class declares ({message}); run storekit schema diff and storekit "
+        "migrate, or name the class to Store.embedded(entities=[...])"
+    )
 
 
 def _about_a_reference(message: str, constraint: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import select
 import time
@@ -18,7 +19,6 @@ from storekit.drivers.postgres.answers import compose, new_reader, read
 from storekit.drivers.postgres.door import Door
 from storekit.drivers.postgres.exchange import Waiting, exchange
 from storekit.drivers.postgres.logins import ABOVE_THE_WALL
-from storekit.errors import Unavailable
 from storekit.ports import AnswerLost, Statement
 from storekit.settings import Settings
 
@@ -26,6 +26,9 @@ _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10,
 
 _GLANCE = 0.1
 """Seconds after which who waits for the first connection looks whether the login was refused."""
+
+# what the pool logs is for whoever configured logging: else Python would print it
+logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 
 
 class _Prepared:
@@ -99,9 +102,7 @@ class PostgresLedger:
                 self._pool.putconn(connection)
                 connection = self._wait()
         except (psycopg_pool.PoolTimeout, psycopg.OperationalError) as error:
-            raise Unavailable(
-                "postgres", f"no connection to {self._door.place} within {self._timeout:g} s"
-            ) from error
+            raise self._door.unreachable(self._timeout) from error
         return connection
 
     def _wait(self) -> _Connection:
@@ -152,9 +153,7 @@ class AsyncPostgresLedger:
                 await self._pool.putconn(connection)
                 connection = await self._wait()
         except (psycopg_pool.PoolTimeout, psycopg.OperationalError) as error:
-            raise Unavailable(
-                "postgres", f"no connection to {self._door.place} within {self._timeout:g} s"
-            ) from error
+            raise self._door.unreachable(self._timeout) from error
         return connection
 
     async def _wait(self) -> _AsyncConnection:

@@ -49,9 +49,22 @@ def _undeclared(pair: Pair, name: str, fact: ColumnFact) -> Difference:
     drop = pair.drop(name) + (f"\nDROP TYPE {fact.enum};" if fact.enum else "")
     if name in _MIXINS:
         return pair.decide(f"column {name} is there, and the class is not {_MIXINS[name]}", drop)
+    drop += _rename(pair, name, fact)
     if not fact.nullable and fact.default is None:
         return pair.decide(f"column {name} is not declared, and no save gives it the value it needs", drop)
     return pair.remark(f"column {name} is not declared", drop)
+
+
+def _rename(pair: Pair, name: str, fact: ColumnFact) -> str:
+    """Write how a column would get the name of the one that came, if just one of its type did."""
+    columns = pair.declared.facts.columns
+    came = [new for new in pair.table.columns if new not in pair.actual.columns and new in columns]
+    match [new for new in came if columns[new].type == fact.type]:
+        case [new]:
+            rename = f"ALTER TABLE {pair.name} RENAME COLUMN {quoted(name)} TO {quoted(new)};"
+            # a comment of the SQL too, and at its end: what was remarked is known by the lines before it
+            return f"\n-- or, if {new} is its new name, in place of ADD COLUMN {new}: {rename}"
+    return ""
 
 
 def _changed(pair: Pair, name: str, declared: ColumnFact, actual: ColumnFact) -> Iterator[Difference]:

@@ -34,8 +34,9 @@ class Difference:
 
     @property
     def comment(self) -> str:
-        """Tell a person what to decide."""
-        return "\n".join(f"-- {line}" for line in f"{self}; decide:\n{self.sql}".splitlines())
+        """Tell a person what to decide, which the linter knows by its first words, or what may stay."""
+        heading = f"storekit: decide: {self}" if self.weight == "decision" else f"{self}; it may stay, or:"
+        return "\n".join(f"-- {line}" for line in f"{heading}\n{self.sql}".splitlines())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,12 @@ DECLARE
     v_done jsonb;
 BEGIN
     IF NOT (p_columns <@ '{title,accepted_by,accepted_on}'::text[] AND p_refs <@ '{pdf}'::text[]) THEN
-        RAISE EXCEPTION 'table % has no such column or part: %', 'contracts', p_columns || p_refs USING ERRCODE = 'SK400';
+        RAISE EXCEPTION 'table % has no column or part %', 'contracts', (
+            SELECT string_agg(name, ', ') FROM (
+                SELECT name FROM unnest(p_columns) AS name WHERE name <> ALL ('{title,accepted_by,accepted_on}'::text[])
+                UNION ALL
+                SELECT name FROM unnest(p_refs) AS name WHERE name <> ALL ('{pdf}'::text[])) AS missing)
+            USING ERRCODE = 'SK400', HINT = 'add it in a migration';
     END IF;
     IF p_op <> 'insert' THEN
         SELECT jsonb_object_agg(r ->> 'ref_id', r) INTO v_rows FROM jsonb_array_elements(p_rows) AS r;

@@ -1,0 +1,53 @@
+"""Unique keys in memory: of two records of a tenant with the same values the later is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from storekit.drivers.memory.state import Row, Transaction
+from storekit.errors import ConstraintViolation
+from storekit.model.indexes import not_null
+from storekit.model.keys import keys, unique_fields
+from storekit.model.table import Table
+
+
+def check_unique(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
+    """Compare the rows that were written with all of their tenant."""
+    written = {row["ref_id"] for row in rows}
+    for name, columns, where in _unique(table):
+        seen: dict[tuple[str, ...], str] = {}
+        for ref_id, row in sorted(_rows(tx, table), key=lambda pair: pair[0] in written):
+            values = tuple(row[column] for column in columns)
+            if None in values or not _held(where, row):
+                continue
+            if seen.setdefault(tuple(map(str, values)), ref_id) != ref_id:
+                raise ConstraintViolation(f"{ref_id} has values that {name} holds already", name)
+
+
+def _unique(table: Table) -> Iterator[tuple[str, tuple[str, ...], Mapping[str, Any]]]:
+    conditions = {
+        tuple(column.removeprefix("-") for column in each.columns): each.where
+        for each in table.indexes
+        if each.unique
+    }
+    for key in keys(table):
+        if columns := unique_fields(table, key.name):
+            yield key.name, columns, conditions.get(columns, {})
+
+
+def _rows(tx: Transaction, table: Table) -> Iterator[tuple[str, Row]]:
+    for (name, tenant, ref_id), row in tx.state.rows.items():
+        if name == table.name and tenant == tx.tenant:
+            yield ref_id, row
+
+
+def _held(where: Mapping[str, Any], row: Row) -> bool:
+    """Tell whether a partial key holds a row."""
+    return all(_meets(wanted, row[column]) for column, wanted in where.items())
+
+
+def _meets(wanted: Any, value: Any) -> bool:
+    if wanted is None or wanted is not_null:
+        return (value is None) == (wanted is None)
+    return value in wanted if isinstance(wanted, tuple) else bool(value == wanted)
