@@ -61,7 +61,8 @@ async def test_a_server_that_is_down_before_a_save_is_unavailable_within_the_tim
             error = await _fail_and_repeat(rig, wire, store, visible=0)
     assert isinstance(error, Unavailable)
     assert error.store == store_name
-    assert f"127.0.0.1:{wire.proxy(store_name).port}" in str(error)
+    if store_name != "s3":
+        assert f"127.0.0.1:{wire.proxy(store_name).port}" in str(error)
 
 
 @pytest.mark.parametrize("colour", ["sync", pytest.param("async", marks=pytest.mark.long)])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -96,16 +99,28 @@ async def test_a_url_that_cannot_be_read_is_never_quoted(
     assert _SECRET not in str(error) + caplog.text
 
 
+def _resolve(really: Callable[..., Any], host: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Know no host of domain `invalid`, whichever resolver the machine has."""
+    if str(host).endswith(".invalid"):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return really(host, *arguments, **keywords)
+
+
 @COLOURS
 @pytest.mark.parametrize(
     ("place", "cause"),
     [("127.0.0.1:1", "connection refused"), ("nowhere.invalid:1", "name or service not known")],
 )
 async def test_a_server_that_is_not_there_is_named(
-    colour: str, place: str, cause: str, caplog: pytest.LogCaptureFixture
+    colour: str,
+    place: str,
+    cause: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Unavailable names host, port and libpq's cause, and is retryable; pools log to who listens."""
     caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(socket, "getaddrinfo", partial(_resolve, socket.getaddrinfo))
     url = f"postgresql://u:{_SECRET}@{place}/d"
     settings = Settings.model_validate({"postgres_url": url, "timeout": 0.5})
     error, _ = await _refused(colour, settings, Unavailable)
@@ -121,8 +136,7 @@ async def test_a_mongodb_server_that_is_not_there_is_named(embedded: Store, colo
     url = SecretStr(f"mongodb://somebody:{_SECRET}@{place}/d")
     settings = embedded.settings.model_copy(update={"mongo_url": url, "timeout": timedelta(seconds=1.5)})
     error, _ = await _refused(colour, settings, Unavailable, Report(title="x", body={"far": "away"}))
-    assert f"mongo is unavailable: no connection to {place} within 1.5 s (" in str(error)
-    assert "MONGO_URL" in str(error)
+    assert f"mongo is unavailable: no connection to {place} of MONGO_URL within 1.5 s (" in str(error)
     assert "somebody" not in str(error)
     assert _SECRET not in str(error)
 

@@ -160,13 +160,13 @@ def translated(client: Any) -> Iterator[None]:
 def _silence(client: Any, error: errors.PyMongoError) -> str:
     # the client's own list of servers: no part of a URL that may hold a secret
     servers = client.topology_description.server_descriptions()
-    place = ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers))
+    place = ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers)) + " of MONGO_URL"
     seconds = f"within {client.options.timeout:g} s"
     if isinstance(error, errors.ServerSelectionTimeoutError):
         what = f"no connection to {place} {seconds}"
     else:
         what = f"no answer from {place} {seconds}" if error.timeout else f"the link to {place} broke"
-    return f"{what} ({type(error).__name__}; the server is that of MONGO_URL)"
+    return f"{what} ({type(error).__name__})"
 
 
 def _refused(code: int | None, message: str) -> Exception:

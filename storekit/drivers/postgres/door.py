@@ -30,7 +30,7 @@ _CAUSE = re.compile(
     r"|name or service not known|nodename nor servname provided|no address associated with hostname"
     r"|temporary failure in name resolution|server closed the connection unexpectedly"
     r"|too many clients|the database system is (?:starting up|shutting down|in recovery mode)"
-    r"|server does not support SSL|certificate verify failed|root certificate file .* does not exist",
+    r"|server does not support SSL|certificate verify failed",
     re.IGNORECASE,
 )
 
