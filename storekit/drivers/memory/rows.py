@@ -202,10 +202,9 @@ def _exact(table: Table, image: Row | None) -> Row | None:
     """Tell a row's numbers as an event does: those with a fraction as Decimal."""
     if image is None:
         return None
-    kinds = {name: column.sql for name, column in table.columns.items()}
-    told = {"numeric": Decimal, "double precision": lambda number: Decimal(repr(number))}
+    exact = {name for name, column in table.columns.items() if column.sql in {"numeric", "double precision"}}
     return {
-        name: value if value is None or kinds.get(name) not in told else told[kinds[name]](value)
+        name: Decimal(str(value)) if name in exact and value is not None else value
         for name, value in image.items()
     }
 
