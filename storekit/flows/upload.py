@@ -29,13 +29,15 @@ async def upload(
         WriteLost: the lease lapsed and another took the write over.
     """
     lease = Lease.of(staged)
-    # Documents first: there are few inserts, each for a whole batch, and a slow one must not begin last.
-    puts = _document_puts(ports, actor, plan, write, staged)
-    puts += [
+    blobs = [
         _blob_put(ports, i, part, staged["parts"][str(write.part_ids[i])]["key"], lease, write)
         for i, part in enumerate(plan.parts)
         if part.source is not None
     ]
+    documents = _document_puts(ports, actor, plan, write, staged)
+    # A blob takes longest and begins first; but the few inserts, each of a whole batch, must not begin last.
+    first = max(0, ports.settings.max_puts - len(documents))
+    puts = [*blobs[:first], *documents, *blobs[first:]]
 
     async def beat() -> None:
         reply = await renew(ports, actor, write)
