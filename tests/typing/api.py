@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, assert_type
+from typing import Annotated, Any, assert_type
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -15,8 +15,11 @@ from storekit import (
     AsyncStore,
     Blob,
     Conflict,
+    ConstraintViolation,
     Entity,
+    Event,
     Expired,
+    InvalidTransition,
     Mutable,
     NotFound,
     Repository,
@@ -140,6 +143,30 @@ async def main_async(tenant: UUID, settings: Settings) -> None:
             assert_type(missing.ref_id, str)
         except StorekitError as error:
             assert_type(error.retryable, bool)
+
+
+def rules(store: Store, tenant: UUID) -> None:
+    orders = store.scope(tenant=tenant, actor="user:jane").repository(Order)
+    order = orders.save(Order(number="A-1", token="digest"))
+    try:
+        assert_type(orders.transition(order.ref_id, Status.DONE, reason="paid", expected_version=1), Order)
+    except InvalidTransition as refused:
+        assert_type((refused.from_, refused.to, refused.allowed), tuple[str | None, str, tuple[str, ...]])
+    except ConstraintViolation as taken:
+        assert_type(taken.fields, tuple[str, ...])
+    assert_type(orders.history(order.ref_id, limit=10), list[Event])
+    assert_type(store.admin(actor="user:operator").repository(Plan).save(Plan(name="Pro")), Plan)
+    found = store.lookup(Order, "digest")
+    if found is not None:
+        assert_type((found.tenant, found.ref_id), tuple[UUID, str])
+    assert_type(store.report("orders", actor="user:cfo"), list[dict[str, Any]])
+
+
+async def rules_async(store: AsyncStore, tenant: UUID, ref_id: str) -> None:
+    calls = store.scope(tenant=tenant, actor="user:jane").repository(Call)
+    assert_type(await calls.restore(ref_id), Call)
+    assert_type(await calls.history(ref_id), list[Event])
+    assert_type(await store.report("orders", actor="user:cfo"), list[dict[str, Any]])
 
 
 def agency(run: ActivityRun, content: Path) -> ActivityOutput:
