@@ -12,7 +12,8 @@ from storekit.assembly import Assembly
 from storekit.bridge import run
 from storekit.errors import UsageError
 from storekit.flows.context import Actor
-from storekit.flows.lookup import Found, lookup, report
+from storekit.flows.lookup import Found, lookup
+from storekit.flows.report import report
 from storekit.lines import Line, Migration
 from storekit.model.entity import Entity, require_table
 from storekit.repository import Repository

@@ -11,7 +11,8 @@ from uuid import UUID
 from storekit.assembly import Assembly
 from storekit.errors import UsageError
 from storekit.flows.context import Actor
-from storekit.flows.lookup import Found, lookup, report
+from storekit.flows.lookup import Found, lookup
+from storekit.flows.report import report
 from storekit.lines import Line, Migration
 from storekit.model.entity import Entity, require_table
 from storekit.repository_async import AsyncRepository

@@ -136,7 +136,11 @@ class Order(
     Mutable,
     SoftDelete,
     table="orders",
-    indexes=[unique("external_id"), unique("batch", where=_WAITING)],
+    indexes=[
+        unique("external_id"),
+        unique("batch", where=_WAITING),
+        unique("batch", where={"status": OrderStatus.SHIPPED}),
+    ],
 ):
     """Moves along a machine; it begins at its default."""
 

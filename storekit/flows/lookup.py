@@ -1,8 +1,8 @@
-"""Before the tenant is known, and beyond it: a look-up by a bearer's secret, reports over all tenants."""
+"""Before the tenant is known: a look-up by what only its bearer knows."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from storekit.errors import UsageError
@@ -10,7 +10,7 @@ from storekit.flows import calls
 from storekit.flows.context import NIL, Actor, Ports
 from storekit.model.table import Table
 from storekit.model.values import check_text
-from storekit.ports import Call, Report
+from storekit.ports import Call
 
 
 class Found(NamedTuple):
@@ -29,12 +29,3 @@ async def lookup(ports: Ports, table: Table, value: str) -> Found | None:
     call = Call("lookup_v1", {"p_entity": table.name, "p_value": check_text(value, table.lookup)})
     (found,) = await calls.read(ports, Actor(NIL, "lookup"), [call])
     return Found(UUID(found["tenant_id"]), found["ref_id"]) if found else None
-
-
-async def report(ports: Ports, name: str, actor: Actor) -> list[dict[str, Any]]:
-    """Read a named report over all tenants, which leaves an event. One Postgres trip."""
-    if not isinstance(name, str):
-        raise UsageError(f"a report is named by a str, not {type(name).__name__}")
-    rows: list[dict[str, Any]]
-    (rows,) = await calls.read(ports, actor, [Report(check_text(name, "report"), actor.name)])
-    return rows

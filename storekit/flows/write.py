@@ -27,7 +27,7 @@ from storekit.errors import (
 from storekit.flows.calls import abandon, commit, stage
 from storekit.flows.context import Actor, Ports
 from storekit.flows.upload import upload
-from storekit.model.keys import unique_fields
+from storekit.model.keys import unique_keys
 from storekit.model.plan import Plan, Write
 from storekit.ports import Select
 from storekit.trace import step
@@ -101,8 +101,9 @@ async def carry_out(
 
 def _name_fields(error: ConstraintViolation, plan: Plan) -> None:
     for table in {row.table.name: row.table for row in plan.rows}.values():
-        if fields := unique_fields(table, error.constraint):
-            error.name(table.name, fields)
+        for name, fields, _ in unique_keys(table):
+            if name == error.constraint:
+                error.name(table.name, fields)
 
 
 class _Attempt:

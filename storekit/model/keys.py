@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
@@ -90,14 +90,14 @@ def keys(table: Table) -> Iterator[Key]:
         yield _declared(table, each)
 
 
-def unique_fields(table: Table, constraint: str | None) -> tuple[str, ...]:
-    """List the fields of a unique key that the class declares; none if it is no such key."""
-    if table.natural_key and constraint == natural_key_name(table):
-        return table.natural_key
+def unique_keys(table: Table) -> Iterator[tuple[str, tuple[str, ...], Mapping[str, Any]]]:
+    """List the unique keys that the class declares: name, fields, and which records each holds."""
+    if table.natural_key:
+        yield natural_key_name(table), table.natural_key, {}
     for each in table.indexes:
-        if each.unique and constraint == _declared(table, each).name:
-            return tuple(column.removeprefix("-") for column in each.columns)
-    return ()
+        if each.unique:
+            fields = tuple(column.removeprefix("-") for column in each.columns)
+            yield _declared(table, each).name, fields, each.where
 
 
 def _declared(table: Table, each: Index) -> Key:

@@ -93,7 +93,7 @@ async def test_a_transition_compares_the_version(world: World) -> None:
 
 
 async def test_what_is_not_there_does_not_move(world: World) -> None:
-    """An unknown record and one of another tenant are not found."""
+    """An unknown record, one of another tenant and a hidden one are not found."""
     saved = await order(world)
     orders = world.repository(Order)
     with pytest.raises(NotFound):
@@ -101,6 +101,10 @@ async def test_what_is_not_there_does_not_move(world: World) -> None:
     other = World(world.store, world.browse, world.move_clock).repository(Order)
     with pytest.raises(NotFound):
         await other.transition(saved.ref_id, "confirmed")
+    await orders.delete(saved.ref_id)
+    for state in ("pending", "confirmed"):  # a hidden record does not tell which one it is in
+        with pytest.raises(NotFound):
+            await orders.transition(saved.ref_id, state)
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,11 @@ BEGIN
             HINT = 'declare it on the model: Annotated[Status, moves({...})]';
     END IF;
     PERFORM set_config('storekit.reason', coalesce(p_reason, ''), true);
-    EXECUTE format('SELECT t.%I::text FROM %I.%I AS t WHERE t.tenant_id = $1 AND t.ref_id = $2 FOR NO KEY UPDATE',
-        v_field, v_table.schema_name, v_table.table_name) INTO v_from USING p_tenant, p_ref_id;
-    -- The row's trigger sees moves alone. A row that is not there is refused below, by the write itself.
+    EXECUTE format('SELECT t.%I::text FROM %I.%I AS t WHERE t.tenant_id = $1 AND t.ref_id = $2%s FOR NO KEY UPDATE',
+        v_field, v_table.schema_name, v_table.table_name,
+        CASE WHEN v_table.soft_delete THEN ' AND t.deleted_on IS NULL' ELSE '' END)
+    INTO v_from USING p_tenant, p_ref_id;
+    -- The row's trigger sees moves alone. A row that is not there, or hidden, is refused by the write itself.
     IF v_from = p_to AND NOT EXISTS (
         SELECT FROM storekit.move AS m WHERE m.entity = v_table.entity AND m.from_state = v_from AND m.to_state = p_to
     ) THEN

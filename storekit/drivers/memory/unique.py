@@ -8,14 +8,14 @@ from typing import Any
 from storekit.drivers.memory.state import Row, Transaction
 from storekit.errors import ConstraintViolation
 from storekit.model.indexes import not_null
-from storekit.model.keys import keys, unique_fields
+from storekit.model.keys import unique_keys
 from storekit.model.table import Table
 
 
 def check_unique(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
     """Compare the rows that were written with all of their tenant."""
     written = {row["ref_id"] for row in rows}
-    for name, columns, where in _unique(table):
+    for name, columns, where in unique_keys(table):
         seen: dict[tuple[str, ...], str] = {}
         for ref_id, row in sorted(_rows(tx, table), key=lambda pair: pair[0] in written):
             values = tuple(row[column] for column in columns)
@@ -23,17 +23,6 @@ def check_unique(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
                 continue
             if seen.setdefault(tuple(map(str, values)), ref_id) != ref_id:
                 raise ConstraintViolation(f"{ref_id} has values that {name} holds already", name)
-
-
-def _unique(table: Table) -> Iterator[tuple[str, tuple[str, ...], Mapping[str, Any]]]:
-    conditions = {
-        tuple(column.removeprefix("-") for column in each.columns): each.where
-        for each in table.indexes
-        if each.unique
-    }
-    for key in keys(table):
-        if columns := unique_fields(table, key.name):
-            yield key.name, columns, conditions.get(columns, {})
 
 
 def _rows(tx: Transaction, table: Table) -> Iterator[tuple[str, Row]]:

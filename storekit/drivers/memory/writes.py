@@ -74,8 +74,9 @@ def transition(tx: Transaction, given: Arguments) -> Reply:
     machine, ref_id = table.machine, given["p_ref_id"]
     if machine is None:
         raise UsageError(f"table {table.name} has no state machine")
-    row = tx.row(table.name, ref_id)
-    if row is not None and row[machine.field] == to and to not in (moves := machine.allowed.get(to, ())):
+    row, moves = tx.row(table.name, ref_id), machine.allowed.get(to, ())
+    stays = row is not None and not row.get("deleted_on") and row[machine.field] == to
+    if stays and to not in moves:
         raise InvalidTransition(table.name, ref_id, to, to, tuple(sorted(moves)))
     tx.reason = given["p_reason"] or None
     target = {"ref_id": ref_id, machine.field: to, "expected_version": given["p_expected_version"]}
