@@ -8,12 +8,15 @@ import pytest
 from clock import MoveClock, clock_of
 from entities import ENTITIES
 from hypothesis import settings
+from side_by_side import pytest_pyfunc_call
 
 from storekit import Store
 
 # no test is a measure of time: a busy machine fails nothing
 settings.register_profile("storekit", deadline=None)
 settings.load_profile("storekit")
+
+__all__ = ["pytest_pyfunc_call"]
 
 _SERVERS = {"embedded", "embedded_clock"}
 
@@ -24,8 +27,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs servers; parametrised tests say so by their leg."""
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "side_by_side(threads): runs while the others of its module wait")
+    config.addinivalue_line("markers", "long: takes minutes; left out unless -m names it")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is long, and mark what needs servers; parametrised tests say so by their leg."""
+    if "long" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         leg = getattr(item, "callspec", None) and item.callspec.params.get("leg")  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from commands import storekit_command
 
 from storekit import Settings
 
@@ -18,17 +19,26 @@ ROOT = Path(__file__).parents[2]
 OURS = {"POSTGRES_URL", "POSTGRES_ADMIN_URL", "MONGO_URL", "S3_BUCKET", "S3_ENDPOINT_URL"}
 
 
+def inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in OURS}
+
+
 def storekit(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in OURS}
+    """Run a command in an interpreter of its own."""
     return subprocess.run(
         [sys.executable, "-m", "storekit.cli", *map(str, arguments)],
         check=False,
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**inherited, **environment},
+        env={**inherited(), **environment},
         timeout=120,
     )
+
+
+def quick(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command that the interpreter's start makes no difference to."""
+    return storekit_command(*arguments, environment=inherited(), home=ROOT)
 
 
 def test_up_status_migrate_down(tmp_path: Path) -> None:
@@ -88,7 +98,7 @@ def exported(lines: str) -> dict[str, str]:
 def test_where_there_is_no_stack_a_command_says_so(command: str, tmp_path: Path) -> None:
     """`down`, `status` and `env` without a stack are one line, exit code 1, and make nothing."""
     for directory in (tmp_path, tmp_path / "missing"):
-        done = storekit(command, "--dir", directory)
+        done = quick(command, "--dir", directory)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == f"storekit: there is no stack in {directory}; name its directory with --dir\n"
     assert list(tmp_path.iterdir()) == []
@@ -98,7 +108,7 @@ def test_an_unreadable_input_of_the_demo_is_one_line(tmp_path: Path) -> None:
     """A file that cannot be read is refused by name before any server starts."""
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "broken.md").symlink_to("/proc/self/mem")  # opens, and fails to be read even for root
-    done = storekit("demo", "--files", tmp_path / "in", "--dir", tmp_path / "servers")
+    done = quick("demo", "--files", tmp_path / "in", "--dir", tmp_path / "servers")
     assert (done.returncode, done.stdout) == (1, "")
     assert "broken.md cannot be read: " in done.stderr
     assert done.stderr.count("\n") == 1
@@ -123,7 +133,7 @@ def test_the_version_is_the_distributions() -> None:
 )
 def test_a_line_that_is_none_is_one_line(line: str, why: str) -> None:
     """`migrate --line` takes a name of one's own and a directory that exists, and says what is wrong."""
-    done = storekit("migrate", "--line", line)
+    done = quick("migrate", "--line", line)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert f"--line {line}: {why}" in done.stderr
 
@@ -136,7 +146,7 @@ def test_an_error_is_one_line(tmp_path: Path) -> None:
         (("migrate",), "POSTGRES_ADMIN_URL is not set"),
         (("migrate", "status"), 'eval "$(storekit env)"'),
     ):
-        done = storekit(*arguments)
+        done = quick(*arguments)
         assert done.returncode == 1
         assert done.stdout == ""
         assert remedy in done.stderr

@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,8 +50,8 @@ def demo(
     )
 
 
-@pytest.fixture
-def temporary() -> object:
+@contextmanager
+def temporary() -> Iterator[Path]:
     """Give the demo a temporary directory of its own, to see what it leaves there."""
     with tempfile.TemporaryDirectory(prefix="sk-", dir="/tmp") as name:
         yield Path(name)
@@ -68,13 +70,17 @@ def processes_in(directory: Path) -> list[str]:
     return found
 
 
-def test_demo_keeps_every_promise_and_leaves_nothing(temporary: Path, tmp_path: Path) -> None:
+@pytest.mark.side_by_side(3)
+def test_demo_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
     """On every file of a directory the demo passes all its checks, and leaves no process and no file."""
     (tmp_path / "one.md").write_text("# Één ✨\n\n日本語\n")
     (tmp_path / "two.md").write_bytes(b"")
     (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.4\n" + bytes(range(256)) * 4096)
-    done = demo(temporary, "--files", tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    with temporary() as home:
+        done = demo(home, "--files", tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [path.name for path in home.iterdir()] == ["storekit_demo.py"]
+        assert not processes_in(home)
     lines = done.stdout.splitlines()
     assert lines[-1] == "every promise was kept"
     assert sum(line.startswith("   ok: ") for line in lines) == 5
@@ -82,25 +88,26 @@ def test_demo_keeps_every_promise_and_leaves_nothing(temporary: Path, tmp_path: 
         r"^ +payload +MongoDB +tool_call_logs .*expires \d{4}-\d\d-\d\d$", done.stdout, re.MULTILINE
     )
     assert "\x1b" not in done.stdout
-    assert [path.name for path in temporary.iterdir()] == ["storekit_demo.py"]
-    assert not processes_in(temporary)
 
 
-def test_tampered_content_fails_the_demo(temporary: Path, tmp_path: Path) -> None:
+@pytest.mark.side_by_side(3)
+def test_tampered_content_fails_the_demo(tmp_path: Path) -> None:
     """One changed byte of a fetched content ends the demo with one line and exit code 1, and cleans up."""
     (tmp_path / "one.md").write_text("# One\n")
-    done = demo(temporary, "--files", tmp_path, "--dir", temporary / "kept", first=TAMPERED)
-    assert done.returncode == 1
+    with temporary() as home:
+        done = demo(home, "--files", tmp_path, "--dir", home / "kept", first=TAMPERED)
+        assert done.returncode == 1
+        assert not any(server.running for server in status(home / "kept"))
+        assert (home / "kept" / "secrets.json").exists()
     assert re.fullmatch(
         r"storekit: the URL of one\.md: expected sha256 \w{64}, found sha256 \w{64}\n", done.stderr
     )
-    assert not any(server.running for server in status(temporary / "kept"))
-    assert (temporary / "kept" / "secrets.json").exists()
 
 
-def test_no_input_is_one_line(temporary: Path, tmp_path: Path) -> None:
+def test_no_input_is_one_line(tmp_path: Path) -> None:
     """Input that is not there is refused before any server starts."""
-    done = demo(temporary, "--files", tmp_path)
+    with temporary() as home:
+        done = demo(home, "--files", tmp_path)
     assert done.returncode == 1
     assert re.fullmatch(r"storekit: .* holds no \*\.md and no \*\.pdf; .*\n", done.stderr)
     assert done.stdout == ""

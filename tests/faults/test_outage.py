@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ from storekit.drivers.s3 import dataplane
 from storekit.testing.faults import Point, at, observe
 from storekit.testing.proxy import Proxy
 
+pytestmark = pytest.mark.side_by_side(8)
 _STORES = ("postgres", "mongo", "s3")
 _LONGEST = 2.5 * TIMEOUT.total_seconds()
 """Seconds until an error: what fails in a wave is abandoned in one more call."""
@@ -42,10 +43,12 @@ _BREAKS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def impatient() -> Iterator[None]:
     """An upload that stands still is given 30 s; here as long as everything else."""
-    monkeypatch.setattr(dataplane, "PUT_PATIENCE", TIMEOUT.total_seconds())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataplane, "PUT_PATIENCE", TIMEOUT.total_seconds())
+        yield
 
 
 @pytest.mark.parametrize("colour", COLOURS)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from commands import storekit_command
 from sql_database import Database
 
 # What a session of the deployer waits for, as the server sees it.
@@ -19,21 +20,14 @@ def storekit(
     database: Database, *arguments: str | Path, home: str | Path = "/"
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of storekit with the admin's URL alone, by default from a directory of no meaning."""
-    return subprocess.run(
-        _command(*arguments),
-        env=_environment(database),
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=home,
-    )
+    return storekit_command(*arguments, environment=_environment(database), home=home)
 
 
 @contextmanager
 def deployer(database: Database, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run `storekit migrate` with a line `own`; whatever happens, it ends."""
     with subprocess.Popen(
-        _command("migrate", "--line", f"own={directory}"),
+        [sys.executable, "-m", "storekit.cli", "migrate", "--line", f"own={directory}"],
         env=_environment(database),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -54,10 +48,6 @@ def kill_when(process: subprocess.Popen[bytes], database: Database, wait_event: 
         # Granted when the dead deployer's session has ended.
         connection.execute("SET statement_timeout = '30s'")
         connection.execute("SELECT pg_advisory_lock(hashtextextended('storekit.migrate', 0))")
-
-
-def _command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "storekit.cli", *map(str, arguments)]
 
 
 def _environment(database: Database) -> dict[str, str]:

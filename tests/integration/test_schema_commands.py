@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from commands import storekit_command
 from sql_database import MEMBERS, Database, fresh_database
 
 from storekit.drivers.postgres.migrate import grant
@@ -61,23 +62,29 @@ class Shell:
     database: Database
     home: Path
 
-    def run(self, *command: str) -> tuple[int, str]:
-        """Run a program in the project; answer its exit code and what it wrote."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of this process, with the URLs of the project's stores alone."""
         kept = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("POSTGRES", "MONGO", "S3_"))
         }
         urls = {"POSTGRES_ADMIN_URL": self.database.url("admin"), "POSTGRES_URL": self.database.url("app")}
+        return kept | urls
+
+    def run(self, *command: str) -> tuple[int, str]:
+        """Run a program in the project; answer its exit code and what it wrote."""
         done = subprocess.run(
             [sys.executable, *command],
-            check=False, capture_output=True, text=True, cwd=self.home, env={**kept, **urls}, timeout=60,
+            check=False, capture_output=True, text=True, cwd=self.home, env=self.environment, timeout=60,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
     def storekit(self, *arguments: str) -> tuple[int, str]:
         """Run a command of storekit."""
-        return self.run("-m", "storekit.cli", *arguments)
+        done = storekit_command(*arguments, environment=self.environment, home=self.home)
+        return done.returncode, done.stdout + done.stderr
 
     @property
     def models(self) -> Path:
@@ -133,7 +140,7 @@ def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
         1,
         "public.leads: column status does not take 'dead'\n"
         "public.leads: column score is missing\n"
-        "public.leads: index (tenant_id, score) is missing\n",
+        "public.leads: index (tenant_id, score, ref_id) is missing\n",
     )
     code, said = shell.storekit(*DIFF)
     assert (code, said.split()) == (0, [f"migrations/{name}" for name in shell.files[1:]])

@@ -28,6 +28,8 @@ LOOK = 1.0
 """Seconds between two looks at whether the directory is still there."""
 PATIENCE = 15.0
 """Seconds that a server has to end before it is killed; none of them loses anything by that."""
+HASTE = 3.0
+"""The same where the directory is gone: there a server may wait in vain for files of its own."""
 
 
 @dataclass
@@ -177,7 +179,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for server in self._servers.values():
             server.ask_to_end()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + (PATIENCE if self._is_home() else HASTE)
         for server in self._servers.values():
             server.end(deadline)
         # What lies where the directory was may be another stack's by now.
