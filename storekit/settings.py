@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from storekit.errors import ConfigurationError
 
@@ -17,6 +25,11 @@ _ENVIRONMENT = {
     "postgres_worker_url": "POSTGRES_WORKER_URL",
     "postgres_reporter_url": "POSTGRES_REPORTER_URL",
     "prepare": "POSTGRES_PREPARE",
+    "pool_min": "POSTGRES_POOL_MIN",
+    "pool_size": "POSTGRES_POOL_SIZE",
+    "pool_idle": "POSTGRES_POOL_IDLE",
+    "pool_wait": "POSTGRES_POOL_WAIT",
+    "pool_queue": "POSTGRES_POOL_QUEUE",
     "mongo_url": "MONGO_URL",
     "mongo_database": "MONGO_DATABASE",
     "s3_endpoint_url": "S3_ENDPOINT_URL",
@@ -27,6 +40,17 @@ _ENVIRONMENT = {
     "s3_secret_key": "AWS_SECRET_ACCESS_KEY",
     "s3_session_token": "AWS_SESSION_TOKEN",
 }
+
+
+def _seconds(value: object) -> object:
+    """Read a number of an environment variable as seconds; pydantic knows it from numbers alone."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
 class Settings(BaseModel):
@@ -88,7 +112,25 @@ class Settings(BaseModel):
         description="longest `expires_in` of a URL",
     )
     max_puts: int = Field(default=32, ge=1, description="uploads in flight at once")
-    pool_size: int = Field(default=30, ge=1, description="most Postgres connections of this process")
+    pool_min: int = Field(
+        default=2, ge=0, description="Postgres connections that stay open however idle; at most `pool_size`"
+    )
+    pool_size: int = Field(
+        default=30, ge=1, description="most Postgres connections of this process, for each login"
+    )
+    pool_idle: Seconds = Field(
+        default=timedelta(seconds=30),
+        gt=timedelta(),
+        description="after each such time one connection beyond `pool_min` that it did not need is closed",
+    )
+    pool_wait: Seconds = Field(
+        default=timedelta(seconds=30),
+        gt=timedelta(),
+        description="how long a call waits for a connection when all are busy",
+    )
+    pool_queue: int = Field(
+        default=1000, ge=1, description="calls that may wait for a connection; one more is refused at once"
+    )
     prepare: bool = Field(default=True, description="prepared statements; False behind PgBouncer before 1.21")
 
     @model_validator(mode="after")
@@ -127,5 +169,7 @@ class Settings(BaseModel):
         return {name: "" if value is None else _plain(value) for name, value in values.items()}
 
 
-def _plain(value: SecretStr | str | bool) -> str:
+def _plain(value: SecretStr | timedelta | str | int) -> str:
+    if isinstance(value, timedelta):
+        return str(value.total_seconds())
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -140,9 +140,9 @@ def _read_once(store: Store, tenant: UUID, run_id: str, call_id: str) -> None:
 
 
 def _connection_of(store: Store) -> Any:
-    pool: Any = store._assembly.ledger._pool  # type: ignore[union-attr]
-    connection = pool.getconn()
-    pool.putconn(connection)
+    pool: Any = store._assembly.ledger.pool  # type: ignore[union-attr]
+    connection = pool.take()
+    pool.give_back(connection)
     return connection
 
 

@@ -119,13 +119,13 @@ def runs(store: Store | AsyncStore, tenant: UUID) -> Any:
 async def lent(store: Store | AsyncStore, query: bytes) -> list[Any]:
     """Borrow the connection of a store's pool, and look at all that it shows."""
     ledger: Any = store._assembly.ledger if isinstance(store, Store) else store._ports.ledger
-    connection = await settle(ledger._pool.getconn())
+    connection = await settle(ledger.pool.take())
     try:
         cursor = await settle(connection.execute(query))
         rows: list[Any] = await settle(cursor.fetchall())
         return rows
     finally:
-        await settle(ledger._pool.putconn(connection))
+        await settle(ledger.pool.give_back(connection))
 
 
 async def _works(store: Store | AsyncStore, walled: Database) -> str:

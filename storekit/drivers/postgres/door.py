@@ -10,10 +10,12 @@ from typing import Any
 import psycopg
 from psycopg import BaseConnection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq.abc import PGresult
 
 from storekit.drivers.postgres.logins import LOGINS
 from storekit.drivers.postgres.versions import unfit
 from storekit.errors import ConfigurationError, Unavailable
+from storekit.ports import AnswerLost
 from storekit.settings import Settings
 
 # libpq tells no SQLSTATE of a connection that never was
@@ -30,6 +32,7 @@ _CAUSE = re.compile(
     r"|name or service not known|nodename nor servname provided|no address associated with hostname"
     r"|temporary failure in name resolution|server closed the connection unexpectedly"
     r"|too many clients|the database system is (?:starting up|shutting down|in recovery mode)"
+    r"|no answer within [\d.]+ s"
     r"|server does not support SSL|certificate verify failed",
     re.IGNORECASE,
 )
@@ -43,7 +46,7 @@ class Door:
         self.keywords = _parsed(self.login.url(settings), self.login.variable)
         host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
         self.place = f"{host}:{self.keywords.get('port', 5432)}"
-        self.entered = False
+        self.entered = self.failing = False
         self._refusal = self._cause = ""
 
     @property
@@ -51,39 +54,39 @@ class Door:
         """Whether it is still to be seen if row-level security holds this login."""
         return self.login.walled and not self.entered
 
-    def judge(self, connection: BaseConnection[Any], found: Sequence[Any] | None) -> None:
+    def judge(self, connection: BaseConnection[Any], answers: Sequence[PGresult]) -> None:
         """Refuse a login that row-level security does not hold, and a server that does not hold it well."""
         why = unfit(connection.info.server_version)
-        if found and found[0]:
-            why = f"row-level security would not hold it, since it may act as {found[0]}"
+        if above := answers[0].get_value(0, 0):
+            why = f"row-level security would not hold it, since it may act as {above.decode()}"
         if why:
-            connection.pgconn.finish()
             raise psycopg.OperationalError(why)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Note how an attempt to connect ends; psycopg's pool logs what it raises."""
+        """Note how an attempt to connect ends; what is raised may be logged."""
         try:
             yield
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, AnswerLost) as error:
             said = str(error)
             refused = _REFUSAL.search(said)
             self._refusal = refused[0].strip() if refused else ""
             cause = _CAUSE.search(said)
             self._cause = cause[0].lower() if cause else ""
+            self.failing = True
         else:
-            self.entered, self._refusal, self._cause = True, "", ""
+            self.entered, self.failing, self._refusal, self._cause = True, False, "", ""
             return
         secret = self.keywords.get("password")
         raise psycopg.OperationalError(said.replace(secret, "***") if secret else said)
 
-    def raise_refusal(self) -> None:
-        """Raise if the server refused the login: waiting would not help."""
-        if self._refusal:
-            login = self.keywords.get("user", "the default login")
-            raise ConfigurationError(
-                f"postgres at {self.place} refused {login}: {self._refusal}; check {self.login.variable}"
-            )
+    @property
+    def refusal(self) -> str:
+        """Why the server, or we, refused the login: waiting would not help. Empty if nobody did."""
+        if not self._refusal:
+            return ""
+        login = self.keywords.get("user", "the default login")
+        return f"postgres at {self.place} refused {login}: {self._refusal}; check {self.login.variable}"
 
     def unreachable(self, seconds: float) -> Unavailable:
         """Say that there was no way in, and why if the last attempt told."""
