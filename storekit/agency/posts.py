@@ -12,6 +12,7 @@ from pydantic import Field
 from storekit.agency.runs import ActivityOutput
 from storekit.model.entity import Entity, Mutable, SoftDelete
 from storekit.model.fields import moves, references
+from storekit.model.indexes import index
 
 
 class BlogPostStatus(StrEnum):
@@ -32,7 +33,17 @@ _MOVES = {
 }
 
 
-class BlogPost(Entity, Mutable, SoftDelete, table="blog_posts", line="agency"):
+class BlogPost(
+    Entity,
+    Mutable,
+    SoftDelete,
+    table="blog_posts",
+    line="agency",
+    indexes=[
+        index("-created_on", where={"deleted_on": None}),
+        index("-created_on", where={"status": BlogPostStatus.IN_REVIEW, "deleted_on": None}),
+    ],
+):
     """An article; its text is its output's content, and so is its URL."""
 
     output_id: Annotated[UUID, references(ActivityOutput)]

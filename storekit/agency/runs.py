@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from storekit.model.blob import Blob
 from storekit.model.entity import Entity, Mutable, SoftDelete
 from storekit.model.fields import Expired, blob, document, moves, references
+from storekit.model.indexes import index
 
 
 class ActivityRunStatus(StrEnum):
@@ -34,7 +35,16 @@ _RUNS = {
 }
 
 
-class ActivityRun(Entity, Mutable, table="activity_runs", line="agency"):
+class ActivityRun(
+    Entity,
+    Mutable,
+    table="activity_runs",
+    line="agency",
+    indexes=[
+        index("-created_on"),
+        index("-created_on", where={"status": [ActivityRunStatus.PENDING, ActivityRunStatus.RUNNING]}),
+    ],
+):
     """One attempt of an agent at one activity."""
 
     activity: str
@@ -78,7 +88,17 @@ class OutputMetadata(BaseModel):
     details: dict[str, Any] = {}
 
 
-class ActivityOutput(Entity, Mutable, SoftDelete, table="activity_outputs", line="agency"):
+class ActivityOutput(
+    Entity,
+    Mutable,
+    SoftDelete,
+    table="activity_outputs",
+    line="agency",
+    indexes=[
+        index("-created_on", where={"deleted_on": None}),
+        index("-created_on", where={"status": ActivityOutputStatus.IN_REVIEW, "deleted_on": None}),
+    ],
+):
     """A deliverable: posts have no content of their own, they show their output's."""
 
     run_id: Annotated[UUID, references(ActivityRun)]
@@ -110,7 +130,17 @@ class ToolPayload(BaseModel):
     response: dict[str, Any] | None = None
 
 
-class ToolCall(Entity, Mutable, SoftDelete, table="tool_calls", line="agency"):
+class ToolCall(
+    Entity,
+    Mutable,
+    SoftDelete,
+    table="tool_calls",
+    line="agency",
+    indexes=[
+        index("-created_on", where={"deleted_on": None}),
+        index("-created_on", where={"status": ToolCallStatus.FAILED, "deleted_on": None}),
+    ],
+):
     """The summary of a tool's call is counted and joined; its payload is kept for 90 days."""
 
     run_id: Annotated[UUID, references(ActivityRun)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from storekit.errors import NotFound, UsageError
+from storekit.errors import UsageError
+from storekit.flows.blobs import blob_ref, blob_refs
 from storekit.flows.context import Actor, Ports
-from storekit.flows.load import blob_refs, checked
+from storekit.flows.load import checked
 from storekit.model.disposition import disposition, is_active, is_inert
 from storekit.model.table import Table
 from storekit.ports import BlobRef
@@ -27,12 +28,7 @@ async def url(
     _check_life(ports, expires_in)
     if download_as is not None and not isinstance(download_as, str):
         raise UsageError(f"download_as is a file name, a str, not {type(download_as).__name__}")
-    found = await blob_refs(ports, actor, table, [ref_id], field)
-    if ref_id not in found:
-        raise NotFound(table.name, ref_id)
-    ref = found[ref_id]
-    if ref is None:
-        raise NotFound(table.name, ref_id, field)
+    ref = await blob_ref(ports, actor, table, ref_id, field)
     return _sign(ports, ref, expires_in, download_as, inline=inline)
 
 

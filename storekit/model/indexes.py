@@ -33,9 +33,18 @@ class Index:
     where: Mapping[str, Any] = field(default_factory=dict)
     """Which records it holds: a value, several, None or `not_null` by column."""
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns after the tenant; one for lists ends with ref_id, so that no two records are equal."""
+        if self.unique or not {"ref_id", "-ref_id"}.isdisjoint(self.columns):
+            return self.columns
+        return (*self.columns, "-ref_id" if self.columns[-1].startswith("-") else "ref_id")
+
 
 def index(*columns: str, where: Mapping[str, Any] | None = None) -> Index:
-    """Index the class's records by these columns, within each tenant.
+    """Index the class's records by these columns, within each tenant; it lists them in that order.
+
+    One with a StrEnum among its columns is kept as one index for each state: it lists the records of a state.
 
     >>> index("status", "-created_on", where={"closed_on": None})
     Index(columns=('status', '-created_on'), unique=False, where={'closed_on': None})

@@ -83,7 +83,8 @@ def keys(table: Table) -> Iterator[Key]:
     # ref_id that took this one instead would keep it for ever
     for column in table.columns.values():
         if column.reference is not None:
-            yield _index(table, Index((column.name,)), f"({quoted(column.name)}, tenant_id)", named=False)
+            body = f"({quoted(column.name)}, tenant_id, ref_id)"
+            yield _index(table, Index((column.name,)), body, named=False)
     if table.lookup is not None:
         yield _index(table, Index((table.lookup,)), f"({quoted(table.lookup)})", named=False)
     for each in table.indexes:
@@ -100,10 +101,15 @@ def unique_keys(table: Table) -> Iterator[tuple[str, tuple[str, ...], Mapping[st
             yield _declared(table, each).name, fields, each.where
 
 
+def condition(each: Index) -> str:
+    """Write which records a partial index holds; empty if it holds all."""
+    return " AND ".join(_condition(name, value) for name, value in each.where.items())
+
+
 def _declared(table: Table, each: Index) -> Key:
-    columns = ", ".join(["tenant_id", *map(_ordered, each.columns)])
-    conditions = " AND ".join(_condition(name, value) for name, value in each.where.items())
-    return _index(table, each, f"({columns}){f' WHERE {conditions}' if conditions else ''}")
+    columns = ", ".join(["tenant_id", *map(_ordered, each.order)])
+    where = f" WHERE {condition(each)}" if each.where else ""
+    return _index(table, each, f"({columns}){where}")
 
 
 def natural_key_name(table: Table) -> str:

@@ -10,10 +10,13 @@ from storekit.errors import UsageError, ValidationError
 from storekit.model.codec import encode_column
 from storekit.model.fields import LookupMark, Mark, MovesMark, ReferenceMark
 from storekit.model.indexes import Index, not_null
-from storekit.model.table import BASE, Column, Machine, Scope, Table
+from storekit.model.table import Column, Machine, Scope, Table
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
+
+
+_MOST_STATES = 32
 
 
 class Keys(TypedDict):
@@ -33,10 +36,11 @@ def keys_of(owner: str, table: Table, indexes: Sequence[Index], natural_key: Seq
         raise UsageError(f"{owner}: indexes={indexes!r}: write a list of index(...) and unique(...)")
     if isinstance(natural_key, str) or not all(isinstance(each, str) for each in natural_key):
         raise UsageError(f'{owner}: natural_key={natural_key!r}: write a tuple, as ("external_id",)')
-    checked = tuple(_index(owner, table, each) for each in indexes)
-    for one, other in zip(sorted(checked, key=repr), sorted(checked, key=repr)[1:], strict=False):
-        if one == other:
-            raise UsageError(f"{owner}: {one!r} is declared twice")
+    checked = tuple(one for each in indexes for one in _by_state(owner, table, _index(owner, table, each)))
+    made = [(each.order, each.unique, each.where) for each in checked]
+    for number, each in enumerate(checked):
+        if made[number] in made[:number]:
+            raise UsageError(f"{owner}: {each!r} is declared twice")
     _check_columns(f"{owner}: natural_key", table, natural_key)
     for name in natural_key:
         if name not in table.columns or table.columns[name].nullable:
@@ -56,10 +60,40 @@ def _index(owner: str, table: Table, declared: Index) -> Index:
     return Index(declared.columns, declared.unique, condition)
 
 
+def _by_state(owner: str, table: Table, declared: Index) -> list[Index]:
+    """Make an index over a StrEnum one for each of its values.
+
+    Behind row-level security a scan cannot compare enums, but it can use an index that holds one value alone.
+    """
+    names = [column.removeprefix("-") for column in declared.columns]
+    name = next((name for name in names if name in table.columns and table.columns[name].enum), None)
+    if declared.unique or name is None:
+        return [declared]
+    columns = tuple(column for column in declared.columns if column.removeprefix("-") != name) or ("ref_id",)
+    made: list[Index] = []
+    for value in _states(table.columns[name], declared.where.get(name, not_null)):
+        made += _by_state(owner, table, Index(columns, where={**declared.where, name: value}))
+    if len(made) > _MOST_STATES:
+        raise UsageError(
+            f"{owner}: {declared!r} is one index for each state, which makes {len(made)}, at most "
+            f"{_MOST_STATES} will do; name those that are listed: where={{{name!r}: [...]}}"
+        )
+    return made
+
+
+def _states(column: Column, told: Any) -> list[Any]:
+    """List the values of an enum that an index holds."""
+    if told is None or isinstance(told, str):
+        return [told]
+    if isinstance(told, tuple):
+        return [*told]
+    return [member.value for member in column.enum or ()]
+
+
 def _check_columns(where: str, table: Table, names: Sequence[str]) -> None:
     for name in names:
         column = _find(where, table, name)
-        if column.sql == "jsonb" or column.sql.endswith("[]"):
+        if not column.ordered:
             raise UsageError(f"{where}: {name} is {column.sql}, which has no order that an index could keep")
     if len({*names}) < len(names):
         raise UsageError(f"{where}: a column comes twice")
@@ -71,11 +105,10 @@ def _find(where: str, table: Table, name: str) -> Column:
         raise UsageError(f"{where}: tenant_id leads every index; leave it out")
     if name in table.parts:
         raise UsageError(f"{where}: {name} is a part, kept elsewhere; an index takes columns")
-    if name in table.base:
-        return Column(name, table.base[name], nullable=name not in BASE)
-    if name not in table.columns:
+    column = table.column(name)
+    if column is None:
         raise UsageError(f"{where}: there is no column {name!r}; it has {', '.join(table.columns)}")
-    return table.columns[name]
+    return column
 
 
 def _value(where: str, column: Column, value: Any) -> Any:
@@ -83,7 +116,7 @@ def _value(where: str, column: Column, value: Any) -> Any:
         raise UsageError(f"{where}: it is never None; leave it out")
     if value is None or value is not_null:
         return value
-    if column.sql == "jsonb" or column.sql.endswith("[]"):
+    if not column.ordered:
         raise UsageError(f"{where}: {column.sql} takes None or not_null")
     several = isinstance(value, list | tuple | set | frozenset)
     values = list(value) if several else [value]
@@ -152,7 +185,7 @@ def lookup_of(owner: str, table: Table, marks: Mapping[str, Mark]) -> str | None
 
 
 def check_scope(owner: str, table: Table) -> None:
-    """Refuse a scope that is none, and references that cross from one to another.
+    """Refuse a scope that is none, and references that cross from one to another or that none could empty.
 
     Raises:
         UsageError: the scope, or the field and what to write there.
@@ -168,6 +201,9 @@ def check_scope(owner: str, table: Table) -> None:
             raise UsageError(f"{where}: a global record can refer to a global class alone, named as a class")
         if table.scope != "global" and scope == "global" and column.reference.on_delete != "restrict":
             raise UsageError(f'{where}: a global record stays while tenants use it: on_delete="restrict"')
+        if column.reference.on_delete == "set null" and not table.mutable:
+            remedy = 'on_delete="restrict" or "cascade", or derive the class from Mutable'
+            raise UsageError(f"{where}: what is append-only keeps its references: {remedy}")
 
 
 def scope_of(reference: ReferenceMark, table: Table) -> Scope:

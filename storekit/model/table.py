@@ -41,6 +41,11 @@ class Column:
     """Of a jsonb column: to and from its JSON value."""
     reference: ReferenceMark | None = None
 
+    @property
+    def ordered(self) -> bool:
+        """Whether its values come one after the other: those of jsonb and arrays do not."""
+        return self.adapter is None and not self.sql.endswith("[]")
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -90,3 +95,9 @@ class Table:
     def types(self) -> tuple[tuple[str, str], ...]:
         """Name and SQL type of every column, base columns first."""
         return (*self.base.items(), *((c.name, "text" if c.enum else c.sql) for c in self.columns.values()))
+
+    def column(self, name: str) -> Column | None:
+        """Find a column of the class, or one that every class has."""
+        if name in self.base:
+            return Column(name, self.base[name], nullable=name not in BASE)
+        return self.columns.get(name)

@@ -12,8 +12,8 @@ from entities import Remark, Report
 
 from storekit import Store
 from storekit.flows.load import whole_row
-from storekit.ports import Locate
 from storekit.sql import SET_TENANT, locate, select
+from storekit.statements import Locate, Via
 
 ROWS = 2000
 
@@ -35,12 +35,14 @@ def connection(embedded: Store) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def rows_read(connection: psycopg.Connection[Any], tenant: str, composed: tuple[str, list[Any]]) -> int:
-    """Count the rows that a statement takes out of the entity's table, those it throws away included."""
+def rows_read(
+    connection: psycopg.Connection[Any], tenant: str, composed: tuple[str, list[Any]], table: str = "reports"
+) -> int:
+    """Count the rows that a statement takes out of a table, those it throws away included."""
     return sum(
         (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
         for node in plan(connection, tenant, composed)
-        if node.get("Relation Name") == "reports"
+        if node.get("Relation Name") == table
     )
 
 
@@ -72,6 +74,22 @@ def test_urls_read_no_more_rows_than_they_are_asked_for(
     tenant, ref_ids = crowded
     statement = Locate("reports", "pdf", soft_delete=False, ref_ids=tuple(ref_ids[:number]))
     assert rows_read(connection, tenant, locate(statement, uuid4())) == number
+
+
+@pytest.mark.parametrize("number", [1, 100])
+def test_urls_by_a_reference_read_one_row_more_for_each(
+    embedded: Store, connection: psycopg.Connection[Any], crowded: tuple[str, list[str]], number: int
+) -> None:
+    """Following a reference to its blob is one look-up of the record, and one of what it refers to."""
+    tenant, _ = crowded
+    scope = embedded.scope(tenant=tenant, actor="test")
+    reports = scope.repository(Report).save_many(Report(title=str(i)) for i in range(number))
+    remarks = scope.repository(Remark).save_many(Remark(report_id=each.id, text="x") for each in reports)
+    ref_ids = tuple(remark.ref_id for remark in remarks)
+    via = Via("report_id", "reports", soft_delete=False)
+    statement = locate(Locate("remarks", "pdf", soft_delete=False, ref_ids=ref_ids, via=via), uuid4())
+    assert rows_read(connection, tenant, statement, "remarks") == number
+    assert rows_read(connection, tenant, statement, "reports") == number
 
 
 @pytest.mark.parametrize("number", [1, 100])

@@ -93,7 +93,7 @@ def test_every_addition_at_once(evolving: Evolving) -> None:
         Mutable,
         SoftDelete,
         indexes=[
-            index("status", "-created_on"),
+            index("title", "-created_on"),
             unique("title", where={"deleted_on": None, "status": "new"}),
         ],
         natural_key=("title",),
@@ -102,6 +102,36 @@ def test_every_addition_at_once(evolving: Evolving) -> None:
     names = [path.name for path in sorted(evolving.directory.iterdir())]
     assert names[:3] == ["0001_authors_plans_notes.sql", "0002_notes_labels.sql", "0003_notes.sql"]
     assert len(names) == 7  # three indexes, and that of the reference
+
+
+FORMER = """
+    CREATE INDEX ON notes (author_id, tenant_id);
+    CREATE INDEX notes_title_created_on_ix_0a0a0a0a ON notes (tenant_id, title, created_on DESC);
+    CREATE INDEX mine ON notes (tenant_id, title, created_on DESC);
+    DROP INDEX {0};
+    DROP INDEX {1}"""
+
+
+def test_the_indexes_of_a_former_release_are_replaced(evolving: Evolving) -> None:
+    """What ended before ref_id is built anew and then dropped, by its definition whatever it is called."""
+    grown = note({"author_id": refers(Author)}, indexes=[index("title", "-created_on")])
+    evolving.follow(Author, Plan, grown)
+    made = "SELECT indexname FROM pg_indexes WHERE tablename = 'notes' AND indexdef ~ 'ref_id( DESC)?\\)$' " \
+        "AND indexname ~ '_ix_' ORDER BY 1"  # fmt: skip
+    ours = [name for (name,) in evolving.database.ask(made)]
+    evolving.database.ask(FORMER.format(*ours))
+    assert evolving.told(Author, Plan, grown) == [
+        "public.notes: index (author_id, tenant_id, ref_id) is missing",
+        "public.notes: index (tenant_id, title, created_on DESC, ref_id DESC) is missing",
+        *(
+            f"public.notes: index {name} is one that another, which ends with ref_id, has replaced"
+            for name in ("notes_author_id_tenant_id_idx", "notes_title_created_on_ix_0a0a0a0a")
+        ),
+    ]
+    evolving.follow(Author, Plan, grown)
+    assert [name for (name,) in evolving.database.ask(made)] == ours
+    left = "SELECT indexname FROM pg_indexes WHERE indexname ~ '^(notes_author.*_idx|.*0a0a|mine)$'"
+    assert evolving.database.ask(left) == [("mine",)]
 
 
 def test_a_new_key_is_checked_against_the_rows_of_all_tenants(evolving: Evolving) -> None:

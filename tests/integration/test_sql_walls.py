@@ -142,6 +142,21 @@ def test_references_stay_inside_the_tenant(api: Api) -> None:
         api.commit(new_id(), [insert_op("tool_calls", [{"name": "x", "run_id": run["rows"][0]["id"]}])])
 
 
+def test_no_reference_by_hand_leaves_the_tenant(api: Api) -> None:
+    """Hand-written SQL cannot point at another tenant's row either, new or changed."""
+    run = insert_op("activity_runs", [{"title": "a"}])
+    api.commit(new_id(), [run])
+    foreign, api.tenant = run["rows"][0]["id"], uuid4()
+    own = api.insert("tool_calls", name="x")
+    for query in (
+        "INSERT INTO tool_calls (name, run_id) VALUES ('x', %s)",
+        "UPDATE tool_calls SET run_id = %s WHERE ref_id = %s",
+    ):
+        values = [foreign, own][: query.count("%s")]
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            by_hand(api, query, *values)
+
+
 def test_a_shadowed_name_changes_nothing(api: Api) -> None:
     """A temporary table or setting of the session does not reach inside the API."""
     api.connection.execute("CREATE TEMP TABLE managed (entity text, mutable boolean)")

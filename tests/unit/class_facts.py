@@ -60,7 +60,7 @@ class Grown(
     Mutable,
     SoftDelete,
     table="notes",
-    indexes=[index("status", "-created_on"), unique("slug", where={"deleted_on": None})],
+    indexes=[index("title", "-created_on"), unique("slug", where={"deleted_on": None})],
     natural_key=("title",),
 ):
     title: str

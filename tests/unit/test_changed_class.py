@@ -69,6 +69,24 @@ def test_where_nobody_else_is_at_work_indexes_stand_with_the_rest() -> None:
     assert lint([ddl.render(Author), ddl.render(Note), labels.text, main.text]) == [[]] * 4
 
 
+def test_an_index_of_a_former_release_goes_once_its_successor_is_there() -> None:
+    """What ended before ref_id is dropped after the new one is built; nothing is for a person to decide."""
+    now = {name: text for name, text in table(Grown).indexes.items() if "_ix_" in name and "ref_id" in text}
+    before = {
+        f"{name[:-8]}0a0a0a0a": text.replace(", ref_id DESC", "").replace(", ref_id", "")
+        for name, text in now.items()
+    }
+    kept = {name: text for name, text in table(Grown).indexes.items() if name not in now}
+    found = compare(Grown, table(Grown, indexes={**kept, **before}))
+    assert {each.weight for each in found} == {"addition"}
+    assert [file.stem for file in files(found)] == [*now, *(f"drop_{name}" for name in before)]
+    [main] = files(found, in_use=False)
+    assert main.text.rindex("CREATE INDEX") < main.text.index("DROP INDEX IF EXISTS public.notes_")
+    assert lint([ddl.render(Author), ddl.render(Note), main.text]) == [[]] * 3
+    mine = {"mine": next(iter(before.values()))}
+    assert compare(Grown, table(Grown, indexes={**kept, **now, **mine})) == []
+
+
 def test_what_is_written_passes_the_linter() -> None:
     """The files of additions have nothing unsafe in them, those of new tables neither."""
     found = [missing(Invoice), *compare(Grown, table(Note, empty=True))]

@@ -86,8 +86,8 @@ DECIDED: dict[str, Change] = {
     "an index": (
         Note,
         table(Grown),
-        "index notes_status_created_on_ix_",
-        "-- DROP INDEX IF EXISTS public.notes_status",
+        "index notes_title_created_on_ix_",
+        "-- DROP INDEX IF EXISTS public.notes_title",
     ),
     "a reference that acts otherwise": (
         Cascading,

@@ -90,6 +90,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a column of an array": (declare(indexes=[index("tags")]), "text[], which has no order"),
     "a column twice": (declare(indexes=[index("note", "-note")]), "comes twice"),
     "an index twice": (declare(indexes=[index("note"), index("note")]), "declared twice"),
+    "an index whose end is said": (
+        declare(indexes=[index("-note", "-ref_id"), index("-note")]),
+        "Index(columns=('-note',), unique=False, where={}) is declared twice",
+    ),
     "a condition on nothing": (declare(indexes=[index("note", where={"nope": 1})]), "no column 'nope'"),
     "a condition on the tenant": (
         declare(indexes=[index("note", where={"tenant_id": UUID(int=0)})]),
@@ -142,17 +146,51 @@ def test_a_key_that_cannot_be_is_refused_where_the_class_is_defined(
 
 
 def test_indexes_lead_with_the_tenant_and_hold_data_not_sql() -> None:
-    """Each declared index begins with tenant_id; values of its condition are literals of their column."""
+    """Each declared index begins with tenant_id and, if it is for lists, ends with ref_id.
+
+    Values of its condition are literals of their column.
+    """
     text = render(Lead)
     for piece in (
-        " ON public.leads (tenant_id, status, created_on DESC);",
+        " ON public.leads (tenant_id, created_on DESC, ref_id DESC) WHERE status = 'open';",
+        " ON public.leads (tenant_id, created_on DESC, ref_id DESC) WHERE status = 'done';",
         " ON public.leads (tenant_id, email) WHERE deleted_on IS NULL;",
-        """ ON public.leads (tenant_id, "order") WHERE status IN ('done', 'open') AND closed_on IS NOT NULL"""
-        " AND score = 7;",
+        """ ON public.leads (tenant_id, "order", ref_id) WHERE status IN ('done', 'open')"""
+        " AND closed_on IS NOT NULL AND score = 7;",
         "    CONSTRAINT leads_natural_key UNIQUE (tenant_id, external_id)",
     ):
         assert piece in text
     assert text.count("CREATE UNIQUE INDEX") == 1
+
+
+def test_an_index_over_states_is_one_for_each_of_them() -> None:
+    """Each state that the index may hold has an index of its own, of the other columns or of ref_id."""
+    declared = index("status", "note", "-other", where={"other": [Status.DONE]}), index("status")
+    fields: dict[str, Any] = {"status": (Status, ...), "other": (Status, ...), "note": (str, ...)}
+    keywords = {"table": "made", "indexes": declared}
+    made = create_model("Made", __base__=Entity, __cls_kwargs__=keywords, **fields).storekit_table.indexes
+    assert [(each.order, each.where) for each in made] == [
+        (("note", "ref_id"), {"status": "open", "other": "done"}),
+        (("note", "ref_id"), {"status": "done", "other": "done"}),
+        (("ref_id",), {"status": "open"}),
+        (("ref_id",), {"status": "done"}),
+    ]
+
+
+ORDERS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+    (("note",), ("note", "ref_id")),
+    (("-note",), ("-note", "-ref_id")),
+    (("-score", "note"), ("-score", "note", "ref_id")),
+    (("-ref_id",), ("-ref_id",)),
+    (("ref_id", "-note"), ("ref_id", "-note")),
+]
+
+
+@pytest.mark.parametrize(("columns", "order"), ORDERS)
+def test_an_index_for_lists_has_a_total_order(columns: tuple[str, ...], order: tuple[str, ...]) -> None:
+    """ref_id ends an index, in the direction of its last column, unless it is in it; never a unique one."""
+    assert index(*columns).order == order
+    assert unique(*columns).order == columns
 
 
 VALUES: list[tuple[Any, Any, str]] = [
@@ -208,7 +246,7 @@ def test_a_global_class_is_keyed_by_id_and_referred_to_by_id() -> None:
     text = render(Subscription)
     assert "FOREIGN KEY (plan_id) REFERENCES public.plans (id) ON DELETE RESTRICT" in text
     assert "FOREIGN KEY (tenant_id, tenant_ref) REFERENCES public.tenants (tenant_id, id)" in text
-    assert "CREATE INDEX ON public.subscriptions (plan_id, tenant_id);" in text
+    assert "CREATE INDEX ON public.subscriptions (plan_id, tenant_id, ref_id);" in text
 
 
 def test_a_global_class_may_refer_to_another() -> None:

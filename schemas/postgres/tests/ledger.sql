@@ -2,7 +2,7 @@
 SELECT plan(43);
 
 SELECT tables_are('storekit', '{migration,field,managed,move,event_type,write,part,event_inbox,domain_event,
-    domain_event_0001,event_head,tenant_head}'::name[]);
+    domain_event_0001,event_head,tenant_head,cursor}'::name[]);
 SELECT views_are('storekit', '{event}'::name[]);
 SELECT enum_has_labels('storekit', 'write_state', '{pending,committed,aborted}'::name[]);
 SELECT enum_has_labels('storekit', 'part_state', '{pending,committed,aborted,purging,swept,gone}'::name[]);

@@ -1,5 +1,5 @@
 -- Who sees which rows: the policies of every table, and that they act.
-SELECT plan(83);
+SELECT plan(84);
 
 -- The ledger and its events: the tenant's by setting; worker's and auditor's by role.
 SELECT policies_are('storekit', name, '{tenant,worker,auditor}'::name[])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from storekit.model.diff.difference import Difference
 from storekit.model.diff.pair import Pair
 from storekit.model.keys import ForeignKey, Key, is_ours
 from storekit.model.names import literal, quoted
+
+_ENDING = re.compile(r", ref_id( DESC)?\)")
+_NAMED_BY_POSTGRES = re.compile(r"_idx\d*\Z")
 
 
 def keys(pair: Pair) -> Iterator[Difference]:
@@ -17,20 +20,37 @@ def keys(pair: Pair) -> Iterator[Difference]:
     for key, definition in pair.declared.keys.items():
         if definition not in there.values():
             yield _missing(pair, key)
-    yield from _left(pair)
+    replaced = _replaced(pair)
+    for name in replaced:
+        yield pair.drop_index(f"index {name} is one that another, which ends with ref_id, has replaced", name)
+    yield from _left(pair, replaced)
     for text in pair.declared.facts.checks.values():
         if text not in pair.actual.checks.values():
             yield pair.add(f"{text} is missing", _add(pair, text))
     yield from _references(pair)
 
 
-def _left(pair: Pair) -> Iterator[Difference]:
+def _replaced(pair: Pair) -> list[str]:
+    """Name the indexes of former releases, which ended before ref_id; the wanted ones serve all they did."""
+    wanted = pair.declared.keys.items()
+    former = {_ENDING.sub(")", definition, count=1) for key, definition in wanted if key.kind == "INDEX"}
+    return [
+        name
+        for name, definition in pair.actual.indexes.items()
+        if definition in former.difference(pair.declared.keys.values())
+        and (is_ours(name, pair.table) or _NAMED_BY_POSTGRES.search(name))
+    ]
+
+
+def _left(pair: Pair, replaced: Container[str]) -> Iterator[Difference]:
     """Find indexes that were declared once; one of a column that is gone from the class goes with it."""
-    wanted, names = {*pair.declared.keys.values()}, {key.name for key in pair.declared.keys}
+    wanted = {*pair.declared.keys.values()}
+    names = {key.name for key in pair.declared.keys}
     gone = pair.actual.columns.keys() - pair.declared.facts.columns.keys()
     for name, definition in pair.actual.indexes.items():
         lost = gone.intersection(re.findall(r"\w+", definition))
-        if definition not in wanted and name not in names and not lost and is_ours(name, pair.table):
+        known = definition in wanted or name in names or name in replaced
+        if not known and not lost and is_ours(name, pair.table):
             yield pair.decide(f"index {name} is not declared", _drop(pair, name))
 
 
@@ -45,10 +65,10 @@ def _missing(pair: Pair, key: Key) -> Difference:
 
 
 def _drop(pair: Pair, name: str) -> str:
-    schema = pair.name.partition(".")[0]
+    drop = f"DROP INDEX IF EXISTS {pair.beside(name)};"
     if name.endswith("_natural_key"):  # a constraint if the table began with it, an index if it came later
-        return f"{_drop_key(pair, name)}\nDROP INDEX IF EXISTS {schema}.{quoted(name)};"
-    return f"DROP INDEX IF EXISTS {schema}.{quoted(name)};"
+        return f"{_drop_key(pair, name)}\n{drop}"
+    return drop
 
 
 def _drop_key(pair: Pair, name: str) -> str:

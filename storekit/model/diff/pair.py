@@ -37,15 +37,18 @@ class Pair:
 
     def index(self, what: str, key: Key) -> Difference:
         """Word that an index is missing."""
-        allow = "-- storekit: allow concurrently: written for servers that nobody else uses"
-        return Difference(
-            self.name,
-            what,
-            f"{allow}\n{key.build(self.name, key.name)}",
-            manage=self._manage,
-            concurrently=key.build(self.name, key.name, "CONCURRENTLY IF NOT EXISTS "),
-            name=key.name,
-        )
+        alone = key.build(self.name, key.name, "CONCURRENTLY IF NOT EXISTS ")
+        return self._concurrently(what, key.build(self.name, key.name), alone, key.name)
+
+    def drop_index(self, what: str, name: str) -> Difference:
+        """Word that an index is of no use any more."""
+        on = self.beside(name)
+        sql, alone = f"DROP INDEX IF EXISTS {on};", f"DROP INDEX CONCURRENTLY IF EXISTS {on};"
+        return self._concurrently(what, sql, alone, f"drop_{name}")
+
+    def beside(self, name: str) -> str:
+        """Name what is in the table's schema."""
+        return f"{self.name.partition('.')[0]}.{quoted(name)}"
 
     def decide(self, what: str, sql: str) -> Difference:
         """Word what a person has to decide."""
@@ -65,6 +68,11 @@ class Pair:
         gone = [f"TRIGGER IF EXISTS storekit_{name}" for name in ("move", "begin") if column in states]
         gone += ["POLICY IF EXISTS lookup"] if column in self.actual.lookups else []
         return "".join(f"DROP {each} ON {self.name};\n" for each in gone)
+
+    def _concurrently(self, what: str, sql: str, alone: str, name: str) -> Difference:
+        allow = "-- storekit: allow concurrently: written for servers that nobody else uses"
+        text = f"{allow}\n{sql}"
+        return Difference(self.name, what, text, manage=self._manage, concurrently=alone, name=name)
 
     @property
     def _manage(self) -> str:

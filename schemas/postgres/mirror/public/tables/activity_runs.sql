@@ -21,6 +21,8 @@ CREATE TABLE public.activity_runs (
     CONSTRAINT activity_runs_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
     CONSTRAINT activity_runs_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
 );
+CREATE INDEX activity_runs_created_on_ix_c49ee2a2 ON public.activity_runs USING btree (tenant_id, created_on DESC, ref_id DESC);
+CREATE INDEX activity_runs_created_on_ix_fad49adc ON public.activity_runs USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (status = ANY (ARRAY['pending'::public.activity_runs_status, 'running'::public.activity_runs_status]));
 ALTER TABLE public.activity_runs ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE public.activity_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.activity_runs FORCE ROW LEVEL SECURITY;

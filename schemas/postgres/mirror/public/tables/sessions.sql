@@ -17,7 +17,7 @@ CREATE TABLE public.sessions (
     CONSTRAINT sessions_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
     CONSTRAINT sessions_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
 );
-CREATE INDEX sessions_expires_on_ix_ee7a7f23 ON public.sessions USING btree (tenant_id, expires_on);
+CREATE INDEX sessions_expires_on_ix_296bcba8 ON public.sessions USING btree (tenant_id, expires_on, ref_id);
 CREATE INDEX sessions_token_digest_idx ON public.sessions USING btree (token_digest);
 ALTER TABLE public.sessions ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;

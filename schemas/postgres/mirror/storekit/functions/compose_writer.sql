@@ -11,6 +11,7 @@ DECLARE
     v_names  text;  -- what an insert fills
     v_values text;
     v_sets   text;  -- what an update may set
+    v_order  text;  -- of an insert
     v_body   text;
 BEGIN
     SELECT coalesce(string_agg(format(', %I %s', c.name, c.type), ''), ''),
@@ -34,16 +35,25 @@ BEGIN
         SELECT string_agg(format('%I = CASE WHEN %L <> ALL ($2) THEN t.%1$I END', f.field || '_expired_on', f.field), ', ')
         FROM storekit.field AS f WHERE f.table_name = p_entity AND f.ttl IS NOT NULL));
 
+    v_order := concat_ws(', ', (
+        SELECT string_agg(format('r.%I', a.attname), ', ' ORDER BY k.n)
+        FROM pg_index AS i
+        JOIN pg_class AS c ON c.oid = i.indexrelid
+            AND c.relname = (SELECT t.relname || '_natural_key' FROM pg_class AS t WHERE t.oid = p_table)
+        CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n)
+        JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+        WHERE i.indrelid = p_table AND a.attname <> 'tenant_id'), 'r.ref_id COLLATE "C"');
+
     v_body := format($insert$
     WHEN 'insert' THEN
         WITH done AS (
             INSERT INTO %s AS t (tenant_id, id, ref_id%s)
             SELECT storekit.current_tenant(), r.id, r.ref_id%s
             FROM jsonb_to_recordset(p_rows) AS r(id uuid, ref_id text%s)
-            ORDER BY r.ref_id COLLATE "C"
+            ORDER BY %s
             RETURNING t.ref_id, t.version)
         SELECT jsonb_object_agg(d.ref_id, d.version) INTO v_done FROM done AS d;$insert$,
-        p_table, v_names, v_values, v_types);
+        p_table, v_names, v_values, v_types, v_order);
     IF p_mutable THEN
         v_body := v_body || storekit.compose_change('update', p_table, v_sets, v_alive);
     END IF;

@@ -1,0 +1,2 @@
+-- storekit: no transaction
+DROP INDEX CONCURRENTLY IF EXISTS public.tool_calls_run_id_tenant_id_idx;
