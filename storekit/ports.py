@@ -8,62 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Protocol, TypeVar
 from uuid import UUID
 
+from storekit.errors import Unavailable
+from storekit.statements import Call, Statement
+
 T = TypeVar("T")
 Row = dict[str, Any]
 _WORTH_A_THREAD = 16 * 1024
 """Bytes of documents, which take 0.1 to 3 ms; a hop to a thread takes 0.06 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of a function of storekit's write API: one transaction, one answer."""
-
-    function: str
-    arguments: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Select:
-    """Rows of one table of one tenant by ref_id, with what the ledger knows of the named parts.
-
-    `columns` maps a column's name to its SQL type; `parts` names the fields whose ledger rows are joined
-    into `<field>_part`. Deleted rows come too: the flow decides.
-    """
-
-    table: str
-    columns: tuple[tuple[str, str], ...]
-    parts: tuple[str, ...]
-    ref_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Locate:
-    """Where the bytes of one blob field are, of many records: the hot path, with nothing else in it."""
-
-    table: str
-    field: str
-    soft_delete: bool
-    ref_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Events:
-    """The last events of one record, newest first."""
-
-    table: str
-    ref_id: str
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """All rows of a named report over all tenants. Reading it leaves an event."""
-
-    name: str
-    actor: str
-
-
-Statement = Call | Select | Locate | Events | Report
+class RolledBack(Unavailable):
+    """Postgres undid the whole transaction to end a deadlock or a race: it can be repeated at once."""
 
 
 class AnswerLost(Exception):
@@ -76,8 +31,8 @@ class Ledger(Protocol):
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
         """Send all statements in one trip and one implicit transaction.
 
-        A call answers a dict, a select, events and a report a list of rows, a locate a `BlobRef` or None (an
-        empty field) by ref_id; deleted and unknown records are absent.
+        A call answers a dict, a count a number, a locate a `BlobRef` or None (an empty field) by ref_id, all
+        others a list of rows; what is not there is absent.
 
         Raises:
             Unavailable: nothing was sent, or the server said no before commit; safe to repeat.
@@ -85,7 +40,52 @@ class Ledger(Protocol):
         """
         ...
 
+    def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
+        """Prepare an explicit transaction: on a connection of its own, or as a part of the caller's.
+
+        Raises:
+            UsageError: `within` is no connection of this colour with a transaction that could be joined.
+        """
+        ...
+
     async def close(self) -> None: ...
+
+
+class Session(Protocol):
+    """One explicit transaction, in which the user's own SQL can run."""
+
+    @property
+    def connection(self) -> Any:
+        """The client's own connection, for the user's SQL; there is one after `begin`."""
+        ...
+
+    async def begin(self, calls: Sequence[Call]) -> list[Any]:
+        """Begin, and make some calls of the write API in the same trip."""
+        ...
+
+    async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
+        """Make some calls in one trip; after an error it is as if they had not been made."""
+        ...
+
+    async def ask(self, tenant: UUID, statements: Sequence[Statement]) -> list[Any]:
+        """Read in one trip what this transaction sees."""
+        ...
+
+    async def commit(self, writes: Sequence[UUID] = ()) -> None:
+        """Commit, or leave that to the transaction that was joined. One trip.
+
+        Args:
+            writes: those that the user's own SQL could have undone, by a savepoint of his.
+
+        Raises:
+            UsageError: the transaction was ended or spoilt by the user's own SQL; nothing was committed.
+            AnswerLost: nobody knows whether it was committed.
+        """
+        ...
+
+    async def rollback(self) -> None:
+        """Undo all of it; never raises."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +184,12 @@ class Runtime(Protocol):
         puts: Sequence[Callable[[], Awaitable[T]]],
         beat: Callable[[], Awaitable[None]],
         every: timedelta,
+        told: Callable[[T], None] = lambda _: None,
     ) -> list[T]:
-        """Run all puts at once, `beat` at each time-out. All finish before the first error rises."""
+        """Run all puts at once, `beat` from time to time. All finish before the first error rises.
+
+        `told` hears of each put that is done, in the caller's own thread.
+        """
         ...
 
     async def blocking(self, work: Callable[[], T]) -> T:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from storekit.errors import NotFound, UsageError
+from storekit.errors import NotFound
 from storekit.flows.calls import read
 from storekit.flows.context import Actor, Ports
 from storekit.flows.load import checked
 from storekit.model.events import Event
 from storekit.model.table import Table
-from storekit.ports import Events
+from storekit.model.values import check_limit
+from storekit.statements import Events
 
 LONGEST = 1000
 
@@ -16,8 +17,7 @@ LONGEST = 1000
 async def history(ports: Ports, actor: Actor, table: Table, ref_id: str, limit: int = LONGEST) -> list[Event]:
     """Read the newest `limit` events of a record, oldest first; of a deleted one too. One Postgres trip."""
     checked([ref_id])
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= LONGEST:
-        raise UsageError(f"limit is {limit!r}; it must be from 1 to {LONGEST}")
+    check_limit(limit, LONGEST)
     (rows,) = await read(ports, actor, [Events(table.name, ref_id, limit)])
     if not rows:
         raise NotFound(table.name, ref_id)

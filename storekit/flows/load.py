@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from storekit.errors import Corrupt, NotFound, UsageError, ValidationError
+from storekit.errors import Corrupt, UsageError, ValidationError
 from storekit.flows import calls
 from storekit.flows.context import Actor, Ports
 from storekit.ids import REF_ID
@@ -15,8 +15,10 @@ from storekit.model.bson import Body, body_hash
 from storekit.model.entity import Entity, StoredPart, memory_of
 from storekit.model.fields import Expired
 from storekit.model.load import entity_from, put_document, visible
+from storekit.model.names import qualified
 from storekit.model.table import Part, Table
-from storekit.ports import BlobRef, BlobStream, Locate, Select, aside
+from storekit.ports import aside
+from storekit.statements import Match, Select
 from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
@@ -33,6 +35,32 @@ def whole_row(table: Table, ref_ids: Iterable[str]) -> Select:
     """Ask for every column and every part of some rows."""
     expiries = ((f"{part.name}_expired_on", "timestamptz") for part in table.parts.values() if part.ttl)
     return Select(table.name, (*table.types, *expiries), tuple(table.parts), checked(ref_ids))
+
+
+async def found_rows(
+    ports: Ports, actor: Actor, wanted: Sequence[tuple[Table, str]]
+) -> list[list[Mapping[str, Any]]]:
+    """Read whole rows of any tables, by table and ref_id; none where there is none. One trip."""
+    tables = {table.name: table for table, _ in wanted}
+    asked = [whole_row(t, [ref_id for table, ref_id in wanted if table is t]) for t in tables.values()]
+    answers = await calls.read(ports, actor, asked)
+    rows = {(name, row["ref_id"]): row for name, found in zip(tables, answers, strict=True) for row in found}
+    keys = [(table.name, ref_id) for table, ref_id in wanted]
+    return [[rows[key]] if key in rows else [] for key in keys]
+
+
+def matching(table: Table, fields: Sequence[str], values: Iterable[tuple[Any, ...]]) -> Match:
+    """Ask for whole rows by the encoded values of some fields."""
+    key = tuple((name, _sql_type(table, name)) for name in fields)
+    rows = whole_row(table, [])
+    return Match(rows.table, rows.columns, rows.parts, key, tuple(values))
+
+
+def _sql_type(table: Table, name: str) -> str:
+    if name not in table.columns:
+        return table.base[name]
+    column = table.columns[name]
+    return qualified(column.sql) if column.enum else column.sql
 
 
 def checked(ref_ids: Iterable[str]) -> tuple[str, ...]:
@@ -66,12 +94,21 @@ def part_of(table: Table, field: str, kind: str | None = None) -> Part:
     return part
 
 
+def document_fields(table: Table, load: Sequence[str]) -> list[str]:
+    """Check the names of the documents that are to be loaded.
+
+    Raises:
+        UsageError: one is no document, or `load` is no list.
+    """
+    if isinstance(load, str) or not isinstance(load, Iterable):
+        raise UsageError(f"load is {load!r:.{_SHOWN}}; give a list: load=[{load!r:.{_SHOWN}}]")
+    return list(dict.fromkeys(part_of(table, field, "document").name for field in load))
+
+
 async def get(ports: Ports, actor: Actor, entity: type[E], ref_id: str, load: Sequence[str] = ()) -> E:
     """Read one record. One Postgres trip, and one wave for the documents in `load`."""
     table = entity.storekit_table
-    if isinstance(load, str):
-        raise UsageError(f"load is {load!r}; give a list: load=[{load!r}]")
-    fields = [part_of(table, field, "document").name for field in load]
+    fields = document_fields(table, load)
     rows = await calls.select(ports, actor, whole_row(table, [ref_id]))
     loaded = entity_from(entity, visible(table, actor.tenant, rows, ref_id))
     await load_documents(ports, actor, [loaded], fields)
@@ -119,10 +156,23 @@ async def fetch_bodies(
     for _, part in wanted:
         if not part.expired:
             by_collection.setdefault(part.key, []).append(part)
-    bodies: dict[UUID, Body] = {}
-    for collection, parts in by_collection.items():
+    if not by_collection:
+        return {}
+
+    async def fetch(collection: str, parts: list[StoredPart]) -> Mapping[UUID, Mapping[str, Any]]:
         with step("mongo.fetch"):
-            found = await ports.documents.fetch(collection, actor.tenant, [part.part_id for part in parts])
+            return await ports.documents.fetch(collection, actor.tenant, [part.part_id for part in parts])
+
+    async def no_beat() -> None:
+        """Nothing is leased while reading."""
+
+    reads = [partial(fetch, *each) for each in by_collection.items()]
+    if len(reads) == 1:  # no thread for one
+        answers = [await reads[0]()]
+    else:
+        answers = await ports.runtime.wave(reads, no_beat, ports.settings.beat)
+    bodies: dict[UUID, Body] = {}
+    for parts, found in zip(by_collection.values(), answers, strict=True):
         size = sum(part.size for part in parts)
         bodies |= await aside(ports.runtime, size, partial(_verified, parts, found))
     return bodies
@@ -140,33 +190,3 @@ def _verified(parts: Iterable[StoredPart], found: Mapping[UUID, Mapping[str, Any
             raise Corrupt(where, f"sha256 {part.sha256}", f"sha256 {digest}")
         bodies[part.part_id] = body
     return bodies
-
-
-async def open_blob(ports: Ports, actor: Actor, table: Table, ref_id: str, field: str) -> BlobStream:
-    """Open the bytes of a blob. One Postgres trip and one S3 request; the bytes stream."""
-    found = await blob_refs(ports, actor, table, [ref_id], field)
-    if ref_id not in found:
-        raise NotFound(table.name, ref_id)
-    ref = found[ref_id]
-    if ref is None:
-        raise NotFound(table.name, ref_id, field)
-    with step("s3.get"):
-        return await ports.blobs.get(ref)
-
-
-async def read(ports: Ports, actor: Actor, table: Table, ref_id: str, field: str) -> bytes:
-    """Read a whole blob into memory. One Postgres trip and one S3 request."""
-    stream = await open_blob(ports, actor, table, ref_id, field)
-    try:
-        return await ports.runtime.blocking(stream.read)
-    finally:
-        stream.close()
-
-
-async def blob_refs(
-    ports: Ports, actor: Actor, table: Table, ref_ids: Sequence[str], field: str
-) -> dict[str, BlobRef | None]:
-    """Look up where blobs are; a record without content answers None. One trip for all of them."""
-    part_of(table, field, "blob")
-    statement = Locate(table.name, field, table.soft_delete, checked(ref_ids))
-    return await calls.locate(ports, actor, statement)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from storekit.errors import ValidationError
-from storekit.model.table import Column
+from storekit.model.table import Column, Table
 from storekit.model.values import (
     MAX_DEPTH,
     MAX_INT,
@@ -144,6 +144,43 @@ def decode_column(column: Column, value: Any) -> Any:
     return value if column.adapter is None else column.adapter.validate_python(_restored(value))
 
 
+def parse(sql: str, encoded: Any) -> Any:
+    """Make an encoded value of a column of this SQL type what Postgres answers of it."""
+    return encoded if encoded is None or sql not in _PARSERS else _PARSERS[sql](encoded)
+
+
+def comparable(value: Any, sql: str) -> Any:
+    """Make encoded values equal where Postgres finds them equal.
+
+    >>> comparable("1.0", "numeric") == comparable("1.00", "numeric")
+    True
+    """
+    if value is None:
+        return None
+    match sql:
+        case "numeric":
+            return Decimal(value)
+        case "double precision":
+            return float(value)
+    return value
+
+
+def key_of(table: Table, fields: Sequence[str], encoded: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Make of some encoded columns what two rows have in common that Postgres finds equal there."""
+    kinds = dict(table.types)
+    return tuple(comparable(encoded.get(field), kinds[field]) for field in fields)
+
+
+def key_of_row(table: Table, fields: Sequence[str], row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """As `key_of`, of a row as Postgres answered it."""
+    columns = [table.columns.get(field) for field in fields]
+    encoded = {
+        field: encode_column(column, decode_column(column, row[field]), field) if column else str(row[field])
+        for field, column in zip(fields, columns, strict=True)
+    }
+    return key_of(table, fields, encoded)
+
+
 def _restored(value: Any) -> Any:
     """Give back the floats that jsonb writes without a point and no integer of ours can be."""
     match value:
@@ -168,4 +205,12 @@ _ENCODERS: Mapping[str, Callable[[Any, str], Any]] = {
     "text[]": _array(_text),
     "bigint[]": _array(_int),
     "double precision[]": _array(_float),
+}
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "uuid": UUID,
+    "timestamptz": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "numeric": Decimal,
+    "double precision": float,
+    "double precision[]": lambda items: [float(item) for item in items],
 }

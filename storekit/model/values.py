@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from storekit.errors import ValidationError
+from storekit.errors import UsageError, ValidationError
 
 MAX_INT = 2**63 - 1
 MAX_DEPTH = 64
@@ -47,6 +47,12 @@ def check_version(version: int | None) -> int | None:
     if isinstance(version, bool) or not isinstance(version, int):
         raise ValidationError(f"it must be int, not {type(version).__name__}", field="expected_version")
     return check_int(version, "expected_version")
+
+
+def check_limit(limit: int, most: int) -> None:
+    """Refuse what is no number of things to answer."""
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:
+        raise UsageError(f"limit is {limit!r:.40}; it must be from 1 to {most}")
 
 
 def check_float(number: float, where: str) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from storekit.drivers.memory.state import Row, Transaction
 from storekit.errors import ConstraintViolation
+from storekit.model.codec import comparable
 from storekit.model.indexes import not_null
 from storekit.model.keys import unique_keys
 from storekit.model.table import Table
@@ -16,12 +17,13 @@ def check_unique(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
     """Compare the rows that were written with all of their tenant."""
     written = {row["ref_id"] for row in rows}
     for name, columns, where in unique_keys(table):
-        seen: dict[tuple[str, ...], str] = {}
+        kinds = dict(table.types)
+        seen: dict[tuple[Any, ...], str] = {}
         for ref_id, row in sorted(_rows(tx, table), key=lambda pair: pair[0] in written):
-            values = tuple(row[column] for column in columns)
+            values = tuple(comparable(row[column], kinds[column]) for column in columns)
             if None in values or not _held(where, row):
                 continue
-            if seen.setdefault(tuple(map(str, values)), ref_id) != ref_id:
+            if seen.setdefault(values, ref_id) != ref_id:
                 raise ConstraintViolation(f"{ref_id} has values that {name} holds already", name)
 
 

@@ -13,9 +13,10 @@ from psycopg.abc import Buffer, Transformer
 from psycopg.pq.abc import PGresult
 from pydantic_core import from_json
 
-from storekit import sql
+from storekit import search, sql
 from storekit.drivers.postgres.exchange import Composed
-from storekit.ports import BlobRef, Call, Events, Locate, Report, Statement
+from storekit.ports import BlobRef
+from storekit.statements import Call, Count, Events, Locate, Match, Report, Search, Select, Statement
 
 
 class _Json(adapt.Loader):
@@ -41,14 +42,20 @@ def new_reader() -> Transformer:
 def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = None) -> list[Composed]:
     """Compose one exchange. Functions name their tenant themselves; reads need it set before them."""
     composed: list[Composed] = [(sql.SET_ROLE, [role.encode()])] if role else []
-    if not all(isinstance(statement, Call) for statement in statements):
-        composed.append((sql.SET_TENANT, [str(tenant).encode()]))
+    if reads := [statement for statement in statements if not isinstance(statement, Call)]:
+        composed.append((f"{sql.SET_TENANT}{_planned(reads)}", [str(tenant).encode()]))
     for statement in statements:
         match statement:
             case Call():
                 composed.append(sql.call(statement))
             case Locate():
                 composed.append(sql.locate(statement, tenant))
+            case Match():
+                composed.append(sql.match(statement, tenant))
+            case Search():
+                composed.append(search.search(statement, tenant))
+            case Count():
+                composed.append(search.count(statement, tenant))
             case Events():
                 composed.append(sql.events(statement, tenant))
             case Report():
@@ -56,6 +63,17 @@ def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = No
             case _:
                 composed.append(sql.select(statement, tenant))
     return composed
+
+
+def _planned(reads: Sequence[Statement]) -> str:
+    """Tell the planner what it may leave out for these reads."""
+    if all(isinstance(read, Select | Locate) for read in reads):
+        return sql.UNSORTED
+    if not any(isinstance(read, Search | Count | Match) for read in reads):
+        return ""
+    ordered = all(isinstance(read, Search) and read.indexed for read in reads)
+    pinned = all(isinstance(read, Search) and read.pinned for read in reads)
+    return f"{search.ORDERED if ordered else ''}{'' if pinned else search.FRESH}"
 
 
 def read(reader: Transformer, statements: Sequence[Statement], results: Sequence[PGresult]) -> list[Any]:
@@ -74,6 +92,8 @@ def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
             return [_event(row) for row in _rows(reader, result)]
         case Report():
             return [row["row"] for row in _rows(reader, result)]
+        case Count():
+            return int(result.get_value(0, 0) or 0)
     return _rows(reader, result)
 
 

@@ -1,0 +1,91 @@
+"""Find and count refuse what is no filter, before anything is sent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import product
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from entities import Everything, Lead, Report
+from world import World, steps, trips
+
+from storekit import UsageError, ValidationError, contains, has_key, in_, is_null, json_path, lt, prefix
+
+UID = UUID(int=7)
+REFUSED: list[tuple[Any, type[Exception], str]] = [
+    ({"nmae": "x"}, ValidationError, "Lead.nmae: there is no such column; Lead has id, ref_id"),
+    ({"tenant_id": UID}, ValidationError, "the scope names the tenant"),
+    ({"notes": {"a": 1}}, ValidationError, "it is a document, kept elsewhere"),
+    ({"__class__": 1}, ValidationError, "there is no such column"),
+    ({"team.name": "x"}, ValidationError, "there is no such column"),
+    ({"runs.ref_id": "x"}, ValidationError, "it has run.ref_id, lead.ref_id"),
+    ({"run.ref_id": "x"}, ValidationError, "a ULID of 26 characters"),
+    ({"run.ref_id": in_("x")}, ValidationError, "one ref_id"),
+    ({"run.name": "x"}, ValidationError, "there is no such column"),
+    ({"report.ref_id": "0" * 26}, UsageError, "named by its table alone"),
+    ({1: 2}, ValidationError, "Lead.1: there is no such column"),
+    ({"score": "1"}, ValidationError, "Lead.score: it must be int, not str"),
+    ({"score": True}, ValidationError, "it must be int, not bool"),
+    ({"score": {"$gt": 0}}, ValidationError, "it must be int, not dict"),
+    ({"team": {"$ne": None}}, ValidationError, "it must be str, not dict"),
+    ({"team": ["a"]}, ValidationError, "it must be str, not list"),
+    ({"team": "a\0"}, ValidationError, "U\\+0000"),
+    ({"team": lt(None)}, ValidationError, "nothing compares with None"),
+    ({"team": in_("a", None)}, ValidationError, "nothing compares with None"),
+    ({"team": lt(lt("a"))}, ValidationError, "it must be str, not Filter"),
+    ({"team": contains("a")}, ValidationError, "is for lists"),
+    ({"team": has_key("a")}, ValidationError, "is for JSON objects"),
+    ({"stage": "gone"}, ValidationError, "'gone' is not one of new, won, lost"),
+    ({"stage": prefix("n")}, ValidationError, "is for str"),
+    ({"score": prefix("n")}, ValidationError, "is for str"),
+    ({"due": datetime(2026, 1, 1)}, ValidationError, "the time has no zone"),
+    ({"score": in_(*range(10_001))}, ValidationError, "10,001 values, at most 10,000"),
+    ("score", UsageError, "map columns to values"),
+    ([("score", 1)], UsageError, "map columns to values"),
+]
+
+
+async def test_what_is_no_filter_is_refused(world: World) -> None:
+    """An unknown column, a value that its column cannot hold, an operator from JSON: refused, not sent."""
+    leads = world.repository(Lead)
+    with steps() as seen:
+        for call, (where, error, why) in product((leads.find, leads.count), REFUSED):
+            with pytest.raises(error, match=why):
+                await call(where)
+    assert not trips(seen)
+
+
+async def test_json_filters_take_only_json(world: World) -> None:
+    """A path is keys, a key is a text, a value is JSON: whatever else is refused."""
+    everything = world.repository(Everything)
+    for given in (
+        json_path("", 1),
+        json_path("a..b", 1),
+        json_path(1, 1),  # type: ignore[arg-type]
+        json_path(".".join("a" * 65), 1),
+        json_path("a", uuid4()),
+        json_path("a", float("nan")),
+        has_key(1),  # type: ignore[arg-type]
+        has_key("\0"),
+        in_({"a": 1}),
+        lt({"a": 1}),
+    ):
+        with pytest.raises(ValidationError, match=r"Everything\.tree"):
+            await everything.find({"tree": given})
+    with pytest.raises(ValidationError, match=r"Everything\.texts"):
+        await everything.find({"texts": in_(["a"])})
+    with pytest.raises(UsageError, match="True or False"):
+        is_null("no")  # type: ignore[arg-type]
+
+
+async def test_a_limit_is_a_number_from_one_to_a_thousand(world: World) -> None:
+    """Any other limit is refused, and so is a load that names no documents."""
+    reports = world.repository(Report)
+    for limit in (0, -1, 1001, True, "5", None, 1.0):
+        with pytest.raises(UsageError, match="from 1 to 1000"):
+            await reports.find(limit=limit)
+    for load in ("body", ["pdf"], ["title"], [None]):
+        with pytest.raises(UsageError):
+            await reports.find(load=load)

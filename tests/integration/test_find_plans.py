@@ -1,0 +1,201 @@
+"""The plans of find: a page reads the rows that it shows, by the index that was declared for its order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from entities import Everything, Lead, Report, Run, Tariff
+from psycopg import sql
+from pydantic import SecretStr
+from sql_database import fresh_database, set_up
+
+from storekit import Settings, Store, between, ge, is_null
+from storekit.drivers.postgres import ledger
+from storekit.drivers.postgres.answers import compose
+from storekit.model.ddl import render
+from storekit.model.orders import SEEN_THROUGH_A_POLICY
+
+FEW, ROWS, TENANTS, LIMIT = 150, 2_000, 10, 20
+BIG, TINY = UUID(int=1), UUID(int=2)
+DUE = datetime(2026, 1, 1, tzinfo=UTC)
+FILL = """
+WITH run AS (INSERT INTO runs (name) VALUES ('nightly') RETURNING id)
+INSERT INTO leads (number, team, score, due, email, stage, run_id)
+SELECT i, (ARRAY['a', 'b', 'c', NULL])[1 + i %% 4], i %% 100, nullif(i %% 10, 0) * interval '1 day' + %s,
+    i || '@x', (ARRAY['new', 'won', 'lost'])[1 + i %% 3]::leads_stage,
+    CASE WHEN i < %s / 3 THEN (SELECT id FROM run) END
+FROM generate_series(1, %s) AS i
+"""
+BY_RUN = "run.ref_id"
+CASES: list[tuple[dict[str, Any], Any, str, int]] = [
+    ({}, None, "leads_tenant_id_ref_id_key", 1),
+    ({}, "id", "leads_pkey", 1),
+    ({}, "-number", "leads_natural_key", 1),
+    ({}, "-created_on", "leads_created_on_ix", 1),
+    ({}, "created_on", "leads_created_on_ix", 1),
+    ({}, "score", "leads_score_ix", 1),
+    ({}, "due", "leads_due_ix", 3),
+    ({}, "-due", "leads_due_ix", 3),
+    ({"due": is_null(False)}, "due", "leads_due_ix", 1),
+    ({}, ["team", "-due"], "leads_team_due_ix", 6),
+    ({}, ["-team", "due"], "leads_team_due_ix", 6),
+    ({"team": "a"}, "score", "leads_team_score_ix", 1),
+    ({"team": "a"}, "-due", "leads_team_due_ix", 3),
+    ({"team": "a", "due": ge(DUE)}, "-due", "leads_team_due_ix", 1),
+    ({"stage": "new", "due": ge(DUE)}, "-due", "leads_due_ix", 1),
+    ({"email": ge("0")}, "email", "leads_email_uq", 1),
+    ({BY_RUN: ...}, None, "leads_run_id_tenant_id_ref_id_idx", 1),
+]
+"""Filters, order, the index, and the ranges of it in which a page may go on."""
+KEYS: list[tuple[dict[str, Any], str]] = [
+    ({"number": "9"}, "leads_natural_key"),
+    ({"email": "9@x"}, "leads_email_uq"),
+    ({"id": UUID(int=1)}, "leads_pkey"),
+]
+
+
+class Bench:
+    """A store whose statements were prepared, and planned for good, when the table was tiny."""
+
+    def __init__(self, store: Store, app: psycopg.Connection[Any], sent: list[Any]) -> None:
+        self.store, self.app, self.sent = store, app, sent
+        self._names: dict[str, str] = {}
+
+    def ask(self, tenant: UUID, where: dict[str, Any], order_by: Any, pages: int) -> list[Any]:
+        """Read pages; give what was sent for the first and for the last."""
+        scope = self.store.scope(tenant=tenant, actor="test")
+        if BY_RUN in where:
+            where = {BY_RUN: scope.repository(Run).find()[0].ref_id}
+        self.sent.clear()
+        after = None
+        for number in range(pages):
+            assert after or number == 0
+            page = scope.repository(Lead).find(where, order_by=order_by, limit=LIMIT, after=after)
+            after = page.next
+        return [self.sent[0], self.sent[-1]]
+
+    def plan(self, composed: list[Any]) -> list[dict[str, Any]]:
+        """Run what was sent as a prepared statement; give the nodes of its plan."""
+        (setting, (tenant,)), (text, parameters) = composed
+        values = sql.SQL(", ").join(sql.Literal(None if p is None else p.decode()) for p in parameters)
+        if text not in self._names:
+            self._names[text] = f"page_{len(self._names)}"
+            self.app.execute(f"PREPARE {self._names[text]} AS {text}".encode())
+        run = sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {} ({})")
+        with self.app.transaction():
+            self.app.execute(setting.replace("$1", "%s").encode(), [tenant.decode()])
+            found = self.app.execute(run.format(sql.Identifier(self._names[text]), values)).fetchone()
+        assert found is not None
+        return list(_nodes(found[0][0]["Plan"]))
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def read(plan: list[dict[str, Any]], table: str = "leads") -> int:
+    """Count the rows that a plan takes out of a table, those it throws away included."""
+    return round(
+        sum(
+            (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+            for node in plan
+            if node.get("Relation Name") == table
+        )
+    )
+
+
+def index_of(plan: list[dict[str, Any]]) -> str:
+    """Name the one index of the table that a plan uses."""
+    (used,) = {node.get("Index Name") for node in plan if node.get("Relation Name") == "leads"}
+    return str(used)
+
+
+@pytest.fixture(scope="module")
+def bench(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Plan every statement on a table of few rows, then fill it for many tenants; nobody takes statistics."""
+    text = "\n".join(map(render, (Run, Report, Tariff, Lead)))
+    with fresh_database(cluster) as fresh, pytest.MonkeyPatch.context() as patch:
+        database = set_up(fresh, tmp_path_factory.mktemp("leads"), text)
+        database.ask("ALTER TABLE leads SET (autovacuum_enabled = off)")
+        sent: list[Any] = []
+        patch.setattr(ledger, "compose", lambda *given: sent.append(compose(*given)) or sent[-1])
+        settings = Settings(postgres_url=SecretStr(database.url("app")))
+        with Store.open(settings) as store, database.connect() as app:
+            # at once what Postgres does from the sixth execution on, if that seems to cost no more
+            app.execute("SET plan_cache_mode = force_generic_plan")
+            made = Bench(store, app, sent)
+            _fill(app, TINY, FEW)
+            for where, order_by, *_ in CASES:
+                for composed in made.ask(TINY, where, order_by, 2):
+                    made.plan(composed)
+            for tenant in (*(uuid4() for _ in range(TENANTS)), BIG):
+                _fill(app, tenant, ROWS)
+            yield made
+
+
+def _fill(app: psycopg.Connection[Any], tenant: UUID, rows: int) -> None:
+    with app.transaction():
+        app.execute("SELECT set_config('storekit.tenant', %s, true)", [str(tenant)])
+        app.execute("SELECT set_config('storekit.actor', 'test', true)")
+        app.execute(FILL, [DUE, rows, rows])
+
+
+@pytest.mark.parametrize(("where", "order_by", "name", "ranges"), CASES)
+def test_a_page_reads_the_rows_that_it_shows(
+    bench: Bench, where: dict[str, Any], order_by: Any, name: str, ranges: int
+) -> None:
+    """The first page reads limit + 1 rows, one deep in as many in each range where it may go on, no more."""
+    first, deep = bench.ask(BIG, where, order_by, 11)
+    for composed, most in ((first, LIMIT + 1), (deep, (LIMIT + 1) * ranges)):
+        plan = bench.plan(composed)
+        assert index_of(plan).startswith(name)
+        assert read(plan) <= most
+        assert read(plan, "runs") <= 1
+
+
+@pytest.mark.parametrize(("where", "name"), KEYS)
+def test_one_record_by_its_key_is_one_look_up(bench: Bench, where: dict[str, Any], name: str) -> None:
+    """A unique key that is given is looked up, whatever the order."""
+    plan = bench.plan(bench.ask(BIG, where, None, 1)[0])
+    assert index_of(plan).startswith(name)
+    assert read(plan) <= 1
+
+
+def test_a_partial_index_lists_a_state(bench: Bench) -> None:
+    """Behind a policy no index looks up an enum, but the index of the records in one state lists them."""
+    plan = bench.plan(bench.ask(BIG, {"stage": "new"}, "-due", 1)[0])
+    with bench.app.cursor() as cursor:
+        row = cursor.execute("SELECT pg_get_indexdef(%s::regclass)", [index_of(plan)]).fetchone()
+    assert row
+    assert "WHERE ((stage = 'new'" in row[0]
+    assert read(plan) <= LIMIT + 1
+
+
+def test_what_an_index_scan_may_compare_behind_a_policy_is_known(bench: Bench) -> None:
+    """Orders are served by columns of those types whose comparisons Postgres marks as leakproof."""
+    marked = """
+        SELECT format_type(c.opcintype, NULL) FROM pg_opclass c JOIN pg_am a ON a.oid = c.opcmethod
+        JOIN pg_amop o ON o.amopfamily = c.opcfamily
+            AND (o.amoplefttype, o.amoprighttype) = (c.opcintype, c.opcintype)
+        JOIN pg_operator p ON p.oid = o.amopopr JOIN pg_proc f ON f.oid = p.oprcode
+        WHERE a.amname = 'btree' AND c.opcdefault GROUP BY 1 HAVING bool_and(f.proleakproof)
+    """
+    leakproof = {name.replace(" with time zone", "tz") for (name,) in bench.app.execute(marked.encode())}
+    ours = {column.sql for column in Everything.storekit_table.columns.values() if column.ordered}
+    assert ours & leakproof == SEEN_THROUGH_A_POLICY
+
+
+def test_a_count_reads_what_it_counts(bench: Bench) -> None:
+    """Counting by the leading columns of an index reads no other rows."""
+    leads = bench.store.scope(tenant=BIG, actor="test").repository(Lead)
+    bench.sent.clear()
+    counted = leads.count({"team": "a", "score": between(10, 20)})
+    plan = bench.plan(bench.sent[0])
+    assert (counted, read(plan)) == (60, 60)

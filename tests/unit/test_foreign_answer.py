@@ -1,0 +1,29 @@
+"""An answer that holds another tenant's record is never shown."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from entities import ENTITIES, Run
+
+from storekit import Corrupt
+from storekit.drivers.memory import MemoryLedger
+from storekit.testing import memory_store
+
+
+def test_a_foreign_row_in_an_answer_is_corruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should a server ever answer with another tenant's row, get and find raise instead of giving it."""
+    store, theirs, mine = memory_store(*ENTITIES), uuid4(), uuid4()
+    run = store.scope(tenant=theirs, actor="test").repository(Run).save(Run(name="theirs"))
+    pipeline = MemoryLedger.pipeline
+
+    async def confused(self: MemoryLedger, tenant: Any, *given: Any) -> Any:
+        return await pipeline(self, theirs, *given)
+
+    monkeypatch.setattr(MemoryLedger, "pipeline", confused)
+    runs = store.scope(tenant=mine, actor="test").repository(Run)
+    for ask in (lambda: runs.get(run.ref_id), runs.find):
+        with pytest.raises(Corrupt, match=run.ref_id):
+            ask()

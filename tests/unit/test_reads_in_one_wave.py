@@ -1,0 +1,57 @@
+"""Documents of several collections are read at once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from entities import ENTITIES, Lead
+
+from storekit.drivers.memory import MemoryDocuments
+from storekit.testing import Memory, async_memory_store, memory_store
+
+LOAD, LONGEST = ["notes", "letter"], 10
+fetch = MemoryDocuments.fetch
+
+
+def saved(memory: Memory) -> tuple[Any, str]:
+    """Save a lead with documents in two collections; give its tenant and ref_id."""
+    tenant = uuid4()
+    leads = memory_store(*ENTITIES, memory=memory).scope(tenant=tenant, actor="test").repository(Lead)
+    return tenant, leads.save(Lead(number="1", notes={"n": 1}, letter={"l": 1})).ref_id
+
+
+def test_threads_read_all_collections_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each read waits for the other to begin, in get and in find."""
+    memory = Memory()
+    tenant, ref_id = saved(memory)
+    both = threading.Barrier(2)
+
+    async def together(self: MemoryDocuments, *given: Any) -> Any:
+        both.wait(LONGEST)
+        return await fetch(self, *given)
+
+    monkeypatch.setattr(MemoryDocuments, "fetch", together)
+    leads = memory_store(*ENTITIES, memory=memory).scope(tenant=tenant, actor="test").repository(Lead)
+    for lead in (leads.get(ref_id, load=LOAD), *leads.find(load=LOAD)):
+        assert (lead.notes, lead.letter) == ({"n": 1}, {"l": 1})
+
+
+async def test_tasks_read_all_collections_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in threads."""
+    memory = Memory()
+    tenant, ref_id = saved(memory)
+    both = asyncio.Barrier(2)
+
+    async def together(self: MemoryDocuments, *given: Any) -> Any:
+        async with asyncio.timeout(LONGEST):
+            await both.wait()
+        return await fetch(self, *given)
+
+    monkeypatch.setattr(MemoryDocuments, "fetch", together)
+    leads = async_memory_store(*ENTITIES, memory=memory).scope(tenant=tenant, actor="test").repository(Lead)
+    for lead in (await leads.get(ref_id, load=LOAD), *await leads.find(load=LOAD)):
+        assert (lead.notes, lead.letter) == ({"n": 1}, {"l": 1})
