@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from commands import storekit_command
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -30,11 +32,13 @@ def run_python(source: str, directory: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.side_by_side(3)
 def test_the_readmes_first_screen_runs_and_its_url_works(tmp_path: Path) -> None:
-    """The README's first block runs as it stands, and prints what its URL gives and the document."""
-    out = run_python(blocks(ROOT / "README.md", "python")[0], tmp_path)
+    """The README's blocks run as they stand: a URL's content, a document, a unit of work and two pages."""
+    out = run_python("\n".join(blocks(ROOT / "README.md", "python")), tmp_path)
     assert r"b'# Found\n'" in out
     assert "query='x' hits=3" in out
+    assert re.search(r"^\(25,\)\n20 5 query='y' hits=\d+$", out, re.MULTILINE)
 
 
 def test_the_readmes_table_is_what_plan_prints(tmp_path: Path) -> None:
@@ -52,6 +56,7 @@ def test_the_class_on_the_first_screen_has_at_most_twelve_lines() -> None:
     assert len([line for line in declared.splitlines() if line.strip()]) <= 12
 
 
+@pytest.mark.side_by_side(3)
 def test_the_quickstart_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """All blocks of the quickstart run, in order, as one program."""
     out = run_python("\n".join(blocks(ROOT / "docs" / "quickstart.md", "python")), tmp_path)
@@ -72,10 +77,8 @@ def test_commands_of_the_docs_exist(page: Path) -> None:
     assert set(re.findall(r"^make ([a-z-]+)", shown, re.MULTILINE)) <= targets
     for extras in re.findall(r"storekit\[([a-z,]+)\]", shown):
         assert set(extras.split(",")) <= project["optional-dependencies"].keys()
-    for command in re.findall(r"^storekit ([a-z]+)", shown, re.MULTILINE):
-        done = subprocess.run(
-            [sys.executable, "-m", "storekit.cli", command, "--help"], capture_output=True, check=False
-        )
+    for command in set(re.findall(r"^storekit ([a-z]+)", shown, re.MULTILINE)):
+        done = storekit_command(command, "--help", environment=os.environ)
         assert done.returncode == 0, command
 
 
@@ -92,6 +95,7 @@ def test_examples_have_at_most_forty_lines(example: str) -> None:
     assert len((EXAMPLES / example).read_text().splitlines()) <= 40
 
 
+@pytest.mark.side_by_side(3)
 def test_the_agent_service_saves_its_deliverable(tmp_path: Path) -> None:
     """The agent's example streams its output and prints what it saved."""
     done = subprocess.run(
@@ -138,6 +142,7 @@ with Store.embedded("data", entities=[api_handler.Report]) as store:
 """
 
 
+@pytest.mark.side_by_side(3)
 def test_the_api_handler_redirects_to_the_content_of_its_own_tenant_only(tmp_path: Path) -> None:
     """The API's example answers with a URL of the bytes, and with 404 to another tenant."""
     out = run_python(_CLIENT.format(examples=str(EXAMPLES)), tmp_path).split()

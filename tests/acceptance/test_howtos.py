@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from storekit.drivers.embedded import down
 
 ROOT = Path(__file__).parents[2]
@@ -50,9 +52,10 @@ def follow(page: str, directory: Path) -> str:
 
 def test_every_page_is_followed() -> None:
     """No page on how to is left out here."""
-    assert {page.name for page in HOWTO.iterdir()} == {"own-servers.md", "entities.md"}
+    assert {page.name for page in HOWTO.iterdir()} == {"own-servers.md", "entities.md", "records.md"}
 
 
+@pytest.mark.side_by_side(3)
 def test_the_page_on_own_servers_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """From `storekit up` to `storekit down` every block of the page works as it stands."""
     printed = follow("own-servers.md", tmp_path)
@@ -60,6 +63,7 @@ def test_the_page_on_own_servers_runs_from_top_to_bottom(tmp_path: Path) -> None
     assert len(re.findall(r"^[0-9A-Z]{26} Minutes$", printed, re.MULTILINE)) == 2
 
 
+@pytest.mark.side_by_side(3)
 def test_the_page_on_entities_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """From a class to a saved record, its history, a session and a report, as the page says."""
     printed = follow("entities.md", tmp_path).splitlines()
@@ -73,3 +77,26 @@ def test_the_page_on_entities_runs_from_top_to_bottom(tmp_path: Path) -> None:
         "confirmed 1",
     ):
         assert line in printed
+
+
+@pytest.mark.side_by_side(3)
+def test_the_page_on_records_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    """Filters, pages, relations, units of work, batches and cursors give what the page says."""
+    printed = follow("records.md", tmp_path).splitlines()
+    for line in (
+        "['post-5', 'post-3', 'post-1']",
+        "40 {'by': 'jane'}",
+        "[9800, 9600, 9400]",
+        "Post: no index gives the order 'words' with these filters; declare indexes=[index('words')], "
+        "or pass unindexed=True, which reads and sorts all that match",
+        "after: it is no cursor of this query: pass a page's .next with the same tenant, filters and order",
+        "b'# Spring\\n'",
+        "1 1",
+        "(2,)",
+        "[('c-1', 2), ('c-2', 2), ('c-3', 1)]",
+        "[('bulk-0', 12, 2), ('new', 1, 1)]",
+        "1 ('slug',) 0",
+        "2 2 0",
+        "1 4",
+    ):
+        assert line in printed, line

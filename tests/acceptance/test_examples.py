@@ -1,0 +1,95 @@
+"""The examples about records run as they stand, each in a process of its own, on servers that they share."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storekit import Store
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+ABOUT_RECORDS = ["leads.py", "orders.py", "positions.py", "webhooks.py"]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep one stack running: whoever opens its directory is another user of it."""
+    path = tmp_path_factory.mktemp("examples")
+    with Store.embedded(path):
+        yield path
+
+
+def run(example: str, *arguments: str | Path) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / example), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=420,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("example", ABOUT_RECORDS)
+def test_examples_use_the_public_api_and_fit_on_a_screen(example: str) -> None:
+    """An example has at most sixty lines, and imports of storekit what is public alone."""
+    text = (EXAMPLES / example).read_text()
+    assert len(text.splitlines()) <= 60
+    modules = {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+    assert {name for name in modules if name and name.startswith("storekit")} <= {
+        "storekit",
+        "storekit.trace",
+    }
+
+
+@pytest.mark.side_by_side(3)
+def test_orders_move_as_they_may_and_are_listed(directory: Path) -> None:
+    """A forbidden move is refused, the moves made are told with who and why, the list comes in pages."""
+    assert run("orders.py", directory) == [
+        "in_fulfillment -> delivered is refused; allowed: refunded, shipped",
+        "user:jane {'status': 'pending'} -> {'status': 'confirmed'} paid by card",
+        "user:jane {'status': 'confirmed'} -> {'status': 'in_fulfillment'} ",
+        "pending, newest first, in pages of 30 30 9",
+    ]
+
+
+@pytest.mark.side_by_side(3)
+def test_leads_reply_once_however_often_it_is_delivered(directory: Path) -> None:
+    """Events that come twice count once, a reply moves its lead, and each subject has its numbers."""
+    assert run("leads.py", directory) == [
+        "frida@example.com reply open",
+        "Subject 0 2 opened, 1 replied",
+        "Subject 1 2 opened, 0 replied",
+        "1 replied, 5 engagements",
+    ]
+
+
+@pytest.mark.side_by_side(3)
+def test_webhooks_end_in_the_same_state_however_often_they_are_run(directory: Path) -> None:
+    """A crash leaves whole pages, the next run adds the rest, and further runs change nothing."""
+    assert run("webhooks.py", directory) == [
+        "crashed in its third page: payments and cents 400 79800",
+        f"run to the end: payments and cents 1000 {sum(range(1000))}",
+        "run again, and from the start: nothing changed",
+    ]
+
+
+@pytest.mark.side_by_side(3)
+@pytest.mark.parametrize("many", [6_000, pytest.param(600_000, marks=pytest.mark.long)])
+def test_a_position_is_one_look_up_however_many_trades_there_are(many: int, directory: Path) -> None:
+    """Trades and positions are saved together, and a position is what its trades add up to."""
+    speed, position, newest, counted = run("positions.py", directory, str(many))
+    assert re.fullmatch(rf"{many:,} trades and 500 positions in [\d.]+ s: [\d,]+ rows/s", speed)
+    held = re.fullmatch(r"the position in SYM042: (-?\d+) at [\d.]+ by postgres\.select", position)
+    assert held
+    assert counted == f"all of them added up: {held[1]}"
+    last = many - 418
+    assert newest == f"its newest trades: {last} {last - 500} {last - 1000}"
+    print(speed)
