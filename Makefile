@@ -42,8 +42,8 @@ lint: $(READY) ## Check style, layers, types and migrations
 bench: $(PEER) ## Measure the hot paths against a fair naive version and a peer
 	$(BIN)/python -m tests.bench
 
-faults: $(READY) ## Kill writers and servers at every step, the long way
-	$(BIN)/pytest tests/faults -m "long or not long"
+faults: $(READY) ## Kill writers and servers at every step, the long way; import 600,000 trades
+	$(BIN)/pytest tests/faults tests/acceptance/test_examples.py -m "long or not long"
 
 # Without --no-deps pip would resolve anew and could leave the locked versions.
 $(READY): requirements.lock pyproject.toml

@@ -1,13 +1,13 @@
 """Every error storekit raises, under one root.
 
-    StorekitError               .step  .retryable
+    StorekitError               .step  .retryable  .index  which record of a batch
     ├ UsageError                the call is wrong; fix the code (no I/O was done)
     │ ├ TenantRequired          no tenant was named
     │ └ NotLoaded               .field  a document was read that was not loaded
     ├ ConfigurationError        a setting, a server or a schema is not as it must be
     ├ ValidationError           .field  a value cannot be stored; nothing was sent
     ├ NotFound                  .table .ref_id .field
-    ├ Conflict                  .expected .found  somebody else saved first
+    ├ Conflict                  .table .ref_id .expected .found  somebody else saved first
     ├ InvalidTransition         .from_ .to .allowed  the state machine has no such move
     ├ ConstraintViolation       .constraint .fields  the database's rule said no
     ├ IdempotencyConflict       .key  the key was used for another request
@@ -23,7 +23,7 @@ No message holds a secret or a signed URL.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 from uuid import UUID
 
 
@@ -32,9 +32,18 @@ class StorekitError(Exception):
 
     retryable: ClassVar[bool] = False
 
+    index: int | None = None
+    """Which record of a batch it is about, counted from 0."""
+
     def __init__(self, message: str, *, step: str | None = None) -> None:
         super().__init__(message)
         self.step = step
+
+    def at(self, index: int) -> Self:
+        """Say which record of a batch it is about."""
+        if self.index is None:
+            self.index, self.args = index, (f"[{index}] {self}",)
+        return self
 
 
 class UsageError(StorekitError):
@@ -85,6 +94,8 @@ class Conflict(StorekitError):
             f"{table} {ref_id}: version is {found}, you saved over {expected}; "
             "load it again and re-apply your change"
         )
+        self.table = table
+        self.ref_id = ref_id
         self.expected = expected
         self.found = found
 
@@ -96,6 +107,8 @@ class InvalidTransition(StorekitError):
         did = f"begin as {to}" if from_ is None else f"go from {from_} to {to}"
         what = f"{', '.join(allowed)} would do" if allowed else f"{from_} is final"
         super().__init__(f"{table} {ref_id} may not {did}; {what}")
+        self.table = table
+        self.ref_id = ref_id
         self.from_ = from_
         self.to = to
         self.allowed = allowed

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
-from storekit.assembly import Assembly
 from storekit.bridge import run
-from storekit.flows.context import Actor
-from storekit.flows.explain import explain
-from storekit.flows.history import LONGEST, history
-from storekit.flows.load import get, open_blob, read
+from storekit.flows.bulk import delete_many, insert_ignore, save_many, upsert
 from storekit.flows.remove import delete, restore
-from storekit.flows.save import save, update
+from storekit.flows.save import save
 from storekit.flows.transition import transition
-from storekit.flows.url import url, urls
-from storekit.model.entity import Entity, require_table
-from storekit.model.events import Event
-from storekit.ports import BlobStream
+from storekit.flows.update import update, update_many
+from storekit.flows.upload import Progress, nobody
+from storekit.model.entity import Entity
+from storekit.reader import Reader
 
 E = TypeVar("E", bound=Entity)
 
 
-class Repository(Generic[E]):
+class Repository(Reader[E]):
     """The records of one class, of one tenant, as one actor. Thread-safe."""
-
-    def __init__(self, ports: Assembly, actor: Actor, entity: type[E]) -> None:
-        self._ports, self._entity, self._table = ports, entity, require_table(entity)
-        self._actor = actor.acting_on(self._table)
 
     def save(
         self, entity: E, *, idempotency_key: str | None = None, expected_version: int | None = None
@@ -56,75 +47,57 @@ class Repository(Generic[E]):
             0
         ]
 
-    def save_many(self, entities: Iterable[E], *, idempotency_key: str | None = None) -> list[E]:
-        """Save records, all or nothing, in one commit. Cost and errors are those of one `save`."""
-        return run(save(self._ports, self._actor, self._entity, list(entities), idempotency_key))
+    def save_many(
+        self, entities: Iterable[E], *, idempotency_key: str | None = None, progress: Progress = nobody
+    ) -> list[E]:
+        """Save records, all or nothing, in one commit.
 
-    def get(self, ref_id: str, *, load: Sequence[str] = ()) -> E:
-        """Read a record; documents only when named in `load`.
-
-        Cost: one Postgres trip, and one MongoDB trip for each collection in `load`.
-
-        Raises:
-            NotFound: there is none for this tenant, or it is deleted.
-            Corrupt: a document is missing before its expiry, or is not what was saved. Never retry.
-        """
-        return run(get(self._ports, self._actor, self._entity, ref_id, load))
-
-    def read(self, ref_id: str, field: str) -> bytes:
-        """Read a whole blob into memory, checked against its SHA-256.
-
-        Cost: one Postgres trip and one S3 request.
-
-        Raises:
-            NotFound: no such record, or nothing in the field.
-            Corrupt: the bytes are not what was saved. Never retry.
-        """
-        return run(read(self._ports, self._actor, self._table, ref_id, field))
-
-    @contextmanager
-    def open(self, ref_id: str, field: str) -> Iterator[BlobStream]:
-        """Stream a blob: `with calls.open(ref_id, "transcript") as stream`. As `read`, but never whole."""
-        stream = run(open_blob(self._ports, self._actor, self._table, ref_id, field))
-        try:
-            yield stream
-        finally:
-            stream.close()
-
-    def url(
-        self,
-        ref_id: str,
-        field: str,
-        *,
-        expires_in: int = 900,
-        download_as: str | None = None,
-        inline: bool = False,
-    ) -> str:
-        """Sign a URL that gets a blob straight from S3.
-
-        Cost: one Postgres trip of one indexed look-up, one signature.
+        Cost: the trips of one `save`, whatever their number: up to 10,000 records and 64 MiB of documents.
+        More are sent in chunks of that size, which bound the memory, and written in one transaction.
 
         Args:
-            expires_in: seconds, at most 900 by default; never longer than the credentials live.
-            download_as: the file name offered; default is the one that was saved.
-            inline: show in the browser; refused for what a browser would run (HTML, SVG, XML, scripts).
+            idempotency_key: as for `save`; one chunk at most.
+            progress: called with the number of records whose parts are in the stores, and of all.
 
         Raises:
-            NotFound: no such record, or nothing in the field.
-            UsageError: the expiry is over the limit, or the field is not a blob.
+            ValidationError, Conflict, ConstraintViolation, ...: as for `save`; `.index` tells which of the
+                records it is about. Nothing is visible.
         """
-        return run(
-            url(self._ports, self._actor, self._table, ref_id, field, expires_in, download_as, inline=inline)
-        )
+        many = list(entities)
+        return run(save_many(self._ports, self._actor, self._entity, many, idempotency_key, progress))
 
-    def urls(
-        self, ref_ids: Iterable[str], field: str, *, expires_in: int = 900, inline: bool = False
-    ) -> dict[str, str]:
-        """Sign URLs of many records' blobs, by ref_id. Records that are gone or empty there are absent.
+    def upsert(self, entities: Iterable[E]) -> list[E]:
+        """Insert what is new by its natural key; of what is there write the fields that were given.
 
-        Cost: one Postgres trip, whatever their number.
+        All or nothing. A field that was not given keeps its value; what is as it shall be is not written.
+
+        Cost: one Postgres trip to look them up, and those of a `save`.
+
+        Returns:
+            The records as they are now, in the same order: of what was there, loaded ones.
+
+        Raises:
+            UsageError: the class has no natural key, or is append-only.
+            ConstraintViolation: the key belongs to a deleted record; `.index` tells whose.
+            ValidationError, InvalidTransition, ...: as for `save_many`.
         """
-        return run(urls(self._ports, self._actor, self._table, ref_ids, field, expires_in, inline=inline))
+        return run(upsert(self._ports, self._actor, self._entity, list(entities)))
+
+    def insert_ignore(self, entities: Iterable[E]) -> list[E]:
+        """Insert what is new by its natural key, and leave alone what is there, deleted or not.
+
+        All or nothing. Of several with one key in `entities`, the first counts.
+
+        Cost: one Postgres trip to look them up, and those of a `save` if any is new.
+
+        Returns:
+            Those that were new.
+
+        Raises:
+            UsageError: the class has no natural key.
+            ValidationError, ConstraintViolation, ...: as for `save_many`.
+        """
+        return run(insert_ignore(self._ports, self._actor, self._entity, list(entities)))
 
     def update(self, ref_id: str, values: Mapping[str, Any], *, expected_version: int | None = None) -> E:
         """Write some fields of a record without loading it; the others cost nothing.
@@ -139,6 +112,20 @@ class Repository(Generic[E]):
         """
         return run(update(self._ports, self._actor, self._entity, ref_id, values, expected_version))
 
+    def update_many(self, values: Mapping[str, Mapping[str, Any]]) -> list[E]:
+        """Write some fields of many records, all or nothing: `{ref_id: {"status": "done"}, ...}`.
+
+        Cost: as one `update`.
+
+        Returns:
+            The records as they are now, with their documents unloaded.
+
+        Raises:
+            NotFound, Conflict, InvalidTransition, ValidationError: nothing was changed; `.index` tells by
+                whose fault.
+        """
+        return run(update_many(self._ports, self._actor, self._entity, values))
+
     def delete(self, ref_id: str, *, expected_version: int | None = None) -> None:
         """Hide a soft-deletable record; remove any other, and its parts in time. One Postgres trip.
 
@@ -147,6 +134,15 @@ class Repository(Generic[E]):
             UsageError: the class is append-only.
         """
         run(delete(self._ports, self._actor, self._entity, ref_id, expected_version))
+
+    def delete_many(self, ref_ids: Iterable[str]) -> None:
+        """Delete records, all or none, as `delete` does. One Postgres trip.
+
+        Raises:
+            NotFound: one of them is not there; `.index` tells which. Nothing was changed.
+            UsageError: the class is append-only.
+        """
+        run(delete_many(self._ports, self._actor, self._entity, ref_ids))
 
     def restore(self, ref_id: str, *, expected_version: int | None = None) -> E:
         """Bring a record back that delete has hidden. One Postgres trip.
@@ -176,23 +172,3 @@ class Repository(Generic[E]):
             OutcomeUnknown: its answer was lost; `history` tells.
         """
         return run(transition(self._ports, self._actor, self._entity, ref_id, to, reason, expected_version))
-
-    def history(self, ref_id: str, *, limit: int = LONGEST) -> list[Event]:
-        """Tell what happened to a record, oldest first; a deleted one has a history too.
-
-        Cost: one Postgres trip.
-
-        Args:
-            limit: the newest so many events, at most 1000.
-
-        Raises:
-            NotFound: this tenant never had such a record.
-        """
-        return run(history(self._ports, self._actor, self._table, ref_id, limit))
-
-    def explain(self, ref_id: str) -> str:
-        """Tell on one screen where each field is, in which state, by whom, and what happened last.
-
-        Cost: one Postgres trip.
-        """
-        return run(explain(self._ports, self._actor, self._table, ref_id))

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
-from storekit.assembly import Assembly
-from storekit.flows.context import Actor
-from storekit.flows.explain import explain
-from storekit.flows.history import LONGEST, history
-from storekit.flows.load import get, open_blob, read
+from storekit.flows.bulk import delete_many, insert_ignore, save_many, upsert
 from storekit.flows.remove import delete, restore
-from storekit.flows.save import save, update
+from storekit.flows.save import save
 from storekit.flows.transition import transition
-from storekit.flows.url import url, urls
-from storekit.model.entity import Entity, require_table
-from storekit.model.events import Event
-from storekit.model.source import CHUNK
-from storekit.ports import BlobStream, Runtime
+from storekit.flows.update import update, update_many
+from storekit.flows.upload import Progress, nobody
+from storekit.model.entity import Entity
+from storekit.reader_async import AsyncReader
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Entity)
 
 
-class AsyncRepository(Generic[E]):
+class AsyncRepository(AsyncReader[E]):
     """As `Repository`; task-safe."""
-
-    def __init__(self, ports: Assembly, actor: Actor, entity: type[E]) -> None:
-        self._ports, self._entity, self._table = ports, entity, require_table(entity)
-        self._actor = actor.acting_on(self._table)
 
     async def save(
         self, entity: E, *, idempotency_key: str | None = None, expected_version: int | None = None
@@ -40,46 +30,20 @@ class AsyncRepository(Generic[E]):
         )
         return saved[0]
 
-    async def save_many(self, entities: Iterable[E], *, idempotency_key: str | None = None) -> list[E]:
-        """As `Repository.save_many`, awaited."""
-        return await save(self._ports, self._actor, self._entity, list(entities), idempotency_key)
+    async def save_many(
+        self, entities: Iterable[E], *, idempotency_key: str | None = None, progress: Progress = nobody
+    ) -> list[E]:
+        """As `Repository.save_many`."""
+        many = list(entities)
+        return await save_many(self._ports, self._actor, self._entity, many, idempotency_key, progress)
 
-    async def get(self, ref_id: str, *, load: Sequence[str] = ()) -> E:
-        """As `Repository.get`, awaited."""
-        return await get(self._ports, self._actor, self._entity, ref_id, load)
+    async def upsert(self, entities: Iterable[E]) -> list[E]:
+        """As `Repository.upsert`."""
+        return await upsert(self._ports, self._actor, self._entity, list(entities))
 
-    async def read(self, ref_id: str, field: str) -> bytes:
-        """As `Repository.read`, awaited."""
-        return await read(self._ports, self._actor, self._table, ref_id, field)
-
-    @asynccontextmanager
-    async def open(self, ref_id: str, field: str) -> AsyncIterator[AsyncBlobStream]:
-        """As `Repository.open`: `async with calls.open(ref_id, "transcript") as stream`."""
-        stream = await open_blob(self._ports, self._actor, self._table, ref_id, field)
-        try:
-            yield AsyncBlobStream(self._ports.runtime, stream)
-        finally:
-            stream.close()
-
-    async def url(
-        self,
-        ref_id: str,
-        field: str,
-        *,
-        expires_in: int = 900,
-        download_as: str | None = None,
-        inline: bool = False,
-    ) -> str:
-        """As `Repository.url`, awaited."""
-        return await url(
-            self._ports, self._actor, self._table, ref_id, field, expires_in, download_as, inline=inline
-        )
-
-    async def urls(
-        self, ref_ids: Iterable[str], field: str, *, expires_in: int = 900, inline: bool = False
-    ) -> dict[str, str]:
-        """As `Repository.urls`, awaited."""
-        return await urls(self._ports, self._actor, self._table, ref_ids, field, expires_in, inline=inline)
+    async def insert_ignore(self, entities: Iterable[E]) -> list[E]:
+        """As `Repository.insert_ignore`."""
+        return await insert_ignore(self._ports, self._actor, self._entity, list(entities))
 
     async def update(
         self, ref_id: str, values: Mapping[str, Any], *, expected_version: int | None = None
@@ -87,9 +51,17 @@ class AsyncRepository(Generic[E]):
         """As `Repository.update`, awaited."""
         return await update(self._ports, self._actor, self._entity, ref_id, values, expected_version)
 
+    async def update_many(self, values: Mapping[str, Mapping[str, Any]]) -> list[E]:
+        """As `Repository.update_many`."""
+        return await update_many(self._ports, self._actor, self._entity, values)
+
     async def delete(self, ref_id: str, *, expected_version: int | None = None) -> None:
         """As `Repository.delete`, awaited."""
         await delete(self._ports, self._actor, self._entity, ref_id, expected_version)
+
+    async def delete_many(self, ref_ids: Iterable[str]) -> None:
+        """As `Repository.delete_many`."""
+        await delete_many(self._ports, self._actor, self._entity, ref_ids)
 
     async def restore(self, ref_id: str, *, expected_version: int | None = None) -> E:
         """As `Repository.restore`, awaited."""
@@ -100,26 +72,3 @@ class AsyncRepository(Generic[E]):
     ) -> E:
         """As `Repository.transition`, awaited."""
         return await transition(self._ports, self._actor, self._entity, ref_id, to, reason, expected_version)
-
-    async def history(self, ref_id: str, *, limit: int = LONGEST) -> list[Event]:
-        """As `Repository.history`, awaited."""
-        return await history(self._ports, self._actor, self._table, ref_id, limit)
-
-    async def explain(self, ref_id: str) -> str:
-        """As `Repository.explain`, awaited."""
-        return await explain(self._ports, self._actor, self._table, ref_id)
-
-
-class AsyncBlobStream:
-    """The bytes of a blob as they arrive, read in the runtime's threads."""
-
-    def __init__(self, runtime: Runtime, stream: BlobStream) -> None:
-        self._runtime, self._stream = runtime, stream
-
-    async def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes; all that is left by default. The hash is checked at the end."""
-        return await self._runtime.blocking(lambda: self._stream.read(size))
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await self.read(CHUNK):
-            yield chunk

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from storekit.assembly import Assembly
 from storekit.bridge import run
+from storekit.cursor import Cursor
 from storekit.errors import UsageError
 from storekit.flows.context import Actor
 from storekit.flows.lookup import Found, lookup
@@ -19,8 +20,11 @@ from storekit.model.entity import Entity, require_table
 from storekit.repository import Repository
 from storekit.settings import Settings
 from storekit.setup import migrate
+from storekit.transaction import Transaction
 
 if TYPE_CHECKING:
+    import psycopg
+
     from storekit.hosting import Hosting
 
 E = TypeVar("E", bound=Entity)
@@ -149,3 +153,28 @@ class Scope:
     def repository(self, entity: type[E]) -> Repository[E]:
         """Work with the records of one class. No I/O."""
         return Repository(self._ports.opened(), self._actor, entity)
+
+    def transaction(self, *, within: psycopg.Connection[Any] | None = None) -> Transaction:
+        """Work on many records of many classes in one commit: `with scope.transaction() as tx`. No I/O.
+
+        Cost at its end: the trips of one `save`, whatever it holds; with SQL of your own in between, one to
+        begin, yours, one to commit, and one that clears the connection of what yours has set for its session.
+        A connection is taken only once `tx.connection` is used.
+
+        Args:
+            within: a psycopg connection whose transaction the unit joins; its commit makes the unit visible.
+
+        Raises (at its end):
+            Conflict, NotFound, ConstraintViolation, ...: as for `save`; nothing is visible.
+            Unavailable: nothing is visible. Retryable: run the whole block again.
+            OutcomeUnknown: saving the same objects again learns the outcome first.
+        """
+        return Transaction(self._ports.opened(), self._actor, within)
+
+    def cursor(self, name: str) -> Cursor:
+        """Remember how far another system was read: `tx.advance(cursor, to)` moves it in a unit. No I/O.
+
+        Raises:
+            ValidationError: a name that is no text of 1 to 255 characters.
+        """
+        return Cursor(self._ports.opened(), self._actor, name)

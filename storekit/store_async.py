@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
 from storekit.assembly import Assembly
+from storekit.cursor import AsyncCursor
 from storekit.errors import UsageError
 from storekit.flows.context import Actor
 from storekit.flows.lookup import Found, lookup
@@ -18,8 +19,11 @@ from storekit.model.entity import Entity, require_table
 from storekit.repository_async import AsyncRepository
 from storekit.settings import Settings
 from storekit.setup import migrate
+from storekit.transaction_async import AsyncTransaction
 
 if TYPE_CHECKING:
+    import psycopg
+
     from storekit.hosting import Hosting
 
 T = TypeVar("T")
@@ -111,6 +115,14 @@ class AsyncScope:
     def repository(self, entity: type[E]) -> AsyncRepository[E]:
         """As `Scope.repository`. No I/O."""
         return AsyncRepository(self._ports.opened(), self._actor, entity)
+
+    def transaction(self, *, within: psycopg.AsyncConnection[Any] | None = None) -> AsyncTransaction:
+        """As `Scope.transaction`: `async with scope.transaction() as tx`. No I/O."""
+        return AsyncTransaction(self._ports.opened(), self._actor, within)
+
+    def cursor(self, name: str) -> AsyncCursor:
+        """As `Scope.cursor`. No I/O."""
+        return AsyncCursor(self._ports.opened(), self._actor, name)
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

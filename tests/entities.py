@@ -18,6 +18,7 @@ from storekit import (
     SoftDelete,
     blob,
     document,
+    index,
     lookup,
     moves,
     references,
@@ -76,6 +77,20 @@ class Remark(Entity, Mutable, table="remarks"):
 
     report_id: Annotated[UUID, references(Report, on_delete="cascade")]
     text: str
+
+
+class Clip(Entity, Mutable, SoftDelete, table="clips"):
+    """Hidden when deleted itself, removed with its report."""
+
+    report_id: Annotated[UUID, references(Report, on_delete="cascade")]
+
+
+class Folder(Entity, Mutable, table="folders"):
+    """In another of its kind, with which it goes; about a call, which it outlives."""
+
+    parent_id: Annotated[UUID | None, references("self", on_delete="cascade")] = None
+    call_id: Annotated[UUID | None, references(Call, on_delete="set null")] = None
+    cover: Annotated[Blob | None, blob(media_type="image/png")] = None
 
 
 class Note(Entity, table="notes"):
@@ -180,4 +195,79 @@ class Login(Entity, Mutable, SoftDelete, table="logins"):
     digest: Annotated[str, lookup()]
 
 
-ENTITIES = (Run, Call, Report, Remark, Note, Wide, Everything, Order, Tariff, Customer, Login)
+class Stage(StrEnum):
+    """Its order is not that of its texts."""
+
+    NEW = "new"
+    WON = "won"
+    LOST = "lost"
+
+
+class Lead(
+    Entity,
+    Mutable,
+    SoftDelete,
+    table="leads",
+    natural_key=("number",),
+    indexes=[
+        index("-created_on"),
+        index("-score"),
+        index("due"),
+        index("team", "-due"),
+        index("team", "score"),
+        index("-due", where={"stage": Stage.NEW, "deleted_on": None}),
+        unique("email"),
+    ],
+):
+    """Listed in every way."""
+
+    number: str
+    team: str | None = None
+    score: int = 0
+    due: datetime | None = None
+    email: str | None = None
+    stage: Stage = Stage.NEW
+    worth: Decimal = Decimal(0)
+    run_id: Annotated[UUID | None, references(Run)] = None
+    lead_id: Annotated[UUID | None, references("self")] = None
+    tariff_id: Annotated[UUID | None, references(Tariff)] = None
+    report_id: Annotated[UUID | None, references("reports")] = None
+    notes: Annotated[dict[str, int] | None, document(collection="lead_notes")] = None
+    letter: Annotated[dict[str, int] | None, document(collection="lead_letters")] = None
+
+
+class Kind(StrEnum):
+    """Its order is not that of its texts."""
+
+    OPENED = "opened"
+    CLICKED = "clicked"
+
+
+class Hit(Entity, table="hits", natural_key=("kind", "external_id")):
+    """What another system tells, at least once; append-only."""
+
+    kind: Kind = Kind.OPENED
+    external_id: str
+    lead_id: Annotated[UUID | None, references(Lead)] = None
+    amount: Decimal = Decimal(0)
+    payload: Annotated[dict[str, Any] | None, document(collection="hit_payloads")] = None
+    proof: Annotated[Blob | None, blob(media_type="text/plain")] = None
+
+
+ENTITIES = (
+    Run,
+    Call,
+    Report,
+    Remark,
+    Clip,
+    Folder,
+    Note,
+    Wide,
+    Everything,
+    Order,
+    Tariff,
+    Customer,
+    Login,
+    Lead,
+    Hit,
+)

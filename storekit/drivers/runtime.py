@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from storekit.bridge import run
@@ -24,15 +25,29 @@ class ThreadRuntime:
         self._pool = ThreadPoolExecutor(max_puts, thread_name_prefix="storekit")
 
     async def wave(
-        self, puts: Sequence[Put[T]], beat: Callable[[], Awaitable[None]], every: timedelta
+        self,
+        puts: Sequence[Put[T]],
+        beat: Callable[[], Awaitable[None]],
+        every: timedelta,
+        told: Callable[[T], None] = lambda _: None,
     ) -> list[T]:
         futures = [self._pool.submit(copy_context().run, _drive, put) for put in puts]
+        ended: SimpleQueue[Future[T]] = SimpleQueue()
+        for future in futures:
+            future.add_done_callback(ended.put)
         try:
-            while True:
-                done, pending = wait(futures, every.total_seconds(), FIRST_EXCEPTION)
-                if not pending or any(future.exception() for future in done):
+            left, due = len(futures), time.monotonic() + every.total_seconds()
+            while left:
+                try:
+                    future = ended.get(timeout=max(0.0, due - time.monotonic()))
+                except Empty:
+                    await beat()
+                    due = time.monotonic() + every.total_seconds()
+                    continue
+                if future.exception():
                     break
-                await beat()
+                left -= 1
+                told(future.result())
         finally:
             # a put that has begun may be reading the caller's file: nobody returns before it is over
             for future in futures:
@@ -58,9 +73,13 @@ class TaskRuntime:
         self._slots = asyncio.Semaphore(max_puts)
 
     async def wave(
-        self, puts: Sequence[Put[T]], beat: Callable[[], Awaitable[None]], every: timedelta
+        self,
+        puts: Sequence[Put[T]],
+        beat: Callable[[], Awaitable[None]],
+        every: timedelta,
+        told: Callable[[T], None] = lambda _: None,
     ) -> list[T]:
-        tasks = [asyncio.create_task(self._one(put)) for put in puts]
+        tasks = [asyncio.create_task(self._one(put, told)) for put in puts]
         try:
             while True:
                 seconds = every.total_seconds()
@@ -76,9 +95,11 @@ class TaskRuntime:
             await _outlast(tasks)
         return _results(tasks)
 
-    async def _one(self, put: Put[T]) -> T:
+    async def _one(self, put: Put[T], told: Callable[[T], None]) -> T:
         async with self._slots:
-            return await put()
+            done = await put()
+        told(done)
+        return done
 
     async def blocking(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()

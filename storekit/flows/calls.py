@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,12 @@ from storekit.errors import OutcomeUnknown, Unavailable
 from storekit.flows.context import Actor, Ports
 from storekit.model.plan import Plan, Write
 from storekit.model.request import commit_operations, commit_parts, stage_parts, stage_targets
-from storekit.ports import AnswerLost, BlobRef, Call, Locate, Select, Statement
+from storekit.ports import AnswerLost, BlobRef, RolledBack
+from storekit.statements import Call, Locate, Select, Statement
 from storekit.trace import step
+
+ROLLED_BACK = 5
+"""Attempts of a transaction that Postgres ends for a deadlock; each time one of its rivals has gone on."""
 
 
 @dataclass(slots=True)
@@ -54,12 +58,20 @@ async def commit(
     Raises:
         OutcomeUnknown: it was sent and its answer was lost.
     """
+    call = commit_call(actor, plan, write, key, version_ids)
+    return await _visible(ports, actor, write.write_id, call, after)
+
+
+def commit_call(
+    actor: Actor, plan: Plan, write: Write, key: str | None, version_ids: Sequence[str | None]
+) -> Call:
+    """Compose the call that makes a whole write visible."""
     arguments = {
         **_claim(actor, plan, write, key),
         "p_parts": commit_parts(write, version_ids),
         "p_ops": commit_operations(plan, write),
     }
-    return await _visible(ports, actor, write.write_id, Call("commit_v1", arguments), after)
+    return Call("commit_v1", arguments)
 
 
 async def transition(
@@ -93,12 +105,19 @@ async def transition(
 async def _visible(
     ports: Ports, actor: Actor, write_id: UUID, call: Call, after: Sequence[Select]
 ) -> tuple[dict[str, Any], list[Any]]:
-    with step(f"postgres.{call.function.removesuffix('_v1')}"):
-        try:
-            reply, *rows = await ports.ledger.pipeline(actor.tenant, actor.name, [call, *after])
-        except AnswerLost as error:
-            raise OutcomeUnknown(write_id) from error
-    return reply, rows
+    for last in (False,) * (ROLLED_BACK - 1) + (True,):
+        with step(f"postgres.{call.function.removesuffix('_v1')}"):
+            try:
+                reply, *rows = await ports.ledger.pipeline(actor.tenant, actor.name, [call, *after])
+            except AnswerLost as error:
+                raise OutcomeUnknown(write_id) from error
+            except RolledBack:
+                # nothing of the user's ran in that transaction, so it is safe to repeat
+                if last:
+                    raise
+                continue
+        return reply, rows
+    raise AssertionError("the last attempt returns or raises")
 
 
 async def renew(ports: Ports, actor: Actor, write: Write) -> dict[str, Any]:
@@ -130,20 +149,25 @@ async def read(ports: Ports, actor: Actor, statements: Sequence[Statement]) -> l
     """Ask several things of one moment. One trip."""
     await ports.ready(documents=False, blobs=False)
     with step("postgres.select"):
-        try:
-            return await ports.ledger.pipeline(actor.tenant, actor.name, statements)
-        except AnswerLost as error:
-            raise Unavailable("postgres", "the link broke") from error
+        return await answered(ports.ledger.pipeline(actor.tenant, actor.name, statements))
+
+
+async def answered(answers: Awaitable[list[Any]]) -> list[Any]:
+    """Wait for the answers to what makes nothing visible, whatever becomes of it.
+
+    Raises:
+        Unavailable: the link broke.
+    """
+    try:
+        return await answers
+    except AnswerLost as error:
+        raise Unavailable("postgres", "the link broke") from error
 
 
 async def _one(ports: Ports, actor: Actor, call: Call) -> dict[str, Any]:
     name = f"postgres.{call.function.removesuffix('_v1')}"
     with step(name):
-        try:
-            (reply,) = await ports.ledger.pipeline(actor.tenant, actor.name, [call])
-        except AnswerLost as error:
-            # whatever became of it, it made nothing visible
-            raise Unavailable("postgres", "the link broke") from error
+        (reply,) = await answered(ports.ledger.pipeline(actor.tenant, actor.name, [call]))
     answer: dict[str, Any] = reply
     return answer
 

@@ -11,7 +11,7 @@ from storekit.flows.context import Actor, Ports
 from storekit.flows.load import whole_row
 from storekit.model.load import part_from
 from storekit.model.table import Part, Table
-from storekit.ports import Events
+from storekit.statements import Events
 
 _EVENTS = 5
 _LONGEST = 60

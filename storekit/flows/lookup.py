@@ -10,7 +10,7 @@ from storekit.flows import calls
 from storekit.flows.context import NIL, Actor, Ports
 from storekit.model.table import Table
 from storekit.model.values import check_text
-from storekit.ports import Call
+from storekit.statements import Call
 
 
 class Found(NamedTuple):

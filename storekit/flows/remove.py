@@ -15,7 +15,7 @@ from storekit.model.load import entity_from, visible
 from storekit.model.plan import Operation
 from storekit.model.planner import make_plan
 from storekit.model.values import check_version
-from storekit.ports import Select
+from storekit.statements import Select
 
 E = TypeVar("E", bound=Entity)
 

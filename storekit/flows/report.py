@@ -8,7 +8,7 @@ from storekit.errors import UsageError
 from storekit.flows import calls
 from storekit.flows.context import Actor, Ports
 from storekit.model.values import check_text
-from storekit.ports import Report
+from storekit.statements import Report
 
 
 async def report(ports: Ports, name: str, actor: Actor) -> list[dict[str, Any]]:

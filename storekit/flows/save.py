@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
-from uuid import UUID
 
-from storekit.errors import OutcomeUnknown, UsageError, ValidationError
-from storekit.flows import calls
+from storekit.errors import StorekitError, UsageError, ValidationError
+from storekit.flows.blame import blame
 from storekit.flows.context import Actor, Ports
-from storekit.flows.load import checked, expired_or, fetch_bodies, get, whole_row
-from storekit.flows.write import Committed, Remember, Replayed, carry_out
-from storekit.model.changes import Change, change_from, change_of
+from storekit.flows.former import remember, resolve_former
+from storekit.flows.load import found_rows
+from storekit.flows.planning import changes_of, planned
+from storekit.flows.upload import Progress, nobody
+from storekit.flows.write import Committed, Replayed, carry_out
+from storekit.model.changes import Change
 from storekit.model.entity import Entity, StoredPart, memory_of
-from storekit.model.fields import Expired
-from storekit.model.load import entity_from, take_over, visible, written
+from storekit.model.load import entity_from, visible, written
 from storekit.model.plan import Plan, Write
-from storekit.model.planner import Key, drop_unchanged, make_plan
 from storekit.model.request import commit_operations
-from storekit.model.source import MeasuredSource
-from storekit.model.table import Table
 from storekit.model.values import check_text, check_version
-from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
-T = TypeVar("T")
-_FEW = 20
-"""Records without documents whose plan is made in less time than a thread takes."""
 _LONGEST_KEY = 255
-_MOST_UNRESOLVED = 10_000
-"""Keys of failed saves that are kept in mind; the ledger's leases decide the rest."""
 
 
 async def save(
@@ -40,186 +32,64 @@ async def save(
     entities: Sequence[E],
     key: str | None = None,
     expected_version: int | None = None,
+    progress: Progress = nobody,
 ) -> list[E]:
-    """Save entities of any tables: all or nothing, visible at once.
+    """Save entities: all or nothing, visible at once.
 
     One Postgres trip when no part changed, else two around one wave; none when nothing changed.
     """
-    _check(entity_class, entities, key)
+    check_entities(entity_class, entities)
+    check_key(key)
     check_version(expected_version)
-    await _resolve_former(ports, actor, entities, key)
-    changes = await _aside(
-        ports,
-        lambda: [change_of(entity, actor.tenant, expected_version) for entity in entities],
-        long=_takes_long(entities),
+    await resolve_former(ports, actor, entities, key)
+    return await save_changes(
+        ports, actor, entities, await changes_of(ports, actor, entities, expected_version), key, progress
     )
-    plan = await _plan(ports, actor, entities, changes)
+
+
+async def save_changes(
+    ports: Ports,
+    actor: Actor,
+    entities: Sequence[E],
+    changes: Sequence[Change],
+    key: str | None,
+    progress: Progress,
+) -> list[E]:
+    """Save what is known to have changed in some entities."""
+    plan = await planned(ports, actor, changes)
     if not plan.rows:
         return list(entities)
-    changed = [(entity, change) for entity, change in zip(entities, changes, strict=True) if not change.empty]
-    done = await carry_out(ports, actor, plan, key, _remember(ports, actor, entities, key))
+    note = remember(ports, actor, entities, key)
+    try:
+        done = await carry_out(ports, actor, plan, key, note, progress=progress)
+    except StorekitError as error:
+        await blame(ports, actor, changes, error)
+        raise
     if isinstance(done, Replayed):
         return await _load_replayed(ports, actor, plan, entities, done)
-    for index, (entity, change) in enumerate(changed):
-        _note(entity, change, actor, plan, index, done)
+    note_all(changes, actor, plan, done)
     return list(entities)
 
 
-async def update(
-    ports: Ports,
-    actor: Actor,
-    entity: type[E],
-    ref_id: str,
-    values: Mapping[str, Any],
-    expected_version: int | None = None,
-) -> E:
-    """Write some fields of a record that need not be loaded.
-
-    One Postgres trip, or two around one wave when parts are among them; one more, and a read of MongoDB,
-    when a document links a blob that changes.
-    """
-    checked([ref_id])
-    long = any(values.get(name) is not None for name in _documents(entity.storekit_table))
-    change = await _aside(ports, lambda: change_from(entity, ref_id, values), long=long)
-    change.expected_version = check_version(expected_version)
-    if change.empty:
-        return await get(ports, actor, entity, ref_id)
-    if _touches_links(change):
-        await _look_up(ports, actor, entity, change)
-    measured = await _measure(ports, [change])
-    plan = make_plan([change], measured, await _relinked(ports, actor, [change]))
-    after = [whole_row(entity.storekit_table, [ref_id])]
-    done = await carry_out(ports, actor, plan, None, lambda _: None, after)
-    assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
-    return entity_from(entity, visible(entity.storekit_table, actor.tenant, done.rows[0], ref_id))
-
-
-def _touches_links(change: Change) -> bool:
-    """Whether a document must follow a blob, or tell of blobs that the change does not name."""
-    touched = change.blobs.keys() | change.emptied
-    parts = change.table.parts
-    return any(not touched.isdisjoint(part.links) for part in parts.values()) or any(
-        not touched.issuperset(parts[name].links) for name in change.documents
-    )
-
-
-async def _look_up(ports: Ports, actor: Actor, entity: type[Entity], change: Change) -> None:
-    """Find the document that must follow its blob, and hold the row to the version it was seen at."""
-    table = entity.storekit_table
-    rows = await calls.select(ports, actor, whole_row(table, [change.ref_id]))
-    loaded = entity_from(entity, visible(table, actor.tenant, rows, change.ref_id))
-    stored = memory_of(loaded).stored
-    change.stored = stored.parts if stored else {}
-    if change.expected_version is None:
-        change.expected_version = loaded.version
-
-
-def _check(entity_class: type[Entity], entities: Sequence[Entity], key: str | None) -> None:
+def check_entities(entity_class: type[Entity], entities: Sequence[Entity]) -> None:
+    """Refuse what are no records of the class, and a record that comes twice."""
     if entities and isinstance(entities[0], tuple):
-        raise UsageError("save_many takes several records; give a list of them")
-    for entity in entities:
+        raise UsageError("the call takes several records; give a list of them")
+    for i, entity in enumerate(entities):
         if not isinstance(entity, entity_class):
-            raise UsageError(f"this repository takes {entity_class.__name__}, not {type(entity).__name__}")
+            error = UsageError(f"this repository takes {entity_class.__name__}, not {type(entity).__name__}")
+            raise error.at(i) if len(entities) > 1 else error
     if len({entity.ref_id for entity in entities}) < len(entities):
         raise UsageError("the same record is in the list twice; save it once")
+
+
+def check_key(key: str | None) -> None:
     if key is None:
         return
     if not isinstance(key, str):
         raise ValidationError(f"it must be str, not {type(key).__name__}", field="idempotency_key")
     if not 1 <= len(check_text(key, "idempotency_key")) <= _LONGEST_KEY:
         raise ValidationError(f"it must have 1 to {_LONGEST_KEY} characters", field="idempotency_key")
-
-
-async def _plan(ports: Ports, actor: Actor, entities: Sequence[Entity], changes: Sequence[Change]) -> Plan:
-    measured = await _measure(ports, changes)
-    for entity, change in zip(entities, changes, strict=True):
-        # what is stored already is known from now on, though its file may go
-        memory_of(entity).blobs.update(drop_unchanged(change, measured))
-    bodies = await _relinked(ports, actor, changes)
-    return await _aside(ports, lambda: make_plan(changes, measured, bodies), long=_takes_long(entities))
-
-
-async def _aside(ports: Ports, work: Callable[[], T], *, long: bool) -> T:
-    """Keep what may take long, a batch or a document of megabytes, off the event loop."""
-    return await ports.runtime.blocking(work) if long else work()
-
-
-def _takes_long(entities: Sequence[Entity]) -> bool:
-    return len(entities) > _FEW or any(_documents(entity.storekit_table) for entity in entities)
-
-
-def _documents(table: Table) -> list[str]:
-    return [part.name for part in table.parts.values() if part.kind == "document"]
-
-
-async def _measure(ports: Ports, changes: Sequence[Change]) -> dict[Key, MeasuredSource]:
-    """Read new content once for its size and hash, before any byte leaves."""
-    blobs = {(c.ref_id, name): (c.where(name), blob) for c in changes for name, blob in c.blobs.items()}
-    if not blobs:
-        return {}
-
-    def work() -> dict[Key, MeasuredSource]:
-        return {key: blob.measure(where) for key, (where, blob) in blobs.items()}
-
-    with step("local.measure"):
-        if len(blobs) == 1 and all(blob.cheap for _, blob in blobs.values()):
-            return work()  # a hop to a thread costs as much
-        return await ports.runtime.blocking(work)
-
-
-async def _relinked(ports: Ports, actor: Actor, changes: Sequence[Change]) -> dict[Key, Any]:
-    """Read the documents that must be written afresh because a blob they link changes."""
-    wanted = [(c.ref_id, name, c.table.parts[name], c.stored[name]) for c in changes for name in c.relinked()]
-    if not wanted:
-        return {}
-    bodies = await fetch_bodies(ports, actor, [(spec, part) for _, _, spec, part in wanted])
-    found = {(ref_id, name): expired_or(part, bodies.get(part.part_id)) for ref_id, name, _, part in wanted}
-    return {key: body for key, body in found.items() if not isinstance(body, Expired)}
-
-
-def _remember(ports: Ports, actor: Actor, entities: Sequence[Entity], key: str | None) -> Remember:
-    """Keep the id of an undecided write where the next save of the same object or key looks for it."""
-
-    def remember(write_id: UUID) -> None:
-        for entity in entities:
-            memory_of(entity).undecided = actor.tenant, write_id
-        if key is not None:
-            while len(ports.unresolved) >= _MOST_UNRESOLVED:
-                del ports.unresolved[next(iter(ports.unresolved))]
-            ports.unresolved[actor.tenant, key] = write_id
-
-    return remember
-
-
-async def _resolve_former(ports: Ports, actor: Actor, entities: Sequence[Entity], key: str | None) -> None:
-    """Decide former writes of these objects, or of this key, whose outcome this process does not know."""
-    undecided = {former for entity in entities if (former := memory_of(entity).undecided)}
-    if key is not None and (write_id := ports.unresolved.pop((actor.tenant, key), None)):
-        undecided.add((actor.tenant, write_id))
-    for former in undecided:
-        if former[0] != actor.tenant:
-            raise UsageError(
-                f"a save of this object for tenant {former[0]} has no known outcome; save it there first"
-            )
-        await _decide(ports, actor, former, [e for e in entities if memory_of(e).undecided == former])
-
-
-async def _decide(ports: Ports, actor: Actor, former: tuple[UUID, UUID], entities: Sequence[Entity]) -> None:
-    """Let objects whose write had committed after all stand for the records that it made.
-
-    Raises:
-        OutcomeUnknown: the write is too old for the ledger to know; this is said once.
-    """
-    reply = await calls.abandon(ports, actor, former[1])
-    for entity in entities:
-        if reply["outcome"] == "committed":
-            table = entity.storekit_table
-            rows = await calls.select(ports, actor, whole_row(table, [entity.ref_id]))
-            row = visible(table, actor.tenant, rows, entity.ref_id)
-            take_over(entity, entity_from(type(entity), row))
-        memory_of(entity).undecided = None
-    if reply["outcome"] == "unknown":
-        raise OutcomeUnknown(former[1])
 
 
 async def _load_replayed(
@@ -234,20 +104,22 @@ async def _load_replayed(
     known = {entity.ref_id for entity in entities if memory_of(entity).stored}
     made = [ref_id for _, ref_id, _ in done.rows if ref_id not in known]
     winner = dict(zip([ref_id for ref_id in mine if ref_id not in known], made, strict=True))
-    loaded: dict[str, E] = {}
-    for entity_class in {type(entity) for entity in entities}:
-        table = entity_class.storekit_table
-        wanted = [winner.get(e.ref_id, e.ref_id) for e in entities if type(e) is entity_class]
-        rows = await calls.select(ports, actor, whole_row(table, wanted))
-        found = {row["ref_id"]: row for row in rows}
-        for ref_id in wanted:
-            row = [found[ref_id]] if ref_id in found else []
-            loaded[ref_id] = entity_from(entity_class, visible(table, actor.tenant, row, ref_id))
-    return [loaded[winner.get(entity.ref_id, entity.ref_id)] for entity in entities]
+    stand_in = [(e.storekit_table, winner.get(e.ref_id, e.ref_id)) for e in entities]
+    rows = await found_rows(ports, actor, stand_in)
+    return [
+        entity_from(type(entity), visible(table, actor.tenant, row, ref_id))
+        for entity, (table, ref_id), row in zip(entities, stand_in, rows, strict=True)
+    ]
+
+
+def note_all(changes: Sequence[Change], actor: Actor, plan: Plan, done: Committed) -> None:
+    """Write what the commit made of the rows back into their objects."""
+    for index, change in enumerate(change for change in changes if not change.empty):
+        if change.holder is not None:
+            _note(change.holder, change, actor, plan, index, done)
 
 
 def _note(entity: Entity, change: Change, actor: Actor, plan: Plan, index: int, done: Committed) -> None:
-    """Write what the commit made of one row back into its object."""
     row, memory = plan.rows[index], memory_of(entity)
     parts = dict(memory.stored.parts) if memory.stored else {}
     for field, part_index in row.refs.items():

@@ -15,7 +15,6 @@ from uuid import UUID
 
 from storekit.errors import (
     Conflict,
-    ConstraintViolation,
     IdempotencyConflict,
     InProgress,
     NotFound,
@@ -24,12 +23,11 @@ from storekit.errors import (
     Unavailable,
     WriteLost,
 )
-from storekit.flows.calls import abandon, commit, stage
+from storekit.flows.calls import abandon, commit, commit_call, stage
 from storekit.flows.context import Actor, Ports
-from storekit.flows.upload import upload
-from storekit.model.keys import unique_keys
+from storekit.flows.upload import Progress, nobody, upload
 from storekit.model.plan import Plan, Write
-from storekit.ports import Select
+from storekit.statements import Call, Select
 from storekit.trace import step
 
 _ATTEMPTS = 3
@@ -62,7 +60,13 @@ Remember = Callable[[UUID], None]
 
 
 async def carry_out(
-    ports: Ports, actor: Actor, plan: Plan, key: str | None, remember: Remember, after: Sequence[Select] = ()
+    ports: Ports,
+    actor: Actor,
+    plan: Plan,
+    key: str | None,
+    remember: Remember,
+    after: Sequence[Select] = (),
+    progress: Progress = nobody,
 ) -> Committed | Replayed:
     """Carry a plan out, whatever other writers with its key do.
 
@@ -73,15 +77,8 @@ async def carry_out(
         WriteLost: the write was taken over three times (retryable).
         OutcomeUnknown: commit was sent and its answer was lost (retryable).
     """
-    parts = plan.parts
-    for row in plan.rows:
-        actor.require_write(row.table)
-    await ports.ready(
-        documents=any(part.body is not None for part in parts),
-        blobs=any(part.source is not None for part in parts),
-    )
     for last in (False,) * (_ATTEMPTS - 1) + (True,):
-        attempt = _Attempt(ports, actor, plan, key, after)
+        attempt = Attempt(ports, actor, plan, key, after, progress)
         try:
             return await attempt.run()
         except WriteLost as error:
@@ -93,51 +90,81 @@ async def carry_out(
         except BaseException as error:
             if not await attempt.given_up(error):
                 remember(attempt.write.write_id)
-            if isinstance(error, ConstraintViolation):
-                _name_fields(error, plan)
             raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def _name_fields(error: ConstraintViolation, plan: Plan) -> None:
-    for table in {row.table.name: row.table for row in plan.rows}.values():
-        for name, fields, _ in unique_keys(table):
-            if name == error.constraint:
-                error.name(table.name, fields)
-
-
-class _Attempt:
+class Attempt:
     """One write: its ids are its own, so whatever becomes of it disturbs no other."""
 
     def __init__(
-        self, ports: Ports, actor: Actor, plan: Plan, key: str | None, after: Sequence[Select]
+        self,
+        ports: Ports,
+        actor: Actor,
+        plan: Plan,
+        key: str | None = None,
+        after: Sequence[Select] = (),
+        progress: Progress = nobody,
     ) -> None:
         self.ports, self.actor, self.plan, self.key, self.after = ports, actor, plan, key, after
+        self.progress = progress
         self.write = Write.of(plan)
         self.staged: dict[str, Any] = {}
+        self.version_ids: list[str | None] = []
 
     async def run(self) -> Committed | Replayed:
-        version_ids: list[str | None] = []
-        if self.plan.parts:
-            reply = await _settled(self.ports, self.write, self.key, self._stage)
-            if reply["outcome"] == "replay":
-                return _replayed(reply)
-            self.staged = reply
-            version_ids = await upload(self.ports, self.actor, self.plan, self.write, reply)
+        """Carry it out on its own."""
+        replayed = await self.prepare()
+        if replayed is not None:
+            return replayed
         rows: list[Any] = []
 
         async def finish() -> dict[str, Any]:
             answer, rows[:] = await commit(
-                self.ports, self.actor, self.plan, self.write, self.key, version_ids, self.after
+                self.ports, self.actor, self.plan, self.write, self.key, self.version_ids, self.after
             )
             return answer
 
         reply = await _settled(self.ports, self.write, self.key, finish)
+        return _replayed(reply) if reply["outcome"] == "replay" else self.committed(reply, rows)
+
+    async def prepare(self, others: Sequence[Write] = ()) -> Replayed | None:
+        """Stage and upload the parts, if there are any, while `others`, staged before, are kept alive."""
+        parts = self.plan.parts
+        for row in self.plan.rows:
+            self.actor.require_write(row.table)
+        await self.ports.ready(
+            documents=any(part.body is not None for part in parts),
+            blobs=any(part.source is not None for part in parts),
+        )
+        if not parts:
+            self.progress(len(self.plan.rows), len(self.plan.rows))
+            return None
+        reply = await _settled(self.ports, self.write, self.key, self._stage)
         if reply["outcome"] == "replay":
             return _replayed(reply)
+        self.staged = reply
+        self.version_ids = await upload(
+            self.ports, self.actor, self.plan, self.write, reply, others, self.progress
+        )
+        return None
+
+    @property
+    def call(self) -> Call:
+        """The commit, to be made inside a transaction that others share."""
+        return commit_call(self.actor, self.plan, self.write, self.key, self.version_ids)
+
+    def committed(self, reply: dict[str, Any], rows: list[Any]) -> Committed:
+        """Read what commit answered.
+
+        Raises:
+            WriteLost: the write was taken over.
+        """
+        if reply["outcome"] != "committed":
+            raise WriteLost(self.write.write_id, "its lease lapsed and it was taken over")
         versions = {(entity, ref_id): version for entity, ref_id, version in reply["rows"]}
         now = datetime.fromisoformat(reply["now"])
-        return Committed(self.write, now, versions, self.staged, version_ids, rows)
+        return Committed(self.write, now, versions, self.staged, self.version_ids, rows)
 
     async def _stage(self) -> dict[str, Any]:
         return await stage(self.ports, self.actor, self.plan, self.write, self.key)
@@ -152,6 +179,10 @@ class _Attempt:
             return False
         if isinstance(error, Unavailable) and error.store == "postgres":
             return False
+        return await self.abandon()
+
+    async def abandon(self) -> bool:
+        """Decide against the write, and tell whether that is known to be so."""
         if not self.staged:
             return True
         try:

@@ -37,6 +37,8 @@ class Change:
     stored: Mapping[str, StoredPart] = field(default_factory=dict)
     declared: dict[str, Any] = field(default_factory=dict)
     """Encoded values that the fingerprint counts."""
+    holder: Entity | None = None
+    """The object whose change it is, if there is one."""
 
     @property
     def empty(self) -> bool:
@@ -88,6 +90,7 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         change = Change(owner, table, "update", entity.ref_id, entity.id, expected, columns)
         change.stored, change.declared = stored.parts, encoded
     _compare_parts(entity, change)
+    change.holder = entity
     return change
 
 

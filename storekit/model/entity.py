@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -192,6 +192,22 @@ def require_table(entity: type[Entity]) -> Table:
 def memory_of(entity: Entity) -> Memory:
     """Reach what an entity remembers, without a name that a user's field could take."""
     return entity._memory
+
+
+def snapshot(entity: Entity) -> Callable[[], None]:
+    """Remember what a save will write into an object, and give what takes it back."""
+    memory, before = entity._memory, dict(entity.__dict__)
+
+    def restore() -> None:
+        noted = entity._memory.blobs
+        for name in entity.storekit_table.base:
+            entity.__dict__[name] = before[name]
+        for name in entity.storekit_table.parts.keys() & before.keys():
+            if entity.__dict__.get(name) is noted.get(name):  # else it was set since
+                entity.__dict__[name] = before[name]
+        entity._memory = memory
+
+    return restore
 
 
 class _NotLoadedText:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 from uuid import UUID
 
+from storekit.model.keys import foreign_keys
 from storekit.model.plan import PartPlan, Plan, RowPlan, Write
+from storekit.model.table import Table
 
 _ORDER = {"insert": 0, "update": 1, "restore": 2, "delete": 3}
 
@@ -30,11 +33,11 @@ def stage_parts(plan: Plan, write: Write) -> list[dict[str, Any]]:
 
 
 def stage_targets(plan: Plan) -> list[dict[str, Any]]:
-    """Name the rows that must be there, so that no byte leaves for a row that is not."""
+    """Name the rows that must be there to be seen, so that no byte leaves for a row that is not."""
     return [
         {"entity": row.table.name, "ref_id": row.ref_id, "expected_version": row.expected_version}
         for row in plan.rows
-        if row.operation != "insert"
+        if row.operation in {"update", "delete"}
     ]
 
 
@@ -49,10 +52,12 @@ def commit_parts(write: Write, version_ids: Sequence[str | None]) -> list[dict[s
 def commit_operations(plan: Plan, write: Write) -> list[dict[str, Any]]:
     """Put rows of one shape together: each group is one statement, whatever its number of rows.
 
-    Inserts go first, in the order of their tables, so that rows saved together can refer to each other.
+    Inserts go first, those that are referred to before those that refer to them, and deletes last, the other
+    way round: so rows saved together can refer to each other, in whatever order they were named.
     """
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in sorted(plan.rows, key=lambda row: _ORDER[row.operation]):
+    depth = _depths([row.table for row in plan.rows])
+    for row in sorted(plan.rows, key=lambda row: _place(row, depth)):
         columns, refs = _shape(row)
         groups.setdefault((row.table.name, row.operation, columns, refs), []).append(
             _values(row, write, refs)
@@ -61,6 +66,26 @@ def commit_operations(plan: Plan, write: Write) -> list[dict[str, Any]]:
         {"entity": entity, "op": operation, "columns": list(columns), "refs": list(refs), "rows": rows}
         for (entity, operation, columns, refs), rows in groups.items()
     ]
+
+
+def _place(row: RowPlan, depth: Mapping[str, int]) -> tuple[int, int]:
+    """Tell where a row's operation stands among the others."""
+    down = depth[row.table.name]
+    return _ORDER[row.operation], -down if row.operation == "delete" else down
+
+
+def _depths(tables: Iterable[Table]) -> dict[str, int]:
+    """Number tables so that each comes after those that it refers to; a circle stays as it was named."""
+    named = {table.name: table for table in tables}
+    if len(named) == 1:
+        return dict.fromkeys(named, 0)
+    order = TopologicalSorter[str]()
+    for name, table in named.items():
+        order.add(name, *(key.target for key in foreign_keys(table) if key.target in named.keys() - {name}))
+    try:
+        return {name: n for n, name in enumerate(order.static_order())}
+    except CycleError:
+        return {name: n for n, name in enumerate(named)}
 
 
 def _shape(row: RowPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:

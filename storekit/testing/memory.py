@@ -8,6 +8,7 @@ from typing import Any
 from storekit import ids
 from storekit.drivers.memory import Fetched, MemoryBlobs, MemoryDocuments, MemoryLedger, State
 from storekit.model.entity import Entity, require_table
+from storekit.model.position import Position
 from storekit.settings import Settings
 from storekit.store import Store
 from storekit.store_async import AsyncStore
@@ -25,6 +26,7 @@ class Memory:
         self._state.clock = self.now
         self._documents = MemoryDocuments()
         self._blobs = MemoryBlobs(self.now)
+        self.declare(Position)
 
     def now(self) -> datetime:
         """Tell the time of these servers."""

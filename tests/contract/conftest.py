@@ -22,7 +22,9 @@ LEGS = ("sync-servers", "async-servers", "sync-memory", "async-memory", LEG)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each case of the contract on all legs that there are."""
     if "world" in metafunc.fixturenames:
-        metafunc.parametrize("leg", [*LEGS, *legs(matrix=metafunc.config.option.matrix)])
+        all_legs = [*LEGS, *legs(matrix=metafunc.config.option.matrix)]
+        sql = metafunc.definition.get_closest_marker("sql") is not None
+        metafunc.parametrize("leg", [leg for leg in all_legs if not (sql and leg.endswith("memory"))])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

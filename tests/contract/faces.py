@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from storekit import Repository
+from storekit import Repository, Transaction
 from storekit.ports import BlobStream
 
 
@@ -33,6 +33,26 @@ class Threaded:
             yield ThreadedStream(stream)
         finally:
             await asyncio.to_thread(manager.__exit__, None, None, None)
+
+
+class ThreadedUnit:
+    """A synchronous unit of work: what plans is called, what does I/O runs in a thread."""
+
+    def __init__(self, unit: Transaction) -> None:
+        self._unit = unit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unit, name)
+
+    async def flush(self) -> None:
+        await asyncio.to_thread(self._unit.flush)
+
+    async def __aenter__(self) -> ThreadedUnit:
+        self._unit.__enter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await asyncio.to_thread(self._unit.__exit__, *raised)
 
 
 class ThreadedStream:

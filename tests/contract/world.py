@@ -14,9 +14,10 @@ from urllib.request import urlopen
 from uuid import UUID, uuid4
 
 from entities import Call, Run
-from faces import Threaded
+from faces import Threaded, ThreadedUnit
 
-from storekit import AsyncStore, Entity, Store, trace
+from storekit import AsyncStore, Entity, Store, Transaction, trace
+from storekit.bridge import settle
 from storekit.drivers.memory import Fetched
 
 Fetch = Callable[[str], Fetched]
@@ -39,6 +40,23 @@ class World:
         repository = scope.repository(entity)
         return Threaded(repository) if isinstance(self.store, Store) else repository
 
+    def unit(self, *, tenant: UUID | None = None, actor: str = "user:tester") -> Any:
+        """Give an awaitable unit of work, whatever the colour."""
+        unit = self.store.scope(tenant=tenant or self.tenant, actor=actor).transaction()
+        return ThreadedUnit(unit) if isinstance(unit, Transaction) else unit
+
+    async def work(self, *asks: Callable[[Any], Any], **scope: Any) -> None:
+        """Do some things in one unit of work."""
+        async with self.unit(**scope) as tx:
+            for ask in asks:
+                await settle(ask(tx))
+
+    async def cursor(self, name: str, *, tenant: UUID | None = None) -> Any:
+        """Give a cursor that has been read."""
+        cursor = self.store.scope(tenant=tenant or self.tenant, actor="user:tester").cursor(name)
+        await settle(cursor.read())
+        return cursor
+
     async def fetch(self, url: str) -> Fetched:
         """Get a URL as a browser would."""
         return await asyncio.to_thread(self.browse, url)
@@ -53,6 +71,11 @@ class World:
         run = await self.run()
         saved: Call = await self.repository(Call).save(Call(run_id=run.id, **{"name": "search", **values}))
         return saved
+
+
+def fail(tx: object) -> None:
+    """Raise something that is no error of storekit's, inside a unit of work."""
+    raise ZeroDivisionError
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def untested(connection: psycopg.Connection) -> list[str]:
         named = [text for text in texts if all(re.search(rf"\b{word}\b", text) for word in words)]
         declared = [text for text in named if re.search(assertion, text)]
         called = assertion != "function_is" or any(
-            re.search(rf"(storekit|report)\.{words[0]}\b", text) for text in named if text not in declared
+            re.search(rf"(storekit|report)\.\"?{words[0]}\b", text) for text in named if text not in declared
         )
         if len(declared) < times or not called:
             missing.append(".".join(words))

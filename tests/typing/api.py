@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from storekit import (
     AsyncRepository,
     AsyncStore,
+    AsyncTransaction,
     Blob,
     Conflict,
     ConstraintViolation,
@@ -22,17 +23,30 @@ from storekit import (
     InvalidTransition,
     Mutable,
     NotFound,
+    Page,
     Repository,
     Settings,
     SoftDelete,
     Store,
     StorekitError,
+    Transaction,
+    between,
     blob,
+    contains,
     document,
+    ge,
+    gt,
+    has_key,
+    in_,
     index,
+    is_null,
+    json_path,
+    le,
     lookup,
+    lt,
     moves,
     not_null,
+    prefix,
     references,
     unique,
 )
@@ -169,5 +183,72 @@ async def rules_async(store: AsyncStore, tenant: UUID, ref_id: str) -> None:
     assert_type(await store.report("orders", actor="user:cfo"), list[dict[str, Any]])
 
 
+def lists(store: Store, tenant: UUID, run: Run) -> None:
+    calls = store.scope(tenant=tenant, actor="user:jane").repository(Call)
+    after: str | None = None
+    where = {
+        "status": in_("done", Status.RUNNING),
+        "tags": contains("a"),
+        "name": prefix("se"),
+        "run.ref_id": "x",
+    }
+    page = assert_type(
+        calls.find(where, order_by="-ref_id", limit=10, after=after, load=["payload"]), Page[Call]
+    )
+    after = page.next
+    assert_type([call.name for call in page], list[str])
+    assert_type((page[0], len(page), page.items), tuple[Call, int, tuple[Call, ...]])
+    calls.find({"run_id": run.id, "version": ge(1) & lt(5)}, order_by=["-name", "status"], unindexed=True)
+    assert_type(calls.count({"name": between("a", "b"), "transcript": is_null()}, deleted=True), int)
+
+
+async def lists_async(store: AsyncStore, tenant: UUID) -> None:
+    calls = store.scope(tenant=tenant, actor="user:jane").repository(Call)
+    assert_type(await calls.find({"name": gt("a"), "status": le("done")}), Page[Call])
+    assert_type(await calls.count({"meta": json_path("a.b", 1), "more": has_key("a")}), int)
+
+
 def agency(run: ActivityRun, content: Path) -> ActivityOutput:
     return ActivityOutput(run_id=run.id, metadata=OutputMetadata(title="Plan"), content=Blob(content))
+
+
+def units(store: Store, run: Run, calls: list[Call]) -> None:
+    acme = store.scope(tenant=run.id, actor="user:jane")
+    cursor = acme.cursor("webhooks")
+    assert_type(cursor.read(), str | None)
+    with acme.transaction() as tx:
+        assert_type(tx, Transaction)
+        assert_type(tx.save(run), Run)
+        tx.save_many([*calls, run])
+        tx.update(Call, calls[0].ref_id, {"name": "x"}, expected_version=1)
+        tx.delete(Call, calls[0].ref_id)
+        tx.restore(Call, calls[0].ref_id)
+        tx.upsert(calls)
+        tx.insert_ignore(calls)
+        tx.advance(cursor, "evt_1")
+        tx.flush()
+        assert_type(tx.connection.execute("SELECT 1").fetchall(), list[Any])
+        with acme.transaction(within=tx.connection) as inner:
+            inner.save(run)
+    repository = acme.repository(Call)
+    assert_type(repository.save_many(calls, progress=print), list[Call])
+    assert_type(repository.upsert(calls), list[Call])
+    assert_type(repository.insert_ignore(calls), list[Call])
+    assert_type(repository.update_many({calls[0].ref_id: {"name": "x"}}), list[Call])
+    repository.delete_many([calls[0].ref_id])
+
+
+async def units_async(store: AsyncStore, run: Run, calls: list[Call]) -> None:
+    acme = store.scope(tenant=run.id, actor="user:jane")
+    cursor = acme.cursor("webhooks")
+    assert_type(await cursor.read(), str | None)
+    async with acme.transaction() as tx:
+        assert_type(tx, AsyncTransaction)
+        assert_type(tx.save(run), Run)
+        tx.advance(cursor, "evt_1")
+        await tx.flush()
+        connection = await tx.connection
+        assert_type(await (await connection.execute("SELECT 1")).fetchall(), list[Any])
+        async with acme.transaction(within=connection) as inner:
+            inner.save(run)
+    assert_type(await acme.repository(Call).insert_ignore(calls), list[Call])

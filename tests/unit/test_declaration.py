@@ -83,6 +83,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         declare("x", Annotated[UUID, references(Parent, on_delete="set null")]),
         "UUID | None",
     ),
+    "set null on what is append-only": (
+        declare("x", Annotated[UUID | None, references(Parent, on_delete="set null")]),
+        "derive the class from Mutable",
+    ),
     "a name in capitals": (declare("Name", int), "[a-z]"),
     "a name too long": (declare("x" * 51, int), "50"),
     "a table that is SQL": (declare("x", int, table='t"; DROP TABLE t; --'), "[a-z]"),

@@ -114,15 +114,16 @@ def test_a_database_without_storekits_roles_is_to_be_migrated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("state", "message", "told"),
     [
-        ('insert or update on table "calls" violates ...', "calls_run_fkey: there is no such record in this"),
-        ('update or delete on table "runs" violates ...', "calls_run_fkey: other records still refer to"),
+        ("23503", 'insert or update on table "calls" violates ...', "there is no such record in this tenant"),
+        ("23503", 'update or delete on table "runs" violates ...', "other records still refer to this one"),
+        ("23001", 'update or delete on table "runs" violates RESTRICT ...', "other records still refer to"),
     ],
 )
-def test_a_broken_reference_says_which_side_is_missing(message: str, told: str) -> None:
-    """A reference to nothing names its constraint and says that there is no such record in this tenant."""
-    error = error_for("23503", message, "", "calls_run_fkey")
+def test_a_broken_reference_says_which_side_is_missing(state: str, message: str, told: str) -> None:
+    """A broken reference names its constraint, and says which record is missing or still needed."""
+    error = error_for(state, message, "", "calls_run_fkey")
     assert isinstance(error, ConstraintViolation)
     assert error.constraint == "calls_run_fkey"
-    assert str(error).startswith(told)
+    assert str(error).startswith(f"calls_run_fkey: {told}")

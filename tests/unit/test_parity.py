@@ -7,12 +7,33 @@ from typing import Any
 
 import pytest
 
-from storekit import AsyncRepository, AsyncScope, AsyncStore, Repository, Scope, Store
+from storekit import (
+    AsyncCursor,
+    AsyncRepository,
+    AsyncScope,
+    AsyncStore,
+    AsyncTransaction,
+    Cursor,
+    Repository,
+    Scope,
+    Store,
+    Transaction,
+)
 from storekit.drivers.memory import MemoryBlobs, MemoryDocuments, MemoryLedger
-from storekit.ports import Blobs, Documents, Ledger
+from storekit.drivers.memory.ledger import MemorySession
+from storekit.ports import Blobs, Documents, Ledger, Session
+from storekit.reader import Reader
+from storekit.reader_async import AsyncReader
 
-COLOURS = [(Store, AsyncStore), (Scope, AsyncScope), (Repository, AsyncRepository)]
-NO_IO = {"admin", "open", "scope", "repository", "embedded", "settings"}
+COLOURS = [
+    (Store, AsyncStore),
+    (Scope, AsyncScope),
+    (Repository, AsyncRepository),
+    (Reader, AsyncReader),
+    (Transaction, AsyncTransaction),
+    (Cursor, AsyncCursor),
+]
+NO_IO = {"admin", "connection", "cursor", "embedded", "open", "repository", "scope", "settings", "transaction"}
 
 
 def _public(kind: type) -> set[str]:
@@ -47,9 +68,15 @@ def test_only_what_does_no_io_is_not_awaited(one: type, other: type) -> None:
 
 
 @pytest.mark.parametrize(
-    ("port", "double"), [(Ledger, MemoryLedger), (Documents, MemoryDocuments), (Blobs, MemoryBlobs)]
+    ("port", "double"),
+    [
+        (Ledger, MemoryLedger),
+        (Session, MemorySession),
+        (Documents, MemoryDocuments),
+        (Blobs, MemoryBlobs),
+    ],
 )
 def test_the_doubles_have_the_ports_signatures(port: type, double: type) -> None:
     """The drivers in memory take what the ports take."""
-    for name in _public(port):
+    for name in _public(port) - {"connection"}:
         assert _parameters(vars(port)[name]) == _parameters(vars(double)[name]), name

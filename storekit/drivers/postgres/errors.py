@@ -19,6 +19,7 @@ from storekit.errors import (
     UsageError,
     ValidationError,
 )
+from storekit.ports import RolledBack
 
 _BEHIND = {
     "call storekit.manage() in the migration that makes the table",
@@ -49,14 +50,14 @@ def error_for(
     match state:
         case "SK409" | "SK404" | "SK410":
             return _about_a_row(state, json.loads(detail))
-        case "SK400" | "SK403" | "SK405":
+        case "SK400" | "SK403" | "SK405" | "SK004":
             return UsageError(message)
         case "42501":
             return ConfigurationError(
                 f"postgres refused for want of a grant: {message}; POSTGRES_URL must be a login in role "
                 "storekit_app"
             )
-        case "23503":
+        case "23503" | "23001":  # the latter from 18 on, where a reference restricts
             return ConstraintViolation(_about_a_reference(message, constraint), constraint)
         case "26000" | "42P05":
             return ConfigurationError(
@@ -67,6 +68,8 @@ def error_for(
             return ConfigurationError(_about_the_schema(message))
         case "22023" if message.startswith("role "):
             return ConfigurationError(f"postgres has no storekit yet ({message}); migrate it")
+        case "40001" | "40P01":
+            return RolledBack("postgres", f"{message} ({state})")
     match state[:2]:
         case "23":
             return ConstraintViolation(f"postgres refused the rows: {message}", constraint)

@@ -100,7 +100,7 @@ WHERE c.relispartition
 _LEDGER_GRANTS = """
 SELECT DISTINCT format('%s may %s %s, which the write API alone changes', g.who, g.privilege, c.name)
 FROM given AS g JOIN base AS c USING (oid)
-WHERE c.nspname = 'storekit' AND g.privilege IN ('INSERT', 'UPDATE', 'DELETE')
+WHERE c.nspname = 'storekit' AND c.entity IS NULL AND g.privilege IN ('INSERT', 'UPDATE', 'DELETE')
   AND (g.grantee = 0 OR g.grantee IN (SELECT oid FROM member WHERE grp <> 'storekit_worker'))
 """
 

@@ -1,0 +1,165 @@
+"""The user's own SQL in a unit of work: on every leg that has a Postgres."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from entities import Lead, Note, Run
+from world import World, fail, steps, trips
+
+from storekit import Blob, UsageError
+from storekit.bridge import settle
+
+pytestmark = pytest.mark.sql
+
+
+async def rows(tx: Any, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Run SQL on a unit's connection, whatever its colour."""
+    connection = await settle(tx.connection)
+    cursor = await settle(connection.execute(query, values or None))
+    return list(await settle(cursor.fetchall())) if cursor.description else []
+
+
+async def test_saves_and_own_sql_are_one_commit(world: World) -> None:
+    """What was saved before is seen by the user's SQL, and both are visible by one commit."""
+    run, note, late = Run(name="a"), Note(title="n", content=Blob("n")), Run(name="late")
+    with steps() as seen:
+        async with world.unit() as tx:
+            tx.save_many([run, note])
+            await rows(tx, "INSERT INTO runs (name) VALUES (%s)", "by hand")
+            assert run.version == 1
+            assert await rows(tx, "SELECT name FROM runs ORDER BY name") == [("a",), ("by hand",)]
+            run.score = 7
+            tx.save_many([run, late])
+    assert trips(seen) == {
+        "postgres.stage": 1, "s3.put": 1, "postgres.begin": 1, "postgres.flush": 1, "postgres.commit": 1,
+    }  # fmt: skip
+    found = {
+        each.name: (each.version, each.score, each.created_by) for each in await world.repository(Run).find()
+    }
+    who = "user:tester"
+    assert found == {"a": (2, 7, who), "by hand": (1, 0, who), "late": (1, 0, who)}
+    assert (run.version, late.version) == (2, 1)
+    assert await world.repository(Note).read(note.ref_id, "content") == b"n"
+
+
+async def test_own_sql_sees_its_tenant_alone(world: World) -> None:
+    """The user's SQL runs for the scope's tenant and as its actor, and its events name no write."""
+    await world.repository(Run, tenant=uuid4()).save(Run(name="theirs"))
+    mine = await world.run()
+    async with world.unit(actor="user:hand") as tx:
+        tx.save(Run(name="x"))
+        assert {name for (name,) in await rows(tx, "SELECT name FROM runs")} == {"nightly", "x"}
+        await rows(tx, "UPDATE runs SET score = 1 WHERE name = %s", "nightly")
+    last = (await world.repository(Run).history(mine.ref_id))[-1]
+    assert (last.type, last.by, last.after) == ("runs.updated", "user:hand", {"score": 1})
+
+
+async def test_what_fails_after_the_users_sql_undoes_it_too(world: World) -> None:
+    """An error of the user's SQL or code, or of a later save, leaves nothing; objects are as they were."""
+    taken = await world.repository(Lead).save(Lead(number="1"))
+    run, lead = Run(name="x"), Lead(number="1")
+
+    async def insert(tx: Any) -> None:
+        await rows(tx, "INSERT INTO runs (name) VALUES ('by hand')")
+
+    async def broken(tx: Any) -> None:
+        await rows(tx, "SELECT 1 / 0")
+
+    for wrong, error in (
+        (fail, ZeroDivisionError),
+        (broken, psycopg.errors.DivisionByZero),
+        (lambda tx: tx.save(lead), Exception),
+        (lambda tx: tx.delete(Lead, run.ref_id), Exception),
+    ):
+        with pytest.raises(error):
+            await world.work(lambda tx: tx.save(run), insert, wrong)
+        assert (run.version, lead.version) == (None, None)
+        assert await world.repository(Run).count() == 0
+    await world.repository(Run).save(run)
+    assert (run.version, taken.version) == (1, 1)
+
+
+async def test_a_swallowed_error_is_not_a_commit(world: World) -> None:
+    """Whoever swallows the error of a statement learns at the end that nothing was committed."""
+
+    async def swallow(tx: Any) -> None:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await rows(tx, "SELECT 1 / 0")
+
+    with pytest.raises(UsageError, match="swallowed"):
+        await world.work(lambda tx: tx.save(Run(name="x")), swallow)
+    assert await world.repository(Run).count() == 0
+
+
+async def test_parts_come_before_the_transaction(world: World) -> None:
+    """A record with new parts is refused once the transaction has begun, where it is saved."""
+    note = Note(title="n", content=Blob("n"))
+
+    async def late(tx: Any) -> None:
+        await rows(tx, "SELECT 1")
+        with pytest.raises(UsageError, match="save it before tx.connection"):
+            tx.save(note)
+
+    await world.work(late, lambda tx: tx.save(Run(name="x")))
+    assert (await world.repository(Run).count(), note.version) == (1, None)
+
+
+async def test_the_unit_ends_its_own_transaction(world: World) -> None:
+    """commit() and rollback() inside are refused; a COMMIT by SQL is found out at the end."""
+
+    async def end(tx: Any, what: str) -> None:
+        connection = await settle(tx.connection)
+        with pytest.raises(UsageError, match="leave it to the unit"):
+            await settle(getattr(connection, what)())
+
+    await world.work(
+        lambda tx: tx.save(Run(name="x")), lambda tx: end(tx, "commit"), lambda tx: end(tx, "rollback")
+    )
+    assert await world.repository(Run).count() == 1
+    for word in ("COMMIT", "ROLLBACK"):
+        with pytest.raises(UsageError, match="ended inside"):
+            await world.work(lambda tx, word=word: rows(tx, word))
+    await world.run()
+
+
+async def test_what_a_unit_sets_is_gone_with_it(world: World) -> None:
+    """Settings, temporary tables, locks, statements and row factories do not reach the next borrower."""
+    for _ in range(2):
+        async with world.unit() as tx:
+            tx.save(Run(name="x"))
+            for query in (
+                "SET storekit.tenant = '00000000-0000-7000-8000-000000000001'",
+                "SET search_path = pg_temp",
+                "CREATE TEMPORARY TABLE mine (n int)",
+                "PREPARE mine AS SELECT 1",
+                "SELECT pg_advisory_lock(7)",
+            ):
+                await rows(tx, query)
+            connection = await settle(tx.connection)
+            connection.row_factory = psycopg.rows.dict_row
+    async with world.unit() as tx:
+        assert await rows(tx, "SELECT current_setting('search_path') <> 'pg_temp', to_regclass('mine')") == [
+            (True, None)
+        ]
+    await world.run()
+    assert await world.repository(Run).count() == 3
+
+
+async def test_a_unit_survives_what_the_user_discards(world: World) -> None:
+    """Dropping every prepared statement, or closing the connection, does the next borrower no harm."""
+    for _ in range(6):
+        await world.run()
+
+    async def close(tx: Any) -> None:
+        connection = await settle(tx.connection)
+        await settle(connection.close())
+
+    await world.work(lambda tx: tx.save(Run(name="x")), lambda tx: rows(tx, "DEALLOCATE ALL"))
+    with pytest.raises(UsageError, match="ended inside"):
+        await world.work(lambda tx: tx.save(Run(name="never")), close)
+    await world.run()
+    assert await world.repository(Run).count() == 8

@@ -1,0 +1,215 @@
+"""What a unit sees and does inside its own transaction, with one connection and no more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from entities import Hit, Lead, Run
+
+from storekit import AsyncStore, ConstraintViolation, Settings, Store, UsageError
+from storekit.bridge import settle
+from storekit.testing.faults import Point, at
+
+_BY_HAND = "INSERT INTO hits (external_id) VALUES (%s)"
+
+
+class Units:
+    """A store with one connection, and its units, whatever the colour."""
+
+    def __init__(self, store: Store | AsyncStore) -> None:
+        self.store, self.tenant = store, uuid4()
+
+    async def work(self, *steps: Any, actor: str = "agent:a", within: Any = None) -> None:
+        """Run functions of the unit, and await what is to be awaited."""
+        tx: Any = self.store.scope(tenant=self.tenant, actor=actor).transaction(within=within)
+        if isinstance(self.store, AsyncStore):
+            async with tx:
+                await self._each(tx, steps)
+        else:
+            with tx:
+                await self._each(tx, steps)
+
+    async def _each(self, tx: Any, steps: tuple[Any, ...]) -> None:
+        for step in steps:
+            await settle(step(tx))
+
+    def repository(self, entity: type[Any]) -> Any:
+        return self.store.scope(tenant=self.tenant, actor="test").repository(entity)
+
+
+def sql(query: str, *values: Any) -> Any:
+    """Make a step that runs SQL on the unit's connection."""
+
+    async def run(tx: Any) -> None:
+        connection = await settle(tx.connection)
+        await settle(connection.execute(query, values or None))
+
+    return run
+
+
+@pytest.fixture(params=["sync", "async"])
+async def units(embedded: Store, request: pytest.FixtureRequest) -> AsyncIterator[Units]:
+    settings = embedded.settings.model_copy(
+        update={"pool_size": 1, "pool_min": 1, "pool_wait": embedded.settings.timeout}
+    )
+    store = Store.open(settings) if request.param == "sync" else AsyncStore.open(settings)
+    yield Units(store)
+    await settle(store.close())
+
+
+async def test_natural_keys_are_looked_up_in_the_units_own_transaction(units: Units) -> None:
+    """What the unit, or the user's SQL in it, has written is there to its own upserts and insert_ignores."""
+    same, new = Hit(external_id="by hand"), Hit(external_id="new")
+    lead = Lead(number="1", score=1)
+    await units.work(
+        lambda tx: tx.save(lead),
+        sql(_BY_HAND, "by hand"),
+        lambda tx: tx.insert_ignore([same, new]),
+        lambda tx: tx.flush(),
+        lambda tx: tx.insert_ignore([Hit(external_id="new")]),
+        lambda tx: tx.upsert([Lead(number="1", score=2)]),
+    )
+    assert (same.version, new.version) == (None, 1)
+    assert await settle(units.repository(Hit).count()) == 2
+    (found,) = await settle_all(units.repository(Lead).find())
+    assert (found.ref_id, found.score, found.version) == (lead.ref_id, 2, 2)
+
+
+async def settle_all(page: Any) -> list[Any]:
+    return list(await settle(page))
+
+
+async def test_a_key_that_is_taken_is_named_though_the_unit_holds_the_only_connection(units: Units) -> None:
+    """The record of a batch that the database refuses is found over the unit's own connection."""
+    await settle(units.repository(Lead).save(Lead(number="2")))
+    with pytest.raises(ConstraintViolation) as refused:
+        await units.work(sql("SELECT 1"), lambda tx: tx.save_many([Lead(number=str(i)) for i in range(4)]))
+    assert (refused.value.index, refused.value.fields) == (2, ("number",))
+    assert await settle(units.repository(Lead).count()) == 1
+
+
+async def test_reads_of_a_unit_leave_the_users_settings_alone(units: Units) -> None:
+    """What storekit sets for a look-up is not in force for the SQL that follows."""
+
+    async def plain(tx: Any) -> None:
+        cursor = await settle((await settle(tx.connection)).execute("SHOW enable_seqscan"))
+        assert await settle(cursor.fetchone()) == ("on",)
+
+    await units.work(
+        sql("SELECT 1"), lambda tx: tx.insert_ignore([Hit(external_id="1")]), lambda tx: tx.flush(), plain
+    )
+
+
+async def test_what_a_savepoint_of_the_users_undoes_is_not_taken_for_saved(units: Units) -> None:
+    """A rollback to a savepoint that takes a flushed record with it fails the unit; its objects know it."""
+    run = Run(name="x")
+    with pytest.raises(UsageError, match="a savepoint inside"):
+        await units.work(
+            lambda tx: tx.save(Run(name="first")),
+            sql("SAVEPOINT mine"),
+            lambda tx: tx.save(run),
+            lambda tx: tx.flush(),
+            sql("ROLLBACK TO SAVEPOINT mine"),
+        )
+    assert (run.version, await settle(units.repository(Run).count())) == (None, 0)
+    await units.work(
+        lambda tx: tx.save(run), sql("SAVEPOINT mine"), sql(_BY_HAND, "1"), sql("ROLLBACK TO SAVEPOINT mine")
+    )
+    assert await settle(units.repository(Run).count()) == 1
+    assert await settle(units.repository(Hit).count()) == 0
+
+
+async def test_a_unit_says_nothing_into_a_pipeline_of_the_users(units: Units) -> None:
+    """A flush inside `connection.pipeline()` is refused before anything is sent."""
+
+    async def pipelined(tx: Any) -> None:
+        connection = await settle(tx.connection)
+        tx.save(Run(name="never"))
+        if isinstance(units.store, AsyncStore):
+            async with connection.pipeline():
+                await tx.flush()
+        else:
+            with connection.pipeline():
+                tx.flush()
+
+    with pytest.raises(UsageError, match="leave connection"):
+        await units.work(pipelined)
+    await units.work(lambda tx: tx.save(Run(name="x")), sql("SELECT 1"))
+    assert await settle(units.repository(Run).count()) == 1
+
+
+async def test_a_joined_unit_gives_the_transaction_back_to_its_actor(units: Units) -> None:
+    """What the owner of the transaction does after a unit of somebody else's is told as his own."""
+    run = Run(name="outer")
+
+    async def inner(tx: Any) -> None:
+        own = await settle(tx.connection)
+        await units.work(lambda tx: tx.save(Run(name="inner")), actor="agent:inner", within=own)
+
+    await units.work(
+        lambda tx: tx.save(run),
+        inner,
+        sql("UPDATE runs SET score = 1 WHERE name = 'outer'"),
+        actor="agent:outer",
+    )
+    last = (await settle(units.repository(Run).history(run.ref_id)))[-1]
+    assert (last.type, last.by) == ("runs.updated", "agent:outer")
+
+
+async def test_an_error_after_a_joined_unit_ended_is_not_its_owners(units: Units) -> None:
+    """When the unit's part is done, whatever fails next neither undoes it nor spoils the transaction."""
+
+    async def inner(tx: Any) -> None:
+        own = await settle(tx.connection)
+        with at(Point("after", "postgres.commit", 1), _fail), pytest.raises(ZeroDivisionError):
+            await units.work(lambda tx: tx.save(Run(name="inner")), within=own)
+        await settle(own.execute("SELECT 1"))
+
+    await units.work(lambda tx: tx.save(Run(name="outer")), inner)
+    assert await settle(units.repository(Run).count()) == 2
+
+
+def _fail() -> None:
+    raise ZeroDivisionError
+
+
+@contextmanager
+def _rival(settings: Settings, tenant: UUID) -> Iterator[psycopg.Connection[Any]]:
+    """Open somebody else's transaction, and commit it at the end."""
+    assert settings.postgres_url
+    with psycopg.connect(settings.postgres_url.get_secret_value()) as rival:
+        rival.execute("SELECT set_config('storekit.tenant', %s, true)", [str(tenant)])
+        rival.execute("SELECT set_config('storekit.actor', 'user:rival', true)")
+        yield rival
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_unit_that_loses_a_race_for_a_natural_key_finds_the_winners_record(
+    units: Units, embedded: Store, begun: bool
+) -> None:
+    """Whoever inserts the same event first, in the middle of a unit with SQL: it is old to the unit."""
+    lost, other = Hit(external_id="raced"), Hit(external_id="other")
+    with _rival(embedded.settings, units.tenant) as rival:
+        rival.execute(_BY_HAND, ["raced"])
+        ending = Thread(target=_commit_when_waited_for, args=(rival, embedded.settings))
+        before = [sql("SELECT 1")] if begun else []
+        ending.start()
+        await units.work(*before, lambda tx: tx.insert_ignore([lost, other]), sql("SELECT 1"))
+        ending.join()
+    assert (lost.version, other.version) == (None, 1)
+    assert await settle(units.repository(Hit).count()) == 2
+
+
+def _commit_when_waited_for(rival: psycopg.Connection[Any], settings: Settings) -> None:
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND %s = ANY (pg_blocking_pids(pid))"
+    assert settings.postgres_admin_url
+    with psycopg.connect(settings.postgres_admin_url.get_secret_value(), autocommit=True) as watch:
+        while watch.execute(waits, [rival.info.backend_pid]).fetchone() == (0,):
+            pass
+    rival.commit()
