@@ -6,6 +6,7 @@ import os
 import re
 import time
 from datetime import UTC, datetime
+from threading import Lock
 from uuid import UUID
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -26,10 +27,37 @@ def new_id() -> UUID:
 
 
 def new_ref_id() -> str:
-    """Make a ULID: 26 characters, sortable by time, the only id that leaves in APIs and URLs."""
-    value = _stamped()
+    """Make a ULID: 26 characters, the only id that leaves in APIs and URLs.
+
+    Those of one process are in the order in which they were made: a list by ref_id is one by creation.
+    """
+    value = _refs.next()
     # two characters at a time: half the work of a base 32 encoder
     return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+class _Ascending:
+    """Never makes less than before; in one millisecond, by a step that nobody can guess."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Have a lock of its own in a forked child: a thread that is not there may have held the parent's."""
+        self._lock = Lock()
+
+    def next(self) -> int:
+        fresh = _stamped()
+        with self._lock:
+            if fresh <= self._last:
+                fresh = self._last + 1 + int.from_bytes(os.urandom(5), "big")
+            self._last = fresh
+        return fresh
+
+
+_refs = _Ascending()
+os.register_at_fork(after_in_child=_refs.begin_anew)
 
 
 def _stamped() -> int:

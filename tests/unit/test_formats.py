@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -184,3 +185,12 @@ def test_ids_sort_by_time() -> None:
     assert first_id < second_id
     assert first_ref < second_ref
     assert ids.REF_ID.match(first_ref)
+
+
+def test_ref_ids_of_one_process_ascend() -> None:
+    """However many threads make them in one millisecond, each is greater than those before it."""
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
+        patch.setattr(ids.time, "time_ns", lambda: 1_700_000_000 * 10**9)
+        made = [*pool.map(lambda _: [ids.new_ref_id() for _ in range(500)], range(8))]
+    assert all(each == sorted(each) for each in made)
+    assert len({ref_id for each in made for ref_id in each}) == 4000
