@@ -12,10 +12,11 @@ from storekit.flows import calls
 from storekit.flows.context import Actor, Ports
 from storekit.ids import REF_ID
 from storekit.model.bson import Body, body_hash
-from storekit.model.entity import Entity, StoredPart, memory_of
+from storekit.model.entity import Entity, memory_of
 from storekit.model.fields import Expired
 from storekit.model.load import entity_from, put_document, visible
 from storekit.model.names import qualified
+from storekit.model.stored import StoredPart
 from storekit.model.table import Part, Table
 from storekit.ports import aside
 from storekit.statements import Match, Select

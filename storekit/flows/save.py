@@ -15,10 +15,11 @@ from storekit.flows.planning import changes_of, planned
 from storekit.flows.upload import Progress, nobody
 from storekit.flows.write import Committed, Replayed, carry_out
 from storekit.model.changes import Change
-from storekit.model.entity import Entity, StoredPart, memory_of
+from storekit.model.entity import Entity, memory_of
 from storekit.model.load import entity_from, visible, written
 from storekit.model.plan import Plan, Write
 from storekit.model.request import commit_operations
+from storekit.model.stored import StoredPart
 from storekit.model.values import check_text, check_version
 
 E = TypeVar("E", bound=Entity)

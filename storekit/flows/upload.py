@@ -18,7 +18,7 @@ from storekit.trace import step
 _TTL_MARGIN = timedelta(hours=1)
 """Postgres forgets first: MongoDB's own expiry comes this much later."""
 
-_LARGEST_INSERT = 8 * 1024 * 1024
+_LARGEST_INSERT = 4 * 1024 * 1024
 """Bytes of documents in one insert: what a batch takes beside itself while it is sent."""
 
 Put = Callable[[], Awaitable[list[tuple[int, str | None]]]]
@@ -114,7 +114,7 @@ def _document_puts(ports: Ports, actor: Actor, plan: Plan, write: Write, staged:
                 sizes[collection] = 0
             batches[collection][-1].append((i, put))
             sizes[collection] += part.size
-    return [_insert(ports, batch) for several in batches.values() for batch in several]
+    return [_insert(ports, several) for several in batches.values()]
 
 
 def _by_row(plan: Plan) -> dict[int, list[int]]:
@@ -125,11 +125,14 @@ def _by_row(plan: Plan) -> dict[int, list[int]]:
     return found
 
 
-def _insert(ports: Ports, batch: list[tuple[int, DocumentPut]]) -> Put:
+def _insert(ports: Ports, batches: list[list[tuple[int, DocumentPut]]]) -> Put:
+    """Insert one batch after the other: all at once they would fill a small server's cache."""
+
     async def put() -> list[tuple[int, str | None]]:
-        with step("mongo.insert"):
-            await ports.documents.insert([document for _, document in batch])
-        return [(i, None) for i, _ in batch]
+        for batch in batches:
+            with step("mongo.insert"):
+                await ports.documents.insert([document for _, document in batch])
+        return [(i, None) for batch in batches for i, _ in batch]
 
     return put
 

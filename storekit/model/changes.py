@@ -13,9 +13,10 @@ from storekit.errors import UsageError, ValidationError
 from storekit.model.blob import Blob
 from storekit.model.codec import encode_column
 from storekit.model.documents import Encoded, adapter, digest, encode_document, reasons
-from storekit.model.entity import LOADING, Entity, StoredPart, memory_of
+from storekit.model.entity import LOADING, Entity, memory_of
 from storekit.model.fields import Expired
 from storekit.model.plan import Operation
+from storekit.model.stored import StoredPart
 from storekit.model.table import Table
 
 

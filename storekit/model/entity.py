@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
@@ -13,64 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from storekit import ids
 from storekit.errors import NotLoaded, UsageError, ValidationError
 from storekit.model.aliases import server_names
-from storekit.model.blob import Blob
 from storekit.model.codec import encode_column
 from storekit.model.declare import table_of
 from storekit.model.indexes import Index
+from storekit.model.stored import Memory
 from storekit.model.table import RESERVED, Scope, Table
 
 _KEYWORDS = ("scope", "line", "indexes", "natural_key")
 LOADING = object()
 """The validation context in which the fields that storekit sets may be set."""
-
-
-@dataclass(slots=True, eq=False)
-class Stored:
-    """What the database holds of an entity, as this object last saw it."""
-
-    tenant: UUID
-    columns: dict[str, Any]
-    """Encoded column values: what differs from them is written."""
-    parts: dict[str, StoredPart]
-    """Parts by field; a field without one is empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPart:
-    """What the ledger says of a committed part."""
-
-    part_id: UUID
-    key: str
-    version_id: str | None
-    size: int
-    sha256: str
-    media_type: str | None
-    filename: str | None
-    expires_on: datetime | None
-    expired: bool
-    state: str = "committed"
-    write_id: UUID | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Memory:
-    """What an entity remembers beside its fields."""
-
-    stored: Stored | None = None
-    undecided: tuple[UUID, UUID] | None = None
-    """Tenant and id of a former write of this object whose outcome is open."""
-    digests: dict[str, bytes] = field(default_factory=dict)
-    """Hashes of the documents as this object held them when they were loaded or saved."""
-    blobs: dict[str, Blob] = field(default_factory=dict)
-    """The very objects that were loaded or saved: another object in the field is a change."""
-    expired: frozenset[str] = frozenset()
-    """Documents of which the ledger keeps no more than that they expired."""
-
-    def __eq__(self, other: object) -> bool:
-        # pydantic compares private attributes too, but entities are equal by their fields
-        return isinstance(other, Memory)
-
-    __hash__ = None  # type: ignore[assignment]  # equal to any other
 
 
 class Entity(BaseModel):
@@ -190,22 +140,37 @@ def require_table(entity: type[Entity]) -> Table:
 
 
 def memory_of(entity: Entity) -> Memory:
-    """Reach what an entity remembers, without a name that a user's field could take."""
-    return entity._memory
+    """Reach what an entity remembers, without a name that a user's field could take.
+
+    Not as an attribute: pydantic looks for private ones where it looks for what is not there, 2 µs each time.
+    """
+    memory: Memory = _private(entity)["_memory"]
+    return memory
+
+
+def remember(entity: Entity, memory: Memory) -> None:
+    """Let an entity remember this from now on."""
+    _private(entity)["_memory"] = memory
+
+
+def _private(entity: Entity) -> dict[str, Any]:
+    private = entity.__pydantic_private__
+    assert private is not None  # noqa: S101 each entity remembers
+    return private
 
 
 def snapshot(entity: Entity) -> Callable[[], None]:
     """Remember what a save will write into an object, and give what takes it back."""
-    memory, before = entity._memory, dict(entity.__dict__)
+    memory, before = memory_of(entity), dict(entity.__dict__)
 
     def restore() -> None:
-        noted = entity._memory.blobs
+        noted = memory_of(entity).blobs
         for name in entity.storekit_table.base:
             entity.__dict__[name] = before[name]
         for name in entity.storekit_table.parts.keys() & before.keys():
             if entity.__dict__.get(name) is noted.get(name):  # else it was set since
                 entity.__dict__[name] = before[name]
-        entity._memory = memory
+        remember(entity, memory)
 
     return restore
 

@@ -13,8 +13,9 @@ from storekit.model.bson import Body
 from storekit.model.changes import Change
 from storekit.model.codec import decode_column, encode_column
 from storekit.model.documents import decode_document, digest
-from storekit.model.entity import Entity, Memory, Stored, StoredPart
+from storekit.model.entity import Entity, memory_of, remember
 from storekit.model.fields import Expired
+from storekit.model.stored import Memory, Stored, StoredPart
 from storekit.model.table import Table
 
 E = TypeVar("E", bound=Entity)
@@ -54,7 +55,8 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
         for name, column in table.columns.items()
     }
     blobs = {name: value for name in table.parts if isinstance(value := values.get(name), Blob)}
-    loaded._memory = Memory(Stored(row["tenant_id"], columns, parts), blobs=blobs, expired=frozenset(expired))
+    stored = Stored(row["tenant_id"], columns, parts)
+    remember(loaded, Memory(stored, blobs=blobs, expired=frozenset(expired)))
     return loaded
 
 
@@ -79,13 +81,14 @@ def put_document(entity: Entity, name: str, body: Body) -> None:
     """Put a document that was read into its object, and note how it looked there."""
     value = decode_document(type(entity), name, body)
     entity.__dict__[name] = value
-    entity._memory.digests[name] = digest(value, name)
+    memory_of(entity).digests[name] = digest(value, name)
 
 
 def take_over(entity: Entity, loaded: Entity) -> None:
     """Let an object stand for the record that was loaded: what it holds beyond that is a change."""
     entity.__dict__.update({name: loaded.__dict__[name] for name in entity.storekit_table.base})
-    entity._memory = Memory(loaded._memory.stored, expired=loaded._memory.expired)
+    known = memory_of(loaded)
+    remember(entity, Memory(known.stored, expired=known.expired))
 
 
 def written(
@@ -96,7 +99,7 @@ def written(
     tenant: UUID,
 ) -> None:
     """Note a finished save in the object: what was sent, not what the object holds by now."""
-    table, memory = entity.storekit_table, entity._memory
+    table, memory = entity.storekit_table, memory_of(entity)
     entity.__dict__.update({name: value for name, value in facts.items() if name in table.base})
     columns = {**(memory.stored.columns if memory.stored else {}), **change.columns}
     touched = change.blobs.keys() | change.documents.keys() | change.emptied
@@ -108,4 +111,5 @@ def written(
         if entity.__dict__.get(name) is blob:
             entity.__dict__[name] = blobs[name]
     digests |= {name: made.sha256 for name, made in change.documents.items()}
-    entity._memory = Memory(Stored(tenant, columns, parts), None, digests, blobs, memory.expired - touched)
+    stored = Stored(tenant, columns, parts)
+    remember(entity, Memory(stored, None, digests, blobs, memory.expired - touched))

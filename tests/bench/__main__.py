@@ -19,12 +19,15 @@ from pydantic import SecretStr
 
 from storekit import Settings, Store
 from storekit.drivers.embedded import down
+from tests.bench.figures import Figure, NotRun, Scenario, Sides
 from tests.bench.managed import strip
 from tests.bench.naive import Naive, create_tables
+from tests.bench.naive_rows import create_row_tables
 from tests.bench.ours import Ours, OursAsync
 from tests.bench.proxy import delayed
-from tests.bench.records import Attachment, Bare, Managed, Report
-from tests.bench.scenarios import LOCAL, REMOTE, Figure, NotRun, Scenario, Sides
+from tests.bench.records import ENTITIES
+from tests.bench.scenarios import LOCAL, REMOTE
+from tests.bench.tickets import CLASSES, Queue
 
 _DELAYS = {"postgres_url": 0.0024, "mongo_url": 0.0024, "s3_endpoint_url": 0.0117}
 """Seconds added to each round trip."""
@@ -38,12 +41,13 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="storekit-bench-") as directory,
         _ended(Path(directory)),
-        Store.embedded(directory, entities=[Report, Attachment, Managed, Bare]) as store,
+        Store.embedded(directory, entities=[*ENTITIES, Queue, *CLASSES]) as store,
     ):
         create_tables(store.settings)
+        create_row_tables(store.settings)
         strip(store.settings)
         with _sides(store.settings, quick=arguments.quick, delay=False) as sides:
-            _run("CPU, imports and memory", _chosen(LOCAL, arguments.only), sides)
+            _run("CPU, imports, memory and lists", _chosen(LOCAL, arguments.only), sides)
             _run("loopback", _chosen(REMOTE, arguments.only), sides)
         with (
             _delayed(store.settings) as settings,

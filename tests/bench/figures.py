@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from storekit import trace
 from tests.bench.measure import Costs, Kind, Variant, median, ratio
 from tests.bench.naive import Naive
 from tests.bench.ours import Ours, OursAsync
@@ -55,6 +57,20 @@ Scenario = Callable[[Sides], Iterator[Figure]]
 def twice(theirs: Variant) -> dict[str, Variant]:
     """Give their version two names: it is its own control."""
     return {THEIRS: theirs, AGAIN: theirs}
+
+
+def few_rounds(sides: Sides) -> int:
+    """Run half as many: each does hundreds of jobs."""
+    return max(2 if sides.quick else 3, sides.rounds // 2)
+
+
+def with_steps(figure: Figure, costs: Costs, ours: Callable[[], object]) -> Figure:
+    """Tell how many are done in a second, and which trips ours takes."""
+    steps: Counter[str] = Counter()
+    with trace.listen(lambda name, phase: steps.update([name] if phase == "started" else [])):
+        ours()
+    trips = ", ".join(f"{number} {name}" for name, number in steps.items() if not name.startswith("local."))
+    return replace(figure, note=f"{figure.note}; {1 / median(costs, 'ours'):,.0f}/s; {trips}")
 
 
 def against(

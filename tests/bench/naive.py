@@ -7,8 +7,8 @@ storekit's triggers nor its policies, so every comparison favours it.
 from __future__ import annotations
 
 import json
-from typing import Any
-from uuid import UUID, uuid4
+from typing import Any, TypeAlias
+from uuid import uuid4
 
 import boto3
 import psycopg
@@ -54,6 +54,9 @@ def create_tables(settings: Settings) -> None:
         connection.execute(_TABLES)
 
 
+_Row: TypeAlias = tuple[Any, ...]
+
+
 class Naive:
     """boto3, pymongo and a psycopg pool with its default transactions."""
 
@@ -74,43 +77,44 @@ class Naive:
             settings.mongo_url.get_secret_value(), uuidRepresentation="standard", w="majority", journal=True
         )
         self._details = self._mongo[settings.mongo_database]["bench_naive_details"]
-        self._pool = ConnectionPool(settings.postgres_url.get_secret_value(), min_size=1, open=True)
+        self.pool = ConnectionPool(settings.postgres_url.get_secret_value(), min_size=1, open=True)
 
     def save(self) -> str:
-        """Put, insert, then four statements and a commit."""
-        row_id, ref_id, detail_ref, content_ref = uuid4(), new_ref_id(), uuid4(), uuid4()
+        """Put, insert, then three statements and a commit."""
+        return self.save_many(1)[0]
+
+    def save_many(self, count: int, content: bytes = CONTENT) -> list[str]:
+        """Put and insert one after the other, then all rows in one transaction."""
+        made = [self._save_parts(content) for _ in range(count)]
+        with self.pool.connection() as connection:
+            for parts, report in made:
+                for part in parts:
+                    connection.execute(_INSERT_PART, part)
+                connection.execute(_INSERT_REPORT, report)
+        return [report[2] for _, report in made]
+
+    def _save_parts(self, content: bytes) -> tuple[list[_Row], _Row]:
+        """Save the parts of a record, and answer the rows that tell of it."""
+        detail_ref, content_ref, ref_id = uuid4(), uuid4(), new_ref_id()
         key = f"naive/{TENANT}/{content_ref}"
-        version = self.put(key)
+        version = self.put(key, content)
         body = detail()
         self._details.insert_one({"_id": detail_ref, "tenantId": TENANT, "refId": ref_id, "body": body})
-        with self._pool.connection() as connection:
-            self._insert_part(connection, content_ref, "s3", key, version, len(CONTENT))
-            self._insert_part(connection, detail_ref, "mongo", "details", None, len(json.dumps(body)))
-            values = (TENANT, row_id, ref_id, "Q3", 12, ACTOR, detail_ref, content_ref)
-            connection.execute(_INSERT_REPORT, values)
-        return ref_id
+        kind = "application/octet-stream"
+        parts: list[_Row] = [
+            (TENANT, content_ref, "s3", key, version, len(content), kind),
+            (TENANT, detail_ref, "mongo", "details", None, len(json.dumps(body)), kind),
+        ]
+        return parts, (TENANT, uuid4(), ref_id, "Q3", 12, ACTOR, detail_ref, content_ref)
 
-    def put(self, key: str) -> str:
+    def put(self, key: str, content: bytes = CONTENT) -> str:
         """Put the content."""
-        answer = self.s3.put_object(Bucket=self.bucket, Key=key, Body=CONTENT, ContentType="application/pdf")
+        answer = self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType="application/pdf")
         return str(answer["VersionId"])
-
-    def _insert_part(
-        self,
-        connection: psycopg.Connection[Any],
-        part_id: UUID,
-        store: str,
-        key: str,
-        version: str | None,
-        size: int,
-    ) -> None:
-        connection.execute(
-            _INSERT_PART, (TENANT, part_id, store, key, version, size, "application/octet-stream")
-        )
 
     def url(self, ref_id: str) -> str:
         """Look the key up and sign it."""
-        with self._pool.connection() as connection:
+        with self.pool.connection() as connection:
             row = connection.execute(_SELECT_KEY, (TENANT, ref_id)).fetchone()
         assert row is not None
         return self.sign(row[0], row[1])
@@ -128,6 +132,6 @@ class Naive:
 
     def close(self) -> None:
         """Close every connection."""
-        self._pool.close()
+        self.pool.close()
         self._mongo.close()
         self.s3.close()

@@ -118,7 +118,9 @@ class _OneByOne(Assembly):
     def runtime(self) -> Any:
         return self
 
-    async def wave(self, puts: Sequence[Callable[[], Awaitable[T]]], beat: object, every: object) -> list[T]:
+    async def wave(
+        self, puts: Sequence[Callable[[], Awaitable[T]]], beat: object, every: object, told: object = None
+    ) -> list[T]:
         return [await put() for put in puts]
 
     async def blocking(self, work: Callable[[], T]) -> T:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import count
 from typing import Annotated
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
-from storekit import Blob, Entity, Mutable, blob, document
+from storekit import Blob, Entity, Mutable, blob, document, references
 from storekit.model.source import Content
 
 TENANT, ACTOR = uuid4(), "agent:bench"
-CONTENT = os.urandom(64 << 10)
+CONTENT, SMALL = os.urandom(64 << 10), os.urandom(2 << 10)
 
 
 class Detail(BaseModel):
@@ -36,9 +38,9 @@ def detail() -> dict[str, object]:
     return {"prompt": "summarise the quarter", "tokens": 1834, "tools": ["search", "sql", "chart"]}
 
 
-def report() -> Report:
+def report(content: bytes = CONTENT) -> Report:
     """Make a fresh record."""
-    return Report(title="Q3", pages=12, detail=Detail.model_validate(detail()), content=Blob(CONTENT))
+    return Report(title="Q3", pages=12, detail=Detail.model_validate(detail()), content=Blob(content))
 
 
 class Attachment(Entity, table="bench_attachments"):
@@ -64,6 +66,32 @@ class Bare(Entity, Mutable, table="bench_bare"):
     pages: int
 
 
+class Account(Entity, Mutable, table="bench_accounts", natural_key=("number",)):
+    number: str
+    name: str
+    balance: int = 0
+
+
+_numbers = count()
+
+
+def accounts(new: int, known: Iterable[str] = ()) -> list[tuple[str, str, int]]:
+    """Make number, name and balance of known accounts and so many new ones; each balance is another."""
+    numbers = [*known, *(f"new {next(_numbers)}" for _ in range(new))]
+    return [(number, "Cash", next(_numbers)) for number in numbers]
+
+
+def account(number: str, name: str, balance: int) -> Account:
+    """Make a fresh record."""
+    return Account(number=number, name=name, balance=balance)
+
+
+class Posting(Entity, table="bench_postings"):
+    account_id: Annotated[UUID, references(Account)]
+    text: str
+    amount: int
+
+
 class Kind(StrEnum):
     DRAFT = "draft"
     FINAL = "final"
@@ -87,6 +115,9 @@ class Wide(Entity, table="bench_wide"):
     m: Decimal
     n: list[str]
 
+
+ENTITIES = (Report, Attachment, Managed, Bare, Account, Posting)
+"""Those that have a table."""
 
 WIDE: dict[str, object] = {
     **dict.fromkeys("abc", "a name of a common length"),

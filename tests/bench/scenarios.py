@@ -9,12 +9,16 @@ from urllib.request import urlopen
 
 from storekit.model.plan import Plan, Write
 from storekit.ports import BlobRef
+from tests.bench.batch import batch
+from tests.bench.bulk import bulk, keyed
 from tests.bench.figures import Figure, NotRun, Scenario, Sides, against, twice
 from tests.bench.imports import heavy_modules, import_costs, net
+from tests.bench.lists import lists
 from tests.bench.managed import managed
 from tests.bench.measure import compare, median, ratio, times
 from tests.bench.records import CONTENT, TENANT, WIDE, Wide
-from tests.bench.stream import STATUS, growth
+from tests.bench.stream import stream
+from tests.bench.units import unit
 
 if TYPE_CHECKING:
     from tests.bench.peer import Peer
@@ -172,22 +176,14 @@ def imports(sides: Sides) -> Iterator[Figure]:
     yield Figure("url imports boto3, pymongo", float(len(heavy.split())), "", 0.0, True, note=heavy)
 
 
-def stream(sides: Sides) -> Iterator[Figure]:
-    if not STATUS.exists():
-        raise NotRun(f"stream did not run: it reads {STATUS}, which is Linux's")
-    megabytes, note = (64, "--quick: not 512 MB") if sides.quick else (512, "")
-    settings = sides.ours.ports.settings
-    for form in "path", "iterator":
-        grown, seconds = growth(settings, form, megabytes)
-        what = f"stream {megabytes} MB from {form}, memory"
-        yield Figure(what, grown, "MB", 32.0, most=True, note=f"{seconds:.1f} s {note}")
-
-
 REMOTE: Mapping[str, Scenario] = {
     "url": url,
     "urls": urls,
     "save": save,
     "save_many": save_many,
+    "bulk": bulk,
+    "keyed": keyed,
+    "unit": unit,
     "managed": managed,
     "peer": peer,
 }
@@ -197,5 +193,7 @@ LOCAL: Mapping[str, Scenario] = {
     "model": model,
     "imports": imports,
     "stream": stream,
+    "batch": batch,
+    "lists": lists,
 }
-"""Those that cost CPU or memory alone: no delay changes them."""
+"""Those that cost CPU, memory or the servers' time: a delay tells no more of them."""

@@ -8,54 +8,40 @@ saves to the stores that the environment names, and prints the growth in MB and 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from storekit import Settings, Store
 from storekit.model.source import Content
-from tests.bench.imports import environment
+from tests.bench.figures import Figure, Sides
+from tests.bench.memory import measure, peak, resident
 from tests.bench.records import ACTOR, TENANT, Attachment, attachment
 
-Form = Literal["path", "iterator"]
-
-STATUS = Path("/proc/self/status")
 _MB = 1 << 20
 
 
-def growth(settings: Settings, form: Form, megabytes: int) -> tuple[float, float]:
-    """Save a blob of that size, and answer the peak over the memory before it, in MB, and the seconds."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.bench.stream", form, str(megabytes)],
-        env={**os.environ, **environment(settings)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    grown, seconds = map(float, ran.stdout.split())
-    return grown, seconds
+def stream(sides: Sides) -> Iterator[Figure]:
+    """Save a blob from a file and from an iterator."""
+    megabytes, note = (64, "--quick: not 512 MB") if sides.quick else (512, "")
+    for form in "path", "iterator":
+        grown, seconds = measure(sides.ours.ports.settings, "stream", form, megabytes)
+        what = f"stream {megabytes} MB from {form}, memory"
+        yield Figure(what, grown, "MB", 32.0, most=True, note=f"{seconds:.1f} s {note}")
 
 
 def _measure(form: str, megabytes: int) -> None:
     with Store.open(Settings.from_env()) as store, _content(form, megabytes) as content:
         attachments = store.scope(tenant=TENANT, actor=ACTOR).repository(Attachment)
         attachments.save(attachment())
-        before, began = _memory("VmRSS"), time.perf_counter()
+        before, began = resident(), time.perf_counter()
         saved = attachments.save(attachment(content))
         seconds = time.perf_counter() - began
         assert saved.content.size == megabytes * _MB
-        print(_memory("VmHWM") - before, seconds)
-
-
-def _memory(name: str) -> float:
-    """Read a line of the kernel's, in MB. ru_maxrss will not do: it begins at the peak of the parent."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1]) / 1024
+        print(peak() - before, seconds)
 
 
 @contextmanager

@@ -33,7 +33,9 @@ COLOURS = [
     (Transaction, AsyncTransaction),
     (Cursor, AsyncCursor),
 ]
-NO_IO = {"admin", "connection", "cursor", "embedded", "open", "repository", "scope", "settings", "transaction"}
+NO_IO = {"admin", "connection", "cursor", "embedded", "open", "repository", "scope", "settings"} | {
+    "transaction"
+}
 
 
 def _public(kind: type) -> set[str]:

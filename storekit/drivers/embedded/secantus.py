@@ -113,6 +113,7 @@ def _command(data: Path, stop: int, ports: Mapping[str, int], *flags: str) -> Co
     argv = [
         *(sys.executable, "-P", "-m", "secantus", "--config", str(data.parent / _CONFIGURATION)),
         *("--host", "127.0.0.1", "--port", str(ports["mongo"]), "--storage-path", str(data)),
-        *("--cache-size", "64M", "--sync-on-commit", "--log-level", "INFO", *flags),
+        # one insert of 4 MB, or of one document of 15, must not fill its cache: it would wait for itself
+        *("--cache-size", "256M", "--sync-on-commit", "--log-level", "INFO", *flags),
     ]
     return Command(argv, data, stop, PLAIN)

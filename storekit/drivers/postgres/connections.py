@@ -54,6 +54,16 @@ class _Lent:
         if self.lent_to_unit:
             raise UsageError(f"{what}() ends the unit of work from within; leave it to the unit's own end")
 
+    def cursor(self, *arguments: Any, **keywords: Any) -> Any:
+        """Serve a unit of work, as long as it lasts.
+
+        Raises:
+            UsageError: it has ended, and this connection serves others.
+        """
+        if not self.lent_to_unit:
+            raise UsageError("the unit of work has ended, and its connection serves others now")
+        return super().cursor(*arguments, **keywords)  # type: ignore[misc]  # a mixin's host has it
+
     def end(self) -> None:
         """Say good-bye; nothing is waited for."""
         self.pgconn.finish()

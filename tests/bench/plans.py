@@ -1,0 +1,83 @@
+"""What `find` asks of Postgres, and how Postgres finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from psycopg import RawCursor, connect, sql
+
+from storekit import Settings
+from storekit.bridge import run
+from storekit.drivers.postgres.answers import compose
+from storekit.flows.context import Actor
+from storekit.flows.find import find
+from storekit.statements import Search
+from tests.bench.records import ACTOR, TENANT
+from tests.bench.tickets import Ticket
+
+_UNTIL_KEPT = 7
+"""Executions after which Postgres keeps a plan, if it may: what storekit's prepared statements come to."""
+
+
+def asked(
+    entity: type[Ticket], where: Mapping[str, Any], order_by: str | None, limit: int, after: str | None
+) -> Search:
+    """Hear the statement, and let nothing be sent."""
+    ear: Any = _Ear()
+    try:
+        run(find(ear, Actor(TENANT, ACTOR), entity, where, order_by, limit, after))
+    except _HeardError as heard:
+        return heard.statement
+    raise AssertionError("find asks for a page")
+
+
+class _HeardError(Exception):
+    """Ends a flow at its question."""
+
+    def __init__(self, statement: Search) -> None:
+        self.statement = statement
+
+
+class _Ear:
+    """Ports that answer nothing."""
+
+    @property
+    def ledger(self) -> _Ear:
+        return self
+
+    async def ready(self, **_: bool) -> None:
+        """Need nothing."""
+
+    async def pipeline(self, tenant: object, actor: object, statements: Sequence[Search]) -> list[Any]:
+        raise _HeardError(statements[0])
+
+
+def plan(settings: Settings, statement: Search) -> str:
+    """Name the indexes, the rows that are read, and the time that the server needs, planning included."""
+    assert settings.postgres_url is not None
+    (setting, _), (text, values) = compose(TENANT, [statement])
+    literals = sql.SQL(", ").join(sql.Literal(None if value is None else value.decode()) for value in values)
+    explain = sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page ({})").format(literals)
+    with connect(settings.postgres_url.get_secret_value(), cursor_factory=RawCursor) as connection:
+        connection.execute(setting.encode(), [str(TENANT)])
+        connection.execute(f"PREPARE page AS {text}".encode())
+        for _ in range(_UNTIL_KEPT):
+            found = connection.execute(explain).fetchone()
+    assert found is not None
+    ((told,),) = found
+    nodes = [node for node in _nodes(told["Plan"]) if node.get("Relation Name") == statement.table]
+    read = sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes)
+    took = told["Planning Time"] + told["Execution Time"]
+    return f"{', '.join(sorted(set(map(_named, nodes))))} reads {read:,.0f} rows in {took:.1f} ms"
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _named(node: dict[str, Any]) -> str:
+    index = str(node.get("Index Name", "")).removeprefix(f"{node['Relation Name']}_")
+    return f"{node['Node Type']} {index}".strip()
