@@ -84,7 +84,7 @@ class Session(Protocol):
         ...
 
     async def rollback(self) -> None:
-        """Undo all of it; never raises."""
+        """Undo all of it; never raises, and does nothing if it has ended."""
         ...
 
 

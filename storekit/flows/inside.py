@@ -14,6 +14,7 @@ from storekit.flows.context import Ports
 from storekit.ports import Blobs, Documents, Ledger, Runtime, Session
 from storekit.settings import Settings
 from storekit.statements import Call, Statement
+from storekit.trace import step
 
 
 class _InTransaction:
@@ -33,6 +34,16 @@ class _InTransaction:
 
     async def close(self) -> None:
         """Leave that to the unit."""
+
+
+async def end(session: Session) -> None:
+    """Undo a transaction; its connection goes back whatever else fails."""
+    try:
+        with step("postgres.rollback"):
+            await session.rollback()
+    except BaseException:
+        await session.rollback()
+        raise
 
 
 class Inside:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from storekit.errors import OutcomeUnknown, StorekitError, UsageError
+from storekit.errors import OutcomeUnknown, StorekitError, Unavailable, UsageError
 from storekit.flows import calls
 from storekit.flows.asked import Asked, check, resolve
 from storekit.flows.blame import blame
 from storekit.flows.context import Actor, Ports
 from storekit.flows.former import remember, resolve_former, undecided
-from storekit.flows.inside import Inside
+from storekit.flows.inside import Inside, end
 from storekit.flows.one_write import RACES, carry_out_asked, raced
 from storekit.flows.planning import planned
 from storekit.flows.save import note_all
@@ -119,7 +119,7 @@ class Unit:
             return
         self.ended = True
         refused = isinstance(error, StorekitError) and not isinstance(error, OutcomeUnknown)
-        left = list(self.flushed)
+        left = [*self.flushed]
         try:
             await self._undo()
             # a cancelled task does no more I/O than it must: the next save decides
@@ -136,13 +136,10 @@ class Unit:
         while self.undo:
             self.undo.pop()()
         if session is not None:
-            with step("postgres.rollback"):
-                await session.rollback()
+            await end(session)
 
     async def _flush(self) -> None:
         asked, self.asked = list(self.asked.values()), {}
-        if not asked:
-            return
         entities = [each.entity for each in asked if each.entity is not None]
         for last in (False,) * (RACES - 1) + (True,):
             if self.session is not None:
@@ -181,13 +178,13 @@ class Unit:
 
     async def _begin(self) -> Session:
         await self.ports.ready(documents=False, blobs=False)
-        session = self.ports.ledger.session(self.actor.tenant, self.actor.name, self.within)
+        session = self._new_session()
         first = self.flushed[:1]
         try:
             with step("postgres.begin"):
                 replies = await calls.answered(session.begin([each.attempt.call for each in first]))
         except BaseException as error:
-            await session.rollback()
+            await end(session)
             await self._blame(first, error)
             raise
         self.session = session
@@ -222,7 +219,7 @@ class Unit:
             if not await lost.attempt.abandon():
                 self._remember(lost)
             self.sent -= lost.rows
-            await self.send(await resolve(self.ports, self.actor, lost.asked, self._unseen), lost.asked)
+            await self.send(await resolve(self._ports, self.actor, lost.asked, self._unseen), lost.asked)
         finally:
             self.flushed += later
 
@@ -241,27 +238,31 @@ class Unit:
             await self._begin_anew()
         if self.session is None:
             return
-        ids = [each.attempt.write.write_id for each in self.flushed]
-        self.committing = True
+        self.committing, ids = True, [each.attempt.write.write_id for each in self.flushed]
         with step("postgres.commit"):
             try:
                 await self.session.commit(ids if self.shown or self.within else [])
             except AnswerLost as error:
-                raise OutcomeUnknown(ids[0] if ids else _NO_WRITE) from error
+                raise OutcomeUnknown(ids[0] if ids else UUID(int=0)) from error
 
     async def _blame(self, flushed: Sequence[_Flushed], error: BaseException) -> None:
-        if isinstance(error, StorekitError):
+        if isinstance(error, StorekitError) and not isinstance(error, Unavailable):
             for each in flushed:
                 await blame(self._ports, self.actor, each.changes, error)
 
     @property
     def _unseen(self) -> list[Asked]:
         """What no look-up finds yet."""
-        return [] if self.session is not None else [one for each in self.flushed for one in each.asked]
+        return [] if self.session else [one for each in self.flushed for one in each.asked]
 
     @property
     def _ports(self) -> Ports:
-        return self.ports if self.session is None else Inside(self.ports, self.session)
+        if self.session is None and self.within is None:
+            return self.ports
+        return Inside(self.ports, self.session or self._new_session())
+
+    def _new_session(self) -> Session:
+        return self.ports.ledger.session(self.actor.tenant, self.actor.name, self.within)
 
     def _note(self, flushed: _Flushed, reply: dict[str, Any]) -> None:
         done = flushed.attempt.committed(reply, [])
@@ -297,4 +298,3 @@ class Unit:
 _TOO_LATE = (
     "it has parts, and the transaction has begun: save it before tx.connection, so that no upload holds locks"
 )
-_NO_WRITE = UUID(int=0)

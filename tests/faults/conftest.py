@@ -29,16 +29,3 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 def nursery(rig: Rig) -> Iterator[Nursery]:
     with Nursery(rig.settings) as nursery:
         yield nursery
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: takes minutes; left out unless -m names it")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "long" in config.option.markexpr:
-        return
-    left_out = [item for item in items if item.get_closest_marker("long")]
-    if left_out:
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)

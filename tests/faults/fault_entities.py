@@ -63,7 +63,21 @@ class Ticket(Entity, Mutable, table="fault_tickets"):
     status: Annotated[TicketStatus, moves({TicketStatus.OPEN: [TicketStatus.CLOSED]})] = TicketStatus.OPEN
 
 
-ENTITIES = (Marker, Note, Shelf, Ticket)
+class Tally(Entity, Mutable, table="fault_tallies", natural_key=("name",)):
+    """A row alone that many change."""
+
+    name: str
+    count: int = 0
+
+
+class Delivery(Entity, table="fault_deliveries", natural_key=("title",)):
+    """What another system sends at least once: its own name, and a document."""
+
+    title: str
+    details: Annotated[Details | None, document(collection="fault_details")] = None
+
+
+ENTITIES = (Marker, Note, Shelf, Ticket, Tally, Delivery)
 
 Saved = Sequence[Marker | Note]
 
@@ -74,6 +88,10 @@ def marker(title: str) -> Marker:
 
 def note(title: str) -> Note:
     return Note(title=title, details=Details(text=f"details of {title}"), content=Blob(f"content of {title}"))
+
+
+def delivery(title: str) -> Delivery:
+    return Delivery(title=title, details=Details(text=f"details of {title}"))
 
 
 def one_marker(title: str) -> list[Marker]:

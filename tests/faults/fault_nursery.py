@@ -18,11 +18,12 @@ from uuid import UUID
 
 from fault_colours import opened, save
 from fault_entities import ALL_REQUESTS
+from fault_units import KINDS, Work, import_feed
 
 import storekit.drivers.mongo.documents
 import storekit.drivers.postgres.ledger
 import storekit.drivers.s3.blobs  # noqa: F401  what a Store would import at its first save
-from storekit import Settings
+from storekit import AsyncStore, Settings, Store
 from storekit.testing.faults import Point, at
 
 
@@ -59,7 +60,16 @@ class Nursery:
 async def _write_and_die(point: list[Any], colour: str, request: str, tenant: str, key: str) -> None:
     async with opened(colour, Settings.from_env().model_copy(update={"pool_size": 1})) as store:
         with at(Point(*point), lambda: os.kill(os.getpid(), signal.SIGKILL)):
-            await save(store, UUID(tenant), ALL_REQUESTS[request](request), key)
+            await _perform(store, request, UUID(tenant), key)
+
+
+async def _perform(store: Store | AsyncStore, request: str, tenant: UUID, key: str) -> None:
+    if request == "import":
+        await import_feed(store, tenant)
+    elif request in KINDS:
+        await KINDS[request](await Work(store, tenant).begin())
+    else:
+        await save(store, tenant, ALL_REQUESTS[request](request), key)
 
 
 def _serve() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from hashlib import sha256
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -24,6 +25,24 @@ _TITLES = (
     "SELECT title FROM fault_markers WHERE tenant_id = %s "
     "UNION ALL SELECT title FROM fault_notes WHERE tenant_id = %s"
 )
+_RECORDS = """
+    WITH there AS (
+        SELECT 'fault_markers' AS entity, ref_id, version, title AS told FROM fault_markers
+        UNION ALL SELECT 'fault_notes', ref_id, version, title FROM fault_notes
+        UNION ALL SELECT 'fault_deliveries', ref_id, version, title FROM fault_deliveries
+        UNION ALL SELECT 'fault_tallies', ref_id, version, name || '=' || count FROM fault_tallies
+        UNION ALL SELECT 'storekit.cursor', ref_id, version, name || '=' || "position" FROM storekit.cursor
+    ), events AS (
+        SELECT entity, ref_id, array_agg(version ORDER BY version) AS versions
+        FROM storekit.event WHERE tenant_id = %s GROUP BY entity, ref_id
+    )
+    SELECT entity, told, version, versions FROM there FULL JOIN events USING (entity, ref_id) ORDER BY 1, 2
+"""
+"""A row without events, or events without a row, have nulls."""
+_WITH_DETAILS = (
+    "SELECT title, details_ref FROM fault_deliveries WHERE tenant_id = %s AND details_ref IS NOT NULL"
+)
+_DETAILED = "SELECT title, details_ref FROM fault_deliveries WHERE tenant_id = %s AND details_ref IS NOT NULL"
 
 
 class Reader:
@@ -31,12 +50,12 @@ class Reader:
 
     def __init__(self, settings: Settings) -> None:
         self._closing = ExitStack()
+        self._turn = Lock()
         assert settings.postgres_url
         assert settings.mongo_url
         assert settings.s3_secret_key
-        self._postgres = self._closing.enter_context(
-            psycopg.connect(settings.postgres_url.get_secret_value(), autocommit=True, row_factory=dict_row)
-        )
+        self._url = settings.postgres_url.get_secret_value()
+        self._postgres = self._connected()
         mongo: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
             settings.mongo_url.get_secret_value(), uuidRepresentation="standard"
         )
@@ -54,6 +73,18 @@ class Reader:
     def close(self) -> None:
         self._closing.close()
 
+    def connect_again(self) -> None:
+        """Go on after Postgres was restarted."""
+        self._postgres = self._connected()
+
+    def _connected(self) -> psycopg.Connection[dict[str, Any]]:
+        while True:
+            try:
+                found = psycopg.connect(self._url, autocommit=True, row_factory=dict_row)
+            except psycopg.OperationalError:
+                continue  # it is still starting
+            return self._closing.enter_context(found)
+
     def whole_records(self, tenant: UUID) -> int:
         """Count the visible records, after showing that each has all its parts and exactly one event."""
         with self._snapshot(tenant):  # a commit may still be under way
@@ -65,6 +96,20 @@ class Reader:
         assert len(set(titles)) == len(titles), f"a record was saved twice: {titles}"
         assert events == {"n": len(titles), "records": len(titles)}
         return len(titles)
+
+    def records(self, tenant: UUID) -> list[tuple[str, str, int]]:
+        """Tell all that is visible, after showing that each record is whole and has one event a version."""
+        with self._snapshot(tenant):
+            for row in self._rows(_NOTES, tenant):
+                self._check_document(tenant, row)
+                self._check_blob(tenant, row)
+            for row in self._rows(_DETAILED, tenant):
+                self._check_document(tenant, row)
+            found = self._rows(_RECORDS, tenant)
+        for row in found:
+            assert row["version"], f"{row['entity']}: events of a record that is not there: {row['versions']}"
+            assert row["versions"] == list(range(1, row["version"] + 1)), row
+        return [(row["entity"], row["told"], row["version"]) for row in found]
 
     def writes(self, tenant: UUID, state: str) -> int:
         """Count the writes of a tenant that are in a state."""
@@ -85,7 +130,7 @@ class Reader:
     @contextmanager
     def _snapshot(self, tenant: UUID) -> Iterator[None]:
         """Look at one moment, as the app would: the tenant's rows are all it sees."""
-        with self._postgres.transaction():
+        with self._turn, self._postgres.transaction():
             self._postgres.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             self._postgres.execute("SELECT set_config('storekit.tenant', %s, true)", [str(tenant)])
             yield

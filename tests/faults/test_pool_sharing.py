@@ -101,6 +101,7 @@ async def test_a_connection_lent_as_the_last_store_closes_goes_when_it_is_given_
         async with opened(colour, server.settings) as store:
             pool = pool_of(store)
             connection = await settle(pool.take())
+            connection.lent_to_unit = True
         assert len(server.processes()) == 1
         await settle(connection.execute("SELECT 1"))
         await settle(pool.give_back(connection))

@@ -81,6 +81,31 @@ async def test_natural_keys_are_looked_up_in_the_units_own_transaction(units: Un
     assert (found.ref_id, found.score, found.version) == (lead.ref_id, 2, 2)
 
 
+async def test_a_joined_unit_looks_natural_keys_up_in_the_transaction_it_joins(units: Units) -> None:
+    """What the owner of the transaction has written is there to the unit that joins it."""
+    same, new = Hit(external_id="by hand"), Hit(external_id="new")
+
+    async def join(tx: Any) -> None:
+        own = await settle(tx.connection)
+        await units.work(lambda inner: inner.insert_ignore([same, new]), within=own)
+
+    await units.work(sql(_BY_HAND, "by hand"), join)
+    assert (same.version, new.version) == (None, 1)
+    assert await settle(units.repository(Hit).count()) == 2
+
+
+async def test_whoever_swallowed_an_error_is_told_so_at_the_next_flush(units: Units) -> None:
+    """After a statement that failed nothing can be written; the message says what to do about it."""
+
+    async def swallow(tx: Any) -> None:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await sql("SELECT 1 / 0")(tx)
+
+    for late in (lambda tx: tx.save(Run(name="x")), lambda tx: tx.insert_ignore([Hit(external_id="1")])):
+        with pytest.raises(UsageError, match="swallowed"):
+            await units.work(swallow, late, lambda tx: tx.flush())
+
+
 async def settle_all(page: Any) -> list[Any]:
     return list(await settle(page))
 
@@ -144,6 +169,19 @@ async def test_a_unit_says_nothing_into_a_pipeline_of_the_users(units: Units) ->
     assert await settle(units.repository(Run).count()) == 1
 
 
+async def test_who_keeps_the_connection_of_a_unit_that_ended_is_refused(units: Units) -> None:
+    """After its unit a connection serves others: SQL of whoever kept it does not get in between."""
+    kept: list[Any] = []
+
+    async def keep(tx: Any) -> None:
+        kept.append(await settle(tx.connection))
+
+    await units.work(lambda tx: tx.save(Run(name="x")), keep)
+    with pytest.raises(UsageError, match="serves others now"):
+        await settle(kept[0].execute("SELECT 1"))
+    assert await settle(units.repository(Run).count()) == 1
+
+
 async def test_a_joined_unit_gives_the_transaction_back_to_its_actor(units: Units) -> None:
     """What the owner of the transaction does after a unit of somebody else's is told as his own."""
     run = Run(name="outer")
@@ -189,18 +227,25 @@ def _rival(settings: Settings, tenant: UUID) -> Iterator[psycopg.Connection[Any]
         yield rival
 
 
-@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("how", ["not begun", "begun", "joined"])
 async def test_a_unit_that_loses_a_race_for_a_natural_key_finds_the_winners_record(
-    units: Units, embedded: Store, begun: bool
+    units: Units, embedded: Store, how: str
 ) -> None:
     """Whoever inserts the same event first, in the middle of a unit with SQL: it is old to the unit."""
     lost, other = Hit(external_id="raced"), Hit(external_id="other")
+    insert = lambda tx: tx.insert_ignore([lost, other])  # noqa: E731 a step of a unit
+
+    async def join(tx: Any) -> None:
+        await units.work(insert, within=await settle(tx.connection))
+
     with _rival(embedded.settings, units.tenant) as rival:
         rival.execute(_BY_HAND, ["raced"])
         ending = Thread(target=_commit_when_waited_for, args=(rival, embedded.settings))
-        before = [sql("SELECT 1")] if begun else []
         ending.start()
-        await units.work(*before, lambda tx: tx.insert_ignore([lost, other]), sql("SELECT 1"))
+        await units.work(
+            *{"not begun": [insert], "begun": [sql("SELECT 1"), insert], "joined": [join]}[how],
+            sql("SELECT 1"),
+        )
         ending.join()
     assert (lost.version, other.version) == (None, 1)
     assert await settle(units.repository(Hit).count()) == 2

@@ -14,6 +14,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import tuple_row
 
 from storekit import sql
+from storekit.bridge import settle
 from storekit.drivers.postgres.answers import compose, new_reader, read
 from storekit.drivers.postgres.exchange import Composed
 from storekit.errors import StorekitError, Unavailable, UsageError, ValidationError
@@ -34,7 +35,7 @@ class Speaker(Protocol):
 
     async def take(self) -> Any: ...
     async def speak(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]: ...
-    def give_back(self, connection: Any) -> None: ...
+    def give_back(self, connection: Any) -> Any: ...
 
 
 class Joined:
@@ -61,6 +62,10 @@ class _Transaction:
     def _link(self) -> Any:
         raise NotImplementedError
 
+    @property
+    def _client(self) -> BaseConnection[Any]:
+        raise NotImplementedError
+
     async def _say(self, *statements: Composed) -> list[PGresult]:
         if self._link.pgconn.status != ConnStatus.OK:
             raise AnswerLost("the connection is closed")
@@ -84,6 +89,7 @@ class _Transaction:
             ) from error
 
     async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
+        _require_in_transaction(self._client)
         try:
             results = await self._say((_MARK, []), *map(sql.call, calls), (_DONE, []))
         except StorekitError:
@@ -93,6 +99,7 @@ class _Transaction:
         return _answers(calls, results[1:-1])
 
     async def ask(self, tenant: UUID, statements: Sequence[Statement]) -> list[Any]:
+        _require_in_transaction(self._client)
         # what is set for a read is not to be in force for the user's own SQL
         asked = compose(tenant, statements)
         results = await self._say((_MARK, []), *asked, (_BACK, []), (_DONE, []))
@@ -109,6 +116,10 @@ class OwnSession(_Transaction):
 
     @property
     def _link(self) -> Any:
+        return self._connection
+
+    @property
+    def _client(self) -> Any:
         return self._connection
 
     @property
@@ -131,7 +142,7 @@ class OwnSession(_Transaction):
             result = (await self._say_if_there(writes, ("COMMIT", [])))[-1]
         except AnswerLost:
             self._connection.end()
-            self._give_back()
+            await self._give_back()
             raise
         _require_committed(result)
         await self.rollback()
@@ -150,14 +161,14 @@ class OwnSession(_Transaction):
             self._connection.end()
             raise
         finally:
-            self._give_back()
+            await self._give_back()
 
-    def _give_back(self) -> None:
+    async def _give_back(self) -> None:
         connection, self._connection = self._connection, None
         connection.lent_to_unit = False
         if self._shown:
             connection.prepared, connection.row_factory = {}, tuple_row
-        self._speaker.give_back(connection)
+        await settle(self._speaker.give_back(connection))
 
 
 class JoinedSession(_Transaction):
@@ -172,6 +183,10 @@ class JoinedSession(_Transaction):
     @property
     def _link(self) -> Any:
         return self._joined
+
+    @property
+    def _client(self) -> Any:
+        return self._joined.connection
 
     @property
     def connection(self) -> Any:
@@ -198,7 +213,8 @@ class JoinedSession(_Transaction):
         self._begun = False
 
     async def rollback(self) -> None:
-        if self._begun and self._joined.pgconn.transaction_status in _OPEN:
+        begun, self._begun = self._begun, False
+        if begun and self._joined.pgconn.transaction_status in _OPEN:
             undo = [f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}", f"RELEASE SAVEPOINT {_SAVEPOINT}"]
             with suppress(StorekitError, AnswerLost):  # its owner learns by himself that his link is gone
                 await self._say(*((each, []) for each in undo))

@@ -1,0 +1,204 @@
+"""Sixteen who work on the same records at once, in every way there is: nothing is lost or there twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from fault_colours import COLOURS, opened
+from fault_entities import Delivery, Tally, delivery, marker, note
+from fault_rig import Rig
+from fault_units import unit
+from psycopg.errors import DeadlockDetected
+
+from storekit import AsyncStore, Conflict, Store, Unavailable, in_
+from storekit.bridge import settle
+
+_WORKERS = 16
+_TALLIES = [f"tally {n}" for n in range(8)]
+_SECONDS = [1, pytest.param(60, marks=pytest.mark.long)]
+_ENTITIES = ("fault_deliveries", "fault_markers", "fault_notes", "fault_tallies", "storekit.cursor")
+_INCREMENT = "UPDATE fault_tallies SET count = count + 1 WHERE name = %s"
+
+
+class _Told:
+    """What workers were told: all of it must be there in the end, and no more."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.new: Counter[str] = Counter()
+        self.moves = 0
+        self.done: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+
+
+class _Worker:
+    """One of many; what it is told stays its own until the end."""
+
+    def __init__(self, store: Store | AsyncStore, tenant: UUID, seed: int) -> None:
+        self._store, self._tenant, self._number = store, tenant, seed
+        self._random = random.Random(seed)
+        self._scope: Any = store.scope(tenant=tenant, actor=f"agent:{seed}")
+        self._tallies = self._scope.repository(Tally)
+        self.told = _Told()
+
+    async def work_until(self, end: float) -> None:
+        """Do one thing after the other; whatever is neither a lost race nor a deadlock is raised."""
+        jobs: list[Callable[[], Awaitable[None]]] = [
+            self.compare_and_set, self.compare_and_set_many, self.own_sql, self.own_sql_and_saves,
+            self.upsert, self.insert_ignore, self.insert_ignore_with_own_sql, self.move_cursor, self.parts,
+        ]  # fmt: skip
+        while time.monotonic() < end:
+            job = self._random.choice(jobs)
+            try:
+                await job()
+            except Conflict:
+                self.told.errors[f"{job.__name__}: conflict"] += 1
+            except (Unavailable, DeadlockDetected) as error:
+                if "deadlock" not in str(error) or "own_sql" not in job.__name__:
+                    raise  # where nothing of the user's ran it is safe to repeat
+                self.told.errors[f"{job.__name__}: deadlock"] += 1
+            else:
+                self.told.done[job.__name__] += 1
+
+    def _some(self, count: int) -> list[str]:
+        return self._random.sample(_TALLIES, count)
+
+    async def _loaded(self, names: list[str]) -> list[Tally]:
+        found = {each.name: each for each in await settle(self._tallies.find({"name": in_(*names)}))}
+        for each in found.values():
+            each.count += 1
+        return [found[name] for name in names]
+
+    async def compare_and_set(self) -> None:
+        names = self._some(2)
+        loaded = await self._loaded(names)
+        async with unit(self._store, self._tenant) as tx:
+            tx.save_many(loaded)
+        self.told.counts.update(names)
+
+    async def compare_and_set_many(self) -> None:
+        names = self._some(3)
+        await settle(self._tallies.save_many(await self._loaded(names)))
+        self.told.counts.update(names)
+
+    async def own_sql(self) -> None:
+        names = self._some(3)
+        async with unit(self._store, self._tenant) as tx:
+            connection = await settle(tx.connection)
+            for name in names:
+                await settle(connection.execute(_INCREMENT, [name]))
+        self.told.counts.update(names)
+
+    async def own_sql_and_saves(self) -> None:
+        names = self._some(4)
+        loaded = await self._loaded(names[:2])
+        async with unit(self._store, self._tenant) as tx:
+            tx.save(loaded[0])
+            connection = await settle(tx.connection)
+            for name in names[2:]:
+                await settle(connection.execute(_INCREMENT, [name]))
+            tx.save(loaded[1])
+        self.told.counts.update(names)
+
+    async def upsert(self) -> None:
+        names = self._random.sample(["upserted 1", "upserted 2", "upserted 3"], 2)
+        count = self._random.randrange(100)
+        await settle(self._tallies.upsert([Tally(name=name, count=count) for name in names]))
+
+    def _batch(self) -> list[Delivery]:
+        first = sum(self.told.done.values()) // 2
+        return [Delivery(title=f"event {first + self._random.randrange(8)}") for _ in range(4)]
+
+    async def insert_ignore(self) -> None:
+        batch = self._batch()
+        batch[0] = delivery(batch[0].title)
+        new = await settle(self._scope.repository(Delivery).insert_ignore(batch))
+        self.told.new.update(each.title for each in new)
+
+    async def insert_ignore_with_own_sql(self) -> None:
+        before, after = self._batch(), self._batch()
+        async with unit(self._store, self._tenant) as tx:
+            tx.insert_ignore(before)
+            await settle(tx.connection)
+            tx.insert_ignore(after)
+        self.told.new.update(each.title for each in (*before, *after) if each.version is not None)
+
+    async def move_cursor(self) -> None:
+        cursor = self._scope.cursor("feed")
+        position = int(await settle(cursor.read()) or 0)
+        async with unit(self._store, self._tenant) as tx:
+            tx.save(marker(f"move by {self._number} from {position}"))
+            tx.advance(cursor, str(position + 1))
+        self.told.moves += 1
+
+    async def parts(self) -> None:
+        (loaded,) = await self._loaded(names := self._some(1))
+        async with unit(self._store, self._tenant) as tx:
+            tx.save_many([note(f"note {uuid4()}"), loaded])
+        self.told.counts.update(names)
+
+
+async def _all_at_once(workers: list[_Worker], colour: str, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    if colour == "async":
+        await asyncio.gather(*(worker.work_until(end) for worker in workers))
+        return
+
+    def alone(worker: _Worker) -> None:
+        asyncio.run(worker.work_until(end))
+
+    with ThreadPoolExecutor(_WORKERS) as threads:
+        running = [asyncio.wrap_future(threads.submit(alone, worker)) for worker in workers]
+        await asyncio.gather(*running)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("seconds", _SECONDS)
+async def test_sixteen_at_once_lose_nothing_and_no_deadlock_is_seen_that_is_safe_to_repeat(
+    rig: Rig, colour: str, seconds: float
+) -> None:
+    """Every acknowledged change is there once, each has its event; others see a lost race or try again."""
+    tenant = uuid4()
+    # fewer connections than workers: who held one and waited for a second would wait for ever
+    settings = rig.settings.model_copy(update={"pool_size": 6})
+    async with opened(colour, settings) as store:
+        tallies: Any = store.scope(tenant=tenant, actor="agent:writer").repository(Tally)
+        await settle(tallies.save_many([Tally(name=name) for name in _TALLIES]))
+        workers = [_Worker(store, tenant, n) for n in range(_WORKERS)]
+        await _all_at_once(workers, colour, seconds)
+    done, errors = _sum(workers, "done"), _sum(workers, "errors")
+    print(f"{colour}: {dict(sorted(done.items()))} {dict(sorted(errors.items()))}")
+    _check(rig, tenant, workers)
+
+
+def _check(rig: Rig, tenant: UUID, workers: list[_Worker]) -> None:
+    counts, new = _sum(workers, "counts"), _sum(workers, "new")
+    records = rig.reader.records(tenant)
+    told: dict[str, list[str]] = {entity: [] for entity in _ENTITIES}
+    versions: dict[str, int] = {}
+    for entity, text, version in records:
+        told[entity].append(text)
+        versions[text] = version
+    for name in _TALLIES:
+        assert versions[f"{name}={counts[name]}"] == 1 + counts[name], name
+    assert Counter(told["fault_deliveries"]) == new, "each event was new to exactly one"
+    moves = sum(worker.told.moves for worker in workers)
+    assert told["storekit.cursor"] == [f"feed={moves}"]
+    assert len(told["fault_markers"]) == moves
+    assert len(told["fault_notes"]) == _sum(workers, "done")["parts"]
+    assert rig.reader.writes(tenant, "pending") == 0
+
+
+def _sum(workers: list[_Worker], what: str) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for worker in workers:
+        total.update(getattr(worker.told, what))
+    return total
