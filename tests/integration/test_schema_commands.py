@@ -129,7 +129,7 @@ def test_from_a_new_class_to_a_saved_record(shell: Shell) -> None:
 
 
 def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
-    """Check names each difference and exits 1; diff writes them, an index in a file of its own."""
+    """Check names each difference and exits 1; diff writes them, each index in a file of its own."""
     for command in (MIGRATE, DIFF, MIGRATE):
         assert shell.storekit(*command)[0] == 0
     grown = MODELS.replace('    RAW = "raw"', '    RAW = "raw"\n    DEAD = "dead"').replace(
@@ -140,12 +140,13 @@ def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
         1,
         "public.leads: column status does not take 'dead'\n"
         "public.leads: column score is missing\n"
+        "public.leads: index (tenant_id, created_on DESC, ref_id DESC) WHERE status = 'dead' is missing\n"
         "public.leads: index (tenant_id, score, ref_id) is missing\n",
     )
     code, said = shell.storekit(*DIFF)
     assert (code, said.split()) == (0, [f"migrations/{name}" for name in shell.files[1:]])
-    assert shell.files[1] == "0002_leads.sql"
-    assert shell.files[2].startswith("0003_leads_score_ix_")
+    assert shell.files[1:3] == ["0002_leads_labels.sql", "0003_leads.sql"]
+    assert [name[:-12] for name in shell.files[3:]] == ["0004_leads_created_on_ix_", "0005_leads_score_ix_"]
     assert shell.storekit("migrate", "lint", "--line", "app=migrations")[0] == 0
     assert shell.storekit(*MIGRATE)[0] == 0
     assert shell.storekit(*CHECK) == (0, "no difference\n")

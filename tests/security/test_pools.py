@@ -121,10 +121,12 @@ async def lent(store: Store | AsyncStore, query: bytes) -> list[Any]:
     ledger: Any = store._assembly.ledger if isinstance(store, Store) else store._ports.ledger
     connection = await settle(ledger.pool.take())
     try:
+        connection.lent_to_unit = True  # only what a unit of work has speaks for its user
         cursor = await settle(connection.execute(query))
         rows: list[Any] = await settle(cursor.fetchall())
         return rows
     finally:
+        connection.lent_to_unit = False
         await settle(ledger.pool.give_back(connection))
 
 
