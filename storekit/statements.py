@@ -106,6 +106,11 @@ class Condition:
     """Encoded as the column's values are."""
     parent: Parent | None = None
 
+    @property
+    def comparable(self) -> bool:
+        """Whether its values are no lists and no JSON."""
+        return self.kind != "jsonb" and not self.kind.endswith("[]")
+
 
 @dataclass(frozen=True, slots=True)
 class Sort:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import dropwhile
 from typing import Any
 
@@ -62,8 +63,21 @@ def order_of(
         ValidationError: a name that is no column, or one that has no order.
         UsageError: no index gives the order.
     """
+    wanted = None if order_by is None else _wanted(entity, order_by)
+    # what a partial index may hold is of its values, all else of the columns alone
+    held = {name for each in entity.storekit_table.indexes for name in each.where}
+    shape = tuple(
+        each if each.column in held and each.comparable else replace(each, values=()) for each in conditions
+    )
+    return _found(entity, wanted, shape, unindexed)
+
+
+@lru_cache(maxsize=1024)
+def _found(
+    entity: type[Entity], asked: tuple[str, ...] | None, conditions: tuple[Condition, ...], unindexed: bool
+) -> Order:
     table, given = entity.storekit_table, _Given(conditions)
-    wanted = _default(table, given) if order_by is None else _wanted(entity, order_by)
+    wanted = _default(table, given) if asked is None else asked
     served = [
         (given.fit(key, rest), key, rest)
         for key in _keys(table, given)
@@ -132,10 +146,10 @@ class _Given:
         self.held = {each.column for each in conditions if each.operator != "null"}
         self.among: dict[str, Sequence[Any]] = {}
         for each in conditions:
-            if each.operator == "in":
+            if each.operator == "in" and each.values:
                 self.among[each.column] = each.values[0]
             if each.operator in {"=", "ref_id"}:
-                self.equal[each.column] = each.values[0] if each.operator == "=" else None
+                self.equal[each.column] = each.values[0] if each.operator == "=" and each.values else None
                 if each.kind in SEEN_THROUGH_A_POLICY:
                     self.fixed.add(each.column)
 
@@ -209,11 +223,10 @@ def _remedy(entity: type[Entity], wanted: Sequence[str], given: _Given) -> str:
             f"{entity.__name__}: an order by {told} has no fast pages: behind row-level security no index "
             f"finds a place among values of {_bare(blind[0])}; unindexed=True reads and sorts all that match"
         )
-    columns = ", ".join(repr(name) for name in (*sorted(given.fixed), *wanted) if name != NEWEST)
-    states = {name: value for name, value in given.equal.items() if name not in given.fixed}
-    where = f", where={states!r}" if states else ""
+    states = sorted(name for name in given.equal if _column(table, name).enum)
+    columns = ", ".join(repr(name) for name in (*states, *sorted(given.fixed), *wanted) if name != NEWEST)
     return (
         f"{entity.__name__}: no index gives the order {told} with these filters; declare "
-        f"indexes=[index({columns or repr(NEWEST)}{where})], or pass unindexed=True, which reads and sorts "
+        f"indexes=[index({columns or repr(NEWEST)})], or pass unindexed=True, which reads and sorts "
         "all that match"
     )

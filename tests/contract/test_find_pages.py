@@ -112,7 +112,7 @@ async def test_an_order_without_index_is_refused_unless_asked_for(world: World) 
     assert not trips(seen)
     with pytest.raises(UsageError, match=r"declare indexes=\[index\('team', '-updated_on'\)\]"):
         await leads.find({"team": "a"}, order_by="-updated_on")
-    with pytest.raises(UsageError, match=r"index\('-updated_on', where={'stage': 'won'}\)"):
+    with pytest.raises(UsageError, match=r"index\('stage', '-updated_on'\)"):
         await leads.find({"stage": "won"}, order_by="-updated_on")
     with pytest.raises(UsageError, match="no index finds a place among values of worth"):
         await leads.find(order_by="worth")
