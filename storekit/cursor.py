@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from storekit.bridge import run
 from storekit.errors import UsageError, ValidationError
 from storekit.flows.context import Actor, Ports
 from storekit.flows.position import read
 from storekit.model.entity import memory_of
-from storekit.model.position import Position
 from storekit.model.values import check_length, check_text
+
+if TYPE_CHECKING:
+    from storekit.model.position import Position
 
 _LONGEST_POSITION = 4096
 

@@ -12,11 +12,10 @@ from storekit.flows.load import matching
 from storekit.model.changes import Change
 from storekit.model.codec import key_of, key_of_row
 from storekit.model.entity import memory_of
-from storekit.model.keys import natural_key_name, unique_keys
-from storekit.model.position import Position
+from storekit.model.keys import unique_keys
 from storekit.model.table import Column, Table
 
-_FIRST_MOVE = natural_key_name(Position.storekit_table)
+_CURSOR, _FIRST_MOVE = "storekit.cursor", "cursor_natural_key"
 Numbered = Sequence[tuple[int, Change]]
 
 
@@ -29,7 +28,7 @@ async def blame(ports: Ports, actor: Actor, changes: Sequence[Change], error: St
         Conflict: instead of the error, that a cursor which had never been moved was moved by somebody else.
     """
     if isinstance(error, ConstraintViolation) and error.constraint == _FIRST_MOVE:
-        record = next(change for change in changes if change.table is Position.storekit_table)
+        record = next(change for change in changes if change.table.name == _CURSOR)
         raise Conflict(record.table.name, record.ref_id, 0, 1) from error
     if isinstance(error, ConstraintViolation):
         found = await _by_constraint(ports, actor, changes, error)
