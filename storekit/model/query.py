@@ -114,9 +114,15 @@ def _require_scalar(column: Column, where: str) -> None:
 
 def _in(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     _require_scalar(column, where)
+    _require_spread(values, "in_", where)
     if len(values) > _MOST:
         raise ValidationError(f"in_() has {len(values):,} values, at most {_MOST:,} will do", field=where)
     return (tuple(_one(column, (value,), where)[0] for value in values),)
+
+
+def _require_spread(values: tuple[Any, ...], word: str, where: str) -> None:
+    if len(values) == 1 and isinstance(values[0], list | tuple | set | frozenset):
+        raise ValidationError(f"{word}() takes the values themselves: {word}(*values)", field=where)
 
 
 def _prefix(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
@@ -128,6 +134,7 @@ def _prefix(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, .
 def _contains(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     if not column.sql.endswith("[]"):
         raise ValidationError("contains() is for lists", field=where)
+    _require_spread(values, "contains", where)
     return (encode_column(column, list(values), where),)
 
 

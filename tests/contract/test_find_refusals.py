@@ -34,6 +34,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     ({"team": "a\0"}, ValidationError, "U\\+0000"),
     ({"team": lt(None)}, ValidationError, "nothing compares with None"),
     ({"team": in_("a", None)}, ValidationError, "nothing compares with None"),
+    ({"team": in_(["a", "b"])}, ValidationError, "the values themselves: in_"),
     ({"team": lt(lt("a"))}, ValidationError, "it must be str, not Filter"),
     ({"team": contains("a")}, ValidationError, "is for lists"),
     ({"team": has_key("a")}, ValidationError, "is for JSON objects"),
