@@ -98,6 +98,8 @@ class Planner:
         Raises (at the end of the unit):
             Conflict: somebody else has moved it since; nothing of this unit is visible.
         """
+        if not isinstance(cursor, BaseCursor):
+            raise UsageError("advance() takes a cursor, as scope.cursor(name) gives it, and a position")
         record = cursor.moved(to, self._unit.actor)
         self._unit.ask(Asked("save", type(record), record.ref_id, record))
 

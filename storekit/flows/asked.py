@@ -36,6 +36,8 @@ class Asked:
     entity: Entity | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     expected_version: int | None = None
+    place: int = 0
+    """Which of the records it is that the caller named."""
     outcome: Entity | None = None
     """What the record is once it is saved; None if it was there already and was ignored."""
 
@@ -86,16 +88,17 @@ async def resolve(
     taken = {_key(each): _BEFORE for each in before if each.keyed and each.outcome is not None}
 
     def work() -> list[Change]:
-        return [change for i, each in enumerate(asked) for change in one(i, each)]
+        return [change for each in asked for change in one(each)]
 
-    def one(i: int, each: Asked) -> Iterator[Change]:
+    def one(each: Asked) -> Iterator[Change]:
         try:
-            change = _keyed(i, each, actor, known, taken) if each.keyed else _plain(each, actor)
+            change = _keyed(each.place, each, actor, known, taken) if each.keyed else _plain(each, actor)
         except StorekitError as error:
-            if len(asked) > 1:
-                error.at(i)
+            if len(asked) > 1 or each.place:
+                error.at(each.place)
             raise
         if change is not None:
+            change.place = each.place
             yield change
 
     long = len(asked) > 1 or any(documents_of(each.table) for each in asked)

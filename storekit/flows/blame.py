@@ -33,22 +33,26 @@ async def blame(ports: Ports, actor: Actor, changes: Sequence[Change], error: St
     if isinstance(error, ConstraintViolation):
         found = await _by_constraint(ports, actor, changes, error)
     else:
-        found = next((i for i, c in enumerate(changes) if c.ref_id == getattr(error, "ref_id", "")), None)
-    if found is not None and len(changes) > 1:
+        found = next((c.place for c in changes if c.ref_id == getattr(error, "ref_id", "")), None)
+    if found is not None and _are_many(changes):
         error.at(found)
+
+
+def _are_many(changes: Sequence[Change]) -> bool:
+    return len(changes) > 1 or any(change.place for change in changes)
 
 
 async def _by_constraint(
     ports: Ports, actor: Actor, changes: Sequence[Change], error: ConstraintViolation
 ) -> int | None:
     for table in {change.table.name: change.table for change in changes}.values():
-        own = [(i, change) for i, change in enumerate(changes) if change.table.name == table.name]
+        own = [(change.place, change) for change in changes if change.table.name == table.name]
         for name, fields, _ in unique_keys(table):
             if name == error.constraint:
                 error.name(table.name, fields)
-                return await _taken(ports, actor, table, fields, own) if len(changes) > 1 else None
+                return await _taken(ports, actor, table, fields, own) if _are_many(changes) else None
         for column in table.columns.values():
-            if len(changes) > 1 and _is_key_of(column, table, error.constraint):
+            if _are_many(changes) and _is_key_of(column, table, error.constraint):
                 return await _dangling(ports, actor, column, own)
     return None
 

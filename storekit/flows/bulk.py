@@ -67,6 +67,7 @@ async def _chunk(ports: Ports, actor: Actor, entities: Sequence[Entity], start: 
         for i, entity in enumerate(entities[start : start + _MOST], start):
             try:
                 changes.append(change_of(entity, actor.tenant))
+                changes[-1].place = i
             except StorekitError as error:
                 if len(entities) > 1:
                     error.at(i)
@@ -93,7 +94,9 @@ async def _keyed(
     ports: Ports, actor: Actor, entity_class: type[E], verb: Verb, entities: Sequence[E]
 ) -> list[E]:
     check_entities(entity_class, entities)
-    asked = _each(Asked(verb, entity_class, entity.ref_id, entity) for entity in entities)
+    asked = _each(
+        Asked(verb, entity_class, entity.ref_id, entity, place=i) for i, entity in enumerate(entities)
+    )
     await carry_out_asked(ports, actor, asked)
     return [each.outcome for each in asked if isinstance(each.outcome, entity_class)]
 
@@ -102,7 +105,7 @@ async def delete_many(ports: Ports, actor: Actor, entity_class: type[Entity], re
     """Delete records, all or none. One Postgres trip."""
     if isinstance(ref_ids, str):
         raise UsageError("delete_many() takes several ref_ids; give a list of them")
-    asked = _each(Asked("delete", entity_class, ref_id) for ref_id in ref_ids)
+    asked = _each(Asked("delete", entity_class, ref_id, place=i) for i, ref_id in enumerate(ref_ids))
     if len({each.ref_id for each in asked}) < len(asked):
         raise UsageError("the same record is in the list twice; name it once")
     await carry_out_asked(ports, actor, asked)

@@ -36,11 +36,13 @@ async def changes_of(
 
     def change_at(entity: Entity, i: int) -> Change:
         try:
-            return change_of(entity, actor.tenant, expected_version)
+            change = change_of(entity, actor.tenant, expected_version)
         except StorekitError as error:
             if len(entities) > 1:
                 error.at(i)
             raise
+        change.place = i
+        return change
 
     return await off_loop(ports, work, long=_takes_long([entity.storekit_table for entity in entities]))
 
@@ -73,18 +75,18 @@ def _takes_long(tables: Sequence[Table]) -> bool:
 
 async def _measure(ports: Ports, changes: Sequence[Change]) -> dict[Key, MeasuredSource]:
     """Read new content once for its size and hash, before any byte leaves."""
-    blobs = [(i, c, name, blob) for i, c in enumerate(changes) for name, blob in c.blobs.items()]
+    blobs = [(c, name, blob) for c in changes for name, blob in c.blobs.items()]
     if not blobs:
         return {}
 
     def work() -> dict[Key, MeasuredSource]:
         found: dict[Key, MeasuredSource] = {}
-        for i, change, name, blob in blobs:
+        for change, name, blob in blobs:
             try:
                 found[change.ref_id, name] = blob.measure(change.where(name))
             except StorekitError as error:
-                if len(changes) > 1:
-                    error.at(i)
+                if len(changes) > 1 or change.place:
+                    error.at(change.place)
                 raise
         return found
 

@@ -48,6 +48,7 @@ class Unit:
     within: Any = None
     asked: dict[tuple[str, str], Asked] = field(default_factory=dict)
     """What is not flushed yet, by table and ref_id."""
+    named: int = 0
     sent: set[tuple[str, str]] = field(default_factory=set)
     """What is flushed and not written: it cannot be asked for again."""
     flushed: list[_Flushed] = field(default_factory=list)
@@ -77,6 +78,8 @@ class Unit:
             change = change_of(asked.entity, self.actor.tenant)
             if change.blobs or change.documents:
                 raise UsageError(_TOO_LATE)
+        asked.place = self.named if other is None else other.place
+        self.named += other is None
         self.asked[row] = asked
 
     async def flush(self) -> None:
@@ -234,14 +237,13 @@ class Unit:
 
     async def _commit(self) -> None:
         await self._flush()
-        if self.session is None and self.flushed:
-            await self._begin_anew()
-        if self.session is None:
+        session = self.session or (await self._begin_anew() if self.flushed else None)
+        if session is None:
             return
         self.committing, ids = True, [each.attempt.write.write_id for each in self.flushed]
         with step("postgres.commit"):
             try:
-                await self.session.commit(ids if self.shown or self.within else [])
+                await session.commit(ids if self.shown or self.within else [])
             except AnswerLost as error:
                 raise OutcomeUnknown(ids[0] if ids else UUID(int=0)) from error
 
@@ -295,6 +297,4 @@ class Unit:
             self.busy = False
 
 
-_TOO_LATE = (
-    "it has parts, and the transaction has begun: save it before tx.connection, so that no upload holds locks"
-)
+_TOO_LATE = "it has parts: save it before tx.connection begins the transaction, so that no upload holds locks"

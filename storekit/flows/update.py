@@ -48,6 +48,7 @@ async def update_many(
     for i, (ref_id, each) in enumerate(values.items()):
         try:
             changes.append(await change_in(ports, entity, ref_id, each))
+            changes[-1].place = i
         except StorekitError as error:
             error.at(i)
             raise

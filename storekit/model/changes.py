@@ -40,6 +40,8 @@ class Change:
     """Encoded values that the fingerprint counts."""
     holder: Entity | None = None
     """The object whose change it is, if there is one."""
+    place: int = 0
+    """Which of the records it is that the caller named."""
 
     @property
     def empty(self) -> bool:

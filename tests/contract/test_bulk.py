@@ -137,6 +137,10 @@ async def test_upsert_refuses_what_it_cannot_mean(world: World) -> None:
     with pytest.raises(UsageError, match=r"\[1\] .* save\(\) writes its changes"):
         await leads.upsert([Lead(number="6"), saved])
     assert await leads.insert_ignore([Lead(number="1")]) == []
+    bad = Lead(number="9", run_id=uuid4())
+    with pytest.raises(ConstraintViolation) as dangling:
+        await leads.insert_ignore([Lead(number="1"), Lead(number="8"), bad])
+    assert dangling.value.index == 2
     assert [lead.number for lead in await leads.find()] == ["5"]
 
 
@@ -196,9 +200,10 @@ async def test_a_batch_beyond_one_chunk_is_one_commit(world: World, monkeypatch:
     assert saved == many
     assert [hit.version for hit in many] == [1] * 8
     again = [Hit(external_id=name) for name in ("20", "21", "22", "23", "3")]
-    with pytest.raises(ConstraintViolation):
+    with pytest.raises(ConstraintViolation) as refused:
         await records.save_many(again)
     assert ([hit.version for hit in again], await records.count()) == ([None] * 5, 8)
+    assert refused.value.index == 4
     with pytest.raises(UsageError, match="an idempotency key stands for one write"):
         await records.save_many([Hit(external_id=str(i)) for i in range(30, 38)], idempotency_key="k")
 

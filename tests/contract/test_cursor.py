@@ -72,6 +72,8 @@ async def test_what_is_no_name_or_no_place_is_refused(world: World) -> None:
         for to in ("", None, 7, {"$gt": ""}, "x" * 5000, "a\0"):
             with pytest.raises(ValidationError):
                 tx.advance(cursor, to)
+        with pytest.raises(UsageError, match="takes a cursor"):
+            tx.advance("webhooks", "evt_1")
     assert (await world.cursor("webhooks")).position is None
 
 

@@ -192,6 +192,15 @@ async def test_flushes_bound_what_a_unit_holds_and_one_commit_shows_it_all(world
     assert await world.repository(Note).read(notes[5].ref_id, "content") == b"5"
 
 
+async def test_a_record_is_named_by_its_place_in_the_unit(world: World) -> None:
+    """`.index` counts the records of the whole unit, flushed ones too."""
+    notes = [Note(title=str(i), content=Blob(str(i))) for i in range(3)]
+    bad = Hit(external_id="1", lead_id=uuid4())
+    with pytest.raises(ConstraintViolation) as refused:
+        await world.work(lambda tx: tx.save_many(notes), lambda tx: tx.flush(), lambda tx: tx.save(bad))
+    assert refused.value.index == 3
+
+
 async def test_a_failure_after_a_flush_leaves_nothing(world: World) -> None:
     """What was uploaded before the block failed stays invisible, and the objects can be saved anew."""
     note = Note(title="n", content=Blob("n"))

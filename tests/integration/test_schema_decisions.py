@@ -37,6 +37,11 @@ DECISIONS: dict[str, Editions] = {
         note({"status": (Status, Status.DRAFT)}),
         "column status takes 'new', 'review', the class does not",
     ),
+    "a label that indexes know": (
+        note({"status": (Longer, Longer.DRAFT)}, indexes=[index("status", "-created_on")]),
+        note({"status": (Status, Status.DRAFT)}, indexes=[index("status", "-created_on")]),
+        "column status takes 'new', 'review', the class does not",
+    ),
     "a requirement": (note(), note({"note": (str, ...)}), "column note takes NULL"),
     "no longer Mutable": (
         note(),

@@ -264,7 +264,10 @@ def _require_in_transaction(connection: BaseConnection[Any]) -> None:
     if connection.broken:
         raise Unavailable("postgres", "the link broke")
     if status != TransactionStatus.INTRANS:
-        raise UsageError("the unit's transaction was ended inside it; leave commit and rollback to the unit")
+        raise UsageError(
+            "the unit's transaction was ended inside it; what came before a COMMIT there is visible; leave "
+            "commit and rollback to the unit"
+        )
 
 
 def _require_committed(result: PGresult) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from storekit.model import ddl
@@ -130,6 +131,9 @@ def _retype(pair: Pair, name: str) -> str:
     column, own, old = pair.table.columns.get(name), quoted(name), actual.enum
     alter, kind = f"ALTER TABLE {pair.name} ALTER COLUMN {own}", declared.type
     lines = [pair.free(name).rstrip()] if pair.free(name) else []
+    # what compares with a value of the old type holds the column fast
+    partial = {n: d for n, d in pair.actual.indexes.items() if re.search(rf" WHERE .*\b{own}\b", d)}
+    lines += [f"DROP INDEX IF EXISTS {pair.beside(each)};" for each in partial]
     if column is not None and column.enum:
         kind = qualified(column.sql)
         if old == kind:
@@ -141,4 +145,8 @@ def _retype(pair: Pair, name: str) -> str:
     lines += (
         [f"{alter} SET DEFAULT {_default(pair, name, declared)};"] if declared.default is not None else []
     )
+    allow = "-- storekit: allow concurrently: the table has just been rewritten under the same lock"
+    for key, definition in pair.declared.keys.items():
+        if definition in partial.values():
+            lines += [allow, key.build(pair.name, key.name)]
     return "\n".join([*lines, *([f"DROP TYPE {old};"] if old else [])])
