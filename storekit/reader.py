@@ -54,8 +54,7 @@ class Reader(Generic[E]):
     ) -> Page[E]:
         """Find records by their columns, one page at a time.
 
-        A page goes on in its index where the last one ended, however many records there are, and none comes
-        twice or is left out while others come, change and go.
+        It goes on where the last one ended: none comes twice or is left out while others come, change and go.
 
         Cost: one Postgres trip, and one parallel wave of a MongoDB trip for each collection in `load`. What
         the index holds and the filters refuse is read on the way.
@@ -64,9 +63,8 @@ class Reader(Generic[E]):
             where: columns with their value, None or a filter: `in_`, `between`, `lt`, `le`, `gt`, `ge`,
                 `is_null`, `prefix`, `contains`, `json_path`, `has_key`. A parent's ref_id selects its
                 children: {"run.ref_id": run.ref_id} where a column run_id references it.
-            order_by: columns, as "-created_on" or ["team", "-created_on"], that a declared index has in this
-                order after the columns that `where` fixes to one value. By default that of the index which
-                fits the filters best, else newest first.
+            order_by: columns, as "-created_on" or ["team", "-created_on"], that an index has in this order
+                behind those that `where` fixes. By default that of the best index, else newest first.
             limit: the most records of the page, from 1 to 1000.
             after: the `.next` of the page before, of the same query.
             load: the documents to read with the records.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from storekit.bridge import run
 from storekit.cursor import BaseCursor
 from storekit.errors import UsageError
-from storekit.flows.asked import Asked
+from storekit.flows.asked import Asked, Verb
 from storekit.flows.unit import Unit
 from storekit.model.entity import Entity, require_table
 
@@ -81,16 +81,19 @@ class Planner:
 
         The look-up of what is there costs the flush one Postgres trip.
         """
-        for entity in entities:
-            self._unit.ask(Asked("upsert", type(entity), entity.ref_id, entity))
+        self._ask_each("upsert", entities)
 
     def insert_ignore(self, entities: Iterable[Entity]) -> None:
         """Plan to insert what is new by its natural key; the objects that were not keep `version` None.
 
         The look-up of what is there costs the flush one Postgres trip.
         """
+        self._ask_each("insert_ignore", entities)
+
+    def _ask_each(self, verb: Verb, entities: Iterable[Entity]) -> None:
         for entity in entities:
-            self._unit.ask(Asked("insert_ignore", type(entity), entity.ref_id, entity))
+            require_table(type(entity))
+            self._unit.ask(Asked(verb, type(entity), entity.ref_id, entity))
 
     def advance(self, cursor: BaseCursor, to: str) -> None:
         """Plan to move a cursor on from where `cursor.read()` found it. No trip.

@@ -9,15 +9,17 @@ from typing import Any, Literal
 from storekit.errors import ConstraintViolation, StorekitError, UsageError, ValidationError
 from storekit.flows import calls
 from storekit.flows.context import Actor, Ports
-from storekit.flows.load import checked, matching
+from storekit.flows.load import matching
 from storekit.flows.planning import documents_of, off_loop
-from storekit.flows.update import look_up
+from storekit.flows.remove import removal
+from storekit.flows.update import check_update, look_up
 from storekit.model.changes import Change, change_from, change_of
 from storekit.model.codec import encode_column, key_of, key_of_row
 from storekit.model.entity import Entity
 from storekit.model.keys import natural_key_name
 from storekit.model.load import entity_from
 from storekit.model.table import Table
+from storekit.model.values import check_version
 
 Verb = Literal["save", "update", "delete", "restore", "upsert", "insert_ignore"]
 _KEYED = {"upsert", "insert_ignore"}
@@ -59,12 +61,11 @@ def check(asked: Asked) -> Asked:
         UsageError: what to declare or to call instead.
     """
     table, name = asked.table, asked.entity_class.__name__
-    if asked.entity is None:
-        checked([asked.ref_id])
-    if asked.verb == "delete" and not (table.mutable or table.soft_delete):
-        raise UsageError(f"{name} is append-only; derive it from SoftDelete or Mutable")
-    if asked.verb == "restore" and not table.soft_delete:
-        raise UsageError(f"{name} is not hidden by delete; derive it from SoftDelete")
+    if asked.verb == "update":
+        check_update(asked.entity_class, asked.ref_id, asked.values, asked.expected_version)
+    elif asked.verb == "delete" or asked.verb == "restore":
+        removal(asked.entity_class, asked.verb, asked.ref_id, asked.expected_version)
+    check_version(asked.expected_version)
     if asked.keyed and not table.natural_key:
         raise UsageError(f'{name} has no natural key; declare it: natural_key=("external_id",)')
     if asked.verb == "upsert" and not table.mutable:
@@ -92,7 +93,7 @@ async def resolve(
 
     def one(each: Asked) -> Iterator[Change]:
         try:
-            change = _keyed(each.place, each, actor, known, taken) if each.keyed else _plain(each, actor)
+            change = _keyed(each, actor, known, taken) if each.keyed else _plain(each, actor)
         except StorekitError as error:
             if len(asked) > 1 or each.place:
                 error.at(each.place)
@@ -116,23 +117,21 @@ def _plain(asked: Asked, actor: Actor) -> Change:
         change = change_from(asked.entity_class, asked.ref_id, asked.values)
         change.expected_version = asked.expected_version
         return change
-    assert asked.verb in {"delete", "restore"}  # noqa: S101 what else has no entity
-    operation: Literal["delete", "restore"] = "delete" if asked.verb == "delete" else "restore"
-    owner = asked.entity_class.__name__
-    return Change(owner, asked.table, operation, asked.ref_id, expected_version=asked.expected_version)
+    assert asked.verb == "delete" or asked.verb == "restore"  # noqa: S101 what else has no entity
+    return removal(asked.entity_class, asked.verb, asked.ref_id, asked.expected_version)
 
 
 def _keyed(
-    i: int, asked: Asked, actor: Actor, known: Known, taken: dict[tuple[str, tuple[Any, ...]], int]
+    asked: Asked, actor: Actor, known: Known, taken: dict[tuple[str, tuple[Any, ...]], int]
 ) -> Change | None:
     """Insert what is new; of what is there, ignore it or write the fields that were given."""
     assert asked.entity is not None  # noqa: S101 it has a natural key
     key = _key(asked)
-    first = taken.setdefault(key, i)
-    if first != i and asked.verb == "upsert":
+    first = taken.setdefault(key, asked.place)
+    if first != asked.place and asked.verb == "upsert":
         other = f"[{first}]" if first != _BEFORE else "one that was flushed before"
         raise ValidationError(f"its natural key is that of {other}; give each record once")
-    if first != i or (key in known and asked.verb == "insert_ignore"):
+    if first != asked.place or (key in known and asked.verb == "insert_ignore"):
         # saved after all by a former call that could not tell so: then it is new to this one
         asked.outcome = asked.entity if asked.entity.version is not None else None
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from storekit.errors import UsageError
 from storekit.flows.context import Actor, Ports
@@ -12,7 +12,6 @@ from storekit.flows.write import Committed, carry_out
 from storekit.model.changes import Change
 from storekit.model.entity import Entity
 from storekit.model.load import entity_from, visible
-from storekit.model.plan import Operation
 from storekit.model.planner import make_plan
 from storekit.model.values import check_version
 from storekit.statements import Select
@@ -24,9 +23,6 @@ async def delete(
     ports: Ports, actor: Actor, entity: type[Entity], ref_id: str, expected_version: int | None = None
 ) -> None:
     """Delete one record; its parts follow later. One Postgres trip."""
-    table = entity.storekit_table
-    if not (table.mutable or table.soft_delete):
-        raise UsageError(f"{entity.__name__} is append-only; derive it from SoftDelete or Mutable")
     await _carry_out(ports, actor, entity, "delete", ref_id, expected_version)
 
 
@@ -35,25 +31,39 @@ async def restore(
 ) -> E:
     """Bring a hidden record back and answer it. One Postgres trip."""
     table = entity.storekit_table
-    if not table.soft_delete:
-        raise UsageError(f"{entity.__name__} is not hidden by delete; derive it from SoftDelete")
     after = [whole_row(table, checked([ref_id]))]
     done = await _carry_out(ports, actor, entity, "restore", ref_id, expected_version, after)
     return entity_from(entity, visible(table, actor.tenant, done.rows[0], ref_id))
+
+
+def removal(
+    entity: type[Entity], operation: Literal["delete", "restore"], ref_id: str, expected_version: int | None
+) -> Change:
+    """Describe what is to be done. No I/O.
+
+    Raises:
+        UsageError: the class is not deleted or restored so.
+        ValidationError: what is no ref_id or no version.
+    """
+    table, owner = entity.storekit_table, entity.__name__
+    if operation == "delete" and not (table.mutable or table.soft_delete):
+        raise UsageError(f"{owner} is append-only; derive it from SoftDelete or Mutable")
+    if operation == "restore" and not table.soft_delete:
+        raise UsageError(f"{owner} is not hidden by delete; derive it from SoftDelete")
+    checked([ref_id])
+    return Change(owner, table, operation, ref_id, expected_version=check_version(expected_version))
 
 
 async def _carry_out(
     ports: Ports,
     actor: Actor,
     entity: type[Entity],
-    operation: Operation,
+    operation: Literal["delete", "restore"],
     ref_id: str,
     expected_version: int | None,
     after: Sequence[Select] = (),
 ) -> Committed:
-    checked([ref_id])
-    expected = check_version(expected_version)
-    change = Change(entity.__name__, entity.storekit_table, operation, ref_id, expected_version=expected)
+    change = removal(entity, operation, ref_id, expected_version)
     done = await carry_out(ports, actor, make_plan([change], {}, {}), None, lambda _: None, after)
     assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
     return done

@@ -67,14 +67,21 @@ async def change_in(
     Raises:
         ValidationError, UsageError: what cannot be stored.
     """
+    check_update(entity, ref_id, values, expected_version)
+    long = any(values.get(name) is not None for name in documents_of(entity.storekit_table))
+    change = await off_loop(ports, lambda: change_from(entity, ref_id, values), long=long)
+    change.expected_version = expected_version
+    return change
+
+
+def check_update(
+    entity: type[Entity], ref_id: str, values: Mapping[str, Any], expected_version: int | None
+) -> None:
+    """Refuse what is no partial update, whatever its fields."""
     checked([ref_id])
     if not isinstance(values, Mapping):
         raise ValidationError(f"it maps fields to values, not {type(values).__name__}", field=entity.__name__)
-    expected = check_version(expected_version)
-    long = any(values.get(name) is not None for name in documents_of(entity.storekit_table))
-    change = await off_loop(ports, lambda: change_from(entity, ref_id, values), long=long)
-    change.expected_version = expected
-    return change
+    check_version(expected_version)
 
 
 async def look_up(ports: Ports, actor: Actor, changes: Sequence[tuple[type[Entity], Change]]) -> None:

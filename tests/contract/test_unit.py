@@ -136,8 +136,17 @@ async def test_what_cannot_be_is_refused_where_it_is_asked(world: World) -> None
         ):
             with pytest.raises(UsageError, match=message):
                 wrong()
-        with pytest.raises(ValidationError, match="ref_id"):
-            tx.delete(Run, "nonsense")
+        for wrong in (
+            lambda: tx.delete(Run, "nonsense"),
+            lambda: tx.update(Run, run.ref_id, [("name", "y")]),
+            lambda: tx.update(Run, run.ref_id, {"name": "y"}, expected_version="1"),
+            lambda: tx.save(Run(name="y"), expected_version=True),
+        ):
+            with pytest.raises(ValidationError):
+                wrong()
+        for wrong in (lambda: tx.upsert([1]), lambda: tx.insert_ignore(["x"]), lambda: tx.save(run.ref_id)):
+            with pytest.raises(UsageError, match="has no table"):
+                wrong()
     assert run.version == 1
     for over in (lambda: tx.save(Run(name="late")), lambda: tx.delete(Run, run.ref_id)):
         with pytest.raises(UsageError, match="has ended"):

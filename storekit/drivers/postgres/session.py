@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -52,19 +53,21 @@ class Joined:
         return int(self.connection.fileno())
 
 
-class _Transaction:
+class _Transaction(ABC):
     """What both kinds of session say inside the transaction."""
 
     def __init__(self, speaker: Speaker, tenant: UUID, actor: str) -> None:
         self._speaker, self._tenant, self._actor = speaker, tenant, actor
 
     @property
+    @abstractmethod
     def _link(self) -> Any:
-        raise NotImplementedError
+        """What the exchange speaks over."""
 
     @property
+    @abstractmethod
     def _client(self) -> BaseConnection[Any]:
-        raise NotImplementedError
+        """What the user's own SQL runs on."""
 
     async def _say(self, *statements: Composed) -> list[PGresult]:
         if self._link.pgconn.status != ConnStatus.OK:
