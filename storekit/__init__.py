@@ -1,6 +1,12 @@
 """One typed record over Postgres, MongoDB and S3, made visible by one commit."""
 
-from storekit.cursor import AsyncCursor, Cursor
+from storekit.api.import_cursor import AsyncCursor, Cursor
+from storekit.api.repository import Repository
+from storekit.api.repository_async import AsyncRepository
+from storekit.api.store import Scope, Store
+from storekit.api.store_async import AsyncScope, AsyncStore
+from storekit.api.transaction import Transaction
+from storekit.api.transaction_async import AsyncTransaction
 from storekit.errors import (
     ConfigurationError,
     Conflict,
@@ -19,12 +25,8 @@ from storekit.errors import (
     ValidationError,
     WriteLost,
 )
-from storekit.lines import Line
-from storekit.model.blob import Blob
-from storekit.model.entity import Entity, Mutable, SoftDelete
-from storekit.model.events import Event
-from storekit.model.fields import Expired, blob, document, lookup, moves, references
-from storekit.model.filters import (
+from storekit.model.declare.entity import Entity, Mutable, SoftDelete
+from storekit.model.find.filters import (
     between,
     contains,
     ge,
@@ -37,15 +39,13 @@ from storekit.model.filters import (
     lt,
     prefix,
 )
-from storekit.model.indexes import index, not_null, unique
-from storekit.model.page import Page
-from storekit.repository import Repository
-from storekit.repository_async import AsyncRepository
+from storekit.model.find.page import Page
+from storekit.model.table.fields import Expired, blob, document, lookup, moves, references
+from storekit.model.table.indexes import index, not_null, unique
+from storekit.model.values.blob import Blob
+from storekit.model.values.event import Event
+from storekit.schema.lines import Line
 from storekit.settings import Settings
-from storekit.store import Scope, Store
-from storekit.store_async import AsyncScope, AsyncStore
-from storekit.transaction import Transaction
-from storekit.transaction_async import AsyncTransaction
 
 __all__ = [
     "AsyncCursor",

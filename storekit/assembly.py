@@ -11,7 +11,7 @@ from uuid import UUID
 from weakref import WeakSet
 
 from storekit.errors import UsageError
-from storekit.ports import Blobs, Documents, Ledger, Runtime
+from storekit.ports.stores import Blobs, Documents, Ledger, Runtime
 from storekit.settings import Settings
 
 T = TypeVar("T")

@@ -22,8 +22,8 @@ from typing import NoReturn
 import rich.status  # noqa: F401  like the drivers below: what a command imports once it is needed
 
 import storekit.drivers.mongo.control
-import storekit.drivers.postgres.catalog
-import storekit.drivers.postgres.migrate
+import storekit.drivers.postgres.admin.catalog
+import storekit.drivers.postgres.admin.migrate
 import storekit.drivers.s3.control  # noqa: F401
 from storekit.cli import main
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from storekit.model.blob import Blob
-from storekit.model.entity import Entity
-from storekit.model.fields import blob
+from storekit.model.declare.entity import Entity
+from storekit.model.table.fields import blob
+from storekit.model.values.blob import Blob
 
 
 class Contract(Entity, table="contracts", line="agency"):

@@ -9,9 +9,9 @@ from uuid import UUID
 from pydantic import Field
 
 from storekit.agency.runs import ActivityRun
-from storekit.model.entity import Entity
-from storekit.model.fields import references
-from storekit.model.indexes import index
+from storekit.model.declare.entity import Entity
+from storekit.model.table.fields import references
+from storekit.model.table.indexes import index
 
 
 class LlmCall(Entity, table="llm_calls", line="agency", indexes=[index("created_on")]):

@@ -10,9 +10,9 @@ from uuid import UUID
 from pydantic import Field
 
 from storekit.agency.runs import ActivityOutput
-from storekit.model.entity import Entity, Mutable, SoftDelete
-from storekit.model.fields import moves, references
-from storekit.model.indexes import index
+from storekit.model.declare.entity import Entity, Mutable, SoftDelete
+from storekit.model.table.fields import moves, references
+from storekit.model.table.indexes import index
 
 
 class BlogPostStatus(StrEnum):

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from storekit.model.blob import Blob
-from storekit.model.entity import Entity, Mutable, SoftDelete
-from storekit.model.fields import Expired, blob, document, moves, references
-from storekit.model.indexes import index
+from storekit.model.declare.entity import Entity, Mutable, SoftDelete
+from storekit.model.table.fields import Expired, blob, document, moves, references
+from storekit.model.table.indexes import index
+from storekit.model.values.blob import Blob
 
 
 class ActivityRunStatus(StrEnum):

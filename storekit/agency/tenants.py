@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from storekit.model.entity import Entity, Mutable, SoftDelete
-from storekit.model.fields import lookup
-from storekit.model.indexes import index
+from storekit.model.declare.entity import Entity, Mutable, SoftDelete
+from storekit.model.table.fields import lookup
+from storekit.model.table.indexes import index
 
 
 class Tenant(Entity, Mutable, SoftDelete, table="tenants", scope="self", line="agency"):

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
-from storekit.drivers import embedded
+from storekit import embedded
 from storekit.errors import StorekitError
 
 try:

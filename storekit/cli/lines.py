@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storekit.errors import UsageError
-from storekit.lines import Line, shipped
+from storekit.schema.lines import Line, shipped
 
 OWN = "app=migrations"
 """The line of one's own where none is named."""

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from storekit import setup
 from storekit.cli.lines import named_lines
+from storekit.deploy import migrate as deploy
 from storekit.errors import UsageError
-from storekit.lines import Line
+from storekit.schema.lines import Line
 from storekit.settings import Settings
 
 app = typer.Typer(invoke_without_command=True, add_completion=False)
@@ -54,7 +54,7 @@ def migrate(
         _preview(lines, target)
         return
     with _screen.status("Migrating"):
-        applied = setup.migrate(Settings.from_env(), lines, to=target)
+        applied = deploy.migrate(Settings.from_env(), lines, to=target)
     for migration in applied:
         _screen.print(f"applied {migration}")
     stopped = "" if target is None else f", as far as {target[0]} {target[1]:04}"
@@ -64,7 +64,7 @@ def migrate(
 @app.command()
 def status(context: typer.Context, line: Lines = None) -> None:
     """Show each migration: when it was applied and by which login, or that it is pending."""
-    for each in setup.status(Settings.from_env(), named_lines([*context.obj, *(line or [])])):
+    for each in deploy.status(Settings.from_env(), named_lines([*context.obj, *(line or [])])):
         when = f"{each.applied_on:%Y-%m-%d %H:%M:%S%z} by {each.applied_by}" if each.applied_on else "pending"
         _screen.print(f"{each.line:<8} {f'{each.number:04}_{each.name}':<32} {when}")
 
@@ -75,7 +75,7 @@ def lint(context: typer.Context, line: Lines = None) -> None:
 
     A finding is accepted by a comment on the line before: -- storekit: allow <rule>: <why>
     """
-    files = setup.check(named_lines([*context.obj, *(line or [])]))
+    files = deploy.check(named_lines([*context.obj, *(line or [])]))
     found = [f"{migration}, {finding}" for migration, findings in files for finding in findings]
     for text in found:
         _screen.print(text)
@@ -85,8 +85,8 @@ def lint(context: typer.Context, line: Lines = None) -> None:
 
 
 def _preview(lines: Sequence[Line], target: tuple[str, int] | None) -> None:
-    pending = setup.migrate(Settings.from_env(), lines, to=target, dry_run=True)
-    findings = {str(migration): found for migration, found in setup.check(lines)}
+    pending = deploy.migrate(Settings.from_env(), lines, to=target, dry_run=True)
+    findings = {str(migration): found for migration, found in deploy.check(lines)}
     for migration in pending:
         _screen.print(f"would apply {migration}")
         for finding in findings[str(migration)]:

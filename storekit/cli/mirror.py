@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from storekit.deploy.migrate import admin_url
 from storekit.errors import UsageError
 from storekit.settings import Settings
-from storekit.setup import admin_url
 
 _OUT = Path("schemas/postgres/mirror")
 _screen = Console(soft_wrap=True, highlight=False, markup=False)
@@ -24,8 +24,8 @@ def mirror(
     out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="The mirror's directory.")] = _OUT,
 ) -> None:
     """Write a file for each table, view, function, policy, trigger and type of the database."""
-    from storekit.drivers.postgres.migrate import connect
-    from storekit.drivers.postgres.mirror import read
+    from storekit.drivers.postgres.admin.migrate import connect
+    from storekit.drivers.postgres.admin.mirror import read
 
     with connect(admin_url(Settings.from_env())) as connection:
         files = read(connection)
@@ -53,7 +53,7 @@ def renew(directory: Path, files: Mapping[str, str]) -> None:
     Raises:
         UsageError: it holds SQL that no mirror wrote, which is not deleted.
     """
-    from storekit.drivers.postgres.mirror import HEADER
+    from storekit.drivers.postgres.admin.mirror import HEADER
 
     present = _present(directory)
     foreign = next((path for path, text in present.items() if not text.startswith(HEADER)), None)

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from storekit.cli.lines import OWN, own_line
 from storekit.cli.mirror import mirror
+from storekit.deploy.evolve import breaches, compare, lines_of, next_files, pending
 from storekit.errors import ConfigurationError, UsageError
-from storekit.evolution import breaches, compare, lines_of, next_files, pending
-from storekit.model.entity import Entity
+from storekit.model.declare.entity import Entity
 from storekit.settings import Settings
 
 app = typer.Typer(

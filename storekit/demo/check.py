@@ -15,8 +15,8 @@ from storekit.demo.expect import expect
 from storekit.demo.inputs import Document
 from storekit.demo.servers import Row, Servers
 from storekit.errors import Corrupt, Unavailable
-from storekit.model.entity import Entity
-from storekit.model.table import Part
+from storekit.model.declare.entity import Entity
+from storekit.model.table.table import Part
 
 _CHUNK = 1 << 20
 _MONGO_GRACE = timedelta(hours=1)

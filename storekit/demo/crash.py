@@ -12,13 +12,13 @@ from uuid import UUID, uuid4
 
 from storekit import trace
 from storekit.agency import ENTITIES, ActivityOutput, ActivityRun
+from storekit.api.store import Scope, Store
 from storekit.demo.expect import expect
 from storekit.demo.inputs import Document
 from storekit.demo.job import output_of, start
 from storekit.demo.screen import Screen
 from storekit.demo.servers import Servers
 from storekit.settings import Settings
-from storekit.store import Scope, Store
 
 _ACTOR, _KEY = "agent:demo", "output-1"
 _TABLE = ActivityOutput.storekit_table.name

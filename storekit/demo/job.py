@@ -19,10 +19,10 @@ from storekit.agency import (
     ToolCallStatus,
     ToolPayload,
 )
+from storekit.api.store import Scope
 from storekit.demo.inputs import Document
-from storekit.model.blob import Blob
-from storekit.model.entity import Entity
-from storekit.store import Scope
+from storekit.model.declare.entity import Entity
+from storekit.model.values.blob import Blob
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from storekit.agency import ENTITIES
+from storekit.api.store import Scope, Store
 from storekit.demo.check import fetch, read_back
 from storekit.demo.crash import kill_a_writer
 from storekit.demo.expect import expect
@@ -17,8 +18,7 @@ from storekit.demo.inputs import Document, documents
 from storekit.demo.job import Saved, save
 from storekit.demo.screen import Screen
 from storekit.demo.servers import Servers
-from storekit.drivers.embedded import down, status
-from storekit.store import Scope, Store
+from storekit.embedded import down, status
 
 
 def run(files: Path | None, directory: Path | None, screen: Screen) -> None:

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from storekit.errors import OutcomeUnknown, Unavailable
 from storekit.flows.context import Actor, Ports
-from storekit.model.plan import Plan, Write
-from storekit.model.request import commit_operations, commit_parts, stage_parts, stage_targets
-from storekit.ports import AnswerLost, BlobRef, RolledBack
-from storekit.statements import Call, Locate, Select, Statement
+from storekit.model.save.arguments import commit_operations, commit_parts, stage_parts, stage_targets
+from storekit.model.save.plan import Plan, Write
+from storekit.ports.statements import Call, Locate, Select, Statement
+from storekit.ports.stores import AnswerLost, BlobRef, RolledBack
 from storekit.trace import step
 
 ROLLED_BACK = 5

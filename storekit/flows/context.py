@@ -8,9 +8,9 @@ from typing import Protocol, Self
 from uuid import UUID
 
 from storekit.errors import TenantRequired, UsageError
-from storekit.model.table import Table
-from storekit.model.values import check_length, check_text
-from storekit.ports import Blobs, Documents, Ledger, Runtime
+from storekit.model.table.table import Table
+from storekit.model.values.limits import check_length, check_text
+from storekit.ports.stores import Blobs, Documents, Ledger, Runtime
 from storekit.settings import Settings
 
 

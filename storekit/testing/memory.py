@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from storekit import ids
-from storekit.drivers.memory import Fetched, MemoryBlobs, MemoryDocuments, MemoryLedger, State
-from storekit.model.entity import Entity, require_table
-from storekit.model.position import Position
+from storekit.api.store import Store
+from storekit.api.store_async import AsyncStore
+from storekit.model.declare.entity import Entity, require_table
+from storekit.model.declare.import_cursor import Position
 from storekit.settings import Settings
-from storekit.store import Store
-from storekit.store_async import AsyncStore
+from storekit.testing.stores import Fetched, MemoryBlobs, MemoryDocuments, MemoryLedger, State
 
 
 class Memory:

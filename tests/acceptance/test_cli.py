@@ -43,7 +43,7 @@ def quick(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_up_status_migrate_down(tmp_path: Path) -> None:
     """`up` starts servers that stay, `status` shows them, `migrate` sets up, twice too, `down` ends them."""
-    from storekit.drivers.embedded import Stack
+    from storekit.embedded import Stack
 
     home = tmp_path / "stack"
     try:

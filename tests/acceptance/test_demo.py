@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from storekit.drivers.embedded import status
+from storekit.embedded import status
 
 ROOT = Path(__file__).parents[2]
 DEMO = "from storekit.cli import main; main()"

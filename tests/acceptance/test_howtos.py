@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from storekit.drivers.embedded import down
+from storekit.embedded import down
 
 ROOT = Path(__file__).parents[2]
 HOWTO = ROOT / "docs" / "howto"

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from storekit import Settings, Store
-from storekit.drivers.embedded import down
+from storekit.embedded import down
 from tests.bench.figures import Figure, NotRun, Scenario, Sides
 from tests.bench.managed import strip
 from tests.bench.naive import Naive, create_tables

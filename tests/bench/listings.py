@@ -11,9 +11,9 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
 from storekit import Settings, Store
-from storekit.model.cursors import Cursors
-from storekit.model.page import Page
-from storekit.statements import Search
+from storekit.model.find.page import Page
+from storekit.model.find.page_cursors import Cursors
+from storekit.ports.statements import Search
 from tests.bench.plans import asked, plan
 from tests.bench.records import ACTOR, TENANT
 from tests.bench.tickets import State, Ticket

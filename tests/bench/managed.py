@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 
 from storekit import Settings, Store, trace
-from storekit.repository import Repository
+from storekit.api.repository import Repository
 from tests.bench.figures import AGAIN, THEIRS, Figure, Sides
 from tests.bench.measure import Cost, Variant, compare, median, ratio
 from tests.bench.ours import Spent

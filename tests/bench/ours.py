@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from storekit import AsyncStore, Settings, Store, trace
+from storekit.api.repository import Repository
 from storekit.assembly import Assembly
 from storekit.bridge import run
 from storekit.flows.context import Actor
 from storekit.ids import now
-from storekit.model.source import MeasuredSource, opener
-from storekit.ports import BlobPut
-from storekit.repository import Repository
+from storekit.model.values.source import MeasuredSource, opener
+from storekit.ports.stores import BlobPut
 from tests.bench.measure import Cost, Variant
 from tests.bench.records import ACTOR, CONTENT, TENANT, Attachment, Report, attachment, report
 

@@ -9,10 +9,10 @@ from psycopg import RawCursor, connect, sql
 
 from storekit import Settings
 from storekit.bridge import run
-from storekit.drivers.postgres.answers import compose
+from storekit.drivers.postgres.wire import compose
 from storekit.flows.context import Actor
-from storekit.flows.find import find
-from storekit.statements import Search
+from storekit.flows.read.find import find
+from storekit.ports.statements import Search
 from tests.bench.records import ACTOR, TENANT
 from tests.bench.tickets import Ticket
 

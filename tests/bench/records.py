@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel
 
 from storekit import Blob, Entity, Mutable, blob, document, references
-from storekit.model.source import Content
+from storekit.model.values.source import Content
 
 TENANT, ACTOR = uuid4(), "agent:bench"
 CONTENT, SMALL = os.urandom(64 << 10), os.urandom(2 << 10)

@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
-from storekit.model.plan import Plan, Write
-from storekit.ports import BlobRef
+from storekit.model.save.plan import Plan, Write
+from storekit.ports.stores import BlobRef
 from tests.bench.batch import batch
 from tests.bench.bulk import bulk, keyed
 from tests.bench.figures import Figure, NotRun, Scenario, Sides, against, twice

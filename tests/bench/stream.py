@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storekit import Settings, Store
-from storekit.model.source import Content
+from storekit.model.values.source import Content
 from tests.bench.figures import Figure, Sides
 from tests.bench.memory import measure, peak, resident
 from tests.bench.records import ACTOR, TENANT, Attachment, attachment

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from storekit import Repository, Transaction
-from storekit.ports import BlobStream
+from storekit.ports.stores import BlobStream
 
 
 class Threaded:

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from sql_database import MEMBERS, fresh_cluster, fresh_database, write_line
 
 from storekit import Settings
-from storekit.drivers.postgres.migrate import grant
-from storekit.model.ddl import render
-from storekit.setup import migrate
+from storekit.deploy.migrate import migrate
+from storekit.drivers.postgres.admin.migrate import grant
+from storekit.schema.ddl import render
 
 __all__ = ["behind_pgbouncer", "legs", "lacking", "not_run", "postgres_15"]
 

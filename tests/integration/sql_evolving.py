@@ -16,11 +16,11 @@ from sql_database import MEMBERS, Database
 from sql_notes import Author, Plan, note
 
 from storekit import Entity, Settings
-from storekit.drivers.postgres.migrate import grant, migrate
-from storekit.evolution import compare, next_files
-from storekit.lines import Line, core
-from storekit.model.diff import Difference
-from storekit.sqllint import lint
+from storekit.deploy.evolve import compare, next_files
+from storekit.drivers.postgres.admin.migrate import grant, migrate
+from storekit.schema.diff import Difference
+from storekit.schema.lines import Line, core
+from storekit.schema.lint import lint
 
 TENANT = UUID(int=7)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from sql_database import MEMBERS, Database, fresh_cluster, fresh_database
 
 from storekit.cli.mirror import renew
-from storekit.drivers.postgres.migrate import grant, migrate
-from storekit.drivers.postgres.mirror import read
-from storekit.lines import core, shipped
+from storekit.drivers.postgres.admin.migrate import grant, migrate
+from storekit.drivers.postgres.admin.mirror import read
+from storekit.schema.lines import core, shipped
 
 MIRROR = Path(__file__).parents[2] / "schemas" / "postgres" / "mirror"
 

@@ -23,13 +23,13 @@ from storekit import (
     Settings,
     Store,
     document,
-    hosting,
     index,
     references,
     unique,
 )
+from storekit.deploy import embedded
+from storekit.deploy.migrate import migrate
 from storekit.ids import new_ref_id
-from storekit.setup import migrate
 
 
 class Author(Entity, table="authors"):
@@ -166,7 +166,7 @@ def test_a_file_that_was_applied_stays(home: Path, monkeypatch: pytest.MonkeyPat
             raise ConfigurationError("the bucket is lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(hosting, "migrate", fail_later)
+        patch.setattr(embedded, "migrate", fail_later)
         assert refusal(home, Kept) == "the bucket is lost"
     assert files(home)[-1] == "kept.sql"
     with Store.embedded(home, entities=[Kept]):
@@ -192,7 +192,7 @@ def test_a_ready_stack_is_not_compared(home: Path, monkeypatch: pytest.MonkeyPat
     with Store.embedded(home, entities=[Idle]):
         pass
     asked: list[object] = []
-    monkeypatch.setattr(hosting, "compare", lambda *given: asked.append(given) or [])
+    monkeypatch.setattr(embedded, "compare", lambda *given: asked.append(given) or [])
     with Store.embedded(home, entities=[Idle]):
         assert asked == []
     with Store.embedded(home):

@@ -24,7 +24,7 @@ from storekit.errors import (
     ValidationError,
     WriteLost,
 )
-from storekit.ports import BlobRef
+from storekit.ports.stores import BlobRef
 from storekit.settings import Settings
 
 T = TypeVar("T")

@@ -28,15 +28,15 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from storekit.drivers.embedded import Stack, down, secantus, server, status, up, wheels
-from storekit.drivers.embedded.confined import PLAIN, ways
-from storekit.drivers.embedded.home import Home
-from storekit.drivers.embedded.link import Link, own
-from storekit.drivers.embedded.orphans import end_orphans
-from storekit.drivers.embedded.ports import Ports
-from storekit.drivers.embedded.seaweedfs import SeaweedFS
-from storekit.drivers.embedded.server import Command, Runner, translated
-from storekit.drivers.embedded.supervisor import birth
+from storekit.embedded import Stack, down, secantus, server, status, up, wheels
+from storekit.embedded.directory import Home
+from storekit.embedded.identity import PLAIN, ways
+from storekit.embedded.orphans import end_orphans
+from storekit.embedded.owner import Link, own
+from storekit.embedded.ports import Ports
+from storekit.embedded.seaweedfs import SeaweedFS
+from storekit.embedded.server import Command, Runner, translated
+from storekit.embedded.supervisor import birth
 from storekit.errors import ConfigurationError, Unavailable
 
 SERVERS = ["postgres", "s3", "mongo"]
@@ -122,7 +122,7 @@ def found_everywhere(stack: Stack, key: str) -> bool:
 def owner(directory: Path) -> subprocess.Popen[str]:
     """Another process that owns the stack until it is killed."""
     code = (
-        "import sys; from storekit.drivers.embedded import Stack\n"
+        "import sys; from storekit.embedded import Stack\n"
         "stack = Stack.start(sys.argv[1]); print(stack._link.ask('status')['pid'], flush=True)\n"
         "sys.stdin.read()"
     )

@@ -15,9 +15,9 @@ from entities import Everything
 
 from storekit import AsyncStore, Store
 from storekit.drivers.mongo import documents as driver
-from storekit.flows import load
-from storekit.model import documents
-from storekit.model import load as loaded
+from storekit.flows.read import load
+from storekit.model.save import documents
+from storekit.model.save import load as loaded
 
 Threads = dict[str, set[int]]
 

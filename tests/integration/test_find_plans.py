@@ -16,9 +16,9 @@ from sql_database import fresh_database, set_up
 
 from storekit import Settings, Store, between, ge, is_null
 from storekit.drivers.postgres import ledger
-from storekit.drivers.postgres.answers import compose
-from storekit.model.ddl import render
-from storekit.model.orders import SEEN_THROUGH_A_POLICY
+from storekit.drivers.postgres.wire import compose
+from storekit.model.find.orders import SEEN_THROUGH_A_POLICY
+from storekit.schema.ddl import render
 
 FEW, ROWS, TENANTS, LIMIT = 150, 2_000, 10, 20
 BIG, TINY = UUID(int=1), UUID(int=2)

@@ -12,11 +12,11 @@ import pytest
 from sql_database import Database, fresh_database, set_up
 
 from storekit import Blob, Entity, Mutable, SoftDelete, blob, index, references
-from storekit.drivers.postgres.answers import compose
-from storekit.flows.load import whole_row
+from storekit.drivers.postgres.wire import compose
+from storekit.flows.read.load import whole_row
 from storekit.ids import new_ref_id
-from storekit.model.ddl import render
-from storekit.statements import Locate, Statement, Via
+from storekit.ports.statements import Locate, Statement, Via
+from storekit.schema.ddl import render
 
 LISTS = [index("status"), index("-created_on"), index("status", "-created_on"), index("score", "-status")]
 TENANT = uuid4()

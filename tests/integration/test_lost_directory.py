@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from storekit.drivers.embedded import Stack, down, status, up
-from storekit.drivers.embedded.link import Link
+from storekit.embedded import Stack, down, status, up
+from storekit.embedded.owner import Link
 
 DEADLINE = 12.0
 

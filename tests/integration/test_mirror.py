@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from storekit.cli import app
 from storekit.cli.mirror import differences, renew
-from storekit.drivers.postgres.migrate import connect
-from storekit.drivers.postgres.mirror import HEADER, read
+from storekit.drivers.postgres.admin.migrate import connect
+from storekit.drivers.postgres.admin.mirror import HEADER, read
 from storekit.errors import ConfigurationError, UsageError
 
 # What the catalogue holds, asked otherwise than the mirror does.

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from sql_database import MEMBERS, Database, fresh_database, write_line
 
 from storekit import Entity, Mutable, Settings, SoftDelete, Store, document
-from storekit.drivers.postgres.migrate import grant, migrate
-from storekit.lines import core
-from storekit.model.ddl import render
+from storekit.drivers.postgres.admin.migrate import grant, migrate
+from storekit.schema.ddl import render
+from storekit.schema.lines import core
 
 WORDS = [
     *(

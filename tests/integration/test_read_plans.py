@@ -11,9 +11,9 @@ import pytest
 from entities import Remark, Report
 
 from storekit import Store
-from storekit.flows.load import whole_row
-from storekit.sql import SET_TENANT, locate, select
-from storekit.statements import Locate, Via
+from storekit.drivers.postgres.sql.queries import SET_TENANT, locate, select
+from storekit.flows.read.load import whole_row
+from storekit.ports.statements import Locate, Via
 
 ROWS = 2000
 

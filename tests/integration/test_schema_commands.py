@@ -13,7 +13,7 @@ import pytest
 from commands import storekit_command
 from sql_database import MEMBERS, Database, fresh_database
 
-from storekit.drivers.postgres.migrate import grant
+from storekit.drivers.postgres.admin.migrate import grant
 
 MODELS = """
 from enum import StrEnum

@@ -10,7 +10,7 @@ from sql_evolving import Evolving
 from sql_notes import Author, Longer, Plan, Status, note
 
 from storekit import Entity, Mutable, SoftDelete, blob, document, index, lookup, moves, references, unique
-from storekit.model.blob import Blob
+from storekit.model.values.blob import Blob
 
 Editions = tuple[type[Entity], type[Entity], str]
 

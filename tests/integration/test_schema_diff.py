@@ -27,9 +27,9 @@ from storekit import (
     unique,
 )
 from storekit.agency import ENTITIES as AGENCY
-from storekit.drivers.postgres.migrate import migrate
-from storekit.evolution import compare
-from storekit.lines import core, shipped
+from storekit.deploy.evolve import compare
+from storekit.drivers.postgres.admin.migrate import migrate
+from storekit.schema.lines import core, shipped
 
 
 def refers(target: Any, **how: Any) -> tuple[Any, None]:

@@ -17,8 +17,8 @@ from storekit import ids
 from storekit.bridge import run
 from storekit.drivers.s3.blobs import S3Blobs
 from storekit.errors import StorekitError
-from storekit.model.disposition import disposition
-from storekit.ports import BlobPut, BlobRef
+from storekit.model.values.disposition import disposition
+from storekit.ports.stores import BlobPut, BlobRef
 from storekit.settings import Settings
 
 T = TypeVar("T")

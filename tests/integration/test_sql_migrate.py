@@ -20,10 +20,10 @@ from sql_database import (
     write_line,
 )
 
-from storekit.drivers.postgres.migrate import grant, migrate, status
+from storekit.drivers.postgres.admin.migrate import grant, migrate, status
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.ids import new_id
-from storekit.lines import Line, core
+from storekit.schema.lines import Line, core
 
 
 @pytest.fixture

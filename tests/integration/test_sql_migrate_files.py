@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sql_database import AGENCY, Database, fresh_database, set_up, write_line
 
-from storekit.drivers.postgres.migrate import migrate
+from storekit.drivers.postgres.admin.migrate import migrate
 from storekit.errors import ConfigurationError
-from storekit.lines import Line
-from storekit.sqllint import lint
+from storekit.schema.lines import Line
+from storekit.schema.lint import lint
 
 MARK = "-- storekit: no transaction\n"
 

@@ -10,9 +10,9 @@ import pytest
 from sql_database import Database, fresh_database, write_line
 from sql_deployer import deployer, kill_when
 
-from storekit.drivers.postgres.migrate import migrate
+from storekit.drivers.postgres.admin.migrate import migrate
 from storekit.errors import ConfigurationError
-from storekit.lines import Line, core, shipped
+from storekit.schema.lines import Line, core, shipped
 
 TABLES = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 INDEX = """

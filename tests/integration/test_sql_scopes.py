@@ -11,7 +11,7 @@ from psycopg.rows import tuple_row
 from sql_api import Api, change_op, insert_op, refused
 from sql_database import BASE, MEMBERS, MUTABLE, SOFT_DELETE, Database, fresh_database, set_up
 
-from storekit.drivers.postgres.migrate import grant
+from storekit.drivers.postgres.admin.migrate import grant
 from storekit.ids import new_id, new_ref_id
 
 NIL = UUID(int=0)

@@ -12,11 +12,11 @@ import pytest
 from sql_api import Api, blob_part, change_op, events, insert_op, uploaded
 from sql_database import MEMBERS, Database, fresh_database
 
-from storekit import schemas
-from storekit.drivers.postgres import walls
-from storekit.drivers.postgres.migrate import connect, grant, migrate
+from storekit.drivers.postgres.admin.connect import isolation
+from storekit.drivers.postgres.admin.migrate import connect, grant, migrate
 from storekit.ids import new_id, new_ref_id
-from storekit.lines import Line, core, shipped
+from storekit.schema import files
+from storekit.schema.lines import Line, core, shipped
 
 FIRST_RELEASE = {"core": 3, "agency": 5}
 
@@ -24,7 +24,7 @@ FIRST_RELEASE = {"core": 3, "agency": 5}
 @pytest.fixture
 def database(cluster: str, tmp_path: Path) -> Iterator[Database]:
     """Make a database as the first release left it."""
-    migrations = Path(str(schemas.root() / "postgres" / "migrations"))
+    migrations = Path(str(files.root() / "postgres" / "migrations"))
     lines = []
     for name, last in FIRST_RELEASE.items():
         source, kept = migrations if name == "core" else migrations / name, tmp_path / name
@@ -69,7 +69,7 @@ def test_what_was_there_is_kept_and_comes_under_the_new_rules(database: Database
         )
         assert events(database, run)[-1][:2] == ("activity_runs.updated", 2)
     with connect(database.url("admin")) as admin:
-        assert walls.breaches(admin) == []
+        assert isolation.breaches(admin) == []
 
 
 def back(ref_id: str) -> dict[str, str]:

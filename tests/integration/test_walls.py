@@ -7,8 +7,8 @@ import pytest
 from sql_database import Database
 
 from storekit import Store
-from storekit.drivers.postgres.migrate import connect
-from storekit.drivers.postgres.walls import breaches
+from storekit.drivers.postgres.admin.isolation import breaches
+from storekit.drivers.postgres.admin.migrate import connect
 from storekit.errors import ConfigurationError
 
 DEFINER = "RETURNS bigint LANGUAGE sql SECURITY DEFINER"

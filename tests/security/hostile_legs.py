@@ -31,10 +31,10 @@ from storekit import (
     document,
 )
 from storekit.bridge import settle
-from storekit.drivers.memory import Fetched
-from storekit.drivers.postgres.migrate import grant
-from storekit.model.ddl import render
-from storekit.model.fields import lookup, moves
+from storekit.drivers.postgres.admin.migrate import grant
+from storekit.model.table.fields import lookup, moves
+from storekit.schema.ddl import render
+from storekit.testing.stores import Fetched
 from storekit.trace import listen
 
 

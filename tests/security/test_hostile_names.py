@@ -26,8 +26,8 @@ from storekit import (
     document,
     references,
 )  # fmt: skip
-from storekit.model.entity import require_table
-from storekit.model.indexes import index
+from storekit.model.declare.entity import require_table
+from storekit.model.table.indexes import index
 
 EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)
 BY_REF_ID: dict[str, Callable[[Any, Any], Any]] = {

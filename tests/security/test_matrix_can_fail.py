@@ -12,7 +12,7 @@ from wall_keys import Oracles
 from wall_matrix import Matrix
 from wall_tables import MINE, THEIRS, scratch_copy
 
-from storekit.drivers.postgres.walls import breaches
+from storekit.drivers.postgres.admin.isolation import breaches
 
 READ, CHANGED = {"SELECT"}, {"SELECT", "UPDATE", "DELETE"}
 CROSSINGS: dict[str, tuple[str, str, str, set[str]]] = {

@@ -17,9 +17,10 @@ from sql_database import Database
 from wall_catalogue import relations
 from wall_tables import MINE, THEIRS
 
-from storekit import AsyncStore, NotFound, Settings, Store, sql
+from storekit import AsyncStore, NotFound, Settings, Store
 from storekit.agency import ActivityRun
 from storekit.bridge import settle
+from storekit.drivers.postgres.sql import queries
 
 SET = "SELECT set_config('storekit.tenant', %s, true)"
 SET_FOR_THE_SESSION = "SELECT set_config('storekit.tenant', $1, false)"
@@ -157,7 +158,7 @@ async def test_a_store_that_set_the_session_would_be_caught(
     walled: Database, readable: list[str], colour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a session-level SET in the place of the transaction's the same check finds rows."""
-    monkeypatch.setattr(sql, "SET_TENANT", SET_FOR_THE_SESSION)
+    monkeypatch.setattr(queries, "SET_TENANT", SET_FOR_THE_SESSION)
     async with opened(walled, colour) as store:
         ((ref_id,),) = walled.ask("SELECT ref_id FROM activity_runs WHERE tenant_id = %s LIMIT 1", MINE)
         await settle(runs(store, MINE).get(ref_id))

@@ -24,10 +24,10 @@ from storekit import (
     references,
     unique,
 )
-from storekit.model import ddl
-from storekit.model.diff import Difference, differences, files
-from storekit.model.diff.facts import ColumnFact, Declared, Facts, declared_facts
-from storekit.model.keys import keys
+from storekit.model.table.keys import keys
+from storekit.schema import ddl
+from storekit.schema.diff import Difference, differences, files
+from storekit.schema.diff.facts import ColumnFact, Declared, Facts, declared_facts
 
 
 class Status(StrEnum):

@@ -8,11 +8,11 @@ from importlib import import_module
 import pytest
 
 from storekit.agency import ENTITIES, ActivityOutput, BlogPost, Contract, ToolCall
-from storekit.lines import shipped
-from storekit.model.ddl import render
-from storekit.model.entity import Entity
-from storekit.model.keys import keys
-from storekit.model.names import qualified
+from storekit.model.declare.entity import Entity
+from storekit.model.table.keys import keys
+from storekit.model.table.names import qualified
+from storekit.schema.ddl import render
+from storekit.schema.lines import shipped
 
 FILES = dict(sorted((file.name, file.read_text()) for file in shipped("agency").directory.iterdir()))
 

@@ -12,11 +12,11 @@ from class_facts import Author, Grown, Invoice, Note, Status, compare, table, te
 from pydantic import Field
 
 from storekit import Entity, Mutable, Store, UsageError
-from storekit.evolution import next_files
-from storekit.model import ddl
-from storekit.model.diff import Difference, files, missing, undeclared
-from storekit.model.diff.facts import ColumnFact
-from storekit.sqllint import lint
+from storekit.deploy.evolve import next_files
+from storekit.schema import ddl
+from storekit.schema.diff import Difference, files, missing, undeclared
+from storekit.schema.diff.facts import ColumnFact
+from storekit.schema.lint import lint
 
 
 @pytest.mark.parametrize("entity", [Author, Note, Grown, Invoice])

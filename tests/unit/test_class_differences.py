@@ -11,9 +11,9 @@ import pytest
 from class_facts import Author, Grown, Note, Payload, Status, compare, declared, table, text
 
 from storekit import Entity, Mutable, SoftDelete, document, lookup, references
-from storekit.evolution import next_files
-from storekit.model.diff.facts import Facts
-from storekit.sqllint import lint
+from storekit.deploy.evolve import next_files
+from storekit.schema.diff.facts import Facts
+from storekit.schema.lint import lint
 
 
 def column(entity: type[Entity], name: str, **changes: Any) -> Facts:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from storekit import Blob, Entity, Mutable, UsageError, blob, document, references
-from storekit.model.ddl import render
+from storekit.schema.ddl import render
 
 
 class Body(BaseModel):

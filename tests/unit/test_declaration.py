@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.alias_generators import to_camel
 
 from storekit import Blob, Entity, Expired, Mutable, SoftDelete, UsageError, blob, document, references
-from storekit.model.ddl import render
-from storekit.model.describe import describe
+from storekit.model.declare.describe import describe
+from storekit.schema.ddl import render
 
 
 class Colour(StrEnum):

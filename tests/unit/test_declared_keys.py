@@ -13,8 +13,8 @@ import pytest
 from pydantic import create_model
 
 from storekit import Blob, Entity, Mutable, SoftDelete, UsageError, blob, index, not_null, references, unique
-from storekit.model.ddl import render
-from storekit.model.keys import keys
+from storekit.model.table.keys import keys
+from storekit.schema.ddl import render
 
 
 class Status(StrEnum):

@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field, create_model
 
 from storekit import Entity, Mutable, UsageError, lookup, moves
-from storekit.model.ddl import render
+from storekit.schema.ddl import render
 
 
 class OrderStatus(StrEnum):

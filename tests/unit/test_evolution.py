@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, computed_field, model_validator
 
 from storekit import Entity, Expired, Mutable, OutcomeUnknown, ValidationError, document, trace
-from storekit.model.changes import change_of
+from storekit.model.save.changes import change_of
 from storekit.testing import Memory, memory_store
 
 LIFE = timedelta(days=90)

@@ -9,8 +9,8 @@ import pytest
 from entities import ENTITIES, Run
 
 from storekit import Corrupt
-from storekit.drivers.memory import MemoryLedger
 from storekit.testing import memory_store
+from storekit.testing.stores import MemoryLedger
 
 
 def test_a_foreign_row_in_an_answer_is_corruption(monkeypatch: pytest.MonkeyPatch) -> None:

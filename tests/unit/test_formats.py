@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 
 from storekit import Blob, Entity, ValidationError, blob, document, ids, references
 from storekit.drivers.mongo.documents import CODEC
-from storekit.model.bson import MAX_BYTES, body_hash, encode_body
-from storekit.model.changes import change_of
-from storekit.model.planner import make_plan
+from storekit.model.save.changes import change_of
+from storekit.model.save.planner import make_plan
+from storekit.model.values.bson import MAX_BYTES, body_hash, encode_body
 
 TENANT = UUID("0190b1a0-0000-7000-8000-000000000001")
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

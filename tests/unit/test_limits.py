@@ -14,7 +14,7 @@ from entities import Report
 from storekit import Blob, ConfigurationError, Settings, StorekitError, UsageError
 from storekit.drivers.postgres.errors import error_for
 from storekit.errors import ConstraintViolation, Unavailable, ValidationError
-from storekit.model.disposition import is_inert
+from storekit.model.values.disposition import is_inert
 from storekit.testing import memory_store
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from values import FIELDS
 
 from storekit import Entity, Mutable, UsageError, ValidationError, ge, in_, index, is_null, lt, not_null
-from storekit.model.codec import comparable, encode_column
-from storekit.model.cursors import Cursors
-from storekit.model.orders import order_of
-from storekit.model.query import conditions_of
-from storekit.statements import Sort
+from storekit.model.find.orders import order_of
+from storekit.model.find.page_cursors import Cursors
+from storekit.model.find.query import conditions_of
+from storekit.model.values.codec import comparable, encode_column
+from storekit.ports.statements import Sort
 from storekit.testing import memory_store
 
 TENANT = UUID(int=1)

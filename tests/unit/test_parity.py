@@ -19,11 +19,11 @@ from storekit import (
     Store,
     Transaction,
 )
-from storekit.drivers.memory import MemoryBlobs, MemoryDocuments, MemoryLedger
-from storekit.drivers.memory.ledger import MemorySession
-from storekit.ports import Blobs, Documents, Ledger, Session
-from storekit.reader import Reader
-from storekit.reader_async import AsyncReader
+from storekit.api.reader import Reader
+from storekit.api.reader_async import AsyncReader
+from storekit.ports.stores import Blobs, Documents, Ledger, Session
+from storekit.testing.stores import MemoryBlobs, MemoryDocuments, MemoryLedger
+from storekit.testing.stores.ledger import MemorySession
 
 COLOURS = [
     (Store, AsyncStore),

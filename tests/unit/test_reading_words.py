@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from storekit import Blob, Entity, UsageError, blob, document
-from storekit.repository import Repository
+from storekit.api.repository import Repository
 from storekit.testing import memory_store
 
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from entities import ENTITIES, Lead
 
-from storekit.drivers.memory import MemoryDocuments
 from storekit.testing import Memory, async_memory_store, memory_store
+from storekit.testing.stores import MemoryDocuments
 
 LOAD, LONGEST = ["notes", "letter"], 10
 fetch = MemoryDocuments.fetch

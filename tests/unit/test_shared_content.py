@@ -15,7 +15,7 @@ import pytest
 from entities import Note
 
 from storekit import Blob, NotFound, UsageError, ValidationError, trace
-from storekit.model.source import CHUNK
+from storekit.model.values.source import CHUNK
 from storekit.testing import memory_store
 
 _BODY = b"".join(i.to_bytes(4, "big") for i in range(2 * CHUNK // 4 + 7))

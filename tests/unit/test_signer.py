@@ -21,7 +21,7 @@ from storekit.drivers.s3.blobs import S3Blobs
 from storekit.drivers.s3.credentials import Credentials
 from storekit.drivers.s3.signer import LONGEST, Signer
 from storekit.errors import ConfigurationError, UsageError
-from storekit.ports import BlobRef
+from storekit.ports.stores import BlobRef
 
 CASES = 10_000
 ALPHABET = "abcXYZ019-_.~ +/=&%#?!*'();:@$,[]<>\"\\|^`{}äßéŁ中文字🙂\u00a0\u0301"

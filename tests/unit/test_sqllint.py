@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storekit.lines import core, read, shipped
-from storekit.sqllint import lint
+from storekit.schema.lines import core, read, shipped
+from storekit.schema.lint import lint
 
 # What an earlier file made: `notes` is managed, `plain` is not.
 BEFORE = """

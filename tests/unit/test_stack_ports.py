@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from storekit.drivers.embedded.home import Home
-from storekit.drivers.embedded.ports import Ports
-from storekit.drivers.embedded.postgres import Postgres
-from storekit.drivers.embedded.seaweedfs import SeaweedFS
-from storekit.drivers.embedded.secantus import Secantus
+from storekit.embedded.directory import Home
+from storekit.embedded.ports import Ports
+from storekit.embedded.postgres import Postgres
+from storekit.embedded.seaweedfs import SeaweedFS
+from storekit.embedded.secantus import Secantus
 
 PURPOSES: dict[str, Sequence[str]] = {each.name: each.purposes for each in (Postgres, SeaweedFS, Secantus)}
 

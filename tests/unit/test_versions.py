@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storekit.drivers.postgres.versions import unfit
+from storekit.drivers.postgres.pool.versions import unfit
 
 
 @pytest.mark.parametrize("version", [150014, 150018, 160010, 170006, 180000, 190001])

@@ -8,8 +8,8 @@ from typing import Any
 
 from pymongo.errors import CollectionInvalid
 
-from storekit import schemas
 from storekit.drivers.mongo.documents import connect, translated
+from storekit.schema import files
 from storekit.settings import Settings
 
 
@@ -20,7 +20,7 @@ def ensure_collections(settings: Settings, names: Iterable[str]) -> None:
         ConfigurationError: the credentials may not do it.
         Unavailable: MongoDB could not be reached.
     """
-    validator = json.loads((schemas.root() / "mongo" / "part.json").read_text())
+    validator = json.loads((files.root() / "mongo" / "part.json").read_text())
     with connect(settings) as client, translated(client):
         database = client[settings.mongo_database]
         for name in names:

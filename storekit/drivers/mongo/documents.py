@@ -19,7 +19,7 @@ from pymongo import errors
 
 from storekit.bridge import settle
 from storekit.errors import ConfigurationError, Corrupt, Unavailable, ValidationError, WriteLost
-from storekit.ports import DocumentPut, Runtime, aside
+from storekit.ports.stores import DocumentPut, Runtime, aside
 from storekit.settings import Settings
 
 _DUPLICATE_KEY = 11000

@@ -19,7 +19,7 @@ from storekit.errors import (
     UsageError,
     ValidationError,
 )
-from storekit.ports import RolledBack
+from storekit.ports.stores import RolledBack
 
 _BEHIND = {
     "call storekit.manage() in the migration that makes the table",

@@ -15,7 +15,7 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from storekit.drivers.postgres.errors import raise_for
-from storekit.ports import AnswerLost
+from storekit.ports.stores import AnswerLost
 
 Composed: TypeAlias = tuple[str, list[bytes | None]]
 Waiting: TypeAlias = Generator[bool, None, list[PGresult]]

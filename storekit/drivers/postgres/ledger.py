@@ -11,19 +11,19 @@ from uuid import UUID
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from storekit.drivers.postgres.answers import compose, read
-from storekit.drivers.postgres.connections import AsyncConnection, Connection
-from storekit.drivers.postgres.door import Door
-from storekit.drivers.postgres.driving import drive, drive_async
+from storekit.drivers.postgres.drive import drive, drive_async
 from storekit.drivers.postgres.exchange import Composed, exchange
-from storekit.drivers.postgres.logins import LOGINS
-from storekit.drivers.postgres.pool import AsyncPool, Pool, closed
+from storekit.drivers.postgres.pool.connections import AsyncConnection, Connection
+from storekit.drivers.postgres.pool.endpoint import Door
+from storekit.drivers.postgres.pool.logins import LOGINS
+from storekit.drivers.postgres.pool.pool import AsyncPool, Pool, closed
+from storekit.drivers.postgres.pool.registry import join, leave
 from storekit.drivers.postgres.session import JoinedSession, OwnSession
 from storekit.drivers.postgres.session import join as join_connection
-from storekit.drivers.postgres.sharing import join, leave
-from storekit.ports import AnswerLost, Session
+from storekit.drivers.postgres.wire import compose, read
+from storekit.ports.statements import Statement
+from storekit.ports.stores import AnswerLost, Session
 from storekit.settings import Settings
-from storekit.statements import Statement
 
 
 class PostgresLedger:

@@ -14,13 +14,13 @@ from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.rows import tuple_row
 
-from storekit import sql
 from storekit.bridge import settle
-from storekit.drivers.postgres.answers import compose, new_reader, read
 from storekit.drivers.postgres.exchange import Composed
+from storekit.drivers.postgres.sql import queries
+from storekit.drivers.postgres.wire import compose, new_reader, read
 from storekit.errors import StorekitError, Unavailable, UsageError, ValidationError
-from storekit.ports import AnswerLost
-from storekit.statements import Call, Statement
+from storekit.ports.statements import Call, Statement
+from storekit.ports.stores import AnswerLost
 
 _SAVEPOINT = "storekit_unit"
 """Units may join one another: of two with this name the inner is released, or undone, first."""
@@ -80,9 +80,9 @@ class _Transaction(ABC):
         """Say something only if the user's own SQL has not undone any of these writes."""
         if not writes:
             return await self._say(*statements)
-        tenant, ids = sql.encode(self._tenant), sql.array(writes)
+        tenant, ids = queries.encode(self._tenant), queries.array(writes)
         # which may have named another tenant, too
-        check = (sql.IN_TENANT, [tenant]), (sql.ALL_THERE, [tenant, ids, str(len(writes)).encode()])
+        check = (queries.IN_TENANT, [tenant]), (queries.ALL_THERE, [tenant, ids, str(len(writes)).encode()])
         try:
             return await self._say(*check, *statements)
         except ValidationError as error:
@@ -94,7 +94,7 @@ class _Transaction(ABC):
     async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
         _require_in_transaction(self._client)
         try:
-            results = await self._say((_MARK, []), *map(sql.call, calls), (_DONE, []))
+            results = await self._say((_MARK, []), *map(queries.call, calls), (_DONE, []))
         except StorekitError:
             if self._link.pgconn.transaction_status == TransactionStatus.INERROR:
                 await self._say((_BACK, []), (_DONE, []))
@@ -135,9 +135,10 @@ class OwnSession(_Transaction):
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         self._connection = await self._speaker.take()
         self._connection.lent_to_unit = True
-        role: list[Composed] = [(sql.SET_ROLE, [self._speaker.role.encode()])] if self._speaker.role else []
-        opening: list[Composed] = [("BEGIN", []), *role, _acting(self._tenant, self._actor)]
-        return _answers(calls, await self._say(*opening, *map(sql.call, calls)))
+        role = self._speaker.role
+        as_role: list[Composed] = [(queries.SET_ROLE, [role.encode()])] if role else []
+        opening: list[Composed] = [("BEGIN", []), *as_role, _acting(self._tenant, self._actor)]
+        return _answers(calls, await self._say(*opening, *map(queries.call, calls)))
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         _require_in_transaction(self._connection)
@@ -197,9 +198,9 @@ class JoinedSession(_Transaction):
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         _require_in_transaction(self._joined.connection)
-        opening: list[Composed] = [(f"SAVEPOINT {_SAVEPOINT}", []), (sql.ACTOR, [])]
+        opening: list[Composed] = [(f"SAVEPOINT {_SAVEPOINT}", []), (queries.ACTOR, [])]
         self._begun = True
-        results = await self._say(*opening, _acting(self._tenant, self._actor), *map(sql.call, calls))
+        results = await self._say(*opening, _acting(self._tenant, self._actor), *map(queries.call, calls))
         if not results[2].ntuples:
             raise UsageError("the transaction to join belongs to another tenant; give this one its own")
         self._before = (results[1].get_value(0, 0) or b"").decode()
@@ -254,7 +255,7 @@ def join(within: Any, kind: type[BaseConnection[Any]], role: str | None) -> Join
 
 def _acting(tenant: UUID, actor: str) -> Composed:
     """Say for whom and as whom, unless the transaction belongs to another tenant."""
-    return sql.ACT, [str(tenant).encode(), actor.encode()]
+    return queries.ACT, [str(tenant).encode(), actor.encode()]
 
 
 def _require_in_transaction(connection: BaseConnection[Any]) -> None:

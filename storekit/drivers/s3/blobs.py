@@ -8,7 +8,7 @@ from storekit.drivers.s3.credentials import Provider, provider
 from storekit.drivers.s3.dataplane import DataPlane
 from storekit.drivers.s3.signer import Signer, encode
 from storekit.errors import ConfigurationError
-from storekit.ports import BlobPut, BlobRef, BlobStream, Runtime
+from storekit.ports.stores import BlobPut, BlobRef, BlobStream, Runtime
 from storekit.settings import Settings
 
 

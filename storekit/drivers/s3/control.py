@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from storekit.errors import ConfigurationError, Unavailable
-from storekit.schemas import root
+from storekit.schema.files import root
 from storekit.settings import Settings
 
 if TYPE_CHECKING:

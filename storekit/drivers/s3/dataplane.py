@@ -25,7 +25,7 @@ from storekit.errors import (
     ValidationError,
     WriteLost,
 )
-from storekit.ports import BlobPut, BlobRef, Source
+from storekit.ports.stores import BlobPut, BlobRef, Source
 
 PUT_PATIENCE = 30.0
 """Seconds without progress after which an upload fails: one that hangs must not keep its key for ever."""

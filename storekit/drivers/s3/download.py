@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from storekit.drivers.s3.connections import Answer, Lost
 from storekit.errors import Corrupt, Unavailable, UsageError
-from storekit.ports import BlobRef
+from storekit.ports.stores import BlobRef
 
 CHUNK = 256 << 10
 

@@ -1,0 +1,1 @@
+"""What a deployer runs: migrations, schema changes from classes, embedded servers. Blocking calls only."""

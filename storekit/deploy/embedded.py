@@ -1,0 +1,130 @@
+"""The embedded stack with its schema: what `Store.embedded(path, entities=(...))` starts."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storekit.deploy.evolve import compare, lines_of, next_files, pending
+from storekit.deploy.migrate import migrate
+from storekit.errors import ConfigurationError
+from storekit.model.declare.entity import Entity, require_table
+from storekit.model.table.names import qualified
+from storekit.schema.ddl import render
+from storekit.schema.diff import Difference
+from storekit.schema.files import root
+from storekit.schema.lines import Line, core
+from storekit.settings import Settings
+
+if TYPE_CHECKING:
+    from storekit.embedded import Stack
+
+_OWN_LINE = "app"
+_MARK = "schema.sha256"
+
+
+class Hosting:
+    """Starts the servers of a directory, brings their schema up to the classes, and lets go again."""
+
+    def __init__(self, path: Path, entities: Sequence[type[Entity]]) -> None:
+        for entity in entities:
+            require_table(entity)
+        self._path = path
+        self._entities = entities
+        self._stack: Stack | None = None
+
+    def start(self) -> Settings:
+        """Start what does not run and apply what is pending (blocking)."""
+        from storekit.embedded import Stack
+
+        self._stack = Stack.start(self._path)
+        try:
+            settings = self._stack.settings()
+            self._bring_up(settings)
+        except BaseException:
+            self.stop()
+            raise
+        return settings
+
+    def stop(self) -> None:
+        """Cease to own the servers; the last owner ends them."""
+        if self._stack is not None:
+            self._stack.close()
+            self._stack = None
+
+    def _bring_up(self, settings: Settings) -> None:
+        directory, mark = self._path / "migrations", self._path / _MARK
+        directory.mkdir(exist_ok=True)
+        own = Line(_OWN_LINE, directory)
+        with _alone(directory):
+            lines = lines_of(self._entities, own)
+            if mark.exists() and mark.read_text() == _digest(lines, self._entities):
+                return
+            migrate(settings, lines)
+            evolve(settings, self._entities, lines)
+            mark.write_text(_digest(lines, self._entities))
+
+
+def evolve(settings: Settings, entities: Sequence[type[Entity]], lines: Sequence[Line]) -> None:
+    """Write and apply the next files of the last line, if classes have grown.
+
+    Raises:
+        ConfigurationError: a class changed in a way that a person has to decide on.
+    """
+    directory = Path(str(lines[-1].directory))
+    found = [each for each in compare(settings, entities, lines[-1]) if each.weight != "remark"]
+    following = next_files(directory, found, in_use=False)
+    decisions = [each for each in found if each.weight == "decision"]
+    if decisions:
+        raise ConfigurationError(_told(decisions, entities, following))
+    for path, text in following.items():
+        path.write_text(text, encoding="utf-8")
+        try:
+            migrate(settings, lines)
+        except ConfigurationError:
+            # it was rolled back, and nobody wrote it
+            if f"{lines[-1].name} {path.name}" in pending(settings, lines):
+                path.unlink()
+            raise
+
+
+def _told(
+    decisions: Sequence[Difference], entities: Sequence[type[Entity]], following: Mapping[Path, str]
+) -> str:
+    classes = {qualified(entity.storekit_table.name): entity.__name__ for entity in entities}
+    names = ", ".join(dict.fromkeys(classes[each.table] for each in decisions))
+    first, *others = following
+    more = "".join(f"\n\nand {path}:\n\n{following[path]}" for path in others)
+    return (
+        f"{names} is no longer what the database holds ({'; '.join(map(str, decisions))}); decide, write the "
+        f"change as {first}, or start in an empty directory:\n\n{following[first]}{more}"
+    )
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Let one process at a time write files: two that start together would write the same change twice."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _digest(lines: Sequence[Line], entities: Sequence[type[Entity]]) -> str:
+    """Hash everything that setting up depends on, so that attaching to a ready stack costs nothing."""
+    digest = hashlib.sha256()
+    directories = [line.directory for line in (core(), *lines)] + [root() / "mongo", root() / "s3"]
+    for directory in directories:
+        for file in sorted(directory.iterdir(), key=lambda file: file.name):
+            if file.is_file():
+                digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for entity in entities:
+        digest.update(render(entity).encode() + b"\0")
+    return digest.hexdigest()

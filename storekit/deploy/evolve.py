@@ -1,0 +1,129 @@
+"""Bringing a line of migrations up to its classes: what differs, and the files that end it. Blocking."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from storekit.deploy.migrate import admin_url, status
+from storekit.errors import ConfigurationError
+from storekit.model.declare.entity import Entity
+from storekit.model.table.keys import foreign_keys
+from storekit.schema.diff import Difference, differences, files, missing, undeclared
+from storekit.schema.lines import Line, read, shipped
+from storekit.settings import Settings
+
+_MANAGED = re.compile(r"storekit\.manage\('([^']+)'")
+
+
+def lines_of(entities: Iterable[type[Entity]], own: Line) -> list[Line]:
+    """Name the lines that make these classes and what they refer to, `own` last."""
+    everything = [each for entity in entities for each in (entity, *_targets(entity))]
+    names = dict.fromkeys(each.storekit_table.line for each in everything)
+    return [*(shipped(name) for name in names if name), own]
+
+
+def pending(settings: Settings, lines: Sequence[Line]) -> list[str]:
+    """Name the migrations that are not applied yet, as "app 0001_notes.sql".
+
+    Raises:
+        ConfigurationError: one that was applied has been edited, renamed or lost.
+    """
+    found = status(settings, lines)
+    return [f"{each.line} {each.number:04}_{each.name}.sql" for each in found if each.applied_on is None]
+
+
+def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> list[Difference]:
+    """Tell where the database differs from these classes; those of other lines are left out.
+
+    Every migration must have been applied.
+
+    Raises:
+        ConfigurationError: POSTGRES_ADMIN_URL is not set, a class refers to one without a table, or Postgres
+            refused to make a class's table.
+        Unavailable: Postgres cannot be reached.
+    """
+    from storekit.drivers.postgres.admin.as_owner import as_owner
+    from storekit.drivers.postgres.admin.catalog import exists, facts, managed
+    from storekit.drivers.postgres.admin.connect import explained
+    from storekit.drivers.postgres.admin.declared import declared
+    from storekit.drivers.postgres.admin.migrate import connect
+
+    lines = {None, own.name}
+    wanted = {e.storekit_table.name: e for e in _sorted(entities) if e.storekit_table.line in lines}
+    found = []
+    with connect(admin_url(settings)) as connection, as_owner(connection):
+        for table, entity in wanted.items():
+            with explained(f"comparing {entity.__name__} with {table}"):
+                for target in _referenced(entity):
+                    if target not in wanted and not exists(connection, target):
+                        told = f"{entity.__name__} references {target}, which is no table"
+                        raise ConfigurationError(f"{told}: list its class too")
+                actual = facts(connection, table)
+                if actual is None:
+                    found.append(missing(entity))
+                else:
+                    found += differences(entity, declared(connection, entity), actual)
+        left = (_made_by(own) & {*managed(connection)}) - wanted.keys()
+    return [*found, *map(undeclared, sorted(left))]
+
+
+def breaches(settings: Settings) -> list[str]:
+    """Tell what in the database would let somebody past the tenant's policies or the write API.
+
+    Raises:
+        ConfigurationError: POSTGRES_ADMIN_URL is not set, or the database was never migrated.
+        Unavailable: Postgres cannot be reached.
+    """
+    from storekit.drivers.postgres.admin import isolation
+    from storekit.drivers.postgres.admin.migrate import connect
+
+    with connect(admin_url(settings)) as connection:
+        return isolation.breaches(connection)
+
+
+def next_files(own: Path, found: Sequence[Difference], *, in_use: bool = True) -> dict[Path, str]:
+    """Write differences as the line's next files, by path. A remark that a file of the line has is known.
+
+    Args:
+        in_use: build indexes without making writers wait, each in a file of its own.
+    """
+    past = read([Line("own", own)])
+    fresh = [
+        each for each in found if each.weight != "remark" or not any(each.comment in f.text for f in past)
+    ]
+    numbered = enumerate(files(fresh, in_use=in_use), len(past) + 1)
+    return {own / f"{number:04}_{file.stem}.sql": file.text for number, file in numbered}
+
+
+def _made_by(own: Line) -> set[str]:
+    """Name the tables that a line's files manage."""
+    texts = "\n".join(migration.text for migration in read([own]))
+    return {name.replace('"', "").removeprefix("public.") for name in _MANAGED.findall(texts)}
+
+
+def _sorted(entities: Iterable[type[Entity]]) -> Iterator[type[Entity]]:
+    """Put a class after those that it refers to, and otherwise leave them in their order."""
+    wanted = {entity.storekit_table.name: entity for entity in entities}
+    order = TopologicalSorter[str]()
+    for name, entity in wanted.items():
+        order.add(name, *(target for target in _referenced(entity) if target in wanted and target != name))
+    try:
+        return (wanted[name] for name in [*order.static_order()])
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ConfigurationError(
+            f"{circle} refer to each other; leave one reference to a later change"
+        ) from error
+
+
+def _referenced(entity: type[Entity]) -> list[str]:
+    return [key.target for key in foreign_keys(entity.storekit_table)]
+
+
+def _targets(entity: type[Entity]) -> Iterator[type[Entity]]:
+    for column in entity.storekit_table.columns.values():
+        if column.reference is not None and isinstance(column.reference.target, type):
+            yield column.reference.target

@@ -1,0 +1,90 @@
+"""Set the three stores up: migrations first, then what they say the others need. Blocking, idempotent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from storekit.errors import ConfigurationError
+from storekit.schema.lines import Line, Migration, core, read
+from storekit.settings import Settings
+
+if TYPE_CHECKING:
+    from storekit.drivers.postgres.admin.migrate import Status
+    from storekit.schema.lint import Finding
+
+
+def migrate(
+    settings: Settings,
+    lines: Sequence[Line] = (),
+    *,
+    to: tuple[str, int] | None = None,
+    dry_run: bool = False,
+) -> list[Migration]:
+    """Apply pending migrations of the core and of `lines`, then create bucket, collections and TTL indexes.
+
+    Stores that are not set are left out. A dry run changes nothing and answers what would be applied.
+
+    Raises:
+        ConfigurationError: POSTGRES_ADMIN_URL is not set, a server is not as it must be, or a pending file
+            holds a decision that nobody has made; then nothing is applied.
+        UsageError: `to`, the line and number to stop after, names no file.
+        Unavailable: a server could not be reached.
+    """
+    from storekit.drivers.mongo.control import ensure_collections
+    from storekit.drivers.postgres.admin.catalog import collections
+    from storekit.drivers.postgres.admin.migrate import migrate as apply
+    from storekit.drivers.s3.control import ensure_bucket
+
+    admin = admin_url(settings)
+    if not dry_run and (undecided := _undecided(lines)):
+        for migration in apply(admin, [core(), *lines], to=to, dry_run=True):
+            if finding := undecided.get(str(migration)):
+                raise ConfigurationError(f"migration {migration}, {finding}")
+    applied = apply(admin, [core(), *lines], to=to, dry_run=dry_run)
+    if settings.s3_bucket is not None and not dry_run:
+        ensure_bucket(settings)
+    if settings.mongo_url is not None and not dry_run:
+        ensure_collections(settings, collections(admin))
+    return applied
+
+
+def status(settings: Settings, lines: Sequence[Line] = ()) -> list[Status]:
+    """Tell of each migration of the core and of `lines` when it was applied and by whom; change nothing."""
+    from storekit.drivers.postgres.admin.migrate import status as ask
+
+    return ask(admin_url(settings), [core(), *lines])
+
+
+def check(lines: Sequence[Line] = ()) -> list[tuple[Migration, list[Finding]]]:
+    """Find what is unsafe in the migrations of the core and of `lines`. Asks no server."""
+    from storekit.schema.lint import lint
+
+    files = read([core(), *lines])
+    return list(zip(files, lint(file.text for file in files), strict=True))
+
+
+def _undecided(lines: Sequence[Line]) -> dict[str, Finding]:
+    """Find the first open decision of each file, by the file's name."""
+    from storekit.schema.lint import lint
+
+    return {
+        str(file): finding
+        for file in read(lines)
+        for finding in reversed(lint([file.text])[0])
+        if finding.rule == "undecided"
+    }
+
+
+def admin_url(settings: Settings) -> str:
+    """Give the URL of the login that may become storekit_owner.
+
+    Raises:
+        ConfigurationError: it is not set.
+    """
+    if settings.postgres_admin_url is None:
+        raise ConfigurationError(
+            "POSTGRES_ADMIN_URL is not set: a login that may become storekit_owner; "
+            'the servers of storekit up have one: eval "$(storekit env)"'
+        )
+    return settings.postgres_admin_url.get_secret_value()

@@ -1,7 +1,0 @@
-"""The three servers, from their wheels, in one directory: for development, tests and demonstrations."""
-
-from __future__ import annotations
-
-from .stack import ServerStatus, Stack, down, require, settings, status, up
-
-__all__ = ["ServerStatus", "Stack", "down", "require", "settings", "status", "up"]

@@ -1,0 +1,1 @@
+"""What migrations and checks do as the owner or the administrator."""

@@ -1,0 +1,99 @@
+"""Apply one migration file: in one transaction with its record, or alone when it cannot run in one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import psycopg
+from psycopg import errors, sql
+
+from storekit.drivers.postgres.admin.connect import explained
+from storekit.errors import ConfigurationError
+from storekit.schema.lines import Migration
+from storekit.schema.lint import concurrent_index, is_marked, transaction_end
+
+_OWNER = "SET LOCAL ROLE storekit_owner"
+_SCOPE = f"{_OWNER}; SET LOCAL row_security = off; SET LOCAL search_path = public, pg_temp"
+_RECORD = "INSERT INTO storekit.migration (line, number, name, sha256) VALUES (%s, %s, %s, %s)"
+_LIFTED = """
+    SELECT string_agg(c.oid::regclass::text, ', ' ORDER BY c.oid::regclass::text)
+    FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
+    WHERE p.polname = 'tenant' AND c.relowner = 'storekit_owner'::regrole
+      AND NOT (c.relrowsecurity AND c.relforcerowsecurity)"""
+_INDEX = """
+    SELECT i.indisvalid, n.nspname, c.relname
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE i.indrelid = to_regclass(%s) AND c.relname = (parse_ident(%s))[1]::name"""
+
+
+def apply(connection: psycopg.Connection, migration: Migration) -> None:
+    """Apply a file as the owner, and record it.
+
+    Raises:
+        ConfigurationError: the file failed, and nothing of it stays. What the statement of a file without a
+            transaction leaves behind is taken away before it runs again.
+    """
+    with explained(f"preparing {migration}", "is not recorded"):
+        _start_afresh(connection)
+    if is_marked(migration.text):
+        _run_alone(connection, migration)
+        with explained(f"recording {migration}"), connection.transaction():
+            _record(connection, migration)
+        return
+    if line := transaction_end(migration.text):
+        raise ConfigurationError(
+            f"migration {migration}: line {line} would end the transaction that the file shares with its "
+            "record; take it out"
+        )
+    with explained(f"migration {migration}"), connection.transaction():
+        connection.execute(_SCOPE)
+        connection.execute(migration.text.encode())
+        _record(connection, migration)
+
+
+def _start_afresh(connection: psycopg.Connection) -> None:
+    """Forget what the last file set: each begins as if a deployer of its own ran it."""
+    connection.execute("RESET ROLE; RESET ALL")
+    # The statement of a killed deployer is to end with it. Not every system can tell the server that it died.
+    with suppress(errors.InvalidParameterValue):
+        connection.execute("SET client_connection_check_interval = '1s'")
+
+
+def _record(connection: psycopg.Connection, migration: Migration) -> None:
+    connection.execute(_OWNER)
+    lifted = connection.execute(_LIFTED).fetchone()
+    if lifted is not None and lifted[0]:
+        raise ConfigurationError(
+            f"migration {migration} leaves {lifted[0]} without FORCE ROW LEVEL SECURITY and is not recorded; "
+            "end it with ALTER TABLE ... FORCE ROW LEVEL SECURITY"
+        )
+    connection.execute(_RECORD, (migration.line, migration.number, migration.name, migration.sha256))
+
+
+def _run_alone(connection: psycopg.Connection, migration: Migration) -> None:
+    index = concurrent_index(migration.text)
+    with explained(f"migration {migration}", "is not recorded; mend what it met and migrate again"):
+        connection.execute(_SCOPE.replace(" LOCAL", ""))
+        if index is not None:
+            _drop_invalid(connection, *index)
+        # binary means the extended protocol, which takes no second statement
+        connection.execute(migration.text.encode(), binary=True)
+    if index is not None and not _is_valid(connection, *index):
+        raise ConfigurationError(
+            f"migration {migration} has made no index {index[0]} on {index[1]}: something else has its name; "
+            "name it otherwise"
+        )
+
+
+def _drop_invalid(connection: psycopg.Connection, name: str, table: str) -> None:
+    """Drop what a build that failed left behind, which IF NOT EXISTS would take for the index."""
+    found = connection.execute(_INDEX, (table, name)).fetchone()
+    if found is not None and not found[0]:
+        connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(*found[1:])))
+
+
+def _is_valid(connection: psycopg.Connection, name: str, table: str) -> bool:
+    found = connection.execute(_INDEX, (table, name)).fetchone()
+    return found is not None and bool(found[0])

@@ -1,0 +1,157 @@
+"""The migration runner: numbered files, each once, in the order of their lines.
+
+Blocking; both colours call it from a thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import psycopg
+
+from storekit.drivers.postgres.admin.apply import apply
+from storekit.drivers.postgres.admin.connect import connect, explained, grant
+from storekit.drivers.postgres.pool.versions import unfit
+from storekit.errors import ConfigurationError, UsageError
+from storekit.schema import files
+from storekit.schema.lines import Line, Migration, read
+
+__all__ = ["Status", "connect", "grant", "migrate", "status"]
+
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('storekit.migrate', 0))"
+# Asked of the catalog: before the first migration the login may not look into the schema.
+_HAS_HISTORY = "SELECT FROM pg_tables WHERE schemaname = 'storekit' AND tablename = 'migration'"
+_HISTORY = "SELECT line, number, name, sha256, applied_on, applied_by FROM storekit.migration"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A migration, when it was applied and by which login; None means pending."""
+
+    line: str
+    number: int
+    name: str
+    applied_on: datetime | None
+    applied_by: str | None
+
+
+class _Past(NamedTuple):
+    name: str
+    sha256: bytes
+    applied_on: datetime
+    applied_by: str
+
+
+_History = Mapping[tuple[str, int], _Past]
+
+
+def migrate(
+    admin_url: str, lines: Sequence[Line], *, to: tuple[str, int] | None = None, dry_run: bool = False
+) -> list[Migration]:
+    """Apply what is pending, line by line, and answer it. A second deployer waits for the first.
+
+    Args:
+        to: line and number of the file to stop after.
+        dry_run: change nothing, answer what would be applied.
+
+    Raises:
+        ConfigurationError: a past file was edited, renamed or lost; a file failed (nothing of it stays);
+            the login may not become the owner; `to` is behind what is applied.
+        UsageError: `to` names no file.
+        Unavailable: Postgres cannot be reached.
+    """
+    files = read(lines)
+    wanted = files if to is None else files[: _position(files, *to)]
+    with connect(admin_url) as connection:
+        if not dry_run:
+            _lock(connection)
+            _bootstrap(connection)
+        history = _history(connection)
+        pending = _pending(files, history)
+        if to is not None:
+            _check_target(history, *to)
+        pending = [migration for migration in pending if migration in wanted]
+        for migration in () if dry_run else pending:
+            apply(connection, migration)
+    return pending
+
+
+def status(admin_url: str, lines: Sequence[Line]) -> list[Status]:
+    """Tell of each migration when it was applied and by whom; change nothing.
+
+    Recorded lines that are not among `lines` come last.
+    """
+    files = read(lines)
+    with connect(admin_url) as connection:
+        history = _history(connection)
+    _pending(files, history)
+    names = {(file.line, file.number): file.name for file in files}
+    names |= {key: past.name for key, past in sorted(history.items()) if key not in names}
+    return [Status(*key, name, *_applied(history.get(key))) for key, name in names.items()]
+
+
+def _applied(past: _Past | None) -> tuple[datetime | None, str | None]:
+    return (past.applied_on, past.applied_by) if past else (None, None)
+
+
+def _lock(connection: psycopg.Connection) -> None:
+    """Wait until no other deployer is at work; the lock is the session's and ends with it.
+
+    Not in one statement: it would hold a snapshot, and the other's CREATE INDEX CONCURRENTLY waits for those.
+    """
+    with explained("waiting for other deployers"):
+        while connection.execute(_LOCK).fetchone() != (True,):
+            time.sleep(0.1)
+
+
+def _history(connection: psycopg.Connection) -> _History:
+    with explained("reading the record of migrations"), connection.transaction():
+        if connection.execute(_HAS_HISTORY).fetchone() is None:
+            return {}
+        connection.execute("SET LOCAL ROLE storekit_owner")
+        rows = connection.execute(_HISTORY).fetchall()
+    return {(line, number): _Past(*past) for line, number, *past in rows}
+
+
+def _pending(files: Sequence[Migration], history: _History) -> list[Migration]:
+    known = {(f.line, f.number): f for f in files}
+    present = {f.line for f in files}
+    for (line, number), past in sorted(history.items()):
+        title = f"past migration {line} {number:04}_{past.name}.sql"
+        file = known.get((line, number))
+        if file is None and line in present:
+            raise ConfigurationError(f"{title} is missing; restore the file")
+        if file is not None and file.name != past.name:
+            raise ConfigurationError(f"{title} was renamed to {file.name}; restore its name")
+        if file is not None and file.sha256 != past.sha256:
+            raise ConfigurationError(f"{title} was edited; restore it and write the change as a new file")
+    return [f for f in files if (f.line, f.number) not in history]
+
+
+def _position(files: Sequence[Migration], line: str, number: int) -> int:
+    """Count the files up to the one to stop after."""
+    for position, file in enumerate(files, 1):
+        if (file.line, file.number) == (line, number):
+            return position
+    last = max((file.number for file in files if file.line == line), default=0)
+    raise UsageError(f"there is no migration {line} {number:04}; that line has {last} file(s)")
+
+
+def _check_target(history: _History, line: str, number: int) -> None:
+    last = max((done for name, done in history if name == line), default=0)
+    if number < last:
+        raise ConfigurationError(
+            f"line {line} is at {last:04}, past {number:04}; a migration is not undone, write the next one"
+        )
+
+
+def _bootstrap(connection: psycopg.Connection) -> None:
+    if why := unfit(connection.info.server_version):
+        raise ConfigurationError(f"this postgres will not do: {why}")
+    text = (files.root() / "postgres" / "bootstrap.sql").read_text(encoding="utf-8")
+    with explained("setting up roles and schema"), connection.transaction():
+        connection.execute(text.encode())

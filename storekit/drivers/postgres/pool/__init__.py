@@ -1,0 +1,1 @@
+"""Connections: where they go, how many there are, and who shares them."""

@@ -1,0 +1,1 @@
+"""SQL text of reads and searches, composed of declared names."""

@@ -1,0 +1,172 @@
+"""The SQL of find and count. Its text is made once for each shape of a query; all values are parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from storekit.drivers.postgres.sql.queries import array, encode, fields, named
+from storekit.ports.statements import Condition, Count, Parent, Search, Sort
+
+FRESH = ", set_config('plan_cache_mode', 'force_custom_plan', true)"
+"""After `SET_TENANT`: a plan made for other values, or while the table was tiny, is not kept."""
+ORDERED = ", set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true)"
+"""Where an index gives the order: a planner that knows little of a tenant must not read and sort it whole."""
+
+_NIL = UUID(int=0)
+_Shape: TypeAlias = tuple[str, str, int, Parent | None]
+"""Of a condition: its column, its operator, the number of its parameters, its parent."""
+_Order: TypeAlias = tuple[Sort, ...]
+
+
+def search(statement: Search, tenant: UUID) -> tuple[str, list[bytes | None]]:
+    """Compose the reading of a page: it begins where the last one ended, by an index."""
+    given = [encode(tenant), *_parameters(statement.conditions)]
+    after = statement.after
+    if after is not None:
+        given += [encode(value) for value in after if value is not None]
+    text = _search_text(
+        statement.table,
+        tuple(column for column, _ in statement.columns),
+        statement.parts,
+        tuple(map(_shape, statement.conditions)),
+        statement.order,
+        None if after is None else tuple(value is None for value in after),
+    )
+    return text, [*given, encode(statement.limit)]
+
+
+def count(statement: Count, tenant: UUID) -> tuple[str, list[bytes | None]]:
+    """Compose the counting of rows."""
+    text = _count_text(statement.table, tuple(map(_shape, statement.conditions)))
+    return text, [encode(tenant), *_parameters(statement.conditions)]
+
+
+def _shape(condition: Condition) -> _Shape:
+    return condition.column, condition.operator, len(condition.values), condition.parent
+
+
+def _parameters(conditions: Sequence[Condition]) -> Iterator[bytes | None]:
+    for each in conditions:
+        match each.operator:
+            case "in":
+                yield array(each.values[0])
+            case "path":
+                *keys, value = each.values
+                yield from map(encode, keys)
+                yield json.dumps(value).encode()
+            case "prefix" | "key" | "ref_id":
+                yield encode(each.values[0])
+            case _:
+                yield from (_literal(each.kind, value) for value in each.values)
+
+
+def _literal(kind: str, value: Any) -> bytes | None:
+    if kind == "jsonb":
+        return json.dumps(value).encode()
+    return array(value) if kind.endswith("[]") else encode(value)
+
+
+@lru_cache(maxsize=1024)
+def _count_text(table: str, conditions: tuple[_Shape, ...]) -> str:
+    return f"SELECT count(*) FROM {named(table)} WHERE {_where(conditions)}"
+
+
+@lru_cache(maxsize=1024)
+def _search_text(
+    table: str,
+    columns: tuple[str, ...],
+    parts: tuple[str, ...],
+    conditions: tuple[_Shape, ...],
+    order: _Order,
+    after: tuple[bool, ...] | None,
+) -> str:
+    first = 2 + sum(count for _, _, count, _ in conditions)
+    last = first + (0 if after is None else after.count(False))
+    rows = f"SELECT * FROM {named(table)} WHERE {_where(conditions)}"
+    end = f"{_order_by(order)} LIMIT ${last}::bigint"
+    if after is None:
+        found = f"{rows}{end}"
+    elif not any(each.nullable for each in order) and len({each.descending for each in order}) == 1:
+        found = f"{rows} AND {_row_after(order, first)}{end}"
+    else:
+        # one range of the index each, for no single comparison says where such an order goes on
+        branches = [f"({rows} AND {each}{end})" for each in _branches(order, after, first)]
+        found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) u{end}"
+    return f"SELECT {fields(columns, parts)} FROM ({found}) e{_order_by(order)}"
+
+
+def _where(conditions: Sequence[_Shape]) -> str:
+    tests, number = ["tenant_id = $1::uuid"], 2
+    for column, operator, count, parent in conditions:
+        tests.append(_test(f'"{column}"', operator, number, count, parent))
+        number += count
+    return " AND ".join(tests)
+
+
+def _test(column: str, operator: str, number: int, count: int, parent: Parent | None) -> str:
+    """Write one condition. Parameters have no cast: Postgres takes the column's type, an enum's too."""
+    match operator:
+        case "null":
+            return f"{column} IS NULL"
+        case "not null":
+            return f"{column} IS NOT NULL"
+        case "in":
+            return f"{column} = ANY (${number})"
+        case "prefix":
+            return f"starts_with({column}, ${number})"
+        case "contains":
+            return f"{column} @> ${number}"
+        case "key":
+            return f"{column} ? ${number}"
+        case "path":
+            keys = "".join(f" -> ${i}::text" for i in range(number, number + count - 1))
+            return f"({column}{keys}) = ${number + count - 1}::jsonb"
+        case "ref_id":
+            assert parent is not None  # noqa: S101 for the type checker
+            return f"{column} = ({_parent(parent, number)})"
+    return f"{column} {operator} ${number}"
+
+
+def _parent(parent: Parent, number: int) -> str:
+    tenant = f"'{_NIL}'::uuid" if parent.shared else "$1::uuid"
+    alive = " AND p.deleted_on IS NULL" if parent.soft_delete else ""
+    return (
+        f"SELECT p.id FROM {named(parent.table)} p "
+        f"WHERE p.tenant_id = {tenant} AND p.ref_id = ${number}{alive}"
+    )
+
+
+def _order_by(order: _Order) -> str:
+    columns = ", ".join(f'"{each.column}"{" DESC" if each.descending else ""}' for each in order)
+    return f" ORDER BY {columns}" if columns else ""
+
+
+def _row_after(order: _Order, first: int) -> str:
+    columns = ", ".join(f'"{each.column}"' for each in order)
+    values = ", ".join(f"${first + i}" for i in range(len(order)))
+    return f"({columns}) {'<' if order[0].descending else '>'} ({values})"
+
+
+def _branches(order: _Order, after: tuple[bool, ...], first: int) -> Iterator[str]:
+    """Write what is equal in the first columns and comes after in the next, for each number of them."""
+    equal: list[str] = []
+    number = first
+    for sort, null in zip(order, after, strict=True):
+        column = f'"{sort.column}"'
+        for beyond in _beyond(sort, column, number, null=null):
+            yield " AND ".join([*equal, beyond])
+        equal.append(f"{column} IS NULL" if null else f"{column} = ${number}")
+        number += not null
+
+
+def _beyond(sort: Sort, column: str, number: int, *, null: bool) -> Iterator[str]:
+    if sort.descending:
+        yield f"{column} IS NOT NULL" if null else f"{column} < ${number}"
+    elif not null:
+        yield f"{column} > ${number}"
+        if sort.nullable:
+            yield f"{column} IS NULL"

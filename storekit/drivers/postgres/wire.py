@@ -1,0 +1,121 @@
+"""From statements to what is sent, and from what came back to Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg import adapt, adapters
+from psycopg.abc import Buffer, Transformer
+from psycopg.pq.abc import PGresult
+from pydantic_core import from_json
+
+from storekit.drivers.postgres.exchange import Composed
+from storekit.drivers.postgres.sql import queries, search
+from storekit.ports.statements import Call, Count, Events, Locate, Match, Report, Search, Select, Statement
+from storekit.ports.stores import BlobRef
+
+
+class _Json(adapt.Loader):
+    """JSON read by pydantic's parser: two thirds of a batch's reading was the standard library's."""
+
+    def load(self, data: Buffer) -> Any:
+        return from_json(bytes(data))
+
+
+_ADAPTERS = adapt.AdaptersMap(adapters)
+for _name in ("json", "jsonb"):
+    _ADAPTERS.register_loader(_name, _Json)
+
+
+def new_reader() -> Transformer:
+    """Make what reads all answers of a connection: it finds the loader of each type once.
+
+    It is not told the connection, whose session may have another time zone than the transaction had.
+    """
+    return adapt.Transformer(_ADAPTERS)
+
+
+def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = None) -> list[Composed]:
+    """Compose one exchange. Functions name their tenant themselves; reads need it set before them."""
+    composed: list[Composed] = [(queries.SET_ROLE, [role.encode()])] if role else []
+    if reads := [statement for statement in statements if not isinstance(statement, Call)]:
+        composed.append((f"{queries.SET_TENANT}{_planned(reads)}", [str(tenant).encode()]))
+    for statement in statements:
+        match statement:
+            case Call():
+                composed.append(queries.call(statement))
+            case Locate():
+                composed.append(queries.locate(statement, tenant))
+            case Match():
+                composed.append(queries.match(statement, tenant))
+            case Search():
+                composed.append(search.search(statement, tenant))
+            case Count():
+                composed.append(search.count(statement, tenant))
+            case Events():
+                composed.append(queries.events(statement, tenant))
+            case Report():
+                composed.append(queries.report(statement))
+            case _:
+                composed.append(queries.select(statement, tenant))
+    return composed
+
+
+def _planned(reads: Sequence[Statement]) -> str:
+    """Tell the planner what it may leave out for these reads."""
+    if all(isinstance(read, Select | Locate) for read in reads):
+        return queries.UNSORTED
+    if not any(isinstance(read, Search | Count | Match) for read in reads):
+        return ""
+    ordered = all(isinstance(read, Search) and read.indexed for read in reads)
+    pinned = all(isinstance(read, Search) and read.pinned for read in reads)
+    return f"{search.ORDERED if ordered else ''}{'' if pinned else search.FRESH}"
+
+
+def read(reader: Transformer, statements: Sequence[Statement], results: Sequence[PGresult]) -> list[Any]:
+    """Make each answer a dict (of a call) or a list of rows."""
+    answers = results[len(results) - len(statements) :]
+    return [_answer(reader, *pair) for pair in zip(statements, answers, strict=True)]
+
+
+def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
+    match statement:
+        case Call():
+            return _document(result)
+        case Locate():
+            return _blobs(reader, result)
+        case Events():
+            return [_event(row) for row in _rows(reader, result)]
+        case Report():
+            return [row["row"] for row in _rows(reader, result)]
+        case Count():
+            return int(result.get_value(0, 0) or 0)
+    return _rows(reader, result)
+
+
+def _event(row: dict[str, Any]) -> dict[str, Any]:
+    """Read what changed to the last digit: what an audit tells is not rounded."""
+    images = {name: json.loads(row[name], parse_float=Decimal) for name in ("before", "after") if row[name]}
+    return {**row, **images}
+
+
+def _blobs(reader: Transformer, result: PGresult) -> dict[str, BlobRef | None]:
+    reader.set_pgresult(result)
+    rows = reader.load_rows(0, result.ntuples, tuple)
+    return {ref_id: BlobRef(*facts) if facts[0] else None for ref_id, *facts in rows}
+
+
+def _document(result: PGresult) -> dict[str, Any]:
+    value: dict[str, Any] = from_json(result.get_value(0, 0) or b"null")
+    return value
+
+
+def _rows(reader: Transformer, result: PGresult) -> list[dict[str, Any]]:
+    reader.set_pgresult(result)
+    names = [(result.fname(i) or b"").decode() for i in range(result.nfields)]
+    values = reader.load_rows(0, result.ntuples, tuple)
+    return [dict(zip(names, row, strict=True)) for row in values]

@@ -1,0 +1,170 @@
+"""PostgreSQL as the ledger of an embedded stack."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from storekit.embedded import stale_postmaster
+from storekit.embedded.directory import Home
+from storekit.embedded.identity import Identity
+from storekit.embedded.server import Command, Runner, disk_full
+from storekit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+DATABASE = "storekit"
+SUPERUSER = "postgres"
+ADMIN, APP, WORKER = "storekit_admin", "storekit_app_login", "storekit_worker_login"
+REPORTER = "storekit_reporter_login"
+LOGINS = {
+    ADMIN: "LOGIN CREATEROLE",
+    APP: "LOGIN",
+    WORKER: "LOGIN",
+    "storekit_auditor_login": "LOGIN",
+    REPORTER: "LOGIN",
+}
+"""Each login is a member of the group role of its name; what a group may do is the migrations' to say."""
+_LOGIN = "_login"
+
+# fsync and its kin stay on: a stack keeps what it acknowledged. wal_level stays at its default, replica:
+# storekit decodes no log, and `minimal` would only forbid what a user may want to try.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
+    "io_method": "sync",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class Postgres:
+    """The server, its database and its logins."""
+
+    name = "postgres"
+    purposes: Sequence[str] = ("postgres",)
+
+    def __init__(self, home: Home, programs: Path, identity: Identity, secrets: Mapping[str, str]) -> None:
+        self._home = home
+        self._programs = programs
+        self._identity = identity
+        self._secrets = secrets
+        self._data = home.path / "postgres"
+
+    def prepare(self, runner: Runner) -> None:
+        """Make the data directory under another name, so that half a one is never taken for it."""
+        for left in self._home.path.glob("postgres.new*"):
+            shutil.rmtree(left, ignore_errors=True)
+        if self._data.exists():
+            stale_postmaster.clear(self._data)
+            self._identity.own(self._data)
+            return
+        fresh = Path(tempfile.mkdtemp(prefix="postgres.new", dir=self._home.path))
+        data = fresh / "data"
+        data.mkdir()
+        with open(os.open(fresh / "password", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(self._secrets[SUPERUSER])
+        self._identity.own(fresh)
+        self._initdb(data, fresh / "password")
+        data.rename(self._data)
+        shutil.rmtree(fresh)
+
+    def _initdb(self, data: Path, password: Path) -> None:
+        argv = [
+            *(str(self._programs / "initdb"), "-D", str(data), "-U", SUPERUSER, f"--pwfile={password}"),
+            *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"),
+            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        ]
+        made = subprocess.run(  # noqa: S603  the wheel's program
+            self._identity.command(argv, parent=os.getpid()),
+            check=False,
+            cwd="/",
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+        )
+        if "o space left on device" in made.stderr:
+            raise disk_full(self._home.path)
+        if made.returncode:
+            raise ConfigurationError(f"initdb failed in {self._home.path}: {made.stderr.strip()[-500:]}")
+
+    def command(self, ports: Mapping[str, int]) -> Command:
+        """Run with safe settings on loopback; SIGINT ends it without waiting for clients."""
+        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        argv = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(ports["postgres"])]
+        return Command([*argv, *settings], Path("/"), signal.SIGINT, self._identity)
+
+    def answers(self, ports: Mapping[str, int]) -> bool:
+        """Log in, and see to it that the database and the logins are there."""
+        import psycopg
+
+        try:
+            with psycopg.connect(
+                host="127.0.0.1",
+                port=ports["postgres"],
+                user=SUPERUSER,
+                password=self._secrets[SUPERUSER],
+                dbname="postgres",
+                connect_timeout=5,
+                autocommit=True,
+            ) as connection:
+                self._furnish(connection)
+        except psycopg.OperationalError as error:
+            if "authentication failed" in str(error):
+                raise _refused(
+                    self._home, "another secrets.json than the one its data was made with"
+                ) from error
+            return False
+        except psycopg.Error as error:
+            raise _refused(self._home, str(error)) from error
+        return True
+
+    def _furnish(self, connection: Connection[Any]) -> None:
+        from psycopg import sql
+
+        there = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+        for login, rights in LOGINS.items():
+            if login not in there:
+                # The server learns, and could log, a verifier: never the password.
+                verifier = connection.pgconn.encrypt_password(
+                    self._secrets[login].encode(), login.encode(), b"scram-sha-256"
+                )
+                statement = sql.SQL("CREATE ROLE {} {} PASSWORD {}")
+                connection.execute(
+                    statement.format(sql.Identifier(login), sql.SQL(rights), sql.Literal(verifier.decode()))
+                )
+        _join_groups(connection, there)
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+            statement = sql.SQL("CREATE DATABASE {} OWNER {}")
+            connection.execute(statement.format(sql.Identifier(DATABASE), sql.Identifier(ADMIN)))
+
+
+def _join_groups(connection: Connection[Any], there: set[str]) -> None:
+    """Make each login a member of its group, as the admin: who makes a role may grant it."""
+    from psycopg import sql
+
+    connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(ADMIN)))
+    for login in LOGINS:
+        group = login.removesuffix(_LOGIN)
+        if group == login:
+            continue
+        if group not in there:
+            make = sql.SQL("CREATE ROLE {} NOLOGIN NOSUPERUSER NOBYPASSRLS")
+            connection.execute(make.format(sql.Identifier(group)))
+        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(login)))
+    connection.execute("RESET ROLE")
+
+
+def _refused(home: Home, why: str) -> ConfigurationError:
+    return ConfigurationError(f"postgres in {home.path} cannot be set up: {why}; see {home.log('postgres')}")

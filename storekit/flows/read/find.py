@@ -1,0 +1,78 @@
+"""Find records by their columns, page by page, and count them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from storekit.errors import Corrupt
+from storekit.flows import calls
+from storekit.flows.context import Actor, Ports
+from storekit.flows.read.load import document_fields, load_documents, whole_row
+from storekit.model.declare.entity import Entity
+from storekit.model.find.orders import order_of
+from storekit.model.find.page import Page
+from storekit.model.find.page_cursors import Cursors
+from storekit.model.find.query import conditions_of
+from storekit.model.save.load import entity_from
+from storekit.model.values.limits import check_limit
+from storekit.ports.statements import Count, Search
+
+E = TypeVar("E", bound=Entity)
+LONGEST = 1000
+
+
+async def find(
+    ports: Ports,
+    actor: Actor,
+    entity: type[E],
+    where: Mapping[str, Any] | None = None,
+    order_by: str | Sequence[str] | None = None,
+    limit: int = 50,
+    after: str | None = None,
+    load: Sequence[str] = (),
+    *,
+    deleted: bool = False,
+    unindexed: bool = False,
+) -> Page[E]:
+    """Read one page. One Postgres trip, and one wave for the documents in `load`."""
+    table = entity.storekit_table
+    check_limit(limit, LONGEST)
+    documents = document_fields(table, load)
+    conditions = conditions_of(entity, where, deleted=deleted)
+    order = order_of(entity, order_by, conditions, unindexed=unindexed)
+    cursors = Cursors(table, actor.tenant, conditions, order.columns)
+    whole = whole_row(table, ())
+    statement = Search(
+        table.name,
+        whole.columns,
+        whole.parts,
+        conditions,
+        order.columns,
+        limit + 1,  # the one beyond tells that there is a next page
+        None if after is None else cursors.open(after),
+        order.indexed,
+        order.pinned,
+    )
+    (rows,) = await calls.read(ports, actor, [statement])
+    for row in rows:
+        if row["tenant_id"] != actor.tenant:
+            raise Corrupt(f"{table.name} {row['ref_id']}", "records of the tenant", "another's")
+    items = tuple(entity_from(entity, row) for row in rows[:limit])
+    await load_documents(ports, actor, items, documents)
+    return Page(items, cursors.seal(rows[limit - 1]) if len(rows) > limit else None)
+
+
+async def count(
+    ports: Ports,
+    actor: Actor,
+    entity: type[Entity],
+    where: Mapping[str, Any] | None = None,
+    *,
+    deleted: bool = False,
+) -> int:
+    """Count records. One Postgres trip."""
+    statement = Count(entity.storekit_table.name, conditions_of(entity, where, deleted=deleted))
+    found: int
+    (found,) = await calls.read(ports, actor, [statement])
+    return found

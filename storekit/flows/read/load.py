@@ -1,0 +1,193 @@
+"""Read records: one look-up in Postgres, then only what was asked for from the other stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+from storekit.errors import Corrupt, UsageError, ValidationError
+from storekit.flows import calls
+from storekit.flows.context import Actor, Ports
+from storekit.ids import REF_ID
+from storekit.model.declare.entity import Entity, memory_of
+from storekit.model.declare.stored import StoredPart
+from storekit.model.save.load import entity_from, put_document, visible
+from storekit.model.table.fields import Expired
+from storekit.model.table.names import qualified
+from storekit.model.table.table import Part, Table
+from storekit.model.values.bson import Body, body_hash
+from storekit.ports.statements import Match, Select
+from storekit.ports.stores import aside
+from storekit.trace import step
+
+E = TypeVar("E", bound=Entity)
+
+_SHOWN = 40
+"""Characters of what was given that a message repeats."""
+_READERS = {
+    "blob": "it is a blob: read(), open() and url() give it",
+    "document": "it is a document: get(ref_id, load=[...]) reads it",
+}
+
+
+def whole_row(table: Table, ref_ids: Iterable[str]) -> Select:
+    """Ask for every column and every part of some rows."""
+    expiries = ((f"{part.name}_expired_on", "timestamptz") for part in table.parts.values() if part.ttl)
+    return Select(table.name, (*table.types, *expiries), tuple(table.parts), checked(ref_ids))
+
+
+async def found_rows(
+    ports: Ports, actor: Actor, wanted: Sequence[tuple[Table, str]]
+) -> list[list[Mapping[str, Any]]]:
+    """Read whole rows of any tables, by table and ref_id; none where there is none. One trip."""
+    tables = {table.name: table for table, _ in wanted}
+    asked = [whole_row(t, [ref_id for table, ref_id in wanted if table is t]) for t in tables.values()]
+    answers = await calls.read(ports, actor, asked)
+    rows = {(name, row["ref_id"]): row for name, found in zip(tables, answers, strict=True) for row in found}
+    keys = [(table.name, ref_id) for table, ref_id in wanted]
+    return [[rows[key]] if key in rows else [] for key in keys]
+
+
+def matching(table: Table, fields: Sequence[str], values: Iterable[tuple[Any, ...]]) -> Match:
+    """Ask for whole rows by the encoded values of some fields."""
+    key = tuple((name, _sql_type(table, name)) for name in fields)
+    rows = whole_row(table, [])
+    return Match(rows.table, rows.columns, rows.parts, key, tuple(values))
+
+
+def _sql_type(table: Table, name: str) -> str:
+    if name not in table.columns:
+        return table.base[name]
+    column = table.columns[name]
+    return qualified(column.sql) if column.enum else column.sql
+
+
+def checked(ref_ids: Iterable[str]) -> tuple[str, ...]:
+    """Refuse what cannot be a ref_id before it goes anywhere."""
+    found = tuple(ref_ids)
+    for ref_id in found:
+        if isinstance(ref_id, Entity):
+            raise UsageError(f"ref_id: {_a(type(ref_id).__name__)} was given; pass its .ref_id")
+        if isinstance(ref_id, UUID):
+            raise UsageError(f"{ref_id} is an id, which only joins use; pass the record's .ref_id")
+        if not isinstance(ref_id, str) or not REF_ID.match(ref_id):
+            raise ValidationError(f"{str(ref_id)[:_SHOWN]!r} is not a ULID of 26 characters", field="ref_id")
+    return found
+
+
+def _a(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def part_of(table: Table, field: str, kind: str | None = None) -> Part:
+    """Find a part by its field's name.
+
+    Raises:
+        UsageError: it is none, or of the other kind.
+    """
+    part = table.parts.get(field) if isinstance(field, str) else None
+    if part is None or (kind is not None and part.kind != kind):
+        known = ", ".join(p.name for p in table.parts.values() if kind is None or p.kind == kind) or "none"
+        instead = f" ({_READERS[part.kind]})" if part else ""
+        raise UsageError(f"{table.name}.{field} is not a {kind or 'part'}{instead}; it has {known}")
+    return part
+
+
+def document_fields(table: Table, load: Sequence[str]) -> list[str]:
+    """Check the names of the documents that are to be loaded.
+
+    Raises:
+        UsageError: one is no document, or `load` is no list.
+    """
+    if isinstance(load, str) or not isinstance(load, Iterable):
+        raise UsageError(f"load is {load!r:.{_SHOWN}}; give a list: load=[{load!r:.{_SHOWN}}]")
+    return list(dict.fromkeys(part_of(table, field, "document").name for field in load))
+
+
+async def get(ports: Ports, actor: Actor, entity: type[E], ref_id: str, load: Sequence[str] = ()) -> E:
+    """Read one record. One Postgres trip, and one wave for the documents in `load`."""
+    table = entity.storekit_table
+    fields = document_fields(table, load)
+    rows = await calls.select(ports, actor, whole_row(table, [ref_id]))
+    loaded = entity_from(entity, visible(table, actor.tenant, rows, ref_id))
+    await load_documents(ports, actor, [loaded], fields)
+    return loaded
+
+
+async def load_documents(
+    ports: Ports, actor: Actor, entities: Sequence[Entity], fields: Sequence[str]
+) -> None:
+    """Put documents into loaded entities: one MongoDB trip for each collection."""
+    wanted: list[tuple[Entity, Part, StoredPart]] = []
+    for entity in entities:
+        stored = memory_of(entity).stored
+        for field in fields:
+            part = stored.parts.get(field) if stored else None
+            if part is not None:
+                wanted.append((entity, entity.storekit_table.parts[field], part))
+    bodies = await fetch_bodies(ports, actor, [(spec, part) for _, spec, part in wanted])
+
+    def put() -> None:
+        for entity, spec, part in wanted:
+            value = expired_or(part, bodies.get(part.part_id))
+            if isinstance(value, Expired):
+                entity.__dict__[spec.name] = value
+            else:
+                put_document(entity, spec.name, value)
+
+    await aside(ports.runtime, sum(part.size for *_, part in wanted if part.part_id in bodies), put)
+
+
+def expired_or(part: StoredPart, body: Body | None) -> Body | Expired:
+    """Decide by the ref alone whether a document is expired; missing before that is corruption."""
+    if part.expired and part.expires_on is not None:
+        return Expired(part.expires_on)
+    if body is None:
+        raise Corrupt(f"document {part.part_id} in {part.key}", f"sha256 {part.sha256}", "nothing")
+    return body
+
+
+async def fetch_bodies(
+    ports: Ports, actor: Actor, wanted: Sequence[tuple[Part, StoredPart]]
+) -> Mapping[UUID, Body]:
+    """Read document bodies by part id, and check that they are what was saved."""
+    by_collection: dict[str, list[StoredPart]] = {}
+    for _, part in wanted:
+        if not part.expired:
+            by_collection.setdefault(part.key, []).append(part)
+    if not by_collection:
+        return {}
+
+    async def fetch(collection: str, parts: list[StoredPart]) -> Mapping[UUID, Mapping[str, Any]]:
+        with step("mongo.fetch"):
+            return await ports.documents.fetch(collection, actor.tenant, [part.part_id for part in parts])
+
+    async def no_beat() -> None:
+        """Nothing is leased while reading."""
+
+    reads = [partial(fetch, *each) for each in by_collection.items()]
+    if len(reads) == 1:  # no thread for one
+        answers = [await reads[0]()]
+    else:
+        answers = await ports.runtime.wave(reads, no_beat, ports.settings.beat)
+    bodies: dict[UUID, Body] = {}
+    for parts, found in zip(by_collection.values(), answers, strict=True):
+        size = sum(part.size for part in parts)
+        bodies |= await aside(ports.runtime, size, partial(_verified, parts, found))
+    return bodies
+
+
+def _verified(parts: Iterable[StoredPart], found: Mapping[UUID, Mapping[str, Any]]) -> dict[UUID, Body]:
+    bodies: dict[UUID, Body] = {}
+    for part in parts:
+        if part.part_id not in found:
+            continue
+        body: Body = found[part.part_id].get("body") or {}
+        digest = body_hash(body).hex()
+        if digest != part.sha256:
+            where = f"document {part.part_id} in {part.key}"
+            raise Corrupt(where, f"sha256 {part.sha256}", f"sha256 {digest}")
+        bodies[part.part_id] = body
+    return bodies

@@ -1,0 +1,1 @@
+"""Flows that change records: plan, stage, upload, commit."""

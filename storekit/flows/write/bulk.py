@@ -1,0 +1,122 @@
+"""Many records at once: saved in chunks, or told apart by their natural key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from storekit.errors import StorekitError, UsageError
+from storekit.flows.context import Actor, Ports
+from storekit.flows.write.operations import Asked, Verb, check
+from storekit.flows.write.planning import off_loop
+from storekit.flows.write.save import check_entities, check_key, save_changes
+from storekit.flows.write.single import carry_out_asked
+from storekit.flows.write.unit import Unit
+from storekit.flows.write.unresolved import resolve_former
+from storekit.flows.write.upload import Progress, nobody
+from storekit.model.declare.entity import Entity
+from storekit.model.save.changes import Change, change_of
+
+E = TypeVar("E", bound=Entity)
+_MOST = 10_000
+"""Records of one write: their rows are sent and locked in one statement of well under a second."""
+_MOST_BYTES = 64 * 1024 * 1024
+"""Documents of one write that are held in memory until they are uploaded, and one more."""
+
+
+async def save_many(
+    ports: Ports,
+    actor: Actor,
+    entity_class: type[E],
+    entities: Sequence[E],
+    key: str | None = None,
+    progress: Progress = nobody,
+) -> list[E]:
+    """Save entities, all or nothing: one write for each chunk of them, one transaction for all writes."""
+    check_entities(entity_class, entities)
+    check_key(key)
+    await resolve_former(ports, actor, entities, key)
+    changes = await _chunk(ports, actor, entities, 0)
+    if len(changes) == len(entities):
+        return await save_changes(ports, actor, entities, changes, key, progress)
+    if key is not None:
+        raise UsageError(
+            f"an idempotency key stands for one write, of at most {_MOST:,} records and "
+            f"{_MOST_BYTES >> 20} MiB of documents; save fewer with each key"
+        )
+    unit, done = Unit(ports, actor), 0
+    try:
+        while changes:
+            await unit.send(changes)
+            done += len(changes)
+            progress(done, len(entities))
+            changes = await _chunk(ports, actor, entities, done)
+    except BaseException as error:
+        await unit.leave(error)
+        raise
+    await unit.leave(None)
+    return list(entities)
+
+
+async def _chunk(ports: Ports, actor: Actor, entities: Sequence[Entity], start: int) -> list[Change]:
+    """Find the changes of as many entities as one write takes."""
+
+    def work() -> list[Change]:
+        changes: list[Change] = []
+        size = 0
+        for i, entity in enumerate(entities[start : start + _MOST], start):
+            try:
+                changes.append(change_of(entity, actor.tenant))
+                changes[-1].place = i
+            except StorekitError as error:
+                if len(entities) > 1:
+                    error.at(i)
+                raise
+            size += sum(made.size for made in changes[-1].documents.values())
+            if size > _MOST_BYTES:
+                break
+        return changes
+
+    return await off_loop(ports, work, long=len(entities) > 1)
+
+
+async def upsert(ports: Ports, actor: Actor, entity_class: type[E], entities: Sequence[E]) -> list[E]:
+    """Insert what is new by its natural key, and write the given fields of what is there."""
+    return await _keyed(ports, actor, entity_class, "upsert", entities)
+
+
+async def insert_ignore(ports: Ports, actor: Actor, entity_class: type[E], entities: Sequence[E]) -> list[E]:
+    """Insert what is new by its natural key; answer that alone."""
+    return await _keyed(ports, actor, entity_class, "insert_ignore", entities)
+
+
+async def _keyed(
+    ports: Ports, actor: Actor, entity_class: type[E], verb: Verb, entities: Sequence[E]
+) -> list[E]:
+    check_entities(entity_class, entities)
+    asked = _each(
+        Asked(verb, entity_class, entity.ref_id, entity, place=i) for i, entity in enumerate(entities)
+    )
+    await carry_out_asked(ports, actor, asked)
+    return [each.outcome for each in asked if isinstance(each.outcome, entity_class)]
+
+
+async def delete_many(ports: Ports, actor: Actor, entity_class: type[Entity], ref_ids: Iterable[str]) -> None:
+    """Delete records, all or none. One Postgres trip."""
+    if isinstance(ref_ids, str):
+        raise UsageError("delete_many() takes several ref_ids; give a list of them")
+    asked = _each(Asked("delete", entity_class, ref_id, place=i) for i, ref_id in enumerate(ref_ids))
+    if len({each.ref_id for each in asked}) < len(asked):
+        raise UsageError("the same record is in the list twice; name it once")
+    await carry_out_asked(ports, actor, asked)
+
+
+def _each(asked: Iterable[Asked]) -> list[Asked]:
+    checked = []
+    for i, each in enumerate(asked):
+        try:
+            checked.append(check(each))
+        except StorekitError as error:
+            error.at(i)
+            raise
+    return checked

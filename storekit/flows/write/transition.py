@@ -1,0 +1,51 @@
+"""Move the state of a record, as its class's machine allows."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from storekit.errors import ValidationError, WriteLost
+from storekit.flows import calls
+from storekit.flows.context import Actor, Ports
+from storekit.flows.read.load import checked, whole_row
+from storekit.ids import new_id
+from storekit.model.declare.entity import Entity
+from storekit.model.save.load import entity_from, visible
+from storekit.model.table.machine import state_of
+from storekit.model.values.limits import check_length, check_text, check_version
+
+_LONGEST_REASON = 4000
+E = TypeVar("E", bound=Entity)
+
+
+async def transition(
+    ports: Ports,
+    actor: Actor,
+    entity: type[E],
+    ref_id: str,
+    to: str,
+    reason: str | None = None,
+    expected_version: int | None = None,
+) -> E:
+    """Move one record to another state and answer it as it is then. One Postgres trip."""
+    table = entity.storekit_table
+    actor.require_write(table)
+    checked([ref_id])
+    state = state_of(table, to)
+    check_version(expected_version)
+    if reason is not None:
+        _check_reason(reason)
+    await ports.ready(documents=False, blobs=False)
+    write_id, after = new_id(), [whole_row(table, [ref_id])]
+    reply, rows = await calls.transition(
+        ports, actor, write_id, (table.name, ref_id), state, reason, expected_version, after
+    )
+    if reply["outcome"] != "committed":
+        raise WriteLost(write_id, "its claim was refused")
+    return entity_from(entity, visible(table, actor.tenant, rows[0], ref_id))
+
+
+def _check_reason(reason: str) -> None:
+    if not isinstance(reason, str):
+        raise ValidationError(f"it must be str, not {type(reason).__name__}", field="reason")
+    check_length(check_text(reason, "reason"), _LONGEST_REASON, "reason")

@@ -1,0 +1,262 @@
+"""Reading a class's declaration: which field is a column, which is a part, and what may not be."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Union, cast, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter
+
+from storekit.errors import UsageError
+from storekit.model.declare.rules import check_scope, keys_of, lookup_of, machine_of
+from storekit.model.table.fields import (
+    BlobMark,
+    DocumentMark,
+    Expired,
+    LookupMark,
+    Mark,
+    MovesMark,
+    ReferenceMark,
+    blob,
+    document,
+    lookup,
+    moves,
+    references,
+)
+from storekit.model.table.indexes import Index
+from storekit.model.table.table import BASE, MUTABLE, RESERVED, SOFT_DELETE, Column, Part, Scope, Table
+from storekit.model.values.blob import Blob
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_MAX_NAME = 50
+"""Characters; Postgres has 63, and storekit derives names of columns, keys and functions from a field's."""
+_SCALARS: Mapping[Any, str] = {
+    str: "text",
+    int: "bigint",
+    float: "double precision",
+    Decimal: "numeric",
+    bool: "boolean",
+    UUID: "uuid",
+    datetime: "timestamptz",
+    date: "date",
+}
+_ARRAYS: Mapping[Any, str] = {str: "text[]", int: "bigint[]", float: "double precision[]"}
+_MARKS = (BlobMark, DocumentMark, ReferenceMark, MovesMark, LookupMark)
+_CALLS = (blob, document, references, moves, lookup)
+_MAX_SQL_NAME = 63
+"""Bytes of a name, and of an enum's label, in Postgres."""
+_TAKEN: Mapping[str, str] = {
+    **dict.fromkeys(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"), "a system column of Postgres"),
+    "expected_version": "a word of storekit's own beside the columns of a write",
+}
+
+
+def table_of(
+    owner: str,
+    name: str,
+    fields: Mapping[str, FieldInfo],
+    *,
+    mutable: bool,
+    soft_delete: bool,
+    line: str | None = None,
+    scope: Scope = "tenant",
+    indexes: Sequence[Index] = (),
+    natural_key: Sequence[str] = (),
+) -> Table:
+    """Read a class's declaration.
+
+    Raises:
+        UsageError: what cannot be stored or kept; it names the field and what to write instead.
+    """
+    _check_table(owner, name)
+    columns: dict[str, Column] = {}
+    parts: dict[str, Part] = {}
+    marks: dict[str, Mark] = {}
+    for field, info in fields.items():
+        if field in RESERVED:
+            continue
+        where = f"{owner}.{field}"
+        _check_name(where, field)
+        if field in _TAKEN:
+            raise UsageError(f"{where}: the name is {_TAKEN[field]}; choose another")
+        mark = _mark(where, info)
+        options, nullable = _options(info.annotation)
+        if isinstance(mark, BlobMark):
+            parts[field] = _blob(where, field, mark, options, nullable)
+        elif isinstance(mark, DocumentMark):
+            parts[field] = _document(where, field, mark, options, nullable)
+        else:
+            columns[field] = _column(where, name, field, mark, options, nullable)
+        if mark is not None:
+            marks[field] = mark
+    _check_parts(owner, columns, parts)
+    base = {**BASE, **(MUTABLE if mutable else {}), **(SOFT_DELETE if soft_delete else {})}
+    table = Table(name, base, columns, parts, mutable, soft_delete, line, scope)
+    machine, found_by = machine_of(owner, table, fields, marks), lookup_of(owner, table, marks)
+    table = replace(table, machine=machine, lookup=found_by, **keys_of(owner, table, indexes, natural_key))
+    check_scope(owner, table)
+    return table
+
+
+def _check_table(owner: str, name: str) -> None:
+    if not isinstance(name, str):
+        raise UsageError(f'{owner}: table={name!r}: it must be a name, as table="notes"')
+    for piece in name.split("."):
+        _check_name(f"{owner}: table", piece)
+    if name.count(".") > 1 or len(name) > _MAX_NAME:
+        raise UsageError(
+            f"{owner}: table {name!r} must be name or schema.name, of at most {_MAX_NAME} characters"
+        )
+
+
+def _check_name(where: str, name: str) -> None:
+    if not _NAME.match(name) or len(name) > _MAX_NAME:
+        raise UsageError(
+            f"{where}: {name!r} must match [a-z][a-z0-9_]* and have at most {_MAX_NAME} characters"
+        )
+
+
+def _mark(where: str, info: FieldInfo) -> Mark | None:
+    """Find what says where the field lives: on the whole type, or on a member of its union."""
+    members, notes = _flat(info.annotation)
+    told = [*info.metadata, *notes]
+    bare = next((call.__name__ for call in _CALLS if any(note is call for note in told)), None)
+    if bare is not None:
+        raise UsageError(f"{where}: call it: Annotated[..., {bare}(...)]")
+    calls = ", ".join(f"{call.__name__}()" for call in _CALLS)
+    marks = [note for note in told if isinstance(note, _MARKS)]
+    if len(marks) > 1:
+        raise UsageError(f"{where}: it lives in one place, so it takes one of {calls}")
+    if any(isinstance(note, _MARKS) for member in members for note in _notes_within(member)):
+        raise UsageError(
+            f"{where}: {calls} stand on the whole field, as in "
+            "Annotated[UUID | None, references(...)], not on what is inside it"
+        )
+    return marks[0] if marks else None
+
+
+def _flat(annotation: Any) -> tuple[list[Any], list[Any]]:
+    """Split a union, however nested, into its members and what is noted on it and on them."""
+    inner, *notes = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    if get_origin(inner) not in (Union, types.UnionType):
+        return [inner], notes
+    members: list[Any] = []
+    for option in get_args(inner):
+        found, more = _flat(option)
+        members += found
+        notes += more
+    return members, notes
+
+
+def _notes_within(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is Annotated:
+        yield from annotation.__metadata__
+    for inner in get_args(annotation):
+        yield from _notes_within(inner)
+
+
+def _options(annotation: Any) -> tuple[list[Any], bool]:
+    """Split a union into its members and whether None is one."""
+    members, _ = _flat(annotation)
+    return [m for m in members if m is not type(None)], type(None) in members
+
+
+def _blob(where: str, field: str, mark: BlobMark, options: list[Any], nullable: bool) -> Part:
+    if options != [Blob]:
+        raise UsageError(f"{where}: a blob field is declared as Blob or Blob | None")
+    return Part(field, "blob", nullable, media_type=mark.media_type)
+
+
+def _document(where: str, field: str, mark: DocumentMark, options: list[Any], nullable: bool) -> Part:
+    bodies = [option for option in options if option is not Expired]
+    if not bodies or not all(_is_object(body) for body in bodies):
+        raise UsageError(f"{where}: a document is a pydantic model or a dict[str, ...]")
+    if (mark.ttl is not None) != (Expired in options):
+        wants = (
+            "add Expired to its type: it has a ttl"
+            if mark.ttl
+            else "it has no ttl: remove Expired from its type"
+        )
+        raise UsageError(f"{where}: {wants}")
+    if mark.ttl is not None and mark.ttl <= timedelta(0):
+        raise UsageError(f"{where}: its ttl is {mark.ttl}, it must be positive")
+    _check_name(f"{where}: collection", mark.collection)
+    return Part(field, "document", nullable, None, mark.collection, mark.ttl, mark.links)
+
+
+def _is_object(kind: Any) -> bool:
+    if get_origin(kind) is dict or kind is dict:
+        return (get_args(kind) or (str, Any))[0] is str
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _column(
+    where: str, table: str, field: str, mark: Mark | None, options: list[Any], nullable: bool
+) -> Column:
+    kind = options[0] if len(options) == 1 else None
+    reference = mark if isinstance(mark, ReferenceMark) else None
+    if isinstance(kind, ForwardRef | str):
+        name = kind if isinstance(kind, str) else kind.__forward_arg__
+        raise UsageError(f"{where}: {name} cannot be resolved: define all that it names at module level")
+    if reference is not None:
+        _check_reference(where, reference, kind, nullable)
+    if kind is Blob:
+        raise UsageError(f"{where}: say that it is kept in S3: Annotated[Blob, blob(media_type=...)]")
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return Column(field, _enum_type(where, f"{table}_{field}", kind), nullable, enum=kind)
+    if get_origin(kind) is list and get_args(kind)[0] in _ARRAYS:
+        return Column(field, _ARRAYS[get_args(kind)[0]], nullable)
+    if kind is not None and get_origin(kind) is None and not isinstance(kind, type(Any)) and kind in _SCALARS:
+        return Column(field, _SCALARS[kind], nullable, reference=reference)
+    if _is_object(kind):
+        adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", kind))
+        return Column(field, "jsonb", nullable, adapter=adapter)
+    known = "str int float Decimal bool UUID datetime date StrEnum list[str|int|float] dict BaseModel"
+    raise UsageError(
+        f"{where}: {kind or options} cannot be a column; use one of {known} (each may be | None)"
+    )
+
+
+def _check_reference(where: str, mark: ReferenceMark, kind: Any, nullable: bool) -> None:
+    if kind is not UUID:
+        raise UsageError(f"{where}: a reference holds the target's id: declare it as UUID or UUID | None")
+    for piece in mark.target.split(".") if isinstance(mark.target, str) else ():
+        _check_name(f"{where}: references", piece)
+    if mark.on_delete == "set null" and not nullable:
+        raise UsageError(f'{where}: on_delete="set null" needs a type of UUID | None')
+
+
+def _enum_type(where: str, name: str, kind: type[StrEnum]) -> str:
+    """Name the enum's SQL type, if Postgres can have such a one."""
+    own = name.rpartition(".")[2]
+    if len(own) > _MAX_SQL_NAME:
+        raise UsageError(
+            f"{where}: its type {own} has {len(own)} characters, at most {_MAX_SQL_NAME} will do"
+        )
+    for member in kind:
+        size = len(member.value.encode(errors="surrogatepass"))
+        if size > _MAX_SQL_NAME or "\0" in member.value:
+            raise UsageError(
+                f"{where}: {member!r} has {size} bytes, a label has at most {_MAX_SQL_NAME} and no zero"
+            )
+    return name
+
+
+def _check_parts(owner: str, columns: Mapping[str, Column], parts: Mapping[str, Part]) -> None:
+    for part in parts.values():
+        for taken in (f"{part.name}_ref", f"{part.name}_expired_on"):
+            if taken in columns:
+                raise UsageError(f"{owner}.{taken}: the name is taken by the part {part.name}")
+        for link in part.links:
+            if link not in parts or parts[link].kind != "blob":
+                raise UsageError(f"{owner}.{part.name}: it links {link!r}, which is not a blob of this class")

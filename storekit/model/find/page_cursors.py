@@ -1,0 +1,88 @@
+"""Cursors: where a page ended, good for that query alone. No secret: who forges one gains nothing by it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import MAX_PREC, Context, Decimal
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from storekit.errors import ValidationError
+from storekit.model.table.table import Table
+from storekit.model.values.codec import encode_column, parse
+from storekit.ports.statements import Condition, Sort
+
+_FORMAT = 1
+_LONGEST = 16 * 1024
+"""Characters."""
+_EXACT = Context(prec=MAX_PREC)
+
+
+class Cursors:
+    """The cursors of one query of one tenant."""
+
+    def __init__(
+        self, table: Table, tenant: UUID, conditions: Sequence[Condition], order: Sequence[Sort]
+    ) -> None:
+        self._table, self._order = table, order
+        tests = [[each.column, each.operator, each.values] for each in conditions]
+        columns = [[each.column, each.descending] for each in order]
+        self._query = [_FORMAT, table.name, str(tenant), tests, columns]
+
+    def seal(self, row: Mapping[str, Any]) -> str:
+        """Tell where a page ends that ends with this row.
+
+        Raises:
+            ValidationError: the values of the order are too long.
+        """
+        sealed = self._sealed([self._encoded(each, row[each.column]) for each in self._order])
+        if len(sealed) > _LONGEST:
+            names = ", ".join(each.column for each in self._order)
+            why = f"the values of {names} make a cursor of {len(sealed)} characters, {_LONGEST} are the most"
+            raise ValidationError(why, field="order_by")
+        return sealed
+
+    def open(self, after: str) -> tuple[Any, ...]:
+        """Read the encoded values of the row that a page ended with.
+
+        Raises:
+            ValidationError: this is no cursor of this query.
+        """
+        if isinstance(after, str) and len(after) <= _LONGEST:
+            try:
+                values = self._checked(after)
+            # whatever is wrong with it: it comes from outside
+            except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, ValidationError):
+                values = None
+            if values is not None and self._sealed(values) == after:
+                return tuple(values)
+        raise ValidationError(
+            "it is no cursor of this query: pass a page's .next with the same tenant, filters and order",
+            field="after",
+        )
+
+    def _sealed(self, values: list[Any]) -> str:
+        about = json.dumps([*self._query, values], separators=(",", ":")).encode()
+        digest = blake2b(about, digest_size=16).hexdigest()
+        text = json.dumps([digest, *values], separators=(",", ":"), ensure_ascii=False)
+        return urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+    def _checked(self, after: str) -> list[Any] | None:
+        text = b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True)
+        found = json.loads(text)
+        if not isinstance(found, list) or len(found) != len(self._order) + 1:
+            return None
+        return [self._encoded(each, value) for each, value in zip(self._order, found[1:], strict=True)]
+
+    def _encoded(self, sort: Sort, value: Any) -> Any:
+        """Encode a value of a row, or one that is encoded already."""
+        column = self._table.column(sort.column)
+        assert column is not None  # noqa: S101 the order was checked
+        parsed = parse(column.sql, value) if isinstance(value, str | int | float) else value
+        if isinstance(parsed, Decimal):  # Postgres answers with all the zeros of 9E+131071
+            parsed = parsed.normalize(_EXACT)
+        return encode_column(replace(column, nullable=sort.nullable), parsed, "after")

@@ -1,0 +1,121 @@
+"""A plan as the arguments of storekit's write functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+from uuid import UUID
+
+from storekit.model.save.plan import PartPlan, Plan, RowPlan, Write
+from storekit.model.table.keys import foreign_keys
+from storekit.model.table.table import Table
+
+_ORDER = {"insert": 0, "update": 1, "restore": 2, "delete": 3}
+
+
+def stage_parts(plan: Plan, write: Write) -> list[dict[str, Any]]:
+    """Announce the parts, before any byte of them leaves."""
+    return [
+        {
+            "part_id": str(part_id),
+            "entity": plan.rows[part.row].table.name,
+            "ref_id": plan.rows[part.row].ref_id,
+            "field": part.spec.name,
+            "size": part.size,
+            "sha256": "\\x" + part.sha256.hex(),
+            "media_type": part.media_type,
+            "filename": part.filename,
+            "expires_on": part.expires_on.isoformat() if part.expires_on else None,
+        }
+        for part, part_id in zip(plan.parts, write.part_ids, strict=True)
+    ]
+
+
+def stage_targets(plan: Plan) -> list[dict[str, Any]]:
+    """Name the rows that must be there to be seen, so that no byte leaves for a row that is not."""
+    return [
+        {"entity": row.table.name, "ref_id": row.ref_id, "expected_version": row.expected_version}
+        for row in plan.rows
+        if row.operation in {"update", "delete"}
+    ]
+
+
+def commit_parts(write: Write, version_ids: Sequence[str | None]) -> list[dict[str, Any]]:
+    """Tell what the stores answered for each part."""
+    return [
+        {"part_id": str(part_id), "version_id": version_id}
+        for part_id, version_id in zip(write.part_ids, version_ids, strict=True)
+    ]
+
+
+def commit_operations(plan: Plan, write: Write) -> list[dict[str, Any]]:
+    """Put rows of one shape together: each group is one statement, whatever its number of rows.
+
+    Inserts go first, those that are referred to before those that refer to them, and deletes last, the other
+    way round: so rows saved together can refer to each other, in whatever order they were named.
+    """
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    depth = _depths([row.table for row in plan.rows])
+    for row in sorted(plan.rows, key=lambda row: _place(row, depth)):
+        columns, refs = _shape(row)
+        groups.setdefault((row.table.name, row.operation, columns, refs), []).append(
+            _values(row, write, refs)
+        )
+    return [
+        {"entity": entity, "op": operation, "columns": list(columns), "refs": list(refs), "rows": rows}
+        for (entity, operation, columns, refs), rows in groups.items()
+    ]
+
+
+def _place(row: RowPlan, depth: Mapping[str, int]) -> tuple[int, int]:
+    """Tell where a row's operation stands among the others."""
+    down = depth[row.table.name]
+    return _ORDER[row.operation], -down if row.operation == "delete" else down
+
+
+def _depths(tables: Iterable[Table]) -> dict[str, int]:
+    """Number tables so that each comes after those that it refers to; a circle stays as it was named."""
+    named = {table.name: table for table in tables}
+    if len(named) == 1:
+        return dict.fromkeys(named, 0)
+    order = TopologicalSorter[str]()
+    for name, table in named.items():
+        order.add(name, *(key.target for key in foreign_keys(table) if key.target in named.keys() - {name}))
+    try:
+        return {name: n for n, name in enumerate(order.static_order())}
+    except CycleError:
+        return {name: n for n, name in enumerate(named)}
+
+
+def _shape(row: RowPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    refs = row.table.parts if row.operation == "insert" else row.refs
+    return tuple(row.values), tuple(sorted(refs))
+
+
+def _values(row: RowPlan, write: Write, refs: Sequence[str]) -> dict[str, Any]:
+    key: Mapping[str, Any] = {"ref_id": row.ref_id, "expected_version": row.expected_version}
+    if row.operation == "insert":
+        key = {"ref_id": row.ref_id, "id": str(row.id)}
+    return {**key, **row.values, **{f"{field}_ref": _part_id(row, write, field) for field in refs}}
+
+
+def _part_id(row: RowPlan, write: Write, field: str) -> str | None:
+    index = row.refs.get(field)
+    return None if index is None else str(write.part_ids[index])
+
+
+def document_of(
+    part: PartPlan, part_id: UUID, row: RowPlan, *, tenant: UUID, actor: str, staged: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Lay out the immutable document of a part, but for its times and its links."""
+    return {
+        "_id": part_id,
+        "tenantId": tenant,
+        "entity": row.table.name,
+        "refId": row.ref_id,
+        "field": part.spec.name,
+        "body": part.body,
+        "createdBy": actor,
+        **staged,
+    }

@@ -1,0 +1,78 @@
+"""Documents between the class's own type and the body that MongoDB keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import TypeAdapter
+from pydantic import ValidationError as PydanticError
+
+from storekit.errors import ValidationError
+from storekit.model.values.bson import Body, body_hash, encode_body
+
+if TYPE_CHECKING:
+    from storekit.model.declare.entity import Entity
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A body ready for MongoDB."""
+
+    body: Body
+    size: int
+    sha256: bytes
+
+
+@lru_cache(maxsize=1024)
+def adapter(entity: type[Entity], name: str) -> TypeAdapter[Any]:
+    """Validate one field by itself: a class's own validators may need fields that are not loaded."""
+    info = entity.model_fields[name]
+    kind: Any = info.annotation
+    for mark in info.metadata:
+        kind = Annotated[kind, mark]
+    return TypeAdapter(kind)
+
+
+def digest(value: Any, where: str) -> bytes:
+    """Hash a document as the object holds it."""
+    return body_hash(encode_body(value, where)[0])
+
+
+def encode_document(entity: type[Entity], name: str, value: Any) -> Encoded:
+    """Make a body of a value, and be sure that reading it gives the value again.
+
+    Raises:
+        ValidationError: a value that a document cannot hold, or that would not come back as it was.
+    """
+    where = f"{entity.__name__}.{name}"
+    body, size = encode_body(value, where)
+    encoded = Encoded(body, size, body_hash(body))
+    read = decode_document(entity, name, body)
+    if read != body and digest(read, where) != encoded.sha256:
+        raise ValidationError(
+            "it would not come back as it was saved: give the declared type, not a subclass of it",
+            field=where,
+        )
+    return encoded
+
+
+def decode_document(entity: type[Entity], name: str, body: Body) -> Any:
+    """Make a body what the class declares.
+
+    Raises:
+        ValidationError: the class no longer accepts what was saved.
+    """
+    try:
+        return adapter(entity, name).validate_python(body)
+    except PydanticError as error:
+        raise ValidationError(
+            f"the class does not accept its own document: {reasons(error)}", field=f"{entity.__name__}.{name}"
+        ) from error
+
+
+def reasons(error: PydanticError) -> str:
+    """Tell what pydantic found, without the values."""
+    found = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))} {each['msg']}".strip() for each in found)

@@ -1,0 +1,103 @@
+"""Where the records of a class live: its columns, its parts, and what the database knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from storekit.model.table.fields import ReferenceMark
+from storekit.model.table.indexes import Index
+
+Scope = Literal["tenant", "global", "self"]
+"""Whose a record is: a tenant's, everybody's, or its own, as a tenant is."""
+
+BASE: Mapping[str, str] = {
+    "id": "uuid",
+    "ref_id": "text",
+    "tenant_id": "uuid",
+    "version": "bigint",
+    "created_on": "timestamptz",
+    "created_by": "text",
+}
+MUTABLE: Mapping[str, str] = {"updated_on": "timestamptz", "updated_by": "text"}
+SOFT_DELETE: Mapping[str, str] = {"deleted_on": "timestamptz", "deleted_by": "text"}
+RESERVED = {*BASE, *MUTABLE, *SOFT_DELETE, "parts_live"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field kept in Postgres."""
+
+    name: str
+    sql: str
+    nullable: bool
+    enum: type[StrEnum] | None = None
+    adapter: TypeAdapter[Any] | None = None
+    """Of a jsonb column: to and from its JSON value."""
+    reference: ReferenceMark | None = None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether its values come one after the other: those of jsonb and arrays do not."""
+        return self.adapter is None and not self.sql.endswith("[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A field kept elsewhere: a blob in S3 or a document in MongoDB."""
+
+    name: str
+    kind: Literal["blob", "document"]
+    nullable: bool
+    media_type: str | None = None
+    collection: str | None = None
+    ttl: timedelta | None = None
+    links: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The states of a record and the moves between them."""
+
+    field: str
+    allowed: Mapping[str, tuple[str, ...]]
+    """By state; a state that is no key is final."""
+    initial: tuple[str, ...] = ()
+    """Where a record may begin; empty means anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where the records of one class live."""
+
+    name: str
+    base: Mapping[str, str]
+    columns: Mapping[str, Column]
+    parts: Mapping[str, Part]
+    mutable: bool
+    soft_delete: bool
+    line: str | None = None
+    """The line of shipped migrations that makes it; None means the user's own."""
+    scope: Scope = "tenant"
+    indexes: tuple[Index, ...] = ()
+    natural_key: tuple[str, ...] = ()
+    """The columns by which the world outside names a record; with the tenant they are unique."""
+    machine: Machine | None = None
+    lookup: str | None = None
+    """The column by which a row is found before its tenant is known."""
+
+    @property
+    def types(self) -> tuple[tuple[str, str], ...]:
+        """Name and SQL type of every column, base columns first."""
+        return (*self.base.items(), *((c.name, "text" if c.enum else c.sql) for c in self.columns.values()))
+
+    def column(self, name: str) -> Column | None:
+        """Find a column of the class, or one that every class has."""
+        if name in self.base:
+            return Column(name, self.base[name], nullable=name not in BASE)
+        return self.columns.get(name)

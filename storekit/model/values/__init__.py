@@ -1,0 +1,1 @@
+"""Values that are stored: columns, documents and blobs, and their encodings."""

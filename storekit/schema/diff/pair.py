@@ -1,0 +1,82 @@
+"""A class and its table, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storekit.model.declare.entity import Entity
+from storekit.model.table.keys import Key
+from storekit.model.table.names import literal, qualified, quoted
+from storekit.model.table.table import Table
+from storekit.schema import ddl
+from storekit.schema.diff.difference import Difference, Place
+from storekit.schema.diff.facts import Declared, Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What is compared, and who words the differences."""
+
+    entity: type[Entity]
+    declared: Declared
+    actual: Facts
+
+    @property
+    def table(self) -> Table:
+        """The class's table."""
+        return self.entity.storekit_table
+
+    @property
+    def name(self) -> str:
+        """The table's name, with its schema."""
+        return qualified(self.table.name)
+
+    def add(self, what: str, sql: str = "", place: Place = "main") -> Difference:
+        """Word what can be mended without losing anything."""
+        return Difference(self.name, what, sql, "addition", place, self._manage)
+
+    def index(self, what: str, key: Key) -> Difference:
+        """Word that an index is missing."""
+        alone = key.build(self.name, key.name, "CONCURRENTLY IF NOT EXISTS ")
+        return self._concurrently(what, key.build(self.name, key.name), alone, key.name)
+
+    def drop_index(self, what: str, name: str) -> Difference:
+        """Word that an index is of no use any more."""
+        on = self.beside(name)
+        sql, alone = f"DROP INDEX IF EXISTS {on};", f"DROP INDEX CONCURRENTLY IF EXISTS {on};"
+        return self._concurrently(what, sql, alone, f"drop_{name}")
+
+    def beside(self, name: str) -> str:
+        """Name what is in the table's schema."""
+        return f"{self.name.partition('.')[0]}.{quoted(name)}"
+
+    def decide(self, what: str, sql: str) -> Difference:
+        """Word what a person has to decide."""
+        return Difference(self.name, what, sql, "decision", manage=self._manage)
+
+    def remark(self, what: str, sql: str) -> Difference:
+        """Word what may stay as it is."""
+        return Difference(self.name, what, sql, "remark", manage=self._manage)
+
+    def drop(self, column: str) -> str:
+        """Write how a column goes."""
+        return f"{self.free(column)}ALTER TABLE {self.name} DROP COLUMN {quoted(column)};"
+
+    def free(self, column: str) -> str:
+        """Write how to take away what stands on a column and `manage` will make again."""
+        states = {field for field, _, _ in self.actual.moves}
+        gone = [f"TRIGGER IF EXISTS storekit_{name}" for name in ("move", "begin") if column in states]
+        gone += ["POLICY IF EXISTS lookup"] if column in self.actual.lookups else []
+        return "".join(f"DROP {each} ON {self.name};\n" for each in gone)
+
+    def _concurrently(self, what: str, sql: str, alone: str, name: str) -> Difference:
+        allow = "-- storekit: allow concurrently: written for servers that nobody else uses"
+        text = f"{allow}\n{sql}"
+        return Difference(self.name, what, text, manage=self._manage, concurrently=alone, name=name)
+
+    @property
+    def _manage(self) -> str:
+        # a table's scope is nothing that a call in passing may change
+        if self.actual.scope is None:
+            return ddl.manage(self.table)
+        return f"SELECT storekit.manage({literal(self.name)});"

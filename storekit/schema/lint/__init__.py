@@ -1,0 +1,29 @@
+"""The linter of migration files: text in, findings out. It knows no server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from storekit.schema.lint import bodies, decisions, tables, transactions, walls
+from storekit.schema.lint.allowances import accept
+from storekit.schema.lint.finding import Finding
+from storekit.schema.lint.script import Known, Script, is_marked
+from storekit.schema.lint.transactions import concurrent_index, transaction_end
+
+__all__ = ["Finding", "concurrent_index", "is_marked", "lint", "transaction_end"]
+
+_CHECKS = [*bodies.CHECKS, *decisions.CHECKS, *tables.CHECKS, *transactions.CHECKS, *walls.CHECKS]
+
+
+def lint(texts: Iterable[str]) -> list[list[Finding]]:
+    """Find what is unsafe in migration files, given in the order in which they are applied.
+
+    Earlier files tell which tables are there and which are managed; one that no file makes may be managed.
+    """
+    known = Known()
+    return [_lint(Script(text, known)) for text in texts]
+
+
+def _lint(script: Script) -> list[Finding]:
+    found = [finding for check in _CHECKS for finding in check(script)]
+    return sorted(accept(found, script), key=lambda finding: (finding.line, finding.rule))

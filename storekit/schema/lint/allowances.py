@@ -1,0 +1,51 @@
+"""Findings that somebody accepts, with the reason, on the line before: `-- storekit: allow <rule>: <why>`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from storekit.schema.lint.decisions import is_decision
+from storekit.schema.lint.finding import Finding
+from storekit.schema.lint.script import NO_TRANSACTION, Script
+
+_DIRECTIVE = re.compile(r"-- *storekit:")
+_ALLOW = re.compile(r"-- *storekit: *allow +([a-z-]+): *(\S.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowance:
+    rule: str
+    line: int
+    target: int
+    """The line that it speaks of: the next one that is no such comment."""
+
+    def covers(self, finding: Finding) -> bool:
+        return self.rule == finding.rule and self.target in {finding.line, finding.begins}
+
+
+def accept(findings: Sequence[Finding], script: Script) -> Iterator[Finding]:
+    """Leave out what is allowed; an allowance of nothing, or without a reason, is itself a finding."""
+    directives = {
+        comment.line: comment.text
+        for comment in script.comments
+        if _DIRECTIVE.match(comment.text) and not is_decision(comment.text)
+    }
+    allowances = list[_Allowance]()
+    for line, text in directives.items():
+        if match := _ALLOW.fullmatch(text.rstrip()):
+            target = next(n for n in range(line + 1, line + len(directives) + 2) if n not in directives)
+            allowances.append(_Allowance(match[1], line, target))
+        elif not (script.marked and line == 1):
+            message = (
+                f"not understood; write -- storekit: allow <rule>: <why>, or, on line 1, {NO_TRANSACTION}"
+            )
+            yield Finding("allow", line, message, line)
+    for finding in findings:
+        if not any(allowance.covers(finding) for allowance in allowances):
+            yield finding
+    for allowance in allowances:
+        if not any(map(allowance.covers, findings)):
+            message = f"the next line has no finding {allowance.rule}; take the comment out"
+            yield Finding("allow", allowance.line, message, allowance.line)

@@ -1,0 +1,112 @@
+"""One file with what is known at each of its statements: which tables are new, which are managed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from storekit.schema.lint.lexer import Token, lex
+from storekit.schema.lint.statement import NAME, TABLE, Statement, actions, canonical, statements
+
+NO_TRANSACTION = "-- storekit: no transaction"
+_CREATE_TABLE = re.compile(
+    rf"create (?:(?:global|local|temporary|temp|unlogged|foreign) )*table (?:if not exists )?({TABLE})"
+)
+_CREATE = re.compile(
+    r"create (?:(?:or replace|constraint|recursive|temp|temporary) )*"
+    r"(view|materialized view|function|procedure|aggregate|trigger|policy|sequence) "
+    rf"(?:if not exists )?({TABLE})"
+)
+_CONSTRAINT = re.compile(rf"add constraint ({NAME}) (?:check |foreign key .* references ({TABLE}))")
+_CALL = re.compile(r"(?:select|perform|with) ")
+_MANAGE = re.compile(r"(?<![\w.\"])storekit\.manage \( (?:'([\w.\"]+)'|\S)")
+_EVERY = "*"
+
+
+@dataclass
+class Known:
+    """What the files up to here have made: tables, those under management, constraints and what they read."""
+
+    created: set[str] = field(default_factory=set)
+    managed: set[str] = field(default_factory=set)
+    constraints: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Script:
+    """A migration file, read once for all rules."""
+
+    def __init__(self, text: str, known: Known) -> None:
+        tokens = list(lex(text))
+        self.marked = is_marked(text)
+        self.comments = list(_comments(tokens))
+        self.statements = list(statements([token for token in tokens if token.kind != "comment"]))
+        self.own = [statement for statement in self.statements if not statement.nested]
+        self.objects = {
+            (match[1], canonical(match[2])) for s in self.statements if (match := _CREATE.match(s.text))
+        }
+        self.actions = [(at, each) for at, s in enumerate(self.statements) for each in actions(s)]
+        self._tables: dict[str, int] = {}
+        self._managed: list[tuple[str, int]] = []
+        for at, statement in enumerate(self.statements):
+            if match := _CREATE_TABLE.match(statement.text):
+                self._tables.setdefault(canonical(match[1]), at)
+            self._managed += [(table, at) for table in _managed(statement)]
+        self._known = known
+        known.created |= self._tables.keys()
+        known.managed |= {table for table, _ in self._managed}
+        for _, action in self.actions:
+            if match := _CONSTRAINT.match(action.flat):
+                known.constraints[match[1]] = [action.table, canonical(match[2])] if match[2] else []
+
+    @property
+    def made(self) -> Iterator[tuple[str, int]]:
+        """Give each table that the file makes, and the statement that makes it."""
+        yield from self._tables.items()
+
+    def is_new(self, table: str, at: int) -> bool:
+        """Tell whether this file made the table before a statement, so that nobody uses it yet."""
+        return self._tables.get(table, at) < at
+
+    def is_managed(self, table: str, at: int) -> bool:
+        """Tell whether a table may be managed: one that no known file made may well be."""
+        if self.is_new(table, at):
+            return any(where < at and managed == table for managed, where in self._managed)
+        return table in self._known.managed or table not in self._known.created
+
+    def is_managed_after(self, table: str | None, at: int) -> bool:
+        """Tell whether manage() is called for a table, for any if None, after a statement."""
+        return any(
+            where > at and (table is None or managed in {table, _EVERY}) for managed, where in self._managed
+        )
+
+    def hides_rows(self, table: str, at: int) -> bool:
+        """Tell whether the owner is blind to a table's rows: managed, and FORCE not lifted in this file."""
+        lifted = any(
+            where < at and action.table == table and action.text.startswith("no force row")
+            for where, action in self.actions
+        )
+        return self.is_managed(table, at) and not lifted
+
+    def read_by(self, constraint: str, table: str) -> list[str]:
+        """Name the tables that a constraint's validation reads under their policies: for a CHECK none."""
+        return self._known.constraints.get(constraint, [table])
+
+
+def is_marked(text: str) -> bool:
+    """Tell whether the file's first line takes it out of a transaction."""
+    return text.partition("\n")[0].rstrip() == NO_TRANSACTION
+
+
+def _comments(tokens: Iterable[Token]) -> Iterator[Token]:
+    for token in tokens:
+        if token.kind == "comment":
+            yield token
+        elif token.kind == "body":
+            yield from _comments(lex(token.text, token.line))
+
+
+def _managed(statement: Statement) -> Iterator[str]:
+    if _CALL.match(statement.text):
+        for call in _MANAGE.finditer(statement.text):
+            yield canonical(call[1]) if call[1] else _EVERY

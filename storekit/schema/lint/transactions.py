@@ -1,0 +1,83 @@
+"""Rules about a file's transaction: what would end it, what cannot run in it, what may run twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from storekit.schema.lint.finding import Check, Finding, about
+from storekit.schema.lint.lexer import lex
+from storekit.schema.lint.script import NO_TRANSACTION, Script
+from storekit.schema.lint.statement import NAME, TABLE, Statement, statements
+
+_ENDS = re.compile(
+    r"(?:begin|start transaction|commit|end|abort|prepare transaction"
+    r"|rollback(?! (?:work |transaction )?to ))(?: |$)"
+)
+_ALONE = re.compile(
+    r"(?:create (?:unique )?|drop )index concurrently |reindex .*(?:concurrently|system|database|schema) "
+    r"|vacuum\b|(?:create|drop) (?:database|tablespace) |alter system "
+    r"|alter table .* detach partition .* concurrently"
+)
+_REPEATABLE = re.compile(
+    r"create .*\bif not exists |drop .*\bif exists |alter type .* add value if not exists "
+    r"|(?:vacuum|analyze|reindex|cluster|refresh|alter system)\b"
+)
+_CONCURRENT_INDEX = re.compile(
+    rf"create (?:unique )?index concurrently (?:if not exists )?({NAME}) on (?:only )?({TABLE})"
+)
+
+
+def transaction_end(text: str) -> int | None:
+    """Find the line of a statement that would end the transaction which a file shares with its record."""
+    return next((s.line for s in _parse(text) if _ends(s)), None)
+
+
+def concurrent_index(text: str) -> tuple[str, str] | None:
+    """Name the index that a file's CREATE INDEX CONCURRENTLY makes, and its table."""
+    matches = (_CONCURRENT_INDEX.match(statement.text) for statement in _parse(text))
+    return next(((match[1], match[2]) for match in matches if match), None)
+
+
+def _parse(text: str) -> Iterator[Statement]:
+    return statements([token for token in lex(text) if token.kind != "comment"])
+
+
+def _ends(statement: Statement) -> bool:
+    return not statement.nested and _ENDS.match(statement.text) is not None
+
+
+def _control(script: Script) -> Iterator[Finding]:
+    for statement in script.own:
+        if _ends(statement):
+            yield about(
+                "transaction", statement, "the file and its record are one transaction already; take it out"
+            )
+
+
+def _mark(script: Script) -> Iterator[Finding]:
+    if script.marked:
+        for statement in script.own[1:]:
+            yield about("no-transaction", statement, "a file without a transaction holds one statement")
+        return
+    for statement in script.own:
+        if _ALONE.match(statement.text):
+            yield about(
+                "no-transaction",
+                statement,
+                "it cannot run in a transaction; "
+                f"give it a file of its own whose first line is {NO_TRANSACTION}",
+            )
+
+
+def _repeats(script: Script) -> Iterator[Finding]:
+    for statement in script.own if script.marked else ():
+        if not _REPEATABLE.match(statement.text):
+            yield about(
+                "repeatable",
+                statement,
+                "a crash before its record runs it again; say IF NOT EXISTS, or IF EXISTS",
+            )
+
+
+CHECKS: list[Check] = [_control, _mark, _repeats]

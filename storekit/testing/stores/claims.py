@@ -1,0 +1,101 @@
+"""Who holds a write and an idempotency key: the rule of claims of `0002_write_api.sql`, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from storekit.testing.stores.state import Transaction, WriteRow
+
+Arguments = Mapping[str, Any]
+Reply = dict[str, Any]
+
+_OLDEST_ID = timedelta(days=1)
+LOST: Reply = {"outcome": "lost"}
+
+
+def claim(tx: Transaction, given: Arguments, *, staged: bool) -> Reply | None:
+    """Make the write committed; else tell why not. A late commit that nobody robbed is welcome."""
+    write_id = given["p_write_id"]
+    if not staged:
+        old = too_old(tx, write_id)
+        outcome = own_write(tx, write_id) if old else insert_write(tx, given, None)
+        if outcome is None or outcome["outcome"] != "pending":
+            return outcome
+    write = tx.state.writes.get((tx.tenant, write_id))
+    if write is None or write.state != "pending":
+        return own_write(tx, write_id) or LOST
+    tx.put(tx.state.writes, (tx.tenant, write_id), replace(write, state="committed"))
+    return None
+
+
+def own_write(tx: Transaction, write_id: UUID) -> Reply | None:
+    """Answer for a write id that is there; None when it is absent and young enough for that."""
+    write = tx.state.writes.get((tx.tenant, write_id))
+    if write is None:
+        return LOST if too_old(tx, write_id) else None
+    match write.state:
+        case "committed":
+            return {"outcome": "replay", "write_id": str(write_id), "result": write.result}
+        case "pending":
+            return {"outcome": "pending"}
+    return LOST
+
+
+def insert_write(tx: Transaction, given: Arguments, lease: timedelta | None) -> Reply | None:
+    """Insert the own row when its key is free, committed if it has no lease; None when it is in."""
+    write_id, key, fingerprint = given["p_write_id"], given["p_key"], given["p_fingerprint"]
+    outcome = _free_key(tx, write_id, key, fingerprint) or own_write(tx, write_id)
+    if outcome is not None:
+        return outcome
+    state, until = ("pending", tx.now + lease) if lease else ("committed", None)
+    write = WriteRow(state, tx.now, key, fingerprint, until)  # type: ignore[arg-type]  # one of two literals
+    tx.put(tx.state.writes, (tx.tenant, write_id), write)
+    if key is not None:
+        tx.put(tx.state.keys, (tx.tenant, key), write_id)
+    return None
+
+
+def _free_key(tx: Transaction, write_id: UUID, key: str | None, fingerprint: bytes) -> Reply | None:
+    """Answer for another holder of a key; one whose lease is over is aborted, its bytes are the sweep's."""
+    holder = None if key is None else tx.state.keys.get((tx.tenant, key))
+    if holder is None or holder == write_id:
+        return None
+    write = tx.state.writes[tx.tenant, holder]
+    if write.fingerprint != fingerprint:
+        return {"outcome": "mismatch"}
+    if write.state == "committed":
+        return {"outcome": "replay", "write_id": str(holder), "result": write.result}
+    assert write.lease_until is not None  # noqa: S101 it is pending
+    if write.lease_until >= tx.now:
+        return {"outcome": "held", "lease_left": (write.lease_until - tx.now).total_seconds()}
+    abort_pending(tx, holder)
+    return None
+
+
+def abort_pending(tx: Transaction, write_id: UUID) -> None:
+    """Abort a pending write with its parts, which frees its key."""
+    write = tx.state.writes[tx.tenant, write_id]
+    if write.state != "pending":
+        return
+    tx.put(tx.state.writes, (tx.tenant, write_id), replace(write, state="aborted"))
+    if write.key is not None:
+        tx.drop(tx.state.keys, (tx.tenant, write.key))
+    for part in tx.parts_of(write_id):
+        tx.put(tx.state.parts, (tx.tenant, part.part_id), replace(part, state="aborted"))
+
+
+def forget(tx: Transaction, write_id: UUID) -> None:
+    """Take back a write that was never promised."""
+    key = tx.state.writes[tx.tenant, write_id].key
+    if key is not None:
+        tx.drop(tx.state.keys, (tx.tenant, key))
+    tx.drop(tx.state.writes, (tx.tenant, write_id))
+
+
+def too_old(tx: Transaction, write_id: UUID) -> bool:
+    """Tell whether an id was minted too long ago to begin a write: a uuid7 tells its milliseconds."""
+    return datetime.fromtimestamp((write_id.int >> 80) / 1000, UTC) < tx.now - _OLDEST_ID

@@ -1,0 +1,214 @@
+"""Rows in memory: insert, update, delete and restore, with keys, references, versions and events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
+from storekit.model.table.table import Column, Table
+from storekit.testing.stores.state import Event, Row, Transaction, target_name
+from storekit.testing.stores.unique import check_unique
+
+_NIL = UUID(int=0)
+
+
+def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]:
+    """Do one operation; answer [entity, ref_id, version] of each row, in the request's order."""
+    table, verb, rows = tx.table(operation["entity"]), operation["op"], operation["rows"]
+    check_scope(tx, table)
+    _check_shape(table, operation)
+    if verb != "insert":
+        for row in sorted(rows, key=lambda row: str(row["ref_id"])):
+            check_target(tx, table, verb, row)
+    names = [*operation["columns"], *(f"{field}_ref" for field in operation["refs"])]
+    done = [[table.name, row["ref_id"], _write_row(tx, table, verb, row, names)] for row in rows]
+    if verb in {"insert", "update"}:
+        _check_references(tx, table, rows)
+    if verb != "delete":
+        check_unique(tx, table, rows)
+    return done
+
+
+def check_scope(tx: Transaction, table: Table) -> None:
+    """Refuse a global row of a tenant, and a tenant's row of none."""
+    if (table.scope == "global") != (tx.tenant == _NIL):
+        raise UsageError(f"table {table.name} is of scope {table.scope}, the tenant is {tx.tenant}")
+
+
+def check_target(tx: Transaction, table: Table, verb: str, row: Mapping[str, Any]) -> None:
+    """Refuse a row that is missing, or has another version than expected."""
+    found, expected = tx.row(table.name, row["ref_id"]), row["expected_version"]
+    if found is None or (table.soft_delete and (found["deleted_on"] is None) == (verb == "restore")):
+        raise NotFound(table.name, row["ref_id"])
+    if expected is not None and found["version"] != expected:
+        raise Conflict(table.name, row["ref_id"], expected, found["version"])
+
+
+def _check_shape(table: Table, operation: Mapping[str, Any]) -> None:
+    verb, fields = operation["op"], [*operation["columns"], *operation["refs"]]
+    allowed = {
+        "insert": True,
+        "update": table.mutable,
+        "delete": table.mutable or table.soft_delete,
+        "restore": table.soft_delete,
+    }
+    if not allowed[verb]:
+        raise UsageError(f"table {table.name} takes no {verb}")
+    if not set(fields) <= table.columns.keys() | table.parts.keys():
+        raise UsageError(f"table {table.name} has no column or part {', '.join(fields)}")
+    if len({row["ref_id"] for row in operation["rows"]}) < len(operation["rows"]):
+        raise UsageError(f"a row of {table.name} comes twice in one batch")
+
+
+def _write_row(tx: Transaction, table: Table, verb: str, row: Row, names: list[str]) -> int:
+    values = deepcopy({name: row[name] for name in names})
+    if verb == "insert":
+        return _insert(tx, table, row, values)
+    found = tx.row(table.name, row["ref_id"])
+    assert found is not None  # noqa: S101 it was checked
+    match verb:
+        case "update":
+            return change(tx, table, found, values, "updated")
+        case "restore":
+            return change(tx, table, found, {"deleted_on": None, "deleted_by": None}, "restored")
+    if table.soft_delete:
+        gone = {"deleted_on": tx.now.isoformat(), "deleted_by": tx.actor}
+        return change(tx, table, found, gone, "deleted")
+    return _remove(tx, table, found)
+
+
+def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
+    own, by_id = (table.name, tx.tenant, row["ref_id"]), (table.name, tx.tenant, row["id"])
+    if by_id in tx.state.ids:
+        raise _violation(table, "pkey", f"id {row['id']} is taken")
+    if own in tx.state.rows:
+        raise _violation(table, "tenant_id_ref_id_key", f"ref_id {row['ref_id']} is taken")
+    if table.machine and table.machine.initial:
+        _check_move(table, row["ref_id"], None, values.get(table.machine.field), table.machine.initial)
+    if table.scope == "self" and row["id"] != str(tx.tenant):
+        raise _violation(table, "storekit_scope", f"{row['ref_id']} is its own tenant")
+    base: Row = dict.fromkeys(table.base)
+    base |= {"id": row["id"], "ref_id": row["ref_id"], "tenant_id": str(tx.tenant), "version": 1}
+    base |= {"created_on": tx.now.isoformat(), "created_by": tx.actor}
+    tx.put(tx.state.rows, own, {**base, **values})
+    tx.put(tx.state.ids, by_id, row["ref_id"])
+    _record(tx, table, row["ref_id"], "created", 1, after=tx.state.rows[own])
+    return 1
+
+
+def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) -> int:
+    """Replace a row, as the row trigger does: version up, who and when noted."""
+    changed = {**found, **values, "version": found["version"] + 1}
+    if table.machine and found[table.machine.field] != changed[table.machine.field]:
+        was, what = found[table.machine.field], "transitioned"
+        allowed = table.machine.allowed.get(was, ())
+        _check_move(table, found["ref_id"], was, changed[table.machine.field], allowed)
+    diff = [name for name in changed if name != "version" and changed[name] != found.get(name)]
+    if table.mutable:
+        changed |= {"updated_on": tx.now.isoformat(), "updated_by": tx.actor}
+    tx.put(tx.state.rows, (table.name, tx.tenant, found["ref_id"]), changed)
+    _supersede(tx, [found[name] for name in _refs(table) if name in values and found[name] != values[name]])
+    before, after = ({name: row.get(name) for name in diff} for row in (found, changed))
+    _record(tx, table, found["ref_id"], what, changed["version"], before, after)
+    return int(changed["version"])
+
+
+def _check_move(table: Table, ref_id: str, from_: str | None, to: str | None, allowed: Sequence[str]) -> None:
+    if to not in allowed:
+        raise InvalidTransition(table.name, ref_id, from_, str(to), tuple(sorted(allowed)))
+
+
+def _remove(tx: Transaction, table: Table, found: Row) -> int:
+    """Remove a row for good, after what refers to it."""
+    tx.drop(tx.state.rows, (table.name, tx.tenant, found["ref_id"]))
+    tx.drop(tx.state.ids, (table.name, tx.tenant, found["id"]))
+    for other, column in tx.referring(table):
+        for row in _pointing(tx, other, column, found["id"], everywhere=table.scope == "global"):
+            _let_go(tx, other, column, row)
+    _supersede(tx, [found[name] for name in _refs(table)])
+    _record(tx, table, found["ref_id"], "deleted", found["version"] + 1, before=found)
+    return int(found["version"]) + 1
+
+
+def _pointing(
+    tx: Transaction, table: Table, column: Column, target_id: str, *, everywhere: bool
+) -> list[Row]:
+    return [
+        row
+        for (name, tenant, _), row in tx.state.rows.items()
+        if name == table.name and (everywhere or tenant == tx.tenant) and row[column.name] == target_id
+    ]
+
+
+def _let_go(tx: Transaction, table: Table, column: Column, row: Row) -> None:
+    assert column.reference is not None  # noqa: S101 for the type checker
+    match column.reference.on_delete:
+        case "cascade":
+            if (current := tx.row(table.name, row["ref_id"])) is not None:
+                _remove(tx, table, current)
+        case "set null":
+            change(tx, table, row, {column.name: None}, "updated")
+        case _:
+            raise _violation(table, f"tenant_id_{column.name}_fkey", f"{row['ref_id']} still refers to it")
+
+
+def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
+    """After the whole operation, as the database does: rows of one batch may refer to each other."""
+    for column in table.columns.values():
+        if column.reference is None:
+            continue
+        target = target_name(table, column)
+        known = tx.state.tables.get(target)
+        tenant = _NIL if known is not None and known.scope == "global" else tx.tenant
+        for row in rows:
+            value = row.get(column.name)
+            if value is not None and (target, tenant, value) not in tx.state.ids:
+                raise _violation(table, f"tenant_id_{column.name}_fkey", f"there is no {target} {value}")
+
+
+def _refs(table: Table) -> list[str]:
+    return [f"{field}_ref" for field in table.parts]
+
+
+def _supersede(tx: Transaction, part_ids: list[str | None]) -> None:
+    """Mark parts that no row points at any more."""
+    for part_id in part_ids:
+        if part_id is not None:
+            key = (tx.tenant, UUID(part_id))
+            tx.put(tx.state.parts, key, replace(tx.state.parts[key], superseded_on=tx.now))
+
+
+def _record(
+    tx: Transaction,
+    table: Table,
+    ref_id: str,
+    what: str,
+    version: int,
+    before: Row | None = None,
+    after: Row | None = None,
+) -> None:
+    key = (table.name, tx.tenant, ref_id)
+    images = _exact(table, before), _exact(table, after)
+    event = Event(tx.now, f"{table.name}.{what}", version, tx.actor, tx.reason, *images)
+    tx.put(tx.state.events, key, (*tx.state.events.get(key, ()), event))
+
+
+def _exact(table: Table, image: Row | None) -> Row | None:
+    """Tell a row's numbers as an event does: those with a fraction as Decimal."""
+    if image is None:
+        return None
+    exact = {name for name, column in table.columns.items() if column.sql in {"numeric", "double precision"}}
+    return {
+        name: Decimal(str(value)) if name in exact and value is not None else value
+        for name, value in image.items()
+    }
+
+
+def _violation(table: Table, rule: str, why: str) -> ConstraintViolation:
+    constraint = f"{table.name.rpartition('.')[2]}_{rule}"
+    return ConstraintViolation(f"the rows were refused by {constraint}: {why}", constraint)

@@ -1,0 +1,161 @@
+"""What the ledger's double keeps, in transactions that undo themselves, under a clock that can be moved."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+from storekit import ids
+from storekit.errors import ConfigurationError
+from storekit.model.table.table import Column, Table
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Row = dict[str, Any]
+"""Column values, encoded as a plan sends them. A row that is kept is never changed, only replaced."""
+RowKey = tuple[str, UUID, str]
+"""Table, tenant, ref_id."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRow:
+    """A row of `storekit.write`."""
+
+    state: Literal["pending", "committed", "aborted"]
+    created_on: datetime
+    key: str | None = None
+    fingerprint: bytes | None = None
+    lease_until: datetime | None = None
+    result: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """A row of `storekit.part`."""
+
+    part_id: UUID
+    write_id: UUID
+    entity: str
+    ref_id: str
+    field: str
+    key: str
+    size: int
+    sha256: bytes
+    media_type: str | None
+    filename: str | None
+    expires_on: datetime | None
+    state: Literal["pending", "committed", "aborted"] = "pending"
+    version_id: str | None = None
+    superseded_on: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of one row."""
+
+    occurred_on: datetime
+    type: str
+    version: int
+    actor: str
+    reason: str | None = None
+    before: Row | None = None
+    after: Row | None = None
+
+
+class State:
+    """The tables. Thread-safe: transactions run one after the other."""
+
+    def __init__(self) -> None:
+        self.clock: Callable[[], datetime] = ids.now
+        """Stands for `storekit.now()`; asked once in each transaction."""
+        self.tables: dict[str, Table] = {}
+        self.writes: dict[tuple[UUID, UUID], WriteRow] = {}
+        self.keys: dict[tuple[UUID, str], UUID] = {}
+        """Which pending or committed write holds an idempotency key."""
+        self.parts: dict[tuple[UUID, UUID], PartRow] = {}
+        self.staged: dict[tuple[UUID, UUID], tuple[UUID, ...]] = {}
+        """Part ids by tenant and write."""
+        self.rows: dict[RowKey, Row] = {}
+        self.ids: dict[RowKey, str] = {}
+        """The ref_id by table, tenant and id."""
+        self.events: dict[RowKey, tuple[Event, ...]] = {}
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def transaction(self, tenant: UUID, actor: str) -> Iterator[Transaction]:
+        """Run alone; whatever is raised inside undoes all of it."""
+        with self._lock:
+            transaction = Transaction(self, tenant, actor)
+            try:
+                yield transaction
+            except BaseException:
+                transaction.undo()
+                raise
+
+
+class Transaction:
+    """One transaction: every change goes through `put` and `drop`, which know how to take it back."""
+
+    def __init__(self, state: State, tenant: UUID, actor: str) -> None:
+        self.state, self.tenant, self.actor = state, tenant, actor
+        self.now = state.clock()
+        self.reason: str | None = None
+        self._undo: list[Callable[[], object]] = []
+
+    def put(self, space: dict[K, V], key: K, value: V) -> None:
+        """Set one entry."""
+        if key in space:
+            self._undo.append(partial(space.__setitem__, key, space[key]))
+        else:
+            self._undo.append(partial(space.pop, key))
+        space[key] = value
+
+    def drop(self, space: dict[K, V], key: K) -> None:
+        """Remove one entry, if it is there."""
+        if key in space:
+            self._undo.append(partial(space.__setitem__, key, space.pop(key)))
+
+    def undo(self) -> None:
+        """Take every change back, the last one first."""
+        while self._undo:
+            self._undo.pop()()
+
+    def table(self, name: str) -> Table:
+        """Find a declared table."""
+        if name not in self.state.tables:
+            raise ConfigurationError(
+                f"table {name} is not declared to this memory; name its class in memory_store(...)"
+            )
+        return self.state.tables[name]
+
+    def row(self, table: str, ref_id: str) -> Row | None:
+        """Find a row of this tenant."""
+        return self.state.rows.get((table, self.tenant, ref_id))
+
+    def parts_of(self, write_id: UUID) -> list[PartRow]:
+        """List the parts of a write."""
+        ids = self.state.staged.get((self.tenant, write_id), ())
+        return [self.state.parts[self.tenant, part_id] for part_id in ids]
+
+    def referring(self, table: Table) -> Iterator[tuple[Table, Column]]:
+        """List the columns that refer to a table."""
+        for other in self.state.tables.values():
+            for column in other.columns.values():
+                if column.reference is not None and target_name(other, column) == table.name:
+                    yield other, column
+
+
+def target_name(table: Table, column: Column) -> str:
+    """Name the table that a column refers to."""
+    assert column.reference is not None  # noqa: S101 for the type checker
+    target = column.reference.target
+    if isinstance(target, str):
+        return table.name if target == "self" else target
+    return target.storekit_table.name

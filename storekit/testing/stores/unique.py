@@ -1,0 +1,44 @@
+"""Unique keys in memory: of two records of a tenant with the same values the later is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from storekit.errors import ConstraintViolation
+from storekit.model.table.indexes import not_null
+from storekit.model.table.keys import unique_keys
+from storekit.model.table.table import Table
+from storekit.model.values.codec import comparable
+from storekit.testing.stores.state import Row, Transaction
+
+
+def check_unique(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
+    """Compare the rows that were written with all of their tenant."""
+    written = {row["ref_id"] for row in rows}
+    for name, columns, where in unique_keys(table):
+        kinds = dict(table.types)
+        seen: dict[tuple[Any, ...], str] = {}
+        for ref_id, row in sorted(_rows(tx, table), key=lambda pair: pair[0] in written):
+            values = tuple(comparable(row[column], kinds[column]) for column in columns)
+            if None in values or not _held(where, row):
+                continue
+            if seen.setdefault(values, ref_id) != ref_id:
+                raise ConstraintViolation(f"{ref_id} has values that {name} holds already", name)
+
+
+def _rows(tx: Transaction, table: Table) -> Iterator[tuple[str, Row]]:
+    for (name, tenant, ref_id), row in tx.state.rows.items():
+        if name == table.name and tenant == tx.tenant:
+            yield ref_id, row
+
+
+def _held(where: Mapping[str, Any], row: Row) -> bool:
+    """Tell whether a partial key holds a row."""
+    return all(_meets(wanted, row[column]) for column, wanted in where.items())
+
+
+def _meets(wanted: Any, value: Any) -> bool:
+    if wanted is None or wanted is not_null:
+        return (value is None) == (wanted is None)
+    return value in wanted if isinstance(wanted, tuple) else bool(value == wanted)
