@@ -12,7 +12,7 @@ from entities import Call, Hit, Kind, Lead, Note, Order, OrderStatus, Payload, R
 from world import World, steps, trips
 
 from storekit import Blob, ConstraintViolation, InvalidTransition, NotFound, UsageError, ValidationError
-from storekit.flows.write.attempt import bulk
+from storekit.flows.write import bulk
 
 HITS = [f"evt_{i}" for i in range(10)]
 

@@ -20,7 +20,7 @@ from fault_wire import wired
 
 from storekit import AsyncStore, OutcomeUnknown, Settings, Store, StorekitError, Unavailable
 from storekit.bridge import settle
-from storekit.flows.write.attempt import bulk
+from storekit.flows.write import bulk
 from storekit.testing.faults import Point, at
 from storekit.testing.proxy import Proxy
 

@@ -12,7 +12,7 @@ import pytest
 from sql_api import Api, blob_part, change_op, events, insert_op, uploaded
 from sql_database import MEMBERS, Database, fresh_database
 
-from storekit.drivers.postgres.admin.connect import isolation
+from storekit.drivers.postgres.admin import isolation
 from storekit.drivers.postgres.admin.migrate import connect, grant, migrate
 from storekit.ids import new_id, new_ref_id
 from storekit.schema import files
