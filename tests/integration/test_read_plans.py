@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from entities import Remark, Report
 
 from storekit import Store
 from storekit.flows.load import whole_row
 from storekit.sql import SET_TENANT, locate, select
 from storekit.statements import Locate, Via
+from tests.support.entities import Remark, Report
 
 ROWS = 2000
 

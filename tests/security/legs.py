@@ -15,8 +15,6 @@ from uuid import UUID
 
 import psycopg
 from pydantic import BaseModel, SecretStr
-from sql_database import MEMBERS, Database, fresh_database, write_line
-from wall_tables import MINE, THEIRS
 
 from storekit import (
     AsyncStore,
@@ -36,6 +34,8 @@ from storekit.drivers.postgres.migrate import grant
 from storekit.model.ddl import render
 from storekit.model.fields import lookup, moves
 from storekit.trace import listen
+from tests.security.isolation_tables import MINE, THEIRS
+from tests.support.postgres import MEMBERS, Database, fresh_database, write_line
 
 
 class Stage(StrEnum):
