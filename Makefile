@@ -62,7 +62,7 @@ $(PEER): $(READY) tests/bench/requirements.lock
 	touch $@
 
 mirror: $(READY) ## Renew schemas/postgres/mirror from the migrations
-	$(BIN)/python tests/integration/sql_shipped.py
+	$(BIN)/python -m tests.support.shipped
 
 lock: ## Write both lock files: the newest versions that are allowed, the bench's as the project's
 	$(PYTHON) -m venv .venv/lock

@@ -11,7 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from commands import storekit_command
+
+from tests.support.commands import storekit_command
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

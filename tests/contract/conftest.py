@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from cannot_honour import CANNOT_HONOUR, LEG
-from clock import clock_of
-from entities import ENTITIES
-from matrix_legs import behind_pgbouncer, lacking, legs, not_run, postgres_15
-from moto_leg import moto_store
-from world import World, over_http
 
 from storekit import AsyncStore, Store
 from storekit.testing import Memory, async_memory_store, memory_store
+from tests.contract.cannot_honour import CANNOT_HONOUR, LEG
+from tests.contract.matrix_legs import behind_pgbouncer, lacking, legs, not_run, postgres_15
+from tests.contract.moto_leg import moto_store
+from tests.support.clock import clock_of
+from tests.support.entities import ENTITIES
+from tests.support.harness import World, over_http
 
 collect_ignore = ["test_pgbouncer.py"] if "pgbouncer" in lacking() else []
 LEGS = ("sync-servers", "async-servers", "sync-memory", "async-memory", LEG)

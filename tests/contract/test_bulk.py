@@ -8,11 +8,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Call, Hit, Kind, Lead, Note, Order, OrderStatus, Payload, Run, Stage
-from world import World, steps, trips
 
 from storekit import Blob, ConstraintViolation, InvalidTransition, NotFound, UsageError, ValidationError
 from storekit.flows.write import bulk
+from tests.support.entities import Call, Hit, Kind, Lead, Note, Order, OrderStatus, Payload, Run, Stage
+from tests.support.harness import World, steps, trips
 
 HITS = [f"evt_{i}" for i in range(10)]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from entities import Call, Note, Report, Run
-from world import World, steps, trips
 
 from storekit import Blob, NotFound, UsageError, ValidationError, ids, trace
+from tests.support.entities import Call, Note, Report, Run
+from tests.support.harness import World, steps, trips
 
 TEXT = "Grüße, 世界 🌍\r\n"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-from entities import Hit
-from world import World, fail, steps, trips
 
 from storekit import Conflict, UsageError, ValidationError
+from tests.support.entities import Hit
+from tests.support.harness import World, fail, steps, trips
 
 
 async def test_a_cursor_moves_with_what_was_made_of_the_data(world: World) -> None:

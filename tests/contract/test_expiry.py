@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from entities import Call, Payload, Run
-from world import World, steps, trips
 
 from storekit import Blob, Expired
+from tests.support.entities import Call, Payload, Run
+from tests.support.harness import World, steps, trips
 
 LIFE = timedelta(days=90)
 SECOND = timedelta(seconds=1)

@@ -7,9 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from entities import Address, Call, Customer, Everything, Lead, Run, Stage, Status, Tariff
-from world import World, steps, trips
-
 from storekit import (
     between,
     contains,
@@ -23,6 +20,8 @@ from storekit import (
     lt,
     prefix,
 )
+from tests.support.entities import Address, Call, Customer, Everything, Lead, Run, Stage, Status, Tariff
+from tests.support.harness import World, steps, trips
 
 UID = UUID(int=7)
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)

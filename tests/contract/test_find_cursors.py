@@ -11,11 +11,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Lead, Run
-from leads import lead
-from world import World, steps, trips
 
 from storekit import ValidationError, ge, lt
+from tests.contract.leads import lead
+from tests.support.entities import Lead, Run
+from tests.support.harness import World, steps, trips
 
 OTHERS: dict[str, Callable[[World], tuple[Any, dict[str, Any]]]] = {
     "another value": lambda world: (world.repository(Lead), {"where": {"score": lt(4)}}),

@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from entities import Call, Lead, Payload, Run, Stage
-from leads import DUE, lead
-from world import World, steps, trips
 
 from storekit import Page, UsageError, ValidationError, ge, in_, is_null
+from tests.contract.leads import DUE, lead
+from tests.support.entities import Call, Lead, Payload, Run, Stage
+from tests.support.harness import World, steps, trips
 
 SERVED: list[tuple[dict[str, Any], str | list[str] | None]] = [
     ({}, None),

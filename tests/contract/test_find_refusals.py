@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from entities import Everything, Lead, Report
-from world import World, steps, trips
 
 from storekit import UsageError, ValidationError, contains, has_key, in_, is_null, json_path, lt, prefix
+from tests.support.entities import Everything, Lead, Report
+from tests.support.harness import World, steps, trips
 
 UID = UUID(int=7)
 REFUSED: list[tuple[Any, type[Exception], str]] = [

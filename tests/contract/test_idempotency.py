@@ -6,10 +6,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from entities import Call, Note, Payload, Run
-from world import World, steps, trips
 
 from storekit import Blob, IdempotencyConflict, NotFound, trace
+from tests.support.entities import Call, Note, Payload, Run
+from tests.support.harness import World, steps, trips
 
 
 def _call(run: Run, **values: object) -> Call:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from entities import Call, Payload, Report, Run
-from world import World, steps, trips
 
 from storekit import Blob, Expired, UsageError, trace
+from tests.support.entities import Call, Payload, Report, Run
+from tests.support.harness import World, steps, trips
 
 
 @pytest.mark.parametrize("step", ["postgres.commit", "postgres.stage"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from entities import Everything, Order, OrderStatus, Run
-from world import World, steps, trips
 
 from storekit import (
     Conflict,
@@ -17,6 +15,8 @@ from storekit import (
     ValidationError,
 )
 from storekit.ids import new_ref_id
+from tests.support.entities import Everything, Order, OrderStatus, Run
+from tests.support.harness import World, steps, trips
 
 
 async def order(world: World) -> Order:

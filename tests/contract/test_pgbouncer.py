@@ -10,11 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from entities import Call, Payload, Run, Tariff, Wide
-from pgbouncer import LOGINS, behind_pgbouncer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
-from world import World, over_http
 
 from storekit import (
     AsyncStore,
@@ -28,6 +25,9 @@ from storekit import (
     Store,
 )
 from storekit.drivers.postgres.sql.queries import SET_TENANT
+from tests.support.entities import Call, Payload, Run, Tariff, Wide
+from tests.support.harness import World, over_http
+from tests.support.pgbouncer import LOGINS, behind_pgbouncer
 
 TENANT = "SELECT coalesce(current_setting('storekit.tenant', true), '')"
 SEEN = "SELECT count(*) FROM runs"

@@ -11,11 +11,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Call, Everything, Note, Report, Run
 from pydantic import ValidationError as PydanticError
-from world import World, steps
 
 from storekit import Blob, TenantRequired, UsageError, ValidationError
+from tests.support.entities import Call, Everything, Note, Report, Run
+from tests.support.harness import World, steps
 
 NAN = float("nan")
 

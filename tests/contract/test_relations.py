@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import pytest
-from entities import Call, Clip, Customer, Folder, Remark, Report, Run
-from world import World, steps, trips
 
 from storekit import Blob, ConstraintViolation, Entity, NotFound, UsageError, references
 from storekit.ids import new_ref_id
+from tests.support.entities import Call, Clip, Customer, Folder, Remark, Report, Run
+from tests.support.harness import World, steps, trips
 
 
 async def _remark(world: World, **values: Any) -> tuple[Report, Remark]:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from entities import Address, Call, Everything, Note, Payload, Report, Run, Status
-from world import World, steps, trips
 
 from storekit import Blob, Conflict, ConstraintViolation, NotFound, NotLoaded, UsageError
+from tests.support.entities import Address, Call, Everything, Note, Payload, Report, Run, Status
+from tests.support.harness import World, steps, trips
 
 
 async def test_a_saved_record_comes_back_whole(world: World) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from entities import Call, Order, Payload, Report, Run
-from world import World, steps, trips
 
 from storekit import Blob, NotFound, UsageError, ValidationError
+from tests.support.entities import Call, Order, Payload, Report, Run
+from tests.support.harness import World, steps, trips
 
 
 async def test_another_tenants_record_is_not_found(world: World) -> None:

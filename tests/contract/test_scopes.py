@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from entities import Customer, Login, Order, Run, Tariff
-from faces import Threaded
-from world import World, steps, trips
 
 from storekit import Blob, ConstraintViolation, Entity, NotFound, Store, TenantRequired, UsageError
+from tests.support.adapters import Threaded
+from tests.support.entities import Customer, Login, Order, Run, Tariff
+from tests.support.harness import World, steps, trips
 
 
 def admin(world: World) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from entities import Call, Payload, Report, Run, Wide
-from world import World, steps, trips
 
 from storekit import Blob
+from tests.support.entities import Call, Payload, Report, Run, Wide
+from tests.support.harness import World, steps, trips
 
 BLOBS, DOCUMENTS = "abcde", "fghij"
 

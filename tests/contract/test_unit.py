@@ -6,8 +6,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Call, Hit, Lead, Note, Order, OrderStatus, Payload, Remark, Report, Run
-from world import World, fail, steps, trips
 
 from storekit import (
     Blob,
@@ -19,6 +17,8 @@ from storekit import (
     ValidationError,
 )
 from storekit.testing import memory_store
+from tests.support.entities import Call, Hit, Lead, Note, Order, OrderStatus, Payload, Remark, Report, Run
+from tests.support.harness import World, fail, steps, trips
 
 
 async def test_a_unit_saves_records_of_many_tables_in_one_trip(world: World) -> None:

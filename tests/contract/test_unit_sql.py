@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from entities import Lead, Note, Run
-from world import World, fail, steps, trips
 
 from storekit import Blob, UsageError
 from storekit.bridge import settle
+from tests.support.entities import Lead, Note, Run
+from tests.support.harness import World, fail, steps, trips
 
 pytestmark = pytest.mark.sql
 

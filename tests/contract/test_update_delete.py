@@ -5,11 +5,11 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-from entities import Call, Note, Order, OrderStatus, Payload, Remark, Report, Run, Status
-from world import World, steps, trips
 
 from storekit import Blob, Conflict, ConstraintViolation, NotFound, NotLoaded, UsageError
 from storekit.ids import new_ref_id
+from tests.support.entities import Call, Note, Order, OrderStatus, Payload, Remark, Report, Run, Status
+from tests.support.harness import World, steps, trips
 
 
 async def test_update_writes_only_what_it_names(world: World) -> None:

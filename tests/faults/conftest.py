@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from fault_clock import Clock
-from fault_entities import ENTITIES, Note, note
-from fault_nursery import Nursery
-from fault_reader import Reader
-from fault_rig import Rig
 
 from storekit import Store
+from tests.faults.clock import Clock
+from tests.faults.entities import ENTITIES, Note, note
+from tests.faults.reader import Reader
+from tests.faults.rig import Rig
+from tests.support.fork_server import Nursery
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, save
-from fault_entities import ALL_REQUESTS, LONG_REQUESTS, REQUESTS
-from fault_nursery import Nursery
-from fault_rig import Rig
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import Point, at, observe
+from tests.faults.colours import COLOURS, opened, save
+from tests.faults.entities import ALL_REQUESTS, LONG_REQUESTS, REQUESTS
+from tests.faults.rig import Rig
+from tests.support.fork_server import Nursery
 
 _COMMITTED = Point("after", "postgres.commit", 1)
 _FIRST_WAIT = Point("before", "sleep", 1)

@@ -11,14 +11,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, repository, save
-from fault_entities import Marker, marker
-from fault_pool import pool_of, seen
-from fault_rig import Rig
-from fault_wire import wired
 
 from storekit import AsyncStore, Store, Unavailable
 from storekit.bridge import settle
+from tests.faults.colours import COLOURS, opened, repository, save
+from tests.faults.entities import Marker, marker
+from tests.faults.pool_connections import pool_of, seen
+from tests.faults.rig import Rig
+from tests.faults.wire import wired
 
 _CALLERS = 40
 _SHORT = timedelta(seconds=0.2)

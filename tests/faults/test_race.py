@@ -11,13 +11,13 @@ from typing import TypeVar
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import opened, save
-from fault_entities import Note, note, one_note
-from fault_nursery import Nursery
-from fault_rig import Rig
 
 from storekit import IdempotencyConflict, InProgress, Settings, Store
 from storekit.testing.faults import Point, observe
+from tests.faults.colours import opened, save
+from tests.faults.entities import Note, note, one_note
+from tests.faults.rig import Rig
+from tests.support.fork_server import Nursery
 
 _CALLERS = 12
 _KEYS = [30, pytest.param(300, marks=pytest.mark.long)]

@@ -9,15 +9,15 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from fault_colours import COLOURS, opened, repository, save
-from fault_entities import Note, note
-from fault_rig import Rig
 
 from storekit import Settings
 from storekit.bridge import settle
 from storekit.testing.faults import observe
-from storekit.testing.proxy import Proxy
 from storekit.trace import Phase, listen
+from tests.faults.colours import COLOURS, opened, repository, save
+from tests.faults.entities import Note, note
+from tests.faults.rig import Rig
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import COLOURS, opened
-from fault_nursery import Nursery
-from fault_rig import Rig
-from fault_units import FEED, KINDS, Work, import_feed
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import Point, observe
+from tests.faults.colours import COLOURS, opened
+from tests.faults.rig import Rig
+from tests.faults.units import FEED, KINDS, Work, import_feed
+from tests.support.fork_server import Nursery
 
 _KILLED = -9
 _COLOURS = ["sync", pytest.param("async", marks=pytest.mark.long)]

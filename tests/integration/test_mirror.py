@@ -6,8 +6,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sql_database import Database
-from sql_shipped import MIRROR, mirrored
 from typer.testing import CliRunner
 
 from storekit.cli import app
@@ -15,6 +13,8 @@ from storekit.cli.mirror import differences, renew
 from storekit.drivers.postgres.admin.migrate import connect
 from storekit.drivers.postgres.admin.mirror import HEADER, read
 from storekit.errors import ConfigurationError, UsageError
+from tests.support.postgres import Database
+from tests.support.shipped import MIRROR, mirrored
 
 # What the catalogue holds, asked otherwise than the mirror does.
 OBJECTS = """

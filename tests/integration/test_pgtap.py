@@ -8,9 +8,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import tap
-from sql_database import Database
-from sql_shipped import shipped_database
+
+from tests.integration import tap
+from tests.support.postgres import Database
+from tests.support.shipped import shipped_database
 
 FILES = sorted(tap.TESTS.glob("*.sql"))
 

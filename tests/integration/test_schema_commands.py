@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from commands import storekit_command
-from sql_database import MEMBERS, Database, fresh_database
 
 from storekit.drivers.postgres.admin.migrate import grant
+from tests.support.commands import storekit_command
+from tests.support.postgres import MEMBERS, Database, fresh_database
 
 MODELS = """
 from enum import StrEnum

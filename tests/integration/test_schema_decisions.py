@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from sql_evolving import Evolving
-from sql_notes import Author, Longer, Plan, Status, note
 
 from storekit import Entity, Mutable, SoftDelete, blob, document, index, lookup, moves, references, unique
 from storekit.model.values.blob import Blob
+from tests.integration.evolving import Evolving
+from tests.integration.note_editions import Author, Longer, Plan, Status, note
 
 Editions = tuple[type[Entity], type[Entity], str]
 

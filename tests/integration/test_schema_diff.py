@@ -7,8 +7,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from psycopg.errors import ForeignKeyViolation, IntegrityError, UniqueViolation
-from sql_evolving import TENANT, Evolving
-from sql_notes import Author, Longer, Plan, Status, logged, note
 
 from storekit import (
     Blob,
@@ -30,6 +28,8 @@ from storekit.agency import ENTITIES as AGENCY
 from storekit.deploy.evolve import compare
 from storekit.drivers.postgres.admin.migrate import migrate
 from storekit.schema.lines import core, shipped
+from tests.integration.evolving import TENANT, Evolving
+from tests.integration.note_editions import Author, Longer, Plan, Status, logged, note
 
 
 def refers(target: Any, **how: Any) -> tuple[Any, None]:

@@ -7,8 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sql_api import Api, change_op, insert_op
-from sql_database import (
+
+from storekit.drivers.postgres.admin.migrate import grant, migrate, status
+from storekit.errors import ConfigurationError, Unavailable
+from storekit.ids import new_id
+from storekit.schema.lines import Line, core
+from tests.support.postgres import (
     AGENCY,
     BASE,
     MEMBERS,
@@ -19,11 +23,7 @@ from sql_database import (
     set_up,
     write_line,
 )
-
-from storekit.drivers.postgres.admin.migrate import grant, migrate, status
-from storekit.errors import ConfigurationError, Unavailable
-from storekit.ids import new_id
-from storekit.schema.lines import Line, core
+from tests.support.write_api import Api, change_op, insert_op
 
 
 @pytest.fixture

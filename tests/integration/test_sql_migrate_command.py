@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sql_database import Database, fresh_database, write_line
-from sql_deployer import storekit
 
 from storekit import AsyncStore, Settings, Store, UsageError
 from storekit.drivers.postgres.admin.migrate import migrate as apply
 from storekit.schema.lines import core, read, shipped
+from tests.integration.deployer import storekit
+from tests.support.postgres import Database, fresh_database, write_line
 
 SHIPPED = [f"{file.line} {file.number:04}_{file.name}" for file in read([core(), shipped("agency")])]
 AGENCY = ("--line", "agency")

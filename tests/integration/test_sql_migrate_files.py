@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sql_database import AGENCY, Database, fresh_database, set_up, write_line
 
 from storekit.drivers.postgres.admin.migrate import migrate
 from storekit.errors import ConfigurationError
 from storekit.schema.lines import Line
 from storekit.schema.lint import lint
+from tests.support.postgres import AGENCY, Database, fresh_database, set_up, write_line
 
 MARK = "-- storekit: no transaction\n"
 

@@ -7,10 +7,10 @@ from time import perf_counter
 from uuid import uuid4
 
 import pytest
-from sql_api import Api, blob_part, change_op, insert_op, uploaded
-from sql_database import AGENCY, Database, fresh_database, set_up
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import AGENCY, Database, fresh_database, set_up
+from tests.support.write_api import Api, blob_part, change_op, insert_op, uploaded
 
 BATCH = 1000
 

@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, insert_op, uploaded
-from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import Api, blob_part, change_op, insert_op, uploaded
 
 T = TypeVar("T")
 KEYS = 100

@@ -6,10 +6,19 @@ from typing import Any
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, document_part, events, insert_op, refused, uploaded
-from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import (
+    Api,
+    blob_part,
+    change_op,
+    document_part,
+    events,
+    insert_op,
+    refused,
+    uploaded,
+)
 
 
 def test_a_refused_op_takes_the_whole_commit_with_it(database: Database, api: Api) -> None:

@@ -7,10 +7,18 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sql_api import Api, blob_part, change_op, document_part, events, insert_op, refused, uploaded
-from sql_database import Database
-
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import (
+    Api,
+    blob_part,
+    change_op,
+    document_part,
+    events,
+    insert_op,
+    refused,
+    uploaded,
+)
 
 
 def save_call(

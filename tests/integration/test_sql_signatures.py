@@ -6,10 +6,10 @@ import json
 from uuid import uuid4
 
 import pytest
-from sql_database import Database
 
 from storekit.drivers.postgres.sql import queries
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
 
 SHIPPED = {
     "stage_v1": "p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, "

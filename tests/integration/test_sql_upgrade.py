@@ -9,14 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, events, insert_op, uploaded
-from sql_database import MEMBERS, Database, fresh_database
 
 from storekit.drivers.postgres.admin import isolation
 from storekit.drivers.postgres.admin.migrate import connect, grant, migrate
 from storekit.ids import new_id, new_ref_id
 from storekit.schema import files
 from storekit.schema.lines import Line, core, shipped
+from tests.support.postgres import MEMBERS, Database, fresh_database
+from tests.support.write_api import Api, blob_part, change_op, events, insert_op, uploaded
 
 FIRST_RELEASE = {"core": 3, "agency": 5}
 

@@ -8,10 +8,10 @@ from uuid import RFC_4122, uuid4
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, insert_op, saved
-from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import Api, blob_part, change_op, insert_op, saved
 
 
 def by_hand(api: Api, query: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, document_part, insert_op, states, uploaded
-from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import Api, blob_part, change_op, document_part, insert_op, states, uploaded
 
 LEASE = timedelta(seconds=60)
 OLD = UUID(int=(new_id().int & ~(0xFFFF_FFFF_FFFF << 80)) | (1_600_000_000_000 << 80))

@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from entities import Lead, Note, Run, Tariff
 
 from storekit import AsyncStore, Blob, Conflict, Settings, Store, Unavailable, UsageError
 from storekit.bridge import settle
+from tests.support.entities import Lead, Note, Run, Tariff
 
 COLOURS = ("sync", "async")
 

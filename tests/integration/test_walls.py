@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from sql_database import Database
 
 from storekit import Store
 from storekit.drivers.postgres.admin.isolation import breaches
 from storekit.drivers.postgres.admin.migrate import connect
 from storekit.errors import ConfigurationError
+from tests.support.postgres import Database
 
 DEFINER = "RETURNS bigint LANGUAGE sql SECURITY DEFINER"
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from class_facts import Author, Grown, Invoice, Note, Status, compare, table, text
 from pydantic import Field
 
 from storekit import Entity, Mutable, Store, UsageError
@@ -17,6 +16,7 @@ from storekit.schema import ddl
 from storekit.schema.diff import Difference, files, missing, undeclared
 from storekit.schema.diff.facts import ColumnFact
 from storekit.schema.lint import lint
+from tests.unit.class_facts import Author, Grown, Invoice, Note, Status, compare, table, text
 
 
 @pytest.mark.parametrize("entity", [Author, Note, Grown, Invoice])

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from class_facts import Author, Grown, Note, Payload, Status, compare, declared, table, text
 
 from storekit import Entity, Mutable, SoftDelete, document, lookup, references
 from storekit.deploy.evolve import next_files
 from storekit.schema.diff.facts import Facts
 from storekit.schema.lint import lint
+from tests.unit.class_facts import Author, Grown, Note, Payload, Status, compare, declared, table, text
 
 
 def column(entity: type[Entity], name: str, **changes: Any) -> Facts:

@@ -9,13 +9,13 @@ from uuid import uuid4
 
 import pydantic
 import pytest
-from entities import Report
 
 from storekit import Blob, ConfigurationError, Settings, StorekitError, UsageError
 from storekit.drivers.postgres.errors import error_for
 from storekit.errors import ConstraintViolation, Unavailable, ValidationError
 from storekit.model.values.disposition import is_inert
 from storekit.testing import memory_store
+from tests.support.entities import Report
 
 
 @pytest.mark.parametrize(

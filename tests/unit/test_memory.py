@@ -7,10 +7,10 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from entities import Note, Remark, Run
 
 from storekit import Blob, ConfigurationError, InProgress, Settings, trace
 from storekit.testing import Memory, async_memory_store, memory_store
+from tests.support.entities import Note, Remark, Run
 
 TENANT = uuid4()
 

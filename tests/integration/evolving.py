@@ -12,8 +12,6 @@ from uuid import UUID, uuid4
 
 import psycopg
 from pydantic import SecretStr
-from sql_database import MEMBERS, Database
-from sql_notes import Author, Plan, note
 
 from storekit import Entity, Settings
 from storekit.deploy.evolve import compare, next_files
@@ -21,6 +19,8 @@ from storekit.drivers.postgres.admin.migrate import grant, migrate
 from storekit.schema.diff import Difference
 from storekit.schema.lines import Line, core
 from storekit.schema.lint import lint
+from tests.integration.note_editions import Author, Plan, note
+from tests.support.postgres import MEMBERS, Database
 
 TENANT = UUID(int=7)
 

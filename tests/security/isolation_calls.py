@@ -14,13 +14,13 @@ from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.types.json import Jsonb
-from sql_api import Api, blob_part, change_op, insert_op
-from sql_database import Database
-from wall_catalogue import callable_definers, relations
-from wall_matrix import ROLES, SETTINGS, Bench, Role, Setting
-from wall_tables import MINE, NIL, THEIRS
 
 from storekit.ids import new_id, new_ref_id
+from tests.security.isolation_catalogue import callable_definers, relations
+from tests.security.isolation_matrix import ROLES, SETTINGS, Bench, Role, Setting
+from tests.security.isolation_tables import MINE, NIL, THEIRS
+from tests.support.postgres import Database
+from tests.support.write_api import Api, blob_part, change_op, insert_op
 
 MEANT = {"storekit.lookup_v1", "report.read_v1"}
 """What tells of other tenants: to who knows the digest of a row's secret, and to the reporter."""

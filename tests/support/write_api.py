@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
-from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
 
 
 @dataclass

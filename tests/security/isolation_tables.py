@@ -8,10 +8,19 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
-from sql_database import BASE, MEMBERS, MUTABLE, PARTS, SOFT_DELETE, Database, fresh_database, write_line
 
 from storekit.drivers.postgres.admin.migrate import grant, migrate
 from storekit.schema.lines import core, shipped
+from tests.support.postgres import (
+    BASE,
+    MEMBERS,
+    MUTABLE,
+    PARTS,
+    SOFT_DELETE,
+    Database,
+    fresh_database,
+    write_line,
+)
 
 MINE, THEIRS, NIL = UUID(int=0xA << 64), UUID(int=0xB << 64), UUID(int=0)
 LOGINS = ("app", "worker", "auditor", "reporter", "stranger")

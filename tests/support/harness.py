@@ -13,12 +13,11 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 from uuid import UUID, uuid4
 
-from entities import Call, Run
-from faces import Threaded, ThreadedUnit
-
 from storekit import AsyncStore, Entity, Store, Transaction, trace
 from storekit.bridge import settle
 from storekit.testing.stores import Fetched
+from tests.support.adapters import Threaded, ThreadedUnit
+from tests.support.entities import Call, Run
 
 Fetch = Callable[[str], Fetched]
 

@@ -16,15 +16,14 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from fault_colours import opened, save
-from fault_entities import ALL_REQUESTS
-from fault_units import KINDS, Work, import_feed
-
 import storekit.drivers.mongo.documents
 import storekit.drivers.postgres.ledger
 import storekit.drivers.s3.blobs  # noqa: F401  what a Store would import at its first save
 from storekit import AsyncStore, Settings, Store
 from storekit.testing.faults import Point, at
+from tests.faults.colours import opened, save
+from tests.faults.entities import ALL_REQUESTS
+from tests.faults.units import KINDS, Work, import_feed
 
 
 class Nursery:

@@ -14,9 +14,9 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
-from sql_database import answered, as_nobody, free_port
 
 from storekit import Settings
+from tests.support.postgres import answered, as_nobody, free_port
 
 PROGRAM = shutil.which("pgbouncer", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
 LOGINS = ("postgres_url", "postgres_worker_url", "postgres_reporter_url")

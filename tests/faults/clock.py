@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from clock import set_clock
-
 from storekit import Settings
+from tests.support.clock import set_clock
 
 
 class Clock:

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from entities import Address, Everything, Status
 from hypothesis import strategies as st
+
+from tests.support.entities import Address, Everything, Status
 
 BERLIN = ZoneInfo("Europe/Berlin")
 BIGGEST = 2**63 - 1

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from commands import storekit_command
-from sql_database import Database
+from tests.support.commands import storekit_command
+from tests.support.postgres import Database
 
 # What a session of the deployer waits for, as the server sees it.
 WAITS = "SELECT wait_event FROM pg_stat_activity WHERE usename = 'admin' AND datname = current_database()"

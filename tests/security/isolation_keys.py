@@ -9,10 +9,11 @@ from uuid import uuid4
 
 import psycopg
 from psycopg.types.json import Jsonb
-from sql_database import Database
-from wall_catalogue import Key, Relation, foreign_keys, granted, relations, unique_keys
-from wall_matrix import ROLES, SETTINGS, Bench, Role, fresh, listed, sample
-from wall_tables import MINE, THEIRS
+
+from tests.security.isolation_catalogue import Key, Relation, foreign_keys, granted, relations, unique_keys
+from tests.security.isolation_matrix import ROLES, SETTINGS, Bench, Role, fresh, listed, sample
+from tests.security.isolation_tables import MINE, THEIRS
+from tests.support.postgres import Database
 
 WRITERS = [role for role in ROLES if role.name in {"app", "owner"}]
 SETTING = SETTINGS[0]

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sql_database import MEMBERS, Database, fresh_cluster, fresh_database
-
 from storekit.cli.mirror import renew
 from storekit.drivers.postgres.admin.migrate import grant, migrate
 from storekit.drivers.postgres.admin.mirror import read
 from storekit.schema.lines import core, shipped
+from tests.support.postgres import MEMBERS, Database, fresh_cluster, fresh_database
 
 MIRROR = Path(__file__).parents[2] / "schemas" / "postgres" / "mirror"
 

@@ -15,11 +15,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.types.json import Jsonb
-from sql_database import Database
-from wall_catalogue import Relation, granted, relations
-from wall_tables import MINE, NIL, THEIRS
 
 from storekit.ids import new_ref_id
+from tests.security.isolation_catalogue import Relation, granted, relations
+from tests.security.isolation_tables import MINE, NIL, THEIRS
+from tests.support.postgres import Database
 
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
 REFUSED = {

@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from fault_entities import Delivery, Tally, delivery, marker, note
-
 from storekit import AsyncStore, Store
 from storekit.bridge import settle
+from tests.faults.entities import Delivery, Tally, delivery, marker, note
 
 _BY_HAND = "INSERT INTO fault_tallies (name) VALUES ('by hand') ON CONFLICT DO NOTHING"
 _COUNT = (

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fault_clock import Clock
-from fault_reader import Reader
-
 from storekit import Settings
+from tests.faults.clock import Clock
+from tests.faults.reader import Reader
 
 
 @dataclass(frozen=True)

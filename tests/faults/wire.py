@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from fault_reader import address
 from pydantic import SecretStr
 
 from storekit import Settings
-from storekit.testing.proxy import Proxy
+from tests.faults.reader import address
+from tests.support.proxy import Proxy
 
 TIMEOUT = timedelta(seconds=1.5)
 """Short, and still longer than the second that psycopg's pool lets pass before it connects again."""

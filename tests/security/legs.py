@@ -15,8 +15,6 @@ from uuid import UUID
 
 import psycopg
 from pydantic import BaseModel, SecretStr
-from sql_database import MEMBERS, Database, fresh_database, write_line
-from wall_tables import MINE, THEIRS
 
 from storekit import (
     AsyncStore,
@@ -36,6 +34,8 @@ from storekit.model.table.fields import lookup, moves
 from storekit.schema.ddl import render
 from storekit.testing.stores import Fetched
 from storekit.trace import listen
+from tests.security.isolation_tables import MINE, THEIRS
+from tests.support.postgres import MEMBERS, Database, fresh_database, write_line
 
 
 class Stage(StrEnum):
