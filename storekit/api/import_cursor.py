@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from storekit.bridge import run
 from storekit.errors import UsageError, ValidationError
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Actor, Context
 from storekit.flows.read.import_cursor import read
 from storekit.model.declare.entity import memory_of
 from storekit.model.values.limits import check_length, check_text
@@ -20,8 +20,8 @@ _LONGEST_POSITION = 4096
 class BaseCursor:
     """A named place in another system's data, of one tenant. Of one thread or task at a time."""
 
-    def __init__(self, ports: Ports, actor: Actor, name: str) -> None:
-        self._ports, self._actor = ports, actor
+    def __init__(self, context: Context, name: str) -> None:
+        self._context = context
         if not isinstance(name, str) or not name:
             raise ValidationError("it must be a str that is not empty", field="cursor")
         self.name = check_length(check_text(name, "cursor"), 255, "cursor")
@@ -35,7 +35,7 @@ class BaseCursor:
 
     def moved(self, to: str, actor: Actor) -> Position:
         """Give the record of this cursor as it shall be, for a unit of work."""
-        if actor.tenant != self._actor.tenant:
+        if actor.tenant != self._context.actor.tenant:
             raise UsageError(f"cursor {self.name} is another tenant's; take it from the unit's own scope")
         if not isinstance(to, str) or not to:
             raise ValidationError("a position is a str that is not empty", field=f"cursor {self.name}")
@@ -54,7 +54,7 @@ class Cursor(BaseCursor):
 
     def read(self) -> str | None:
         """Read where it is; None if it was never moved. One Postgres trip."""
-        self._record = run(read(self._ports, self._actor, self.name))
+        self._record = run(read(self._context, self.name))
         return self.position
 
 
@@ -63,5 +63,5 @@ class AsyncCursor(BaseCursor):
 
     async def read(self) -> str | None:
         """As `Cursor.read`."""
-        self._record = await read(self._ports, self._actor, self.name)
+        self._record = await read(self._context, self.name)
         return self.position

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from storekit.assembly import Assembly
 from storekit.bridge import run
-from storekit.flows.context import Actor
+from storekit.flows.context import Context
 from storekit.flows.read.blobs import open_blob, read
 from storekit.flows.read.explain import explain
 from storekit.flows.read.find import count, find
@@ -26,9 +25,9 @@ E = TypeVar("E", bound=Entity)
 class Reader(Generic[E]):
     """What is read of the records of one class, of one tenant. Thread-safe."""
 
-    def __init__(self, ports: Assembly, actor: Actor, entity: type[E]) -> None:
-        self._ports, self._entity, self._table = ports, entity, require_table(entity)
-        self._actor = actor.acting_on(self._table)
+    def __init__(self, context: Context, entity: type[E]) -> None:
+        self._entity, self._table = entity, require_table(entity)
+        self._context = context.acting_on(self._table)
 
     def get(self, ref_id: str, *, load: Sequence[str] = ()) -> E:
         """Read a record; documents only when named in `load`.
@@ -39,7 +38,7 @@ class Reader(Generic[E]):
             NotFound: there is none for this tenant, or it is deleted.
             Corrupt: a document is missing before its expiry, or is not what was saved. Never retry.
         """
-        return run(get(self._ports, self._actor, self._entity, ref_id, load))
+        return run(get(self._context, self._entity, ref_id, load))
 
     def find(
         self,
@@ -79,8 +78,7 @@ class Reader(Generic[E]):
         """
         return run(
             find(
-                self._ports,
-                self._actor,
+                self._context,
                 self._entity,
                 where,
                 order_by,
@@ -100,7 +98,7 @@ class Reader(Generic[E]):
         Raises:
             ValidationError: as `find`.
         """
-        return run(count(self._ports, self._actor, self._entity, where, deleted=deleted))
+        return run(count(self._context, self._entity, where, deleted=deleted))
 
     def read(self, ref_id: str, field: str) -> bytes:
         """Read a whole blob into memory, checked against its SHA-256.
@@ -114,12 +112,12 @@ class Reader(Generic[E]):
             NotFound: no such record, or nothing in the field, as in any of a record that is hidden.
             Corrupt: the bytes are not what was saved. Never retry.
         """
-        return run(read(self._ports, self._actor, self._table, ref_id, field))
+        return run(read(self._context, self._table, ref_id, field))
 
     @contextmanager
     def open(self, ref_id: str, field: str) -> Iterator[BlobStream]:
         """Stream a blob: `with calls.open(ref_id, "transcript") as stream`. As `read`, but never whole."""
-        stream = run(open_blob(self._ports, self._actor, self._table, ref_id, field))
+        stream = run(open_blob(self._context, self._table, ref_id, field))
         try:
             yield stream
         finally:
@@ -148,9 +146,7 @@ class Reader(Generic[E]):
             NotFound: no such record, or nothing in the field.
             UsageError: the expiry is over the limit, or the field leads to no blob.
         """
-        return run(
-            url(self._ports, self._actor, self._table, ref_id, field, expires_in, download_as, inline=inline)
-        )
+        return run(url(self._context, self._table, ref_id, field, expires_in, download_as, inline=inline))
 
     def urls(
         self, ref_ids: Iterable[str], field: str, *, expires_in: int = 900, inline: bool = False
@@ -159,7 +155,7 @@ class Reader(Generic[E]):
 
         Cost: one Postgres trip, whatever their number. `field` is as for `read`.
         """
-        return run(urls(self._ports, self._actor, self._table, ref_ids, field, expires_in, inline=inline))
+        return run(urls(self._context, self._table, ref_ids, field, expires_in, inline=inline))
 
     def history(self, ref_id: str, *, limit: int = LONGEST) -> list[Event]:
         """Tell what happened to a record, oldest first; a deleted one has a history too.
@@ -172,11 +168,11 @@ class Reader(Generic[E]):
         Raises:
             NotFound: this tenant never had such a record.
         """
-        return run(history(self._ports, self._actor, self._table, ref_id, limit))
+        return run(history(self._context, self._table, ref_id, limit))
 
     def explain(self, ref_id: str) -> str:
         """Tell on one screen where each field is, in which state, by whom, and what happened last.
 
         Cost: one Postgres trip.
         """
-        return run(explain(self._ports, self._actor, self._table, ref_id))
+        return run(explain(self._context, self._table, ref_id))

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
-from storekit.assembly import Assembly
-from storekit.flows.context import Actor
+from storekit.flows.context import Context
 from storekit.flows.read.blobs import open_blob, read
 from storekit.flows.read.explain import explain
 from storekit.flows.read.find import count, find
@@ -27,13 +26,13 @@ E = TypeVar("E", bound=Entity)
 class AsyncReader(Generic[E]):
     """As `Reader`; task-safe."""
 
-    def __init__(self, ports: Assembly, actor: Actor, entity: type[E]) -> None:
-        self._ports, self._entity, self._table = ports, entity, require_table(entity)
-        self._actor = actor.acting_on(self._table)
+    def __init__(self, context: Context, entity: type[E]) -> None:
+        self._entity, self._table = entity, require_table(entity)
+        self._context = context.acting_on(self._table)
 
     async def get(self, ref_id: str, *, load: Sequence[str] = ()) -> E:
         """As `Repository.get`, awaited."""
-        return await get(self._ports, self._actor, self._entity, ref_id, load)
+        return await get(self._context, self._entity, ref_id, load)
 
     async def find(
         self,
@@ -48,8 +47,7 @@ class AsyncReader(Generic[E]):
     ) -> Page[E]:
         """As `Repository.find`, awaited."""
         return await find(
-            self._ports,
-            self._actor,
+            self._context,
             self._entity,
             where,
             order_by,
@@ -62,18 +60,18 @@ class AsyncReader(Generic[E]):
 
     async def count(self, where: Mapping[str, Any] | None = None, *, deleted: bool = False) -> int:
         """As `Repository.count`, awaited."""
-        return await count(self._ports, self._actor, self._entity, where, deleted=deleted)
+        return await count(self._context, self._entity, where, deleted=deleted)
 
     async def read(self, ref_id: str, field: str) -> bytes:
         """As `Repository.read`, awaited."""
-        return await read(self._ports, self._actor, self._table, ref_id, field)
+        return await read(self._context, self._table, ref_id, field)
 
     @asynccontextmanager
     async def open(self, ref_id: str, field: str) -> AsyncIterator[AsyncBlobStream]:
         """As `Repository.open`: `async with calls.open(ref_id, "transcript") as stream`."""
-        stream = await open_blob(self._ports, self._actor, self._table, ref_id, field)
+        stream = await open_blob(self._context, self._table, ref_id, field)
         try:
-            yield AsyncBlobStream(self._ports.runtime, stream)
+            yield AsyncBlobStream(self._context.ports.runtime, stream)
         finally:
             stream.close()
 
@@ -87,23 +85,21 @@ class AsyncReader(Generic[E]):
         inline: bool = False,
     ) -> str:
         """As `Repository.url`, awaited."""
-        return await url(
-            self._ports, self._actor, self._table, ref_id, field, expires_in, download_as, inline=inline
-        )
+        return await url(self._context, self._table, ref_id, field, expires_in, download_as, inline=inline)
 
     async def urls(
         self, ref_ids: Iterable[str], field: str, *, expires_in: int = 900, inline: bool = False
     ) -> dict[str, str]:
         """As `Repository.urls`, awaited."""
-        return await urls(self._ports, self._actor, self._table, ref_ids, field, expires_in, inline=inline)
+        return await urls(self._context, self._table, ref_ids, field, expires_in, inline=inline)
 
     async def history(self, ref_id: str, *, limit: int = LONGEST) -> list[Event]:
         """As `Repository.history`, awaited."""
-        return await history(self._ports, self._actor, self._table, ref_id, limit)
+        return await history(self._context, self._table, ref_id, limit)
 
     async def explain(self, ref_id: str) -> str:
         """As `Repository.explain`, awaited."""
-        return await explain(self._ports, self._actor, self._table, ref_id)
+        return await explain(self._context, self._table, ref_id)
 
 
 class AsyncBlobStream:

@@ -43,9 +43,7 @@ class Repository(Reader[E]):
             Unavailable, WriteLost, InProgress: nothing is visible; call again.
             OutcomeUnknown: call again with the same object or key, which learns the outcome first.
         """
-        return run(save(self._ports, self._actor, self._entity, [entity], idempotency_key, expected_version))[
-            0
-        ]
+        return run(save(self._context, self._entity, [entity], idempotency_key, expected_version))[0]
 
     def save_many(
         self, entities: Iterable[E], *, idempotency_key: str | None = None, progress: Progress = nobody
@@ -64,7 +62,7 @@ class Repository(Reader[E]):
                 records it is about. Nothing is visible.
         """
         many = list(entities)
-        return run(save_many(self._ports, self._actor, self._entity, many, idempotency_key, progress))
+        return run(save_many(self._context, self._entity, many, idempotency_key, progress))
 
     def upsert(self, entities: Iterable[E]) -> list[E]:
         """Insert what is new by its natural key; of what is there write the fields that were given.
@@ -81,7 +79,7 @@ class Repository(Reader[E]):
             ConstraintViolation: the key belongs to a deleted record; `.index` tells whose.
             ValidationError, InvalidTransition, ...: as for `save_many`.
         """
-        return run(upsert(self._ports, self._actor, self._entity, list(entities)))
+        return run(upsert(self._context, self._entity, list(entities)))
 
     def insert_ignore(self, entities: Iterable[E]) -> list[E]:
         """Insert what is new by its natural key, and leave alone what is there, deleted or not.
@@ -97,7 +95,7 @@ class Repository(Reader[E]):
             UsageError: the class has no natural key.
             ValidationError, ConstraintViolation, ...: as for `save_many`.
         """
-        return run(insert_ignore(self._ports, self._actor, self._entity, list(entities)))
+        return run(insert_ignore(self._context, self._entity, list(entities)))
 
     def update(self, ref_id: str, values: Mapping[str, Any], *, expected_version: int | None = None) -> E:
         """Write some fields of a record without loading it; the others cost nothing.
@@ -110,7 +108,7 @@ class Repository(Reader[E]):
         Raises:
             NotFound, Conflict, InvalidTransition, ValidationError: nothing was changed.
         """
-        return run(update(self._ports, self._actor, self._entity, ref_id, values, expected_version))
+        return run(update(self._context, self._entity, ref_id, values, expected_version))
 
     def update_many(self, values: Mapping[str, Mapping[str, Any]]) -> list[E]:
         """Write some fields of many records, all or nothing: `{ref_id: {"status": "done"}, ...}`.
@@ -124,7 +122,7 @@ class Repository(Reader[E]):
             NotFound, Conflict, InvalidTransition, ValidationError: nothing was changed; `.index` tells by
                 whose fault.
         """
-        return run(update_many(self._ports, self._actor, self._entity, values))
+        return run(update_many(self._context, self._entity, values))
 
     def delete(self, ref_id: str, *, expected_version: int | None = None) -> None:
         """Hide a soft-deletable record; remove any other, and its parts in time. One Postgres trip.
@@ -133,7 +131,7 @@ class Repository(Reader[E]):
             NotFound, Conflict: nothing was changed.
             UsageError: the class is append-only.
         """
-        run(delete(self._ports, self._actor, self._entity, ref_id, expected_version))
+        run(delete(self._context, self._entity, ref_id, expected_version))
 
     def delete_many(self, ref_ids: Iterable[str]) -> None:
         """Delete records, all or none, as `delete` does. One Postgres trip.
@@ -142,7 +140,7 @@ class Repository(Reader[E]):
             NotFound: one of them is not there; `.index` tells which. Nothing was changed.
             UsageError: the class is append-only.
         """
-        run(delete_many(self._ports, self._actor, self._entity, ref_ids))
+        run(delete_many(self._context, self._entity, ref_ids))
 
     def restore(self, ref_id: str, *, expected_version: int | None = None) -> E:
         """Bring a record back that delete has hidden. One Postgres trip.
@@ -154,7 +152,7 @@ class Repository(Reader[E]):
             NotFound, Conflict: nothing was changed; a record that is not hidden is not found.
             UsageError: the class is not derived from SoftDelete.
         """
-        return run(restore(self._ports, self._actor, self._entity, ref_id, expected_version))
+        return run(restore(self._context, self._entity, ref_id, expected_version))
 
     def transition(
         self, ref_id: str, to: str, *, reason: str | None = None, expected_version: int | None = None
@@ -171,4 +169,4 @@ class Repository(Reader[E]):
             NotFound, Conflict: nothing was changed.
             OutcomeUnknown: its answer was lost; `history` tells.
         """
-        return run(transition(self._ports, self._actor, self._entity, ref_id, to, reason, expected_version))
+        return run(transition(self._context, self._entity, ref_id, to, reason, expected_version))

@@ -25,9 +25,7 @@ class AsyncRepository(AsyncReader[E]):
         self, entity: E, *, idempotency_key: str | None = None, expected_version: int | None = None
     ) -> E:
         """As `Repository.save`, awaited. A task cancelled before the commit leaves nothing visible."""
-        saved = await save(
-            self._ports, self._actor, self._entity, [entity], idempotency_key, expected_version
-        )
+        saved = await save(self._context, self._entity, [entity], idempotency_key, expected_version)
         return saved[0]
 
     async def save_many(
@@ -35,40 +33,40 @@ class AsyncRepository(AsyncReader[E]):
     ) -> list[E]:
         """As `Repository.save_many`."""
         many = list(entities)
-        return await save_many(self._ports, self._actor, self._entity, many, idempotency_key, progress)
+        return await save_many(self._context, self._entity, many, idempotency_key, progress)
 
     async def upsert(self, entities: Iterable[E]) -> list[E]:
         """As `Repository.upsert`."""
-        return await upsert(self._ports, self._actor, self._entity, list(entities))
+        return await upsert(self._context, self._entity, list(entities))
 
     async def insert_ignore(self, entities: Iterable[E]) -> list[E]:
         """As `Repository.insert_ignore`."""
-        return await insert_ignore(self._ports, self._actor, self._entity, list(entities))
+        return await insert_ignore(self._context, self._entity, list(entities))
 
     async def update(
         self, ref_id: str, values: Mapping[str, Any], *, expected_version: int | None = None
     ) -> E:
         """As `Repository.update`, awaited."""
-        return await update(self._ports, self._actor, self._entity, ref_id, values, expected_version)
+        return await update(self._context, self._entity, ref_id, values, expected_version)
 
     async def update_many(self, values: Mapping[str, Mapping[str, Any]]) -> list[E]:
         """As `Repository.update_many`."""
-        return await update_many(self._ports, self._actor, self._entity, values)
+        return await update_many(self._context, self._entity, values)
 
     async def delete(self, ref_id: str, *, expected_version: int | None = None) -> None:
         """As `Repository.delete`, awaited."""
-        await delete(self._ports, self._actor, self._entity, ref_id, expected_version)
+        await delete(self._context, self._entity, ref_id, expected_version)
 
     async def delete_many(self, ref_ids: Iterable[str]) -> None:
         """As `Repository.delete_many`."""
-        await delete_many(self._ports, self._actor, self._entity, ref_ids)
+        await delete_many(self._context, self._entity, ref_ids)
 
     async def restore(self, ref_id: str, *, expected_version: int | None = None) -> E:
         """As `Repository.restore`, awaited."""
-        return await restore(self._ports, self._actor, self._entity, ref_id, expected_version)
+        return await restore(self._context, self._entity, ref_id, expected_version)
 
     async def transition(
         self, ref_id: str, to: str, *, reason: str | None = None, expected_version: int | None = None
     ) -> E:
         """As `Repository.transition`, awaited."""
-        return await transition(self._ports, self._actor, self._entity, ref_id, to, reason, expected_version)
+        return await transition(self._context, self._entity, ref_id, to, reason, expected_version)

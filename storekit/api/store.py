@@ -15,7 +15,7 @@ from storekit.assembly import Assembly
 from storekit.bridge import run
 from storekit.deploy.migrate import migrate
 from storekit.errors import UsageError
-from storekit.flows.context import Actor
+from storekit.flows.context import Actor, Context
 from storekit.flows.read.lookup import Found, lookup
 from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
@@ -112,7 +112,7 @@ class Store:
             ConfigurationError: POSTGRES_REPORTER_URL is not set.
             UsageError: there is no such report.
         """
-        return run(report(self._ports.opened().acting_as("reporter"), name, Actor.of_admin(actor)))
+        return run(report(Context(self._ports.opened().acting_as("reporter"), Actor.of_admin(actor)), name))
 
     def migrate(
         self, lines: Sequence[Line] = (), *, to: tuple[str, int] | None = None, dry_run: bool = False
@@ -147,12 +147,17 @@ class Store:
 class Scope:
     """A tenant and an actor. Thread-safe; costs nothing."""
 
-    def __init__(self, ports: Assembly, actor: Actor) -> None:
-        self._ports, self._actor = ports, actor
+    def __init__(self, assembly: Assembly, actor: Actor) -> None:
+        self._assembly, self._context = assembly, Context(assembly, actor)
+
+    @property
+    def _opened(self) -> Context:
+        self._assembly.opened()
+        return self._context
 
     def repository(self, entity: type[E]) -> Repository[E]:
         """Work with the records of one class. No I/O."""
-        return Repository(self._ports.opened(), self._actor, entity)
+        return Repository(self._opened, entity)
 
     def transaction(self, *, within: psycopg.Connection[Any] | None = None) -> Transaction:
         """Work on many records of many classes in one commit: `with scope.transaction() as tx`. No I/O.
@@ -169,7 +174,7 @@ class Scope:
             Unavailable: nothing is visible. Retryable: run the whole block again.
             OutcomeUnknown: saving the same objects again learns the outcome first.
         """
-        return Transaction(self._ports.opened(), self._actor, within)
+        return Transaction(self._opened, within)
 
     def cursor(self, name: str) -> Cursor:
         """Remember how far another system was read: `tx.advance(cursor, to)` moves it in a unit. No I/O.
@@ -177,4 +182,4 @@ class Scope:
         Raises:
             ValidationError: a name that is no text of 1 to 255 characters.
         """
-        return Cursor(self._ports.opened(), self._actor, name)
+        return Cursor(self._opened, name)

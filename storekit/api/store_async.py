@@ -14,7 +14,7 @@ from storekit.api.transaction_async import AsyncTransaction
 from storekit.assembly import Assembly
 from storekit.deploy.migrate import migrate
 from storekit.errors import UsageError
-from storekit.flows.context import Actor
+from storekit.flows.context import Actor, Context
 from storekit.flows.read.lookup import Found, lookup
 from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
@@ -85,7 +85,7 @@ class AsyncStore:
 
     async def report(self, name: str, *, actor: str) -> list[dict[str, Any]]:
         """As `Store.report`, awaited."""
-        return await report(self._ports.opened().acting_as("reporter"), name, Actor.of_admin(actor))
+        return await report(Context(self._ports.opened().acting_as("reporter"), Actor.of_admin(actor)), name)
 
     async def migrate(
         self, lines: Sequence[Line] = (), *, to: tuple[str, int] | None = None, dry_run: bool = False
@@ -109,20 +109,25 @@ class AsyncStore:
 class AsyncScope:
     """As `Scope`; task-safe."""
 
-    def __init__(self, ports: Assembly, actor: Actor) -> None:
-        self._ports, self._actor = ports, actor
+    def __init__(self, assembly: Assembly, actor: Actor) -> None:
+        self._assembly, self._context = assembly, Context(assembly, actor)
+
+    @property
+    def _opened(self) -> Context:
+        self._assembly.opened()
+        return self._context
 
     def repository(self, entity: type[E]) -> AsyncRepository[E]:
         """As `Scope.repository`. No I/O."""
-        return AsyncRepository(self._ports.opened(), self._actor, entity)
+        return AsyncRepository(self._opened, entity)
 
     def transaction(self, *, within: psycopg.AsyncConnection[Any] | None = None) -> AsyncTransaction:
         """As `Scope.transaction`: `async with scope.transaction() as tx`. No I/O."""
-        return AsyncTransaction(self._ports.opened(), self._actor, within)
+        return AsyncTransaction(self._opened, within)
 
     def cursor(self, name: str) -> AsyncCursor:
         """As `Scope.cursor`. No I/O."""
-        return AsyncCursor(self._ports.opened(), self._actor, name)
+        return AsyncCursor(self._opened, name)
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

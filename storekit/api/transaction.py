@@ -15,7 +15,7 @@ from storekit.model.declare.entity import Entity, require_table
 if TYPE_CHECKING:
     import psycopg
 
-    from storekit.flows.context import Actor, Ports
+    from storekit.flows.context import Context
 
 E = TypeVar("E", bound=Entity)
 
@@ -23,8 +23,8 @@ E = TypeVar("E", bound=Entity)
 class Planner:
     """What both colours plan alike: no I/O, whatever the colour."""
 
-    def __init__(self, ports: Ports, actor: Actor, within: Any) -> None:
-        self._made = Unit(ports, actor, within)
+    def __init__(self, context: Context, within: Any) -> None:
+        self._made = Unit(context, within)
         self._entered = False
 
     def _enter(self) -> Self:
@@ -103,7 +103,7 @@ class Planner:
         """
         if not isinstance(cursor, BaseCursor):
             raise UsageError("advance() takes a cursor, as scope.cursor(name) gives it, and a position")
-        record = cursor.moved(to, self._unit.actor)
+        record = cursor.moved(to, self._unit.context.actor)
         self._unit.ask(Asked("save", type(record), record.ref_id, record))
 
 
