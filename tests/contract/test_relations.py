@@ -110,8 +110,8 @@ class Loose(Entity, table="loose"):
 
 
 REFUSED: dict[str, tuple[type[Entity], str, str]] = {
-    "an unknown reference": (Remark, "parent.pdf", "has no reference 'parent', .* it has report"),
-    "no reference": (Report, "title.pdf", "has no reference 'title', .* it has run"),
+    "an unknown reference": (Remark, "parent.pdf", "has no reference 'parent': .*; it has report"),
+    "no reference": (Report, "title.pdf", "has no reference 'title': .*; it has run"),
     "the column": (Remark, "report_id.pdf", "has no reference 'report_id'"),
     "nothing before the dot": (Remark, ".pdf", "has no reference ''"),
     "nothing after it": (Remark, "report.", "reports. is not a blob; it has pdf"),
@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[type[Entity], str, str]] = {
         "report.run.pdf",
         "one reference is followed, no more; ask the repository of reports",
     ),
-    "a target by name": (Loose, "report.pdf", "give references.. the class"),
+    "a target by name": (Loose, "report.pdf", "pass the class to references"),
     "a global target": (Customer, "tariff.terms", "tariffs is global; ask the repository of its class"),
 }
 

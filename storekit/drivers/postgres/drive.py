@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import select
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from storekit.drivers.postgres.exchange import Waiting
 from storekit.ports.stores import AnswerLost
 
-if TYPE_CHECKING:
-    from storekit.drivers.postgres.pool.connections import AsyncConnection, Connection
+
+class Link(Protocol):
+    """An open connection to a server, as far as waiting for its socket needs it."""
+
+    readable: select.poll
+    """Polls the socket for input; made once for each connection, as each statement waits on it."""
+
+    def fileno(self) -> int:
+        """Return the file descriptor of the socket."""
+        ...
 
 
-def drive(waiting: Waiting, connection: Connection, timeout: float) -> Any:
+def drive(waiting: Waiting, connection: Link, timeout: float) -> Any:
     """Block until the exchange is over.
 
     Raises:
@@ -30,13 +38,13 @@ def drive(waiting: Waiting, connection: Connection, timeout: float) -> Any:
         return stop.value
 
 
-def _writable(connection: Connection) -> select.poll:
+def _writable(connection: Link) -> select.poll:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN | select.POLLOUT)
     return poll
 
 
-async def drive_async(waiting: Waiting, connection: AsyncConnection, timeout: float) -> Any:
+async def drive_async(waiting: Waiting, connection: Link, timeout: float) -> Any:
     """As `drive`, and the loop goes on."""
     loop = asyncio.get_running_loop()
     socket = connection.fileno()

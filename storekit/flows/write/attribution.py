@@ -85,12 +85,11 @@ def _is_key_of(column: Column, table: Table, constraint: str | None) -> bool:
 async def _dangling(context: Context, column: Column, changes: Numbered) -> int | None:
     """Find the record that refers to one that is not there."""
     assert column.reference is not None  # noqa: S101 for the type checker
-    target = column.reference.target
-    if isinstance(target, str):
+    table = column.reference.table
+    if table is None:
         return None
     wanted = {value: i for i, change in reversed(changes) if (value := _values(change).get(column.name))}
     made = {str(change.id) for _, change in changes if change.operation == "insert"}
-    table = target.storekit_table
     found = await _asked(context.acting_on(table), table, ["id"], [(value,) for value in wanted])
     there = {str(row["id"]) for row in found} | made
     return min((i for value, i in wanted.items() if value not in there), default=None)

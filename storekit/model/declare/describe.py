@@ -21,8 +21,7 @@ def describe(owner: str, table: Table) -> str:
 def _columns(table: Table) -> Iterable[tuple[str, str, str]]:
     yield from ((name, "Postgres", sql) for name, sql in table.base.items())
     for column in table.columns.values():
-        target = column.reference and column.reference.target
-        arrow = f" -> {target if isinstance(target, str) else target.storekit_table.name}" if target else ""
+        arrow = f" -> {column.reference.name}" if column.reference else ""
         yield column.name, "Postgres", column.sql + arrow
 
 

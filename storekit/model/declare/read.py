@@ -31,7 +31,17 @@ from storekit.model.table.fields import (
     references,
 )
 from storekit.model.table.indexes import Index
-from storekit.model.table.table import BASE, MUTABLE, RESERVED, SOFT_DELETE, Column, Part, Scope, Table
+from storekit.model.table.table import (
+    BASE,
+    MUTABLE,
+    RESERVED,
+    SOFT_DELETE,
+    Column,
+    Part,
+    Reference,
+    Scope,
+    Table,
+)
 from storekit.model.values.blob import Blob
 
 if TYPE_CHECKING:
@@ -96,7 +106,11 @@ def table_of(
         elif isinstance(mark, DocumentMark):
             parts[field] = _document(where, field, mark, options, nullable)
         else:
-            columns[field] = _column(where, name, field, mark, options, nullable)
+            column = _column(where, name, field, options, nullable)
+            if isinstance(mark, ReferenceMark):
+                _check_reference(where, mark, column)
+                column = replace(column, reference=_resolved(mark, name, scope))
+            columns[field] = column
         if mark is not None:
             marks[field] = mark
     _check_parts(owner, columns, parts)
@@ -200,16 +214,11 @@ def _is_object(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _column(
-    where: str, table: str, field: str, mark: Mark | None, options: list[Any], nullable: bool
-) -> Column:
+def _column(where: str, table: str, field: str, options: list[Any], nullable: bool) -> Column:
     kind = options[0] if len(options) == 1 else None
-    reference = mark if isinstance(mark, ReferenceMark) else None
     if isinstance(kind, ForwardRef | str):
         name = kind if isinstance(kind, str) else kind.__forward_arg__
         raise UsageError(f"{where}: {name} cannot be resolved: define all that it names at module level")
-    if reference is not None:
-        _check_reference(where, reference, kind, nullable)
     if kind is Blob:
         raise UsageError(f"{where}: say that it is kept in S3: Annotated[Blob, blob(media_type=...)]")
     if isinstance(kind, type) and issubclass(kind, StrEnum):
@@ -217,7 +226,7 @@ def _column(
     if get_origin(kind) is list and get_args(kind)[0] in _ARRAYS:
         return Column(field, _ARRAYS[get_args(kind)[0]], nullable)
     if kind is not None and get_origin(kind) is None and not isinstance(kind, type(Any)) and kind in _SCALARS:
-        return Column(field, _SCALARS[kind], nullable, reference=reference)
+        return Column(field, _SCALARS[kind], nullable)
     if _is_object(kind):
         adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", kind))
         return Column(field, "jsonb", nullable, adapter=adapter)
@@ -227,13 +236,23 @@ def _column(
     )
 
 
-def _check_reference(where: str, mark: ReferenceMark, kind: Any, nullable: bool) -> None:
-    if kind is not UUID:
+def _check_reference(where: str, mark: ReferenceMark, column: Column) -> None:
+    if column.sql != "uuid":
         raise UsageError(f"{where}: a reference holds the target's id: declare it as UUID or UUID | None")
     for piece in mark.target.split(".") if isinstance(mark.target, str) else ():
         _check_name(f"{where}: references", piece)
-    if mark.on_delete == "set null" and not nullable:
+    if mark.on_delete == "set null" and not column.nullable:
         raise UsageError(f'{where}: on_delete="set null" needs a type of UUID | None')
+
+
+def _resolved(mark: ReferenceMark, table: str, scope: Scope) -> Reference:
+    """Resolve the target of a reference: the class itself ("self"), another class, or a table's name."""
+    if not isinstance(mark.target, str):
+        target = mark.target.storekit_table
+        return Reference(target.name, target.scope, target, mark.on_delete)
+    if mark.target in ("self", table):
+        return Reference(table, scope, None, mark.on_delete)
+    return Reference(mark.target, "tenant", None, mark.on_delete)
 
 
 def _enum_type(where: str, name: str, kind: type[StrEnum]) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypedDict, get_args
 from storekit.errors import UsageError, ValidationError
 from storekit.model.table.fields import LookupMark, Mark, MovesMark
 from storekit.model.table.indexes import Index, not_null
-from storekit.model.table.references import scope_of
 from storekit.model.table.table import Column, Machine, Scope, Table
 from storekit.model.values.codec import encode_column
 
@@ -197,7 +196,7 @@ def check_scope(owner: str, table: Table) -> None:
     for column in table.columns.values():
         if column.reference is None:
             continue
-        where, scope = f"{owner}.{column.name}", scope_of(column.reference, table)
+        where, scope = f"{owner}.{column.name}", column.reference.scope
         if table.scope == "global" and scope != "global":
             raise UsageError(f"{where}: a global record can refer to a global class alone, named as a class")
         if table.scope != "global" and scope == "global" and column.reference.on_delete != "restrict":

@@ -7,17 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Protocol, TypeVar, get_args
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from storekit.errors import UsageError
+from storekit.model.table.table import OnDelete, Table
 
-if TYPE_CHECKING:
-    from storekit.model.declare.entity import Entity
-
-OnDelete = Literal["restrict", "cascade", "set null"]
 S = TypeVar("S", bound=StrEnum)
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;.*)?\Z", re.ASCII)
 
@@ -47,9 +44,17 @@ class DocumentMark:
     links: tuple[str, ...]
 
 
+class HasTable(Protocol):
+    """An entity class with a table, as far as a reference needs to know it."""
+
+    storekit_table: ClassVar[Table]
+
+
 @dataclass(frozen=True, slots=True)
 class ReferenceMark:
-    target: type[Entity] | str
+    """The arguments of `references()`; the declaration of the class resolves them to a `Reference`."""
+
+    target: type[HasTable] | str
     on_delete: OnDelete
 
 
@@ -98,7 +103,7 @@ def document(*, collection: str, ttl: timedelta | None = None, links: Sequence[s
     return DocumentMark(collection, ttl, tuple(links))
 
 
-def references(target: type[Entity] | str, *, on_delete: OnDelete = "restrict") -> ReferenceMark:
+def references(target: type[HasTable] | str, *, on_delete: OnDelete = "restrict") -> ReferenceMark:
     """Make the UUID column a foreign key to the target's `id`, within the tenant.
 
     Args:

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from storekit.model.table.fields import ReferenceMark
 from storekit.model.table.indexes import Index, not_null
 from storekit.model.table.names import literal, qualified, quoted
-from storekit.model.table.references import scope_of
 from storekit.model.table.table import Table
 
 _MAX_NAME = 63
@@ -127,19 +125,12 @@ def foreign_keys(table: Table) -> Iterator[ForeignKey]:
     for column in table.columns.values():
         if column.reference is None:
             continue
-        target = _target(column.reference, table)
+        target, action = column.reference.name, column.reference.on_delete.upper()
         nulled = (column.name,) if column.reference.on_delete == "set null" else ()
-        action = column.reference.on_delete.upper()
-        if scope_of(column.reference, table) == "global" and table.scope != "global":
+        if column.reference.scope == "global" and table.scope != "global":
             yield ForeignKey((column.name,), target, ("id",), action, nulled)
         else:
             yield ForeignKey(("tenant_id", column.name), target, ("tenant_id", "id"), action, nulled)
-
-
-def _target(reference: ReferenceMark, table: Table) -> str:
-    if isinstance(reference.target, str):
-        return table.name if reference.target == "self" else reference.target
-    return reference.target.storekit_table.name
 
 
 def _index(table: Table, declared: Index, body: str, *, named: bool = True) -> Key:

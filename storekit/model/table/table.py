@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from storekit.model.table.fields import ReferenceMark
 from storekit.model.table.indexes import Index
 
+OnDelete = Literal["restrict", "cascade", "set null"]
 Scope = Literal["tenant", "global", "self"]
 """Whose a record is: a tenant's, everybody's, or its own, as a tenant is."""
 
@@ -30,6 +30,22 @@ RESERVED = {*BASE, *MUTABLE, *SOFT_DELETE, "parts_live"}
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The target of a UUID column that is a foreign key."""
+
+    name: str
+    """Name of the target table."""
+    scope: Scope
+    """Scope of the target table; a table of which only the name is known counts as a tenant's."""
+    table: Table | None
+    """The target table; None if only its name is known, or if it is the referring table itself.
+
+    A table that held itself could neither be compared nor copied with `replace`: ask `Table.target_of`.
+    """
+    on_delete: OnDelete
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A field kept in Postgres."""
 
@@ -39,7 +55,7 @@ class Column:
     enum: type[StrEnum] | None = None
     adapter: TypeAdapter[Any] | None = None
     """Of a jsonb column: to and from its JSON value."""
-    reference: ReferenceMark | None = None
+    reference: Reference | None = None
 
     @property
     def ordered(self) -> bool:
@@ -101,3 +117,7 @@ class Table:
         if name in self.base:
             return Column(name, self.base[name], nullable=name not in BASE)
         return self.columns.get(name)
+
+    def target_of(self, reference: Reference) -> Table | None:
+        """Return the table that one of this table's references points to; None if only its name is known."""
+        return self if reference.name == self.name else reference.table

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
 from storekit.model.table.table import Column, Table
-from storekit.testing.stores.state import Event, Row, Transaction, target_name
+from storekit.testing.stores.state import Event, Row, Transaction
 from storekit.testing.stores.unique import check_unique
 
 _NIL = UUID(int=0)
@@ -162,7 +162,7 @@ def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
     for column in table.columns.values():
         if column.reference is None:
             continue
-        target = target_name(table, column)
+        target = column.reference.name
         known = tx.state.tables.get(target)
         tenant = _NIL if known is not None and known.scope == "global" else tx.tenant
         for row in rows:

@@ -148,14 +148,5 @@ class Transaction:
         """List the columns that refer to a table."""
         for other in self.state.tables.values():
             for column in other.columns.values():
-                if column.reference is not None and target_name(other, column) == table.name:
+                if column.reference is not None and column.reference.name == table.name:
                     yield other, column
-
-
-def target_name(table: Table, column: Column) -> str:
-    """Name the table that a column refers to."""
-    assert column.reference is not None  # noqa: S101 for the type checker
-    target = column.reference.target
-    if isinstance(target, str):
-        return table.name if target == "self" else target
-    return target.storekit_table.name
