@@ -90,7 +90,7 @@ async def test_a_swallowed_error_is_not_a_commit(world: World) -> None:
         with pytest.raises(psycopg.errors.DivisionByZero):
             await rows(tx, "SELECT 1 / 0")
 
-    with pytest.raises(UsageError, match="swallowed"):
+    with pytest.raises(UsageError, match="suppressed"):
         await world.work(lambda tx: tx.save(Run(name="x")), swallow)
     assert await world.repository(Run).count() == 0
 
@@ -113,7 +113,7 @@ async def test_the_unit_ends_its_own_transaction(world: World) -> None:
 
     async def end(tx: Any, what: str) -> None:
         connection = await settle(tx.connection)
-        with pytest.raises(UsageError, match="leave it to the unit"):
+        with pytest.raises(UsageError, match="is not allowed inside a unit"):
             await settle(getattr(connection, what)())
 
     await world.work(

@@ -101,8 +101,8 @@ def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
     told = shown(database, *own, "--to", "3", "--dry-run")
     assert told == ["would apply own 0003_step.sql", "1 to apply; nothing was changed"]
     assert "line own is at 0002, past 0001" in refused(database, *own, "--to", "1")
-    assert "no migration own 0009; that line has 4" in refused(database, *own, "--to", "9")
-    assert "no migration other 0001" in refused(database, *own, "--to", "other=1")
+    assert "migration own 0009 does not exist; the line has 4" in refused(database, *own, "--to", "9")
+    assert "migration other 0001 does not exist" in refused(database, *own, "--to", "other=1")
     for unclear in ("x", "own=", "own=x"):
         assert "it must be N, of the last --line, or NAME=N" in refused(database, *own, "--to", unclear)
     assert "it must be N, of the last --line" in refused(database, "migrate", "--to", "1")
@@ -191,7 +191,7 @@ def test_both_colours_take_the_same(database: Database, tmp_path: Path) -> None:
         pending = [str(migration) for migration in store.migrate([line], to=("own", 1), dry_run=True)]
         assert pending[-1] == "own 0001_step.sql"
         assert [str(migration) for migration in store.migrate([line], to=("own", 1))] == pending
-        with pytest.raises(UsageError, match="no migration own 0003"):
+        with pytest.raises(UsageError, match="migration own 0003 does not exist"):
             store.migrate([line], to=("own", 3))
     for dry_run in (True, False):
         assert asyncio.run(migrate(2, dry_run=dry_run)) == ["own 0002_step.sql"]

@@ -138,7 +138,7 @@ async def test_what_cannot_be_joined_is_refused(store: Store | AsyncStore, tenan
     async with connected(store) as connection:
         for wrong, message in (
             (other, "must be a psycopg"),
-            (connection, "in no transaction"),
+            (connection, "not in a transaction"),
             (7, "must be"),
         ):
             with pytest.raises(UsageError, match=message):

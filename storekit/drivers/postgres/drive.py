@@ -1,4 +1,4 @@
-"""How each colour waits for a socket while an exchange goes on."""
+"""Wait for the socket while an exchange runs, by blocking (sync API) or on the event loop (async API)."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from storekit.drivers.postgres.exchange import Waiting
 from storekit.ports.stores import AnswerLost
 
 
-class Link(Protocol):
-    """An open connection to a server, as far as waiting for its socket needs it."""
+class Pollable(Protocol):
+    """What waiting needs of a connection: a pool's own or one that a caller lent."""
 
     readable: select.poll
-    """Polls the socket for input; made once for each connection, as each statement waits on it."""
+    """Registered for reading when the connection opens, so that a trip does not have to."""
 
-    def fileno(self) -> int:
-        """Return the file descriptor of the socket."""
-        ...
+    def fileno(self) -> int: ...
 
 
-def drive(waiting: Waiting, connection: Link, timeout: float) -> Any:
-    """Block until the exchange is over.
+def drive(waiting: Waiting, connection: Pollable, timeout: float) -> Any:
+    """Block until the exchange has ended and return its results.
 
     Raises:
-        AnswerLost: it took longer than `timeout` seconds, or the link broke.
+        AnswerLost: the exchange took longer than `timeout` seconds, or the connection broke.
     """
+    # One deadline for the whole exchange: a server that sends a byte now and then must not hold the caller.
     deadline = time.monotonic() + timeout
     try:
         while True:
@@ -38,14 +37,14 @@ def drive(waiting: Waiting, connection: Link, timeout: float) -> Any:
         return stop.value
 
 
-def _writable(connection: Link) -> select.poll:
+def _writable(connection: Pollable) -> select.poll:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN | select.POLLOUT)
     return poll
 
 
-async def drive_async(waiting: Waiting, connection: Link, timeout: float) -> Any:
-    """As `drive`, and the loop goes on."""
+async def drive_async(waiting: Waiting, connection: Pollable, timeout: float) -> Any:
+    """Do what `drive` does without blocking the event loop."""
     loop = asyncio.get_running_loop()
     socket = connection.fileno()
     try:

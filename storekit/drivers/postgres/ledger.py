@@ -1,4 +1,4 @@
-"""The ledger port over the pools: what is one trip in the design is one trip on the wire."""
+"""The ledger port over the pools. One call of the port is one round trip on the wire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from psycopg.pq.abc import PGresult
 from storekit.drivers.postgres.drive import drive, drive_async
 from storekit.drivers.postgres.exchange import Composed, exchange
 from storekit.drivers.postgres.pool.connections import AsyncConnection, Connection
-from storekit.drivers.postgres.pool.endpoint import Door
+from storekit.drivers.postgres.pool.endpoint import Endpoint
 from storekit.drivers.postgres.pool.logins import LOGINS
 from storekit.drivers.postgres.pool.pool import AsyncPool, Pool, closed
 from storekit.drivers.postgres.pool.registry import join, leave
@@ -27,7 +27,7 @@ from storekit.settings import Settings
 
 
 class PostgresLedger:
-    """The synchronous colour: it never suspends."""
+    """The ledger of the sync API: its coroutines block and never suspend."""
 
     def __init__(self, settings: Settings, login: str = "app") -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
@@ -42,6 +42,7 @@ class PostgresLedger:
             results = drive(exchange(connection.pgconn, composed, prepared), connection, self._timeout)
             return read(connection.reader, statements, results)
         except AnswerLost:
+            # The answer may still arrive: the connection must not serve anyone else.
             connection.end()
             raise
         finally:
@@ -56,8 +57,11 @@ class PostgresLedger:
         """Lend a connection for a unit of work."""
         return self.pool.take()
 
-    async def speak(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]:
-        """Say something in one trip, as the only one who speaks there."""
+    async def execute(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]:
+        """Execute statements in one trip while holding the connection's lock.
+
+        psycopg holds the same lock for the user's own SQL, so another thread cannot send in between.
+        """
         prepared = connection.prepared if self._settings.prepare else None
         with connection.lock:
             found: list[PGresult] = drive(
@@ -66,7 +70,7 @@ class PostgresLedger:
         return found
 
     def give_back(self, connection: Connection) -> None:
-        """Take it back."""
+        """Return a connection to the pool."""
         self.pool.give_back(connection)
 
     async def close(self) -> None:
@@ -75,14 +79,14 @@ class PostgresLedger:
 
 
 class AsyncPostgresLedger:
-    """The asynchronous colour; each event loop has a pool of its own."""
+    """The ledger of the async API, with one pool for each event loop: a connection belongs to its loop."""
 
     def __init__(self, settings: Settings, login: str = "app") -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
         self._login, self.role = login, LOGINS[login].role
         self._pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}
         self._closed = False
-        Door(settings, login)  # what cannot be read is said now
+        Endpoint(settings, login)  # an unreadable URL is reported now, not at the first call
 
     @property
     def pool(self) -> AsyncPool:
@@ -93,7 +97,8 @@ class AsyncPostgresLedger:
     def _join(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
         if self._closed:
             raise closed()
-        for over in [each for each in tuple(self._pools) if each.is_closed()]:  # other threads have loops too
+        # Over a copy: threads with loops of their own may add pools meanwhile.
+        for over in [each for each in tuple(self._pools) if each.is_closed()]:
             if pool := self._pools.pop(over, None):
                 leave(self, pool)
         make = partial(AsyncPool, self._settings, self._login, loop)
@@ -123,8 +128,8 @@ class AsyncPostgresLedger:
         """Lend a connection for a unit of work."""
         return await self.pool.take()
 
-    async def speak(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]:
-        """Say something in one trip, as the only one who speaks there."""
+    async def execute(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]:
+        """Execute statements in one trip while holding the connection's lock."""
         prepared = connection.prepared if self._settings.prepare else None
         async with connection.lock:
             waiting = exchange(connection.pgconn, composed, prepared)
@@ -132,7 +137,7 @@ class AsyncPostgresLedger:
         return found
 
     def give_back(self, connection: AsyncConnection) -> Any:
-        """Take it back; whoever awaits that finds it there."""
+        """Return a connection to the pool, and return a future that is done when it has arrived there."""
         return self.pool.give_back(connection)
 
     async def close(self) -> None:

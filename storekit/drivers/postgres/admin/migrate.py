@@ -1,6 +1,6 @@
-"""The migration runner: numbered files, each once, in the order of their lines.
+"""The migration runner: applies numbered files once each, line by line, in order.
 
-Blocking; both colours call it from a thread.
+Blocking; the async API calls it in a thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import psycopg
 
 from storekit.drivers.postgres.admin.apply import apply
 from storekit.drivers.postgres.admin.connect import connect, explained, grant
-from storekit.drivers.postgres.pool.versions import unfit
+from storekit.drivers.postgres.pool.versions import unsupported
 from storekit.errors import ConfigurationError, UsageError
 from storekit.schema import files
 from storekit.schema.lines import Line, Migration, read
@@ -23,14 +23,14 @@ from storekit.schema.lines import Line, Migration, read
 __all__ = ["Status", "connect", "grant", "migrate", "status"]
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('storekit.migrate', 0))"
-# Asked of the catalog: before the first migration the login may not look into the schema.
+# From the catalog: before the first migration the login has no USAGE on the schema.
 _HAS_HISTORY = "SELECT FROM pg_tables WHERE schemaname = 'storekit' AND tablename = 'migration'"
 _HISTORY = "SELECT line, number, name, sha256, applied_on, applied_by FROM storekit.migration"
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A migration, when it was applied and by which login; None means pending."""
+    """A migration, when it was applied and by which login; both are None while it is pending."""
 
     line: str
     number: int
@@ -52,16 +52,16 @@ _History = Mapping[tuple[str, int], _Past]
 def migrate(
     admin_url: str, lines: Sequence[Line], *, to: tuple[str, int] | None = None, dry_run: bool = False
 ) -> list[Migration]:
-    """Apply what is pending, line by line, and answer it. A second deployer waits for the first.
+    """Apply pending migrations, line by line, and return them. A second deployer waits for the first.
 
     Args:
         to: line and number of the file to stop after.
-        dry_run: change nothing, answer what would be applied.
+        dry_run: change nothing; return the migrations that would be applied.
 
     Raises:
-        ConfigurationError: a past file was edited, renamed or lost; a file failed (nothing of it stays);
-            the login may not become the owner; `to` is behind what is applied.
-        UsageError: `to` names no file.
+        ConfigurationError: an applied file was edited, renamed or removed; a file failed and was rolled back;
+            the login cannot SET ROLE storekit_owner; migrations after `to` are already applied.
+        UsageError: `to` does not name a file.
         Unavailable: Postgres cannot be reached.
     """
     files = read(lines)
@@ -81,9 +81,9 @@ def migrate(
 
 
 def status(admin_url: str, lines: Sequence[Line]) -> list[Status]:
-    """Tell of each migration when it was applied and by whom; change nothing.
+    """Return when and by whom each migration was applied. Changes nothing.
 
-    Recorded lines that are not among `lines` come last.
+    Recorded migrations of other lines come last.
     """
     files = read(lines)
     with connect(admin_url) as connection:
@@ -133,25 +133,25 @@ def _pending(files: Sequence[Migration], history: _History) -> list[Migration]:
 
 
 def _position(files: Sequence[Migration], line: str, number: int) -> int:
-    """Count the files up to the one to stop after."""
+    """Return the number of files up to and including the one to stop after."""
     for position, file in enumerate(files, 1):
         if (file.line, file.number) == (line, number):
             return position
     last = max((file.number for file in files if file.line == line), default=0)
-    raise UsageError(f"there is no migration {line} {number:04}; that line has {last} file(s)")
+    raise UsageError(f"migration {line} {number:04} does not exist; the line has {last} file(s)")
 
 
 def _check_target(history: _History, line: str, number: int) -> None:
     last = max((done for name, done in history if name == line), default=0)
     if number < last:
         raise ConfigurationError(
-            f"line {line} is at {last:04}, past {number:04}; a migration is not undone, write the next one"
+            f"line {line} is at {last:04}, past {number:04}; migrations cannot be undone, write a new one"
         )
 
 
 def _bootstrap(connection: psycopg.Connection) -> None:
-    if why := unfit(connection.info.server_version):
-        raise ConfigurationError(f"this postgres will not do: {why}")
+    if why := unsupported(connection.info.server_version):
+        raise ConfigurationError(f"unsupported PostgreSQL: {why}")
     text = (files.root() / "postgres" / "bootstrap.sql").read_text(encoding="utf-8")
     with explained("setting up roles and schema"), connection.transaction():
         connection.execute(text.encode())

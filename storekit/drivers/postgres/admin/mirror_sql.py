@@ -1,4 +1,4 @@
-"""What the mirror asks of the catalogue; each query follows on SCOPE."""
+"""The catalog queries of the mirror. Each follows SCOPE, which selects the objects that storekit owns."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SELECT c.nspname, c.relname, c.oid, c.name,
              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         ORDER BY a.attnum),
-    ARRAY(  -- without the NOT NULLs, which 18 lists here too
+    ARRAY(  -- without NOT NULL constraints, which PostgreSQL 18 also lists here
         SELECT format('CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid, true))
         FROM pg_constraint AS k
         WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x', 'f', 'c')

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
 
 from storekit.drivers.postgres.pool.logins import LOGINS
-from storekit.drivers.postgres.pool.versions import unfit
+from storekit.drivers.postgres.pool.versions import unsupported
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.ports.stores import AnswerLost
 from storekit.settings import Settings
@@ -38,32 +38,32 @@ _CAUSE = re.compile(
 )
 
 
-class Door:
-    """Where the server is, and whether it let this login in. No secret passes it."""
+class Endpoint:
+    """The server that a login connects to, and why its last attempt failed. Never reveals a secret."""
 
     def __init__(self, settings: Settings, login: str = "app") -> None:
         self.login = LOGINS[login]
         self.keywords = _parsed(self.login.url(settings), self.login.variable)
         host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
         self.place = f"{host}:{self.keywords.get('port', 5432)}"
-        self.entered = self.failing = False
+        self.accepted = self.failing = False
         self._refusal = self._cause = ""
 
     @property
-    def must_ask(self) -> bool:
-        """Whether it is still to be seen if row-level security holds this login."""
-        return self.login.walled and not self.entered
+    def unverified(self) -> bool:
+        """Whether row-level security must apply to this login and has not been checked yet."""
+        return self.login.isolated and not self.accepted
 
-    def judge(self, connection: BaseConnection[Any], answers: Sequence[PGresult]) -> None:
-        """Refuse a login that row-level security does not hold, and a server that does not hold it well."""
-        why = unfit(connection.info.server_version)
+    def verify(self, connection: BaseConnection[Any], answers: Sequence[PGresult]) -> None:
+        """Refuse a login that is exempt from row-level security, and an unsupported server."""
+        why = unsupported(connection.info.server_version)
         if above := answers[0].get_value(0, 0):
             why = f"row-level security would not hold it, since it may act as {above.decode()}"
         if why:
             raise psycopg.OperationalError(why)
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Note how an attempt to connect ends; what is raised may be logged."""
         try:
             yield
@@ -75,7 +75,7 @@ class Door:
             self._cause = cause[0].lower() if cause else ""
             self.failing = True
         else:
-            self.entered, self.failing, self._refusal, self._cause = True, False, "", ""
+            self.accepted, self.failing, self._refusal, self._cause = True, False, "", ""
             return
         secret = self.keywords.get("password")
         raise psycopg.OperationalError(said.replace(secret, "***") if secret else said)
