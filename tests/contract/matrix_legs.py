@@ -16,7 +16,7 @@ from storekit.deploy.migrate import migrate
 from storekit.drivers.postgres.admin.migrate import grant
 from storekit.schema.ddl import render
 
-__all__ = ["behind_pgbouncer", "legs", "lacking", "not_run", "postgres_15"]
+__all__ = ["behind_pgbouncer", "lacking", "legs", "not_run", "postgres_15"]
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 _PACKAGES = {"postgresql-15": (POSTGRES_15 / "postgres").exists(), "pgbouncer": PROGRAM is not None}
