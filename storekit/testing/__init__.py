@@ -6,5 +6,6 @@ with memory_store(Note) as store:
 """
 
 from storekit.testing.memory import Memory, async_memory_store, memory_store
+from storekit.testing.stores import Fetched
 
-__all__ = ["Memory", "async_memory_store", "memory_store"]
+__all__ = ["Fetched", "Memory", "async_memory_store", "memory_store"]
