@@ -29,7 +29,7 @@ CREATE INDEX activity_outputs_content_ref_tenant_id_idx ON public.activity_outpu
 CREATE INDEX activity_outputs_created_on_ix_78badd9f ON public.activity_outputs USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (deleted_on IS NULL);
 CREATE INDEX activity_outputs_created_on_ix_e2554bd3 ON public.activity_outputs USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE ((status = 'in_review'::public.activity_outputs_status) AND (deleted_on IS NULL));
 CREATE INDEX activity_outputs_metadata_ref_tenant_id_idx ON public.activity_outputs USING btree (metadata_ref, tenant_id);
-CREATE INDEX activity_outputs_run_id_ix_95cc3e86 ON public.activity_outputs USING btree (run_id, tenant_id, ref_id);
+CREATE INDEX activity_outputs_run_id_tenant_id_ref_id_idx ON public.activity_outputs USING btree (run_id, tenant_id, ref_id);
 ALTER TABLE public.activity_outputs ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE public.activity_outputs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.activity_outputs FORCE ROW LEVEL SECURITY;

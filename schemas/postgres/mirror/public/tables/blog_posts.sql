@@ -28,7 +28,7 @@ CREATE TABLE public.blog_posts (
 );
 CREATE INDEX blog_posts_created_on_ix_59649ea8 ON public.blog_posts USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (deleted_on IS NULL);
 CREATE INDEX blog_posts_created_on_ix_e39b8828 ON public.blog_posts USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE ((status = 'in_review'::public.blog_posts_status) AND (deleted_on IS NULL));
-CREATE INDEX blog_posts_output_id_ix_062727c0 ON public.blog_posts USING btree (output_id, tenant_id, ref_id);
+CREATE INDEX blog_posts_output_id_tenant_id_ref_id_idx ON public.blog_posts USING btree (output_id, tenant_id, ref_id);
 ALTER TABLE public.blog_posts ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE public.blog_posts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.blog_posts FORCE ROW LEVEL SECURITY;

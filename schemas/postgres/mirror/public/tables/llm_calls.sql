@@ -19,7 +19,7 @@ CREATE TABLE public.llm_calls (
     CONSTRAINT llm_calls_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
 );
 CREATE INDEX llm_calls_created_on_ix_67205112 ON public.llm_calls USING btree (tenant_id, created_on, ref_id);
-CREATE INDEX llm_calls_run_id_ix_e7e87210 ON public.llm_calls USING btree (run_id, tenant_id, ref_id);
+CREATE INDEX llm_calls_run_id_tenant_id_ref_id_idx ON public.llm_calls USING btree (run_id, tenant_id, ref_id);
 ALTER TABLE public.llm_calls ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE public.llm_calls ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.llm_calls FORCE ROW LEVEL SECURITY;

@@ -28,7 +28,7 @@ CREATE TABLE public.tool_calls (
 CREATE INDEX tool_calls_created_on_ix_a6ba1258 ON public.tool_calls USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (deleted_on IS NULL);
 CREATE INDEX tool_calls_created_on_ix_e2d20004 ON public.tool_calls USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE ((status = 'failed'::public.tool_calls_status) AND (deleted_on IS NULL));
 CREATE INDEX tool_calls_payload_ref_tenant_id_idx ON public.tool_calls USING btree (payload_ref, tenant_id);
-CREATE INDEX tool_calls_run_id_ix_068bf919 ON public.tool_calls USING btree (run_id, tenant_id, ref_id);
+CREATE INDEX tool_calls_run_id_tenant_id_ref_id_idx ON public.tool_calls USING btree (run_id, tenant_id, ref_id);
 ALTER TABLE public.tool_calls ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE public.tool_calls ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.tool_calls FORCE ROW LEVEL SECURITY;

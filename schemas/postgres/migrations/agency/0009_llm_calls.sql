@@ -17,20 +17,8 @@ CREATE TABLE public.llm_calls (
     FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE RESTRICT
 );
 
-CREATE INDEX ON public.llm_calls (run_id, tenant_id);
+CREATE INDEX ON public.llm_calls (run_id, tenant_id, ref_id);
 
-CREATE INDEX llm_calls_created_on_ix_d1879a5b ON public.llm_calls (tenant_id, created_on);
+CREATE INDEX llm_calls_created_on_ix_67205112 ON public.llm_calls (tenant_id, created_on, ref_id);
 
 SELECT storekit.manage('public.llm_calls');
-
--- What language models cost, over all tenants: for reports and bills.
-SET LOCAL ROLE storekit_reports;
-
-CREATE VIEW report.llm_costs AS
-SELECT tenant_id, model, date_trunc('month', created_on, 'UTC')::date AS month, count(*) AS calls,
-       sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cost) AS cost
-FROM public.llm_calls
-GROUP BY tenant_id, model, month
-ORDER BY month, tenant_id, model;
-
-SET LOCAL ROLE storekit_owner;

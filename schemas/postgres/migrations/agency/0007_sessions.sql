@@ -18,7 +18,7 @@ CREATE TABLE public.sessions (
 
 CREATE INDEX ON public.sessions (token_digest);
 
-CREATE INDEX sessions_expires_on_ix_ee7a7f23 ON public.sessions (tenant_id, expires_on);
+CREATE INDEX sessions_expires_on_ix_296bcba8 ON public.sessions (tenant_id, expires_on, ref_id);
 
 INSERT INTO storekit.field (table_name, field, kind) VALUES ('sessions', 'token_digest', 'column')
 ON CONFLICT (table_name, field) DO UPDATE SET kind = excluded.kind;

@@ -1,9 +1,30 @@
--- Where a tenant is in the data of another system: moved on in the commit of what was made of that data.
--- A record like any other, so each move is compare-and-set on its version and leaves an event.
+-- The write function of a table, storekit.write_<entity>: manage() composes it from the table's columns.
 
--- As before, but that inserts follow the natural key: two writers of the same keys meet at the first of them,
--- and neither waits for the other with a lock in its hands.
-CREATE OR REPLACE FUNCTION storekit.compose_writer(
+-- One branch of the writer that changes rows which are there; without `p_sets` it deletes.
+-- Its values ($3: rows by ref_id) are looked up, not joined, and it is planned at each call: a join, or a plan
+-- kept from when the table was small, reads all rows of the tenant for each batch.
+CREATE FUNCTION storekit.compose_change(p_op text, p_table regclass, p_sets text, p_condition text) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN format($branch$
+    WHEN %L THEN
+        EXECUTE $change$
+            WITH done AS (
+                %s
+                WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = ANY ($4)
+                  AND t.version = coalesce(($3 -> t.ref_id ->> 'expected_version')::bigint, t.version)%s
+                RETURNING t.ref_id, t.version%s)
+            SELECT jsonb_object_agg(d.ref_id, d.version) FROM done AS d $change$
+        INTO v_done USING p_columns, p_refs, v_rows, p_ref_ids;$branch$,
+    p_op,
+    CASE WHEN p_sets IS NULL THEN format('DELETE FROM %s AS t', p_table)
+         ELSE format('UPDATE %s AS t SET %s', p_table, p_sets) END,
+    coalesce(' AND ' || p_condition, ''), CASE WHEN p_sets IS NULL THEN ' + 1 AS version' ELSE '' END);
+
+-- Compose `storekit.write_<entity>(op, columns, refs, rows, ref_ids)`: the table's columns and types stand in
+-- its text. It answers {ref_id: version} and is commit's alone: nobody else may execute it.
+-- Inserts follow the natural key: two writers of the same keys meet at the first of them, and neither waits for
+-- the other with a lock in its hands.
+CREATE FUNCTION storekit.compose_writer(
     p_table regclass, p_entity text, p_columns text[], p_fields text[], p_mutable boolean, p_soft_delete boolean
 ) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -101,25 +122,3 @@ $body$, p_columns, p_fields, p_entity, p_table, v_body);
         'write_' || p_entity, v_body);
 END
 $$;
-
-SELECT storekit.manage(format('%I.%I', schema_name, table_name)::regclass) FROM storekit.managed ORDER BY entity;
-
-CREATE TABLE storekit.cursor (
-    tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),
-    id uuid NOT NULL DEFAULT storekit.new_id(),
-    ref_id text COLLATE "C" NOT NULL DEFAULT storekit.new_ref_id()
-        CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
-    version bigint NOT NULL DEFAULT 1,
-    created_on timestamptz NOT NULL DEFAULT storekit.now(),
-    created_by text NOT NULL DEFAULT storekit.current_actor(),
-    updated_on timestamptz,
-    updated_by text,
-    name text NOT NULL,
-    "position" text NOT NULL DEFAULT '',
-    parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
-    PRIMARY KEY (tenant_id, id),
-    UNIQUE (tenant_id, ref_id),
-    CONSTRAINT cursor_natural_key UNIQUE (tenant_id, name)
-);
-
-SELECT storekit.manage('storekit.cursor');

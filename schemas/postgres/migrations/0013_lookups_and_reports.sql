@@ -1,48 +1,4 @@
--- What goes around save: moves of a state, the look-up before the tenant is known, reports over all tenants.
-
--- Move one row's state. It is an update that must move: staying where it is counts as a move of its own.
-CREATE FUNCTION storekit.transition_v1(
-    p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, p_ref_id text, p_to text,
-    p_reason text, p_expected_version bigint
-) RETURNS jsonb
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET lock_timeout = '5s' AS $$
-DECLARE
-    v_table storekit.managed;
-    v_field text;
-    v_from  text;
-    v_reply jsonb;
-BEGIN
-    PERFORM storekit.enter(p_tenant, p_actor);
-    v_reply := storekit.own_write(p_tenant, p_write_id);
-    IF v_reply IS NOT NULL THEN
-        RETURN v_reply;  -- asked again after its answer was lost: the row has moved already
-    END IF;
-    v_table := storekit.find_writable(p_entity);
-    v_field := storekit.state_field(v_table.entity);
-    IF v_field IS NULL THEN
-        RAISE EXCEPTION 'table % has no state machine', v_table.entity USING ERRCODE = 'SK400',
-            HINT = 'declare it on the model: Annotated[Status, moves({...})]';
-    END IF;
-    PERFORM set_config('storekit.reason', coalesce(p_reason, ''), true);
-    EXECUTE format('SELECT t.%I::text FROM %I.%I AS t WHERE t.tenant_id = $1 AND t.ref_id = $2%s FOR NO KEY UPDATE',
-        v_field, v_table.schema_name, v_table.table_name,
-        CASE WHEN v_table.soft_delete THEN ' AND t.deleted_on IS NULL' ELSE '' END)
-    INTO v_from USING p_tenant, p_ref_id;
-    -- The row's trigger sees moves alone. A row that is not there, or hidden, is refused by the write itself.
-    IF v_from = p_to AND NOT EXISTS (
-        SELECT FROM storekit.move AS m WHERE m.entity = v_table.entity AND m.from_state = v_from AND m.to_state = p_to
-    ) THEN
-        PERFORM storekit.refuse_state(v_table.entity, p_ref_id, v_from, p_to);
-    END IF;
-    v_reply := storekit.commit_v1(p_tenant, p_actor, p_write_id, NULL, NULL, NULL, jsonb_build_array(jsonb_build_object(
-        'entity', v_table.entity, 'op', 'update', 'columns', ARRAY[v_field], 'refs', '{}'::text[],
-        'rows', jsonb_build_array(jsonb_build_object(
-            'ref_id', p_ref_id, v_field, p_to, 'expected_version', p_expected_version)))));
-    PERFORM set_config('storekit.reason', '', true);
-    RETURN v_reply;
-END
-$$;
+-- Reads beyond one tenant: the look-up before the tenant is known, and reports over all tenants.
 
 -- Find a row, and with it its tenant, by the digest of a secret that only its bearer knows.
 -- Null when there is none; and when there are two, since then it is nobody's proof.
@@ -67,9 +23,7 @@ BEGIN
 END
 $$;
 
-GRANT EXECUTE ON FUNCTION
-    storekit.transition_v1(uuid, text, uuid, text, text, text, text, bigint), storekit.lookup_v1(text, text)
-TO storekit_app;
+GRANT EXECUTE ON FUNCTION storekit.lookup_v1(text, text) TO storekit_app;
 
 -- Reports. A view in schema `report` that belongs to storekit_reports reads the rows of all tenants; nobody may
 -- select from it, report.read_v1 alone does, and leaves an event of who read what.
