@@ -39,3 +39,23 @@ GRANT INSERT (channel, external_id, output_id, published_on, reviewed_by, review
 GRANT SELECT ON public.blog_posts TO storekit_app;
 GRANT SELECT ON public.blog_posts TO storekit_reports;
 GRANT UPDATE (channel, external_id, output_id, published_on, reviewed_by, reviewed_on, status, title, word_count) ON public.blog_posts TO storekit_app;
+
+CREATE POLICY report ON public.blog_posts
+    FOR SELECT TO storekit_reports
+    USING (true);
+
+CREATE POLICY tenant ON public.blog_posts
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE TRIGGER storekit_begin BEFORE INSERT ON public.blog_posts FOR EACH ROW WHEN (new.status::text <> ALL ('{draft}'::text[])) EXECUTE FUNCTION storekit.check_move('blog_posts', 'status');
+
+CREATE TRIGGER storekit_delete AFTER DELETE ON public.blog_posts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_delete('blog_posts', 'status');
+
+CREATE TRIGGER storekit_insert AFTER INSERT ON public.blog_posts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('blog_posts', 'status');
+
+CREATE TRIGGER storekit_move BEFORE UPDATE ON public.blog_posts FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION storekit.check_move('blog_posts', 'status');
+
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.blog_posts FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+
+CREATE TRIGGER storekit_update AFTER UPDATE ON public.blog_posts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('blog_posts', 'status');

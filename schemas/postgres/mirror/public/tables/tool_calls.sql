@@ -39,3 +39,23 @@ GRANT INSERT (duration_ms, method, name, run_id, status) ON public.tool_calls TO
 GRANT SELECT ON public.tool_calls TO storekit_app;
 GRANT SELECT ON public.tool_calls TO storekit_reports;
 GRANT UPDATE (duration_ms, method, name, run_id, status) ON public.tool_calls TO storekit_app;
+
+CREATE POLICY report ON public.tool_calls
+    FOR SELECT TO storekit_reports
+    USING (true);
+
+CREATE POLICY tenant ON public.tool_calls
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE TRIGGER storekit_begin BEFORE INSERT ON public.tool_calls FOR EACH ROW WHEN (new.status::text <> ALL ('{failed,running,succeeded}'::text[])) EXECUTE FUNCTION storekit.check_move('tool_calls', 'status');
+
+CREATE TRIGGER storekit_delete AFTER DELETE ON public.tool_calls REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_delete('tool_calls', 'status', 'payload');
+
+CREATE TRIGGER storekit_insert AFTER INSERT ON public.tool_calls REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('tool_calls', 'status', 'payload');
+
+CREATE TRIGGER storekit_move BEFORE UPDATE ON public.tool_calls FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION storekit.check_move('tool_calls', 'status');
+
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.tool_calls FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+
+CREATE TRIGGER storekit_update AFTER UPDATE ON public.tool_calls REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('tool_calls', 'status', 'payload');
