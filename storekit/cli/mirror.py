@@ -23,7 +23,7 @@ def mirror(
     ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="The mirror's directory.")] = _OUT,
 ) -> None:
-    """Write a file for each table, view, function, policy, trigger and type of the database."""
+    """Write a file for each table (with its policies and triggers), view, function and type."""
     from storekit.drivers.postgres.admin.migrate import connect
     from storekit.drivers.postgres.admin.mirror import read
 

@@ -23,6 +23,8 @@ class Line:
 
     name: str
     directory: Traversable
+    shipped: bool = False
+    """Whether the files come with storekit, which never changes them after a release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,12 @@ class Migration:
 
 def core() -> Line:
     """Name storekit's own line; it comes first."""
-    return Line("core", files.root() / "postgres" / "migrations")
+    return Line("core", files.root() / "postgres" / "migrations", shipped=True)
 
 
 def shipped(name: str) -> Line:
     """Name a line that comes with storekit, such as `agency`."""
-    return Line(name, files.root() / "postgres" / "migrations" / name)
+    return Line(name, files.root() / "postgres" / "migrations" / name, shipped=True)
 
 
 def read(lines: Sequence[Line]) -> list[Migration]:

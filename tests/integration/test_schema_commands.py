@@ -202,11 +202,12 @@ def test_pending_and_edited_migrations_are_named(shell: Shell) -> None:
     code, said = shell.storekit(*DIFF)
     assert code == 1
     assert (
-        "migrations are pending, first core 0001_ledger.sql; run storekit migrate --line agency --l" in said
+        "migrations are pending, first core 0001_clock_and_ids.sql; run storekit migrate --line agency"
+        in said
     )
     code, said = shell.storekit(*CHECK)
     assert code == 1
-    assert said.splitlines()[0] == "migration core 0001_ledger.sql is pending"
+    assert said.splitlines()[0] == "migration core 0001_clock_and_ids.sql is pending"
     for command in (MIGRATE, DIFF, MIGRATE):
         assert shell.storekit(*command)[0] == 0
     with (shell.home / "migrations" / shell.files[0]).open("a") as file:

@@ -92,6 +92,26 @@ def test_the_past_is_not_rewritten(database: Database, tmp_path: Path, change: o
             refuse(database.url("admin"), [core(), line])
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("sha256 = 'x'", "was edited"),
+        ("name = 'ledger'", "0001_ledger.sql was renamed to "),
+        ("number = 9999", "9999_.*.sql is missing"),
+    ],
+    ids=["edited", "renamed", "missing"],
+)
+def test_a_database_of_an_unreleased_version_must_be_created_anew(
+    database: Database, change: str, says: str
+) -> None:
+    """If a past file of storekit itself differs from its record, the error says to create a new database."""
+    apply(database, core())
+    database.ask(f"UPDATE storekit.migration SET {change} WHERE line = 'core' AND number = 1")
+    for refuse in (migrate, status):
+        with pytest.raises(ConfigurationError, match=f"past migration core .*{says}.*create a new database"):
+            refuse(database.url("admin"), [core()])
+
+
 def test_line_ends_of_a_checkout_do_not_count(database: Database, tmp_path: Path) -> None:
     """The hash is of the text, so a file checked out with CRLF is the same file."""
     line = write_line(tmp_path / "own", "own", "SELECT 1;\nSELECT 2;\n")

@@ -1,4 +1,4 @@
-"""Who holds a write and an idempotency key: the rule of claims of `0002_write_api.sql`, in memory."""
+"""Who holds a write and an idempotency key: the rule of the SQL in `0006_claims.sql`, in memory."""
 
 from __future__ import annotations
 
