@@ -238,6 +238,7 @@ $$;
 
 -- Protection --------------------------------------------------------------------------------------------------
 
+-- squawk-ignore ban-drop-function
 DROP FUNCTION storekit.protect(regclass, text, text[], boolean);
 
 CREATE FUNCTION storekit.protect(p_table regclass, p_schema text, p_columns text[], p_mutable boolean, p_scope text) RETURNS void
@@ -288,6 +289,7 @@ BEGIN
 END
 $$;
 
+-- squawk-ignore ban-drop-function
 DROP FUNCTION storekit.add_triggers(regclass, text, text[], boolean);
 
 CREATE FUNCTION storekit.add_triggers(p_table regclass, p_entity text, p_fields text[], p_mutable boolean, p_state text) RETURNS void
