@@ -17,7 +17,7 @@ from storekit.lines import core, read, shipped
 
 SHIPPED = [f"{file.line} {file.number:04}_{file.name}" for file in read([core(), shipped("agency")])]
 AGENCY = ("--line", "agency")
-CLOCK = "CREATE TABLE notes ();\nUPDATE tool_calls SET created_on = now();"
+CLOCK = "CREATE TABLE notes ();\nSELECT now();"
 
 
 @pytest.fixture
