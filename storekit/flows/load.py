@@ -171,7 +171,7 @@ async def fetch_bodies(
     if len(reads) == 1:  # no thread for one
         answers = [await reads[0]()]
     else:
-        answers = await ports.runtime.wave(reads, no_beat, ports.settings.beat)
+        answers = await ports.runtime.wave(reads, no_beat, ports.settings.renew_every)
     bodies: dict[UUID, Body] = {}
     for parts, found in zip(by_collection.values(), answers, strict=True):
         size = sum(part.size for part in parts)

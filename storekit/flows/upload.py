@@ -66,7 +66,7 @@ async def upload(
         renewed = Lease.of(reply)
         lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
 
-    done = await ports.runtime.wave(puts, beat, ports.settings.beat, _counted(plan, progress))
+    done = await ports.runtime.wave(puts, beat, ports.settings.renew_every, _counted(plan, progress))
     versions = dict(pair for pairs in done for pair in pairs)
     return [versions[i] for i in range(len(plan.parts))]
 

@@ -201,7 +201,7 @@ async def _settled(
         reply = await ask()
         match reply["outcome"]:
             case "held":
-                if waited >= ports.settings.wait:
+                if waited >= ports.settings.idempotency_wait:
                     raise InProgress(str(key), waited.total_seconds())
                 jittered = poll * random.uniform(0.5, 1.0)  # noqa: S311 not a secret
                 delay = min(jittered, max(_FIRST_POLL, timedelta(seconds=reply["lease_left"])))
