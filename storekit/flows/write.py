@@ -77,7 +77,9 @@ async def carry_out(
         WriteLost: the write was taken over three times (retryable).
         OutcomeUnknown: commit was sent and its answer was lost (retryable).
     """
-    for last in (False,) * (_ATTEMPTS - 1) + (True,):
+    left = _ATTEMPTS
+    while True:
+        left -= 1
         attempt = Attempt(ports, actor, plan, key, after, progress)
         try:
             return await attempt.run()
@@ -85,13 +87,12 @@ async def carry_out(
             # our own row may still hold the key
             if not await attempt.given_up(error):
                 remember(attempt.write.write_id)
-            if last:
+            if not left:
                 raise
         except BaseException as error:
             if not await attempt.given_up(error):
                 remember(attempt.write.write_id)
             raise
-    raise AssertionError("the last attempt returns or raises")
 
 
 class Attempt:
