@@ -38,6 +38,7 @@ lint: $(READY) ## Check style, layers, types and migrations
 	$(BIN)/mypy tests/typing
 	$(BIN)/pyright
 	$(BIN)/storekit migrate lint --line agency
+	$(BIN)/squawk 'schemas/postgres/migrations/**/*.sql'
 
 bench: $(PEER) ## Measure the hot paths against a fair naive version and a peer
 	$(BIN)/python -m tests.bench

@@ -71,9 +71,9 @@ def status(context: typer.Context, line: Lines = None) -> None:
 
 @app.command()
 def lint(context: typer.Context, line: Lines = None) -> None:
-    """Find what is unsafe in migration files; exit code 1 if there is anything. Needs no server.
+    """Check migration files with storekit's own rules; exit code 1 if there is a finding. Needs no server.
 
-    A finding is accepted by a comment on the line before: -- storekit: allow <rule>: <why>
+    To accept a finding, write a comment on the line before: -- storekit: allow <rule>: <why>
     """
     files = deploy.check(named_lines([*context.obj, *(line or [])]))
     found = [f"{migration}, {finding}" for migration, findings in files for finding in findings]

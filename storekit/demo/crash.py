@@ -26,7 +26,7 @@ _TABLE = ActivityOutput.storekit_table.name
 
 def hasty(settings: Settings) -> Settings:
     """Shorten the lease, so that a dead writer's ends while one looks on."""
-    return settings.model_copy(update={"lease": timedelta(seconds=2), "beat": timedelta(seconds=0.5)})
+    return settings.model_copy(update={"lease": timedelta(seconds=2), "renew_every": timedelta(seconds=0.5)})
 
 
 def kill_a_writer(directory: Path, settings: Settings, document: Document, screen: Screen) -> None:

@@ -103,7 +103,9 @@ async def transition(
 async def _visible(
     context: Context, write_id: UUID, call: Call, after: Sequence[Select]
 ) -> tuple[dict[str, Any], list[Any]]:
-    for last in (False,) * (ROLLED_BACK - 1) + (True,):
+    left = ROLLED_BACK
+    while True:
+        left -= 1
         with step(f"postgres.{call.function.removesuffix('_v1')}"):
             try:
                 reply, *rows = await _pipeline(context, [call, *after])
@@ -111,11 +113,10 @@ async def _visible(
                 raise OutcomeUnknown(write_id) from error
             except RolledBack:
                 # nothing of the user's ran in that transaction, so it is safe to repeat
-                if last:
+                if not left:
                     raise
                 continue
         return reply, rows
-    raise AssertionError("the last attempt returns or raises")
 
 
 async def renew(context: Context, write: Write) -> dict[str, Any]:

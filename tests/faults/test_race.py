@@ -126,4 +126,4 @@ def _dead_writer(nursery: Nursery) -> UUID:
 
 
 def _patient(settings: Settings, wait: timedelta) -> Settings:
-    return settings.model_copy(update={"wait": wait})
+    return settings.model_copy(update={"idempotency_wait": wait})

@@ -26,7 +26,7 @@ def slow(rig: Rig) -> Iterator[Settings]:
     parts = urlsplit(rig.settings.s3_endpoint_url or "")
     with Proxy(str(parts.hostname), int(parts.port or 80), delay=0.3) as proxy:
         address = {"s3_endpoint_url": f"http://127.0.0.1:{proxy.port}"}
-        yield rig.settings.model_copy(update={**address, "beat": timedelta(milliseconds=20)})
+        yield rig.settings.model_copy(update={**address, "renew_every": timedelta(milliseconds=20)})
 
 
 @pytest.mark.parametrize("colour", COLOURS)

@@ -23,7 +23,7 @@ COLOURS = ("sync", "async")
 async def store(embedded: Store, request: pytest.FixtureRequest) -> AsyncIterator[Store | AsyncStore]:
     """Open a store of each colour, with one connection in its pool."""
     settings = embedded.settings.model_copy(
-        update={"pool_size": 1, "pool_min": 1, "pool_wait": embedded.settings.beat}
+        update={"pool_size": 1, "pool_min": 1, "pool_wait": embedded.settings.renew_every}
     )
     opened = Store.open(settings) if request.param == "sync" else AsyncStore.open(settings)
     yield opened

@@ -21,14 +21,14 @@ from tests.support.entities import Report
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"lease": timedelta(seconds=0.5), "beat": timedelta(seconds=0.1)},
+        {"lease": timedelta(seconds=0.5), "renew_every": timedelta(seconds=0.1)},
         {"lease": timedelta(days=2)},
-        {"lease": timedelta(seconds=20), "beat": timedelta(seconds=20)},
-        {"beat": timedelta()},
-        {"wait": timedelta(seconds=-1)},
+        {"lease": timedelta(seconds=20), "renew_every": timedelta(seconds=20)},
+        {"renew_every": timedelta()},
+        {"idempotency_wait": timedelta(seconds=-1)},
         {"timeout": timedelta(seconds=0.01)},
-        {"max_url_life": timedelta()},
-        {"max_url_life": timedelta(days=8)},
+        {"max_url_lifetime": timedelta()},
+        {"max_url_lifetime": timedelta(days=8)},
     ],
 )
 def test_a_limit_out_of_its_range_is_refused(wrong: dict[str, timedelta]) -> None:

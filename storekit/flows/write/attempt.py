@@ -76,7 +76,9 @@ async def carry_out(
         WriteLost: the write was taken over three times (retryable).
         OutcomeUnknown: commit was sent and its answer was lost (retryable).
     """
-    for last in (False,) * (_ATTEMPTS - 1) + (True,):
+    left = _ATTEMPTS
+    while True:
+        left -= 1
         attempt = Attempt(context, plan, key, after, progress)
         try:
             return await attempt.run()
@@ -84,13 +86,12 @@ async def carry_out(
             # our own row may still hold the key
             if not await attempt.given_up(error):
                 remember(attempt.write.write_id)
-            if last:
+            if not left:
                 raise
         except BaseException as error:
             if not await attempt.given_up(error):
                 remember(attempt.write.write_id)
             raise
-    raise AssertionError("the last attempt returns or raises")
 
 
 class Attempt:
@@ -197,7 +198,7 @@ async def _settled(
         reply = await ask()
         match reply["outcome"]:
             case "held":
-                if waited >= context.ports.settings.wait:
+                if waited >= context.ports.settings.idempotency_wait:
                     raise InProgress(str(key), waited.total_seconds())
                 jittered = poll * random.uniform(0.5, 1.0)  # noqa: S311 not a secret
                 delay = min(jittered, max(_FIRST_POLL, timedelta(seconds=reply["lease_left"])))

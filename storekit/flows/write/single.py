@@ -26,7 +26,7 @@ async def carry_out_asked(context: Context, asked: Sequence[Asked]) -> None:
     if not asked:
         return
     entities = [each.entity for each in asked if each.entity is not None]
-    for last in (False,) * (RACES - 1) + (True,):
+    for left in reversed(range(RACES)):
         await resolve_former(context, entities)
         changes = await resolve(context, asked)
         plan = await planned(context, changes)
@@ -37,14 +37,13 @@ async def carry_out_asked(context: Context, asked: Sequence[Asked]) -> None:
             note: Remember = remember(context, holders)
             done = await carry_out(context, plan, None, note)
         except StorekitError as error:
-            if last or not raced(asked, error):
+            if not left or not raced(asked, error):
                 await blame(context, changes, error)
                 raise
             continue
         assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
         note_all(changes, context, plan, done)
         return
-    raise AssertionError("the last attempt returns or raises")
 
 
 def raced(asked: Sequence[Asked], error: StorekitError) -> bool:

@@ -143,7 +143,7 @@ class Unit:
     async def _flush(self) -> None:
         asked, self.asked = list(self.asked.values()), {}
         entities = [each.entity for each in asked if each.entity is not None]
-        for last in (False,) * (RACES - 1) + (True,):
+        for left in reversed(range(RACES)):
             if self.session is not None:
                 self.undo += undecided(entities)
             await resolve_former(self._context, entities)
@@ -151,7 +151,7 @@ class Unit:
             try:
                 await self.send(changes, asked)
             except StorekitError as error:
-                if last or self.session is None or not raced(asked, error):
+                if not left or self.session is None or not raced(asked, error):
                     raise
                 self.flushed.pop()  # of the transaction only this write was undone
             else:
@@ -199,18 +199,18 @@ class Unit:
 
     async def _begin_anew(self) -> Session:
         """Write all there is, again after a deadlock or a race: nothing of the user's ran yet."""
-        for last in (False,) * (RACES - 1) + (True,):
+        left = RACES
+        while True:
+            left -= 1
             try:
                 return await self._begin()
             except StorekitError as error:
                 lost = [each for each in self.flushed if raced(each.asked, error)]
-                deadlock = isinstance(error, RolledBack) and self.within is None
-                if last or not (lost or deadlock):
+                if not left or not (lost or (isinstance(error, RolledBack) and self.within is None)):
                     raise
                 await self._undo()
                 for each in lost:
                     await self._send_anew(each)
-        raise AssertionError("the last attempt returns or raises")
 
     async def _send_anew(self, lost: _Flushed) -> None:
         """Find out again what natural keys stand for; what was flushed after it stays after it."""

@@ -65,7 +65,7 @@ async def upload(
         renewed = Lease.of(reply)
         lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
 
-    every = context.ports.settings.beat
+    every = context.ports.settings.renew_every
     done = await context.ports.runtime.wave(puts, beat, every, _counted(plan, progress))
     versions = dict(pair for pairs in done for pair in pairs)
     return [versions[i] for i in range(len(plan.parts))]

@@ -38,7 +38,7 @@ def _missing(pair: Pair, name: str, definition: str) -> Difference:
     if fact.nullable or fact.default is not None:
         return pair.add(f"column {name} is missing", f"{make_type}{sql};")
     if pair.actual.empty:
-        allow = "-- storekit: allow add-not-null: the table had no rows when this was written\n"
+        allow = "-- the table had no rows when this was written\n-- squawk-ignore adding-required-field\n"
         return pair.add(f"column {name} is missing", f"{make_type}{allow}{sql};")
     return pair.decide(
         f"column {name} is missing, and each row that is there needs a value in it",
@@ -145,7 +145,10 @@ def _retype(pair: Pair, name: str) -> str:
     lines += (
         [f"{alter} SET DEFAULT {_default(pair, name, declared)};"] if declared.default is not None else []
     )
-    allow = "-- storekit: allow concurrently: the table has just been rewritten under the same lock"
+    allow = (
+        "-- the statement above has just rewritten the table under the same lock\n"
+        "-- squawk-ignore require-concurrent-index-creation"
+    )
     for key, definition in pair.declared.keys.items():
         if definition in partial.values():
             lines += [allow, key.build(pair.name, key.name)]

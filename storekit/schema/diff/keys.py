@@ -59,8 +59,11 @@ def _missing(pair: Pair, key: Key) -> Difference:
         again = f"{_drop(pair, key.name)}\n{key.build(pair.name, key.name)}"
         return pair.decide(f"index {key.name} is not on {key.body}, or not valid", again)
     if key.inline and not key.named:
-        allow = "-- storekit: allow concurrently: manage() asks for the key itself, which somebody dropped"
-        return pair.add(f"{key.line} is missing", f"{allow}\nALTER TABLE {pair.name} ADD {key.line};")
+        reason = "-- the table had this key when it was created, and manage() requires it"
+        ignore = "-- squawk-ignore constraint-missing-not-valid, disallowed-unique-constraint"
+        return pair.add(
+            f"{key.line} is missing", f"{reason}\n{ignore}\nALTER TABLE {pair.name} ADD {key.line};"
+        )
     return pair.index(f"{key.kind.lower().removesuffix(' index')} {key.body} is missing", key)
 
 

@@ -38,13 +38,13 @@ class Pair:
     def index(self, what: str, key: Key) -> Difference:
         """Word that an index is missing."""
         alone = key.build(self.name, key.name, "CONCURRENTLY IF NOT EXISTS ")
-        return self._concurrently(what, key.build(self.name, key.name), alone, key.name)
+        return self._concurrently(what, "creation", key.build(self.name, key.name), alone, key.name)
 
     def drop_index(self, what: str, name: str) -> Difference:
         """Word that an index is of no use any more."""
         on = self.beside(name)
         sql, alone = f"DROP INDEX IF EXISTS {on};", f"DROP INDEX CONCURRENTLY IF EXISTS {on};"
-        return self._concurrently(what, sql, alone, f"drop_{name}")
+        return self._concurrently(what, "deletion", sql, alone, f"drop_{name}")
 
     def beside(self, name: str) -> str:
         """Name what is in the table's schema."""
@@ -69,9 +69,9 @@ class Pair:
         gone += ["POLICY IF EXISTS lookup"] if column in self.actual.lookups else []
         return "".join(f"DROP {each} ON {self.name};\n" for each in gone)
 
-    def _concurrently(self, what: str, sql: str, alone: str, name: str) -> Difference:
-        allow = "-- storekit: allow concurrently: written for servers that nobody else uses"
-        text = f"{allow}\n{sql}"
+    def _concurrently(self, what: str, kind: str, sql: str, alone: str, name: str) -> Difference:
+        reason = "-- written for a database that has no other users yet"
+        text = f"{reason}\n-- squawk-ignore require-concurrent-index-{kind}\n{sql}"
         return Difference(self.name, what, text, manage=self._manage, concurrently=alone, name=name)
 
     @property

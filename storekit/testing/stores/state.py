@@ -90,14 +90,32 @@ class State:
 
     @contextmanager
     def transaction(self, tenant: UUID, actor: str) -> Iterator[Transaction]:
-        """Run alone; whatever is raised inside undoes all of it."""
-        with self._lock:
-            transaction = Transaction(self, tenant, actor)
-            try:
-                yield transaction
-            except BaseException:
-                transaction.undo()
-                raise
+        """Run a transaction: commit at the end, roll back if anything is raised."""
+        transaction = self.begin(tenant, actor)
+        try:
+            yield transaction
+        except BaseException:
+            self.rollback(transaction)
+            raise
+        self.commit()
+
+    def begin(self, tenant: UUID, actor: str) -> Transaction:
+        """Begin a transaction, which holds the lock until it ends: transactions run in turn."""
+        self._lock.acquire()
+        try:
+            return Transaction(self, tenant, actor)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def commit(self) -> None:
+        """End the transaction that is running and keep its changes."""
+        self._lock.release()
+
+    def rollback(self, transaction: Transaction) -> None:
+        """End a transaction and undo its changes."""
+        transaction.undo()
+        self._lock.release()
 
 
 class Transaction:
