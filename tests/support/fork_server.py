@@ -26,7 +26,7 @@ from tests.faults.entities import ALL_REQUESTS
 from tests.faults.units import KINDS, Work, import_feed
 
 
-class Nursery:
+class ForkServer:
     """Starts writers that kill themselves at a point."""
 
     def __init__(self, settings: Settings) -> None:

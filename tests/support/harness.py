@@ -23,7 +23,7 @@ Fetch = Callable[[str], Fetched]
 
 
 @dataclass
-class World:
+class Harness:
     """One leg of the contract, and a tenant of its own."""
 
     store: Store | AsyncStore

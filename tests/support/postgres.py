@@ -174,29 +174,29 @@ MUTABLE = ", updated_on timestamptz, updated_by text"
 SOFT_DELETE = ", deleted_on timestamptz, deleted_by text"
 PARTS = ", parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED"
 
-AGENCY = f"""
-CREATE TABLE activity_runs ({BASE}{MUTABLE}, title text NOT NULL);
-CREATE INDEX ON activity_runs (tenant_id, title);
-SELECT storekit.manage('activity_runs');
+SAMPLE = f"""
+CREATE TABLE jobs ({BASE}{MUTABLE}, title text NOT NULL);
+CREATE INDEX ON jobs (tenant_id, title);
+SELECT storekit.manage('jobs');
 
-CREATE TYPE tool_call_status AS ENUM ('running', 'done', 'failed');
-CREATE TABLE tool_calls ({BASE}{MUTABLE}{SOFT_DELETE},
-    run_id uuid, name text NOT NULL, status tool_call_status NOT NULL DEFAULT 'running',
+CREATE TYPE task_status AS ENUM ('running', 'done', 'failed');
+CREATE TABLE tasks ({BASE}{MUTABLE}{SOFT_DELETE},
+    run_id uuid, name text NOT NULL, status task_status NOT NULL DEFAULT 'running',
     cost numeric, at timestamptz,
     payload_ref uuid, payload_expired_on timestamptz, transcript_ref uuid{PARTS},
-    FOREIGN KEY (tenant_id, run_id) REFERENCES activity_runs (tenant_id, id) ON DELETE RESTRICT);
+    FOREIGN KEY (tenant_id, run_id) REFERENCES jobs (tenant_id, id) ON DELETE RESTRICT);
 INSERT INTO storekit.field (table_name, field, kind, ttl, links, collection) VALUES
-    ('tool_calls', 'payload', 'document', interval '90 days', '{{transcript}}', 'tool_call_logs'),
-    ('tool_calls', 'transcript', 'blob', NULL, '{{}}', NULL);
-SELECT storekit.manage('public.tool_calls');
+    ('tasks', 'payload', 'document', interval '90 days', '{{transcript}}', 'task_logs'),
+    ('tasks', 'transcript', 'blob', NULL, '{{}}', NULL);
+SELECT storekit.manage('public.tasks');
 
 CREATE SCHEMA billing;
 CREATE TABLE billing.invoices ({BASE}{MUTABLE}, total numeric NOT NULL DEFAULT 0, pdf_ref uuid{PARTS});
 INSERT INTO storekit.field (table_name, field, kind) VALUES ('billing.invoices', 'pdf', 'blob');
 SELECT storekit.manage('billing.invoices');
 
-CREATE TABLE llm_calls ({BASE}, model text NOT NULL, tokens bigint);
-SELECT storekit.manage('llm_calls');
+CREATE TABLE readings ({BASE}, model text NOT NULL, tokens bigint);
+SELECT storekit.manage('readings');
 """
 
 
@@ -208,8 +208,8 @@ def write_line(directory: Path, name: str, *texts: str) -> Line:
     return Line(name, directory)
 
 
-def set_up(database: Database, directory: Path, text: str = AGENCY) -> Database:
+def set_up(database: Database, directory: Path, text: str = SAMPLE) -> Database:
     """Apply storekit's own line and the tables of the tests."""
-    migrate(database.url("admin"), [core(), write_line(directory / "agency", "agency", text)])
+    migrate(database.url("admin"), [core(), write_line(directory / "sample", "sample", text)])
     grant(database.url("admin"), MEMBERS)
     return database

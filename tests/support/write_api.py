@@ -79,7 +79,7 @@ class Api:
         """Settle a write."""
         return self.call("abandon_v1", p_write_id=write)
 
-    def insert(self, table: str = "activity_runs", **columns: Any) -> str:
+    def insert(self, table: str = "jobs", **columns: Any) -> str:
         """Commit one row without parts and give its ref_id."""
         op = insert_op(table, [columns or {"title": "run"}])
         assert self.commit(new_id(), [op])["outcome"] == "committed"
@@ -101,7 +101,7 @@ def change_op(op: str, table: str, *rows: Mapping[str, Any], refs: Sequence[str]
 
 
 def blob_part(
-    ref_id: str, content: bytes = b"hi", table: str = "tool_calls", field: str = "transcript"
+    ref_id: str, content: bytes = b"hi", table: str = "tasks", field: str = "transcript"
 ) -> dict[str, Any]:
     """Describe a blob as `stage` wants it."""
     return {
@@ -131,7 +131,7 @@ def saved(api: Api) -> tuple[str, UUID]:
     write, ref_id = new_id(), new_ref_id()
     api.stage(write, [part := blob_part(ref_id)])
     row = {"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}
-    api.commit(write, [insert_op("tool_calls", [row], ["transcript"])], uploaded(part))
+    api.commit(write, [insert_op("tasks", [row], ["transcript"])], uploaded(part))
     return ref_id, UUID(part["part_id"])
 
 
