@@ -110,7 +110,7 @@ async def test_a_busy_pool_is_told_from_an_unreachable_server(rig: Rig, colour: 
         taken = await _taken(store, 2)
         with pytest.raises(Unavailable) as caught:
             await save(store, uuid4(), [marker("refused")])
-        told = "all 2 connections are busy and none came free within 0.2 s; nothing is visible, call again"
+        told = "all 2 connections are busy and none came free within 0.2 s; nothing is visible; call again"
         assert str(caught.value) == f"postgres is unavailable: {told}"
         assert caught.value.retryable
         assert "POSTGRES_POOL_SIZE" in str(caught.value.step)

@@ -9,7 +9,7 @@ import pytest
 
 from storekit.agency import ENTITIES, ActivityOutput, BlogPost, Contract, ToolCall
 from storekit.model.declare.entity import Entity
-from storekit.model.table.keys import keys
+from storekit.model.table.keys import key_definitions
 from storekit.model.table.names import qualified
 from storekit.schema.ddl import render
 from storekit.schema.lines import shipped
@@ -26,7 +26,7 @@ def test_the_migrations_hold_the_rendering_of_each_class(entity: type[Entity]) -
     assert min(places) >= 0
     assert max(places) == places[-1]
     on = qualified(entity.storekit_table.name)
-    for key in (key for key in keys(entity.storekit_table) if not key.inline):
+    for key in (key for key in key_definitions(entity.storekit_table) if not key.inline):
         assert key.create(on) in line or key.build(on, key.name, "CONCURRENTLY IF NOT EXISTS ") in line
 
 
