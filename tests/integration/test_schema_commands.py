@@ -138,7 +138,7 @@ def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
     shell.models.write_text(grown + "    score: int = 0\n")
     assert shell.storekit(*CHECK) == (
         1,
-        "public.leads: column status does not take 'dead'\n"
+        "public.leads: column status does not accept 'dead'\n"
         "public.leads: column score is missing\n"
         "public.leads: index (tenant_id, created_on DESC, ref_id DESC) WHERE status = 'dead' is missing\n"
         "public.leads: index (tenant_id, score, ref_id) is missing\n",

@@ -75,9 +75,9 @@ def test_a_superuser_may_migrate_and_owns_nothing(database: Database) -> None:
             "own 0001_step.sql was renamed to leap",
         ),
         (lambda d: (d / "0002_step.sql").unlink(), "own 0002_step.sql is missing"),
-        (lambda d: (d / "0001_step.sql").unlink(), "0002_step.sql where number 0001 belongs"),
-        (lambda d: (d / "0004_step.sql").write_text(""), "0004_step.sql where number 0003 belongs"),
-        (lambda d: (d / "notes.sql").write_text(""), "notes.sql where number 0003 belongs"),
+        (lambda d: (d / "0001_step.sql").unlink(), "expected number 0001, found 0002_step.sql"),
+        (lambda d: (d / "0004_step.sql").write_text(""), "expected number 0003, found 0004_step.sql"),
+        (lambda d: (d / "notes.sql").write_text(""), "expected number 0003, found notes.sql"),
     ],
     ids=["edited", "renamed", "last missing", "first missing", "gap", "stray"],
 )

@@ -118,7 +118,7 @@ def test_a_number_is_of_the_line_named_last(database: Database, tmp_path: Path) 
     record = "SELECT line, number FROM storekit.migration WHERE line IN ('one', 'two') ORDER BY 1, 2"
     assert database.ask(record) == [("one", 1), ("one", 2), ("two", 1)]
     twice = refused(database, "migrate", "--dry-run", *lines, "--line", f"one={tmp_path / 'two'}")
-    assert "line one is named twice" in twice
+    assert "two lines of migrations are named one" in twice
 
 
 def test_the_line_of_the_directory_migrations_needs_no_name(database: Database, tmp_path: Path) -> None:

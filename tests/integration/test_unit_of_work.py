@@ -187,7 +187,7 @@ async def test_of_two_units_on_one_record_the_later_is_told(store: Store | Async
     async with unit(store, tenant) as tx:
         theirs.score = 1
         tx.save(theirs)
-    with pytest.raises(Conflict, match="version is 2, you saved over 1"):
+    with pytest.raises(Conflict, match="stored version is 2, but the save was based on 1"):
         await _save_all(store, tenant, [Run(name="y"), _scored(mine)])
     assert await count(store, tenant) == 1
 

@@ -112,8 +112,8 @@ def test_a_required_column_without_a_default_is_decided_if_there_may_be_rows() -
     [found] = compare(Required, table(Note))
     assert found.weight == "decision"
     assert found.comment == (
-        "-- storekit: decide: public.notes: column rank is missing, and each row that is there needs a value "
-        "in it\n"
+        "-- storekit: decide: public.notes: column rank is missing; it is required, so choose the value "
+        "for the rows that exist\n"
         "-- ALTER TABLE public.notes ADD COLUMN rank bigint NOT NULL DEFAULT ...;\n"
         "-- ALTER TABLE public.notes ALTER COLUMN rank DROP DEFAULT;"
     )
@@ -136,7 +136,7 @@ def test_what_a_person_added_is_no_difference_but_an_extra_column_is_remarked() 
     found = compare(Note, changed)
     assert {each.weight for each in found} == {"remark"}
     assert [each.what for each in found] == [
-        "column title has the default 'x', the class has none",
+        "column title has the default 'x', the class declares none",
         "column extra is not declared",
     ]
 

@@ -1,11 +1,11 @@
-"""How the keys, indexes and references of a class and of its table differ."""
+"""Compare the keys, indexes and references of a class with those of its table."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator
 
-from storekit.model.table.keys import ForeignKey, Key, is_ours
+from storekit.model.table.keys import ForeignKey, KeyDefinition, is_storekit_index
 from storekit.model.table.names import literal, quoted
 from storekit.schema.diff.difference import Difference
 from storekit.schema.diff.pair import Pair
@@ -14,15 +14,15 @@ _ENDING = re.compile(r", ref_id( DESC)?\)")
 _NAMED_BY_POSTGRES = re.compile(r"_idx\d*\Z")
 
 
-def keys(pair: Pair) -> Iterator[Difference]:
-    """Compare indexes by their definitions, references by their columns."""
-    there = pair.actual.indexes
+def compare_keys(pair: Pair) -> Iterator[Difference]:
+    """Yield differences of indexes, matched by definition, and of references, matched by columns."""
+    present = pair.actual.indexes
     for key, definition in pair.declared.keys.items():
-        if definition not in there.values():
+        if definition not in present.values():
             yield _missing(pair, key)
     replaced = _replaced(pair)
     for name in replaced:
-        yield pair.drop_index(f"index {name} is one that another, which ends with ref_id, has replaced", name)
+        yield pair.drop_index(f"index {name} is replaced by another that also ends with ref_id", name)
     yield from _left(pair, replaced)
     for text in pair.declared.facts.checks.values():
         if text not in pair.actual.checks.values():
@@ -31,33 +31,33 @@ def keys(pair: Pair) -> Iterator[Difference]:
 
 
 def _replaced(pair: Pair) -> list[str]:
-    """Name the indexes of former releases, which ended before ref_id; the wanted ones serve all they did."""
+    """Return the names of indexes that lack the final ref_id; the declared ones serve the same queries."""
     wanted = pair.declared.keys.items()
     former = {_ENDING.sub(")", definition, count=1) for key, definition in wanted if key.kind == "INDEX"}
     return [
         name
         for name, definition in pair.actual.indexes.items()
         if definition in former.difference(pair.declared.keys.values())
-        and (is_ours(name, pair.table) or _NAMED_BY_POSTGRES.search(name))
+        and (is_storekit_index(name, pair.table) or _NAMED_BY_POSTGRES.search(name))
     ]
 
 
 def _left(pair: Pair, replaced: Container[str]) -> Iterator[Difference]:
-    """Find indexes that were declared once; one of a column that is gone from the class goes with it."""
+    """Yield indexes that the class no longer declares, except those that are dropped with their column."""
     wanted = {*pair.declared.keys.values()}
     names = {key.name for key in pair.declared.keys}
     gone = pair.actual.columns.keys() - pair.declared.facts.columns.keys()
     for name, definition in pair.actual.indexes.items():
         lost = gone.intersection(re.findall(r"\w+", definition))
         known = definition in wanted or name in names or name in replaced
-        if not known and not lost and is_ours(name, pair.table):
+        if not known and not lost and is_storekit_index(name, pair.table):
             yield pair.decide(f"index {name} is not declared", _drop(pair, name))
 
 
-def _missing(pair: Pair, key: Key) -> Difference:
+def _missing(pair: Pair, key: KeyDefinition) -> Difference:
     if key.name in pair.actual.indexes:
         again = f"{_drop(pair, key.name)}\n{key.build(pair.name, key.name)}"
-        return pair.decide(f"index {key.name} is not on {key.body}, or not valid", again)
+        return pair.decide(f"index {key.name} has another definition than {key.body}, or is invalid", again)
     if key.inline and not key.named:
         reason = "-- the table had this key when it was created, and manage() requires it"
         ignore = "-- squawk-ignore constraint-missing-not-valid, disallowed-unique-constraint"
@@ -69,7 +69,7 @@ def _missing(pair: Pair, key: Key) -> Difference:
 
 def _drop(pair: Pair, name: str) -> str:
     drop = f"DROP INDEX IF EXISTS {pair.beside(name)};"
-    if name.endswith("_natural_key"):  # a constraint if the table began with it, an index if it came later
+    if name.endswith("_natural_key"):  # a constraint from the first migration, an index from a later one
         return f"{_drop_key(pair, name)}\n{drop}"
     return drop
 
@@ -79,28 +79,28 @@ def _drop_key(pair: Pair, name: str) -> str:
 
 
 def _references(pair: Pair) -> Iterator[Difference]:
-    there = pair.actual.foreign_keys
+    present = pair.actual.foreign_keys
     declared = pair.declared.facts.foreign_keys.values()
     for key in declared:
-        rivals = [name for name, other in there.items() if other.columns == key.columns]
+        rivals = [name for name, other in present.items() if other.columns == key.columns]
         column = key.columns[-1]
-        if key in there.values():
+        if key in present.values():
             continue
         if rivals:
             drops = "".join(f"{_drop_key(pair, name)}\n" for name in rivals)
             sql = f"{drops}{_add(pair, key.line)}"
-            yield pair.decide(f"column {column} refers otherwise than by {key.line}", sql)
+            yield pair.decide(f"column {column} has another reference than {key.line}", sql)
         else:
             yield pair.add(f"the reference of column {column} is missing", _add(pair, key.line))
     columns = {key.columns for key in declared}
-    for name, key in there.items():
-        if key.columns not in columns and _is_ours(pair, key):
+    for name, key in present.items():
+        if key.columns not in columns and _is_storekit_reference(pair, key):
             what = f"the reference of column {key.columns[-1]} is not declared"
             yield pair.decide(what, _drop_key(pair, name))
 
 
-def _is_ours(pair: Pair, key: ForeignKey) -> bool:
-    """Tell whether a reference has the form of a declared one."""
+def _is_storekit_reference(pair: Pair, key: ForeignKey) -> bool:
+    """Return whether a foreign key has the form that `references()` gives."""
     form = (key.columns[:-1], key.target_columns)
     return key.columns[-1] in pair.table.columns and form in {
         (("tenant_id",), ("tenant_id", "id")),
@@ -109,5 +109,6 @@ def _is_ours(pair: Pair, key: ForeignKey) -> bool:
 
 
 def _add(pair: Pair, definition: str) -> str:
-    # checked with FORCE lifted, which blinds the owner
+    # Postgres validates the key as the table's owner, to whom FORCE ROW LEVEL SECURITY shows no rows: the
+    # check would pass over rows that break the key. add_key lifts FORCE while it validates.
     return f"SELECT storekit.add_key({literal(pair.name)}, {literal(definition)});"

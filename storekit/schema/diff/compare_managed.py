@@ -1,4 +1,4 @@
-"""How what the database knows of a class differs from what it declares: parts, moves, scope, guards."""
+"""Compare what `manage` and storekit's own tables record of a table: parts, look-up, moves, scope, guards."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from storekit.schema.diff.facts import Move
 from storekit.schema.diff.pair import Pair
 
 
-def rules(pair: Pair) -> Iterator[Difference]:
-    """Compare the facts of storekit's own tables, and what `manage` made of them."""
+def compare_managed(pair: Pair) -> Iterator[Difference]:
+    """Yield differences of registered facts and of the objects that `manage` creates from them."""
     yield from _parts(pair)
     yield from _lookup(pair)
     yield from _moves(pair)
@@ -21,50 +21,54 @@ def rules(pair: Pair) -> Iterator[Difference]:
         yield pair.add("the table is not managed")
         return
     if declared.scope != actual.scope:
-        yield pair.decide(f"the scope is {actual.scope}, not {declared.scope}", ddl.manage(pair.table))
+        yield pair.decide(f"the scope is {actual.scope}, not {declared.scope}", ddl.call_manage(pair.table))
         return
     yield from _guards(pair)
     for name in sorted((declared.writable & actual.columns.keys()) - actual.writable):
-        yield pair.add(f"column {name} is not known to its functions and grants")
+        yield pair.add(f"column {name} is missing from the table's write functions and grants")
 
 
 def _parts(pair: Pair) -> Iterator[Difference]:
     for name, part in pair.declared.facts.parts.items():
         known = pair.actual.parts.get(name)
-        [sql] = ddl.part_facts(pair.table, [name])
+        [sql] = ddl.insert_parts(pair.table, [name])
         if known is None:
             yield pair.add(f"part {name} is missing", sql)
         elif known.kind != part.kind:
             yield pair.decide(f"part {name} is a {known.kind}, not a {part.kind}", sql)
         elif known != part:
-            yield pair.add(f"part {name} is kept otherwise: {known}, not {part}", sql)
+            yield pair.add(f"part {name} is registered as {known}, not {part}", sql)
     for name in pair.actual.parts.keys() - pair.declared.facts.parts.keys():
         left = [f"{name}{end}" for end in ("_ref", "_expired_on") if f"{name}{end}" in pair.actual.columns]
         drops = "".join(f"{pair.drop(column)}\n" for column in left)
         yield pair.decide(
-            f"part {name} is not declared, and its content stays until its rows let go of it",
-            f"{drops}{ddl.forget_field(pair.table, name)}",
+            f"part {name} is not declared; its content stays until no row refers to it",
+            f"{drops}{ddl.delete_field(pair.table, name)}",
         )
 
 
 def _lookup(pair: Pair) -> Iterator[Difference]:
     wanted, known = pair.declared.facts.lookups, pair.actual.lookups
-    told = "\n".join(ddl.lookup_fact(pair.table))
+    insert = "\n".join(ddl.insert_lookup(pair.table))
     for name in known - wanted:
-        sql = "\n".join([ddl.forget_field(pair.table, name), *([told] if told else [])])
-        yield pair.decide(f"rows are found by {name}, which is no lookup() of the class", sql)
+        sql = "\n".join([ddl.delete_field(pair.table, name), *([insert] if insert else [])])
+        yield pair.decide(f"rows can be looked up by {name}, which is not a lookup() of the class", sql)
     if wanted and not known:
-        yield pair.add(f"rows are not found by {pair.table.lookup} yet", told)
+        yield pair.add(f"rows cannot be looked up by {pair.table.lookup} yet", insert)
 
 
 def _moves(pair: Pair) -> Iterator[Difference]:
     wanted, known = pair.declared.facts.moves, pair.actual.moves
     if known and not wanted:
-        yield pair.decide("the moves of its state are not declared", ddl.forget_moves(pair.table))
+        yield pair.decide(
+            "the database restricts the moves of its state, the class does not", ddl.delete_moves(pair.table)
+        )
     elif wanted != known:
-        lacks, extra = _told(wanted - known), _told(known - wanted)
+        lacks, extra = _listed(wanted - known), _listed(known - wanted)
         what = [*([f"lack {lacks}"] if lacks else []), *([f"allow {extra}"] if extra else [])]
-        yield pair.add(f"the moves of its state {' and '.join(what)}", "\n".join(ddl.moves(pair.table)))
+        yield pair.add(
+            f"the moves of its state {' and '.join(what)}", "\n".join(ddl.insert_moves(pair.table))
+        )
 
 
 def _guards(pair: Pair) -> Iterator[Difference]:
@@ -73,18 +77,18 @@ def _guards(pair: Pair) -> Iterator[Difference]:
         if actual.get(name) == declared.get(name) or _comes_with_a_difference(pair, name):
             continue
         if name in declared:
-            yield pair.add(f"{name} is {'otherwise' if name in actual else 'missing'}")
+            yield pair.add(f"{name} {'has another definition' if name in actual else 'is missing'}")
         elif name.startswith("policy "):
             drop = f"DROP POLICY {quoted(name.removeprefix('policy '))} ON {pair.name};"
             yield pair.decide(f"{name} is not storekit's", drop)
 
 
-def _told(moves: Iterable[Move]) -> str:
+def _listed(moves: Iterable[Move]) -> str:
     return ", ".join(f"{start or '(new)'} -> {end}" for _, start, end in sorted(moves))
 
 
 def _comes_with_a_difference(pair: Pair, guard: str) -> bool:
-    """Tell whether a guard differs only because what it guards does, which is told already."""
+    """Return whether a guard differs only because what it guards differs, which is reported already."""
     declared, actual = pair.declared.facts, pair.actual
     match guard.split():
         case ["key", ref]:
