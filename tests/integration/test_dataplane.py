@@ -201,7 +201,7 @@ def test_threads_share_a_plane(plane: DataPlane) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"s3_bucket": "nobodys"}, "NoSuchBucket; let store.migrate"),
+        ({"s3_bucket": "nobodys"}, "NoSuchBucket; run store.migrate"),
         ({"s3_access_key": "stranger"}, "403"),
     ],
 )
