@@ -134,8 +134,8 @@ def test_a_blob_left_half_read_harms_nobody(plane: DataPlane, monkeypatch: pytes
     put = upload(os.urandom(4 * CHUNK))
     found = ref(put, plane.put(put))
     kept: list[object] = []
-    give = Connections.give
-    monkeypatch.setattr(Connections, "give", lambda pool, it: kept.append(it) or give(pool, it))
+    release = Connections.release
+    monkeypatch.setattr(Connections, "release", lambda pool, it: kept.append(it) or release(pool, it))
     stream = plane.get(found)
     assert stream.read(10) == put.source.open().read(10)
     stream.close()
@@ -201,7 +201,7 @@ def test_threads_share_a_plane(plane: DataPlane) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"s3_bucket": "nobodys"}, "NoSuchBucket; let store.migrate"),
+        ({"s3_bucket": "nobodys"}, "NoSuchBucket; run store.migrate"),
         ({"s3_access_key": "stranger"}, "403"),
     ],
 )

@@ -131,7 +131,7 @@ def test_a_body_that_takes_too_long_is_given_up(
 ) -> None:
     """A try ends by the clock even if it moves on: a sweep relies on that."""
     monkeypatch.setattr(dataplane, "LONGEST_PUT", -1e6)
-    with pytest.raises(Unavailable, match="were not sent in"):
+    with pytest.raises(Unavailable, match="were not sent within"):
         plane.put(upload(os.urandom(1 << 20)))
 
 

@@ -98,7 +98,7 @@ def test_a_value_of_an_enum_is_used_in_the_next_file(database: Database, tmp_pat
 def test_a_file_cannot_end_its_transaction(database: Database, tmp_path: Path) -> None:
     """COMMIT would part the file from its record: the file is refused before any of it runs."""
     text = "CREATE TABLE lost ();\n-- COMMIT;\nCOMMIT; CREATE TABLE lost_too ()"
-    with pytest.raises(ConfigurationError, match=r"own 0001_step.sql: line 3 would end the transaction"):
+    with pytest.raises(ConfigurationError, match=r"own 0001_step.sql: line 3 ends the transaction"):
         apply(database, own(tmp_path, text))
     assert database.ask("SELECT to_regclass('lost')::text") == [(None,)]
     assert apply(database, own(tmp_path, "SAVEPOINT a; ROLLBACK TO SAVEPOINT a")) == [1]
