@@ -6,6 +6,8 @@ import inspect
 from typing import Any
 
 import pytest
+from storekit.api.reader import Reader
+from storekit.api.reader_async import AsyncReader
 
 from storekit import (
     AsyncCursor,
@@ -19,8 +21,6 @@ from storekit import (
     Store,
     Transaction,
 )
-from storekit.api.reader import Reader
-from storekit.api.reader_async import AsyncReader
 from storekit.ports.stores import Blobs, Documents, Ledger, Session
 from storekit.testing.stores import MemoryBlobs, MemoryDocuments, MemoryLedger
 from storekit.testing.stores.ledger import MemorySession
