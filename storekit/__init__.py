@@ -1,11 +1,14 @@
 """One typed record over Postgres, MongoDB and S3, made visible by one commit."""
 
-from storekit.api.import_cursor import AsyncCursor, Cursor
-from storekit.api.reader_async import AsyncBlobStream
+from storekit.api.blob_stream import AsyncBlobStream
+from storekit.api.import_cursor import Cursor
+from storekit.api.import_cursor_async import AsyncCursor
 from storekit.api.repository import Repository
 from storekit.api.repository_async import AsyncRepository
-from storekit.api.store import Scope, Store
-from storekit.api.store_async import AsyncScope, AsyncStore
+from storekit.api.scope import Scope
+from storekit.api.scope_async import AsyncScope
+from storekit.api.store import Store
+from storekit.api.store_async import AsyncStore
 from storekit.api.transaction import Transaction
 from storekit.api.transaction_async import AsyncTransaction
 from storekit.errors import (

@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 
 from storekit import trace
 from storekit.agency import ENTITIES, ActivityOutput, ActivityRun
-from storekit.api.store import Scope, Store
+from storekit.api.scope import Scope
+from storekit.api.store import Store
 from storekit.demo.expect import expect
 from storekit.demo.inputs import Document
 from storekit.demo.job import output_of, start

@@ -18,7 +18,7 @@ import storekit.testing
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = [storekit, storekit.testing, storekit.agency]
-INTERNAL = {"Blob.measure", "BaseCursor.moved"}
+INTERNAL = {"Blob.measure"}
 """Methods that only storekit itself calls; the reference leaves them out."""
 
 
