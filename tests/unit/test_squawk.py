@@ -9,9 +9,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from class_facts import Grown, Invoice, Note, compare, table
 
 from storekit.schema.diff import files, missing
+from tests.unit.class_facts import Grown, Invoice, Note, compare, table
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = ROOT / "schemas/postgres/migrations"
