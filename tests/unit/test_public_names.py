@@ -36,8 +36,8 @@ def _functions(thing: Any) -> Iterator[Any]:
 
 
 def _classes(hint: Any) -> Iterator[type]:
-    """Yield each class that a type hint mentions, at any depth."""
-    if inspect.isclass(hint):
+    """Yield each class that a type hint mentions, at any depth; any class of its shape fits a protocol."""
+    if inspect.isclass(hint) and not getattr(hint, "_is_protocol", False):
         yield hint
     for part in get_args(hint):
         yield from _classes(part)
