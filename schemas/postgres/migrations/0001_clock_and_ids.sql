@@ -2,19 +2,22 @@
 
 GRANT USAGE ON SCHEMA storekit TO storekit_app, storekit_worker, storekit_auditor, storekit_reporter;
 
+-- The only clock of storekit. Tests move it, and it is earlier than the real time by at most the length of a
+-- transaction, which is the safe side for leases and for the times after which bytes may be deleted.
 CREATE FUNCTION storekit.now() RETURNS timestamptz LANGUAGE sql STABLE
 RETURN transaction_timestamp();
 COMMENT ON FUNCTION storekit.now() IS
-    'The only clock of storekit: the transaction''s time, which errs to the safe side for leases and fences.';
+    'The only clock of storekit: the time at which the transaction began.';
 
+-- After a transaction that set it, the setting is '' and not NULL.
 CREATE FUNCTION storekit.current_tenant() RETURNS uuid LANGUAGE sql STABLE
 RETURN nullif(current_setting('storekit.tenant', true), '')::uuid;
 
--- A hand-written statement that names no actor is its login's.
+-- The actor of a statement that was written by hand, and names none, is its login.
 CREATE FUNCTION storekit.current_actor() RETURNS text LANGUAGE sql STABLE
 RETURN coalesce(nullif(current_setting('storekit.actor', true), ''), session_user);
 
--- uuid7: the milliseconds laid over the front of a uuid4, then its version bits 4 -> 7.
+-- A UUID version 7: the first 48 bits of a random UUID are replaced with milliseconds, and its version 4 with 7.
 CREATE FUNCTION storekit.new_id() RETURNS uuid LANGUAGE sql VOLATILE
 RETURN encode(
     set_bit(set_bit(
@@ -23,10 +26,11 @@ RETURN encode(
         52, 1), 53, 1),
     'hex')::uuid;
 
+-- The time at which a UUID version 7 was made. The rule of claims needs it: how old is a write whose row is absent?
 CREATE FUNCTION storekit.id_time(p_id uuid) RETURNS timestamptz LANGUAGE sql IMMUTABLE
 RETURN to_timestamp(('x' || lpad(left(translate(p_id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint / 1000.0);
 
--- ULID: ten characters of milliseconds, sixteen of chance, in Crockford's alphabet.
+-- A ULID: ten characters of milliseconds and sixteen random ones, in Crockford's alphabet.
 CREATE FUNCTION storekit.new_ref_id() RETURNS text LANGUAGE sql VOLATILE
 BEGIN ATOMIC
     SELECT string_agg(substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', digit + 1, 1), '' ORDER BY place)

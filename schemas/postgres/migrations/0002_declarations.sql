@@ -1,4 +1,4 @@
--- What migrations declare: part fields and look-ups, tables under the rules, moves of a state.
+-- What migrations declare: part fields and look-up columns, managed tables, and the moves of a state.
 
 -- One row per part field or look-up column, written by the migration that makes the entity's table.
 CREATE TABLE storekit.field (
@@ -13,11 +13,12 @@ CREATE TABLE storekit.field (
         (kind = 'document') = (collection IS NOT NULL) AND (kind = 'document' OR (ttl IS NULL AND links = '{}')))
 );
 
+-- The tenant of global rows.
 CREATE FUNCTION storekit.nil() RETURNS uuid LANGUAGE sql IMMUTABLE
 RETURN '00000000-0000-0000-0000-000000000000'::uuid;
 
--- One row per entity table, written by storekit.manage(). The rows of a `global` table belong to the nil tenant: every
--- tenant may read them. A row of a `self` table is its own tenant.
+-- One row per entity table, written by storekit.manage(). The rows of a `global` table belong to the nil tenant, and
+-- every tenant may read them. In a `self` table each row is a tenant: its tenant_id is its id.
 CREATE TABLE storekit.managed (
     entity      text    PRIMARY KEY,
     schema_name text    NOT NULL,
@@ -33,7 +34,7 @@ CREATE TABLE storekit.event_type (
     entity text NOT NULL REFERENCES storekit.managed
 );
 
--- The moves that a state machine allows; from '' means that a row may begin in that state.
+-- The moves that a state machine allows. A from_state of '' means that a row may begin in to_state.
 CREATE TABLE storekit.move (
     entity     text NOT NULL,
     field      text NOT NULL,
@@ -46,7 +47,7 @@ GRANT SELECT ON storekit.field, storekit.managed, storekit.event_type TO storeki
 
 -- Reading the declarations ------------------------------------------------------------------------------
 
--- An entity as the ledger names it: `tool_calls` in public, else `schema.name`.
+-- The name of an entity in the ledger: `tool_calls` for a table in public, else `schema.name`.
 CREATE FUNCTION storekit.entity_name(p_name text) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN starts_with(p_name, 'public.') THEN substr(p_name, 8) ELSE p_name END;
 
@@ -58,13 +59,14 @@ BEGIN
     SELECT * INTO v_found FROM storekit.managed AS m WHERE m.entity = storekit.entity_name(p_name);
     IF NOT FOUND THEN
         RAISE EXCEPTION 'table % is not managed by storekit', coalesce(p_name, 'null')
-            USING ERRCODE = 'SK400', HINT = 'call storekit.manage() in the migration that makes the table';
+            USING ERRCODE = 'SK400', HINT = 'call storekit.manage() in the migration that creates the table';
     END IF;
     RETURN v_found;
 END
 $$;
 
--- Find a table to write to, in a transaction of the right tenant.
+-- Find a table for writing. A global table is written in transactions of the nil tenant only, and they write nothing
+-- else.
 CREATE FUNCTION storekit.find_writable(p_name text) RETURNS storekit.managed
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -78,14 +80,14 @@ BEGIN
 END
 $$;
 
--- The column that a table's machine moves, or null. A table has one machine at most.
+-- The column that holds a table's state, or NULL. A table has at most one state machine.
 CREATE FUNCTION storekit.state_field(p_entity text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
     v_fields text[] := ARRAY(SELECT DISTINCT m.field FROM storekit.move AS m WHERE m.entity = p_entity ORDER BY 1);
 BEGIN
     IF cardinality(v_fields) > 1 THEN
-        RAISE EXCEPTION 'table % has the state fields %; one is all that a table takes', p_entity, v_fields
+        RAISE EXCEPTION 'table % has the state fields %; at most one is allowed', p_entity, v_fields
             USING ERRCODE = 'SK400';
     END IF;
     RETURN v_fields[1];

@@ -1,6 +1,8 @@
 -- The trigger functions that all entity tables share; Postgres compiles each once per table.
 
--- Arguments: whether the table has updated_on and updated_by.
+-- Before each update: count the version and note who changed the row. The identity of a row never changes: events and
+-- parts refer to it, and record_update pairs old and new rows by it.
+-- Argument: whether the table has updated_on and updated_by.
 CREATE FUNCTION storekit.touch() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 BEGIN
@@ -18,9 +20,10 @@ $$;
 
 -- Append-only tables and state machines -----------------------------------------------------------------
 
--- Arguments: entity, its part fields. An append-only row stays as it was, but for a ref that goes (its part expired
--- or was erased) and a soft delete; it goes only with a parent whose key says CASCADE.
--- No WHEN names the columns: a migration could not alter or drop one that a trigger stands on.
+-- Refuse changes of an append-only row. Allowed are a soft delete, and a ref that becomes NULL because its part
+-- expired or was erased. Such a row is deleted only together with a parent whose foreign key says CASCADE. The
+-- columns are compared here and not in the trigger's WHEN: Postgres would then refuse to alter or drop them.
+-- Arguments: entity, its part fields.
 CREATE FUNCTION storekit.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' AS $$
 #variable_conflict use_variable
@@ -32,17 +35,19 @@ BEGIN
             SELECT field || '_expired_on' FROM unnest(TG_ARGV[1:]) AS field
             UNION ALL
             SELECT field || '_ref' FROM unnest(TG_ARGV[1:]) AS field WHERE to_jsonb(NEW) -> (field || '_ref') = 'null');
-        -- as text: 1.0 and 1.00 are equal numbers and different values
+        -- Compared as text: as numbers 1.0 and 1.00 are equal, but the stored value would change.
         IF (to_jsonb(OLD) - v_free)::text = (to_jsonb(NEW) - v_free)::text THEN
             RETURN NULL;
         END IF;
     END IF;
     RAISE EXCEPTION '% is append-only: % may not be %', TG_ARGV[0], OLD.ref_id, lower(TG_OP) || 'd'
-        USING ERRCODE = 'SK405', HINT = 'derive the class from Mutable, or save another record';
+        USING ERRCODE = 'SK405', HINT = 'derive the class from Mutable, or save a new record';
 END
 $$;
 
--- Arguments: entity and its state field. Called only when the state changes, or begins where it may not.
+-- Check a move of the state. The triggers' WHEN calls it only if the state changes, or if a new row begins in a state
+-- that is not among the first ones.
+-- Arguments: entity, its state field.
 CREATE FUNCTION storekit.check_move() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, storekit, pg_temp AS $$
 #variable_conflict use_variable
@@ -64,8 +69,10 @@ $$;
 
 -- Events of changed rows --------------------------------------------------------------------------------
 
--- Arguments of the three: the entity's name, its state field or '', then its part fields. A table's columns may be
--- called as PL/pgSQL's variables are (tg_argv): the bare name means the variable.
+-- One event per changed row and statement, in the transaction of the change, whoever makes the change. They run as
+-- the owner: the app may not write events itself. `timezone`: to_jsonb writes times in the session's zone.
+-- Arguments of the three: entity, its state field or '', its part fields. A table may have a column `tg_argv`:
+-- `use_variable` gives the bare name to the variable.
 CREATE FUNCTION storekit.record_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
@@ -73,14 +80,15 @@ SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_sec
 BEGIN
     INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, after)
     SELECT _new.tenant_id, TG_ARGV[0], _new.ref_id, _new.version, TG_ARGV[0] || '.created', to_jsonb(_new) - 'parts_live'
-    FROM new_rows AS _new  -- no field can be called so; an alias that is also a column's name means the column
+    FROM new_rows AS _new  -- no field begins with _; where a column has an alias's name, the name means the column
     ORDER BY _new.ref_id;
     RETURN NULL;
 END
 $$;
 
--- Old and new rows meet by UNION ALL and GROUP BY: a join here would keep the plan of the first, small
--- statement for ever and make every later batch quadratic.
+-- Old and new rows are paired by UNION ALL and GROUP BY. A join of the two would be planned once, for the first
+-- statement of the session: if that changed one row, the plan is a nested loop, and 1,000 rows then take 229 ms
+-- instead of 43 ms.
 CREATE FUNCTION storekit.record_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
@@ -134,7 +142,7 @@ BEGIN
     WITH gone AS MATERIALIZED (
         SELECT _old.tenant_id, _old.ref_id, _old.version, to_jsonb(_old) - 'parts_live' AS before FROM old_rows AS _old
     ), recorded AS (
-        -- One past the last version, so that an entity's events always climb.
+        -- One more than the last version, so that the versions in a row's events always grow.
         INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, before)
         SELECT g.tenant_id, TG_ARGV[0], g.ref_id, g.version + 1, TG_ARGV[0] || '.deleted', g.before
         FROM gone AS g
@@ -150,12 +158,15 @@ $$;
 
 -- Parts that no row points at ---------------------------------------------------------------------------
 
--- How long what no row points at any more stays in the queue of the purge: as long as the longest URL that S3
--- signs, so none that was handed out dies early, whatever a service allows itself.
+-- How long a part stays readable after the last row that pointed at it: 7 days, the longest life of a URL that S3
+-- signs. So no URL that was handed out stops working before it expires.
 CREATE FUNCTION storekit.purge_delay() RETURNS interval LANGUAGE sql IMMUTABLE
 RETURN interval '7 days';
 
--- Queue parts that no row points at any more. The purge itself asks again for fences, holds and retention.
+-- Put parts that no row points at any more into the queue of the purge, which checks signatures, holds and retention
+-- again. One UPDATE by key for all: a statement for each field would be planned at each call.
+-- Row-level security shows only the parts of the transaction's tenant; if some were not found, the rows belonged to
+-- another tenant, and their bytes would stay for ever.
 CREATE FUNCTION storekit.supersede(p_parts uuid[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -170,8 +181,8 @@ BEGIN
     WHERE p.tenant_id = storekit.current_tenant() AND p.part_id = ANY (p_parts);
     GET DIAGNOSTICS v_marked = ROW_COUNT;
     IF v_marked <> cardinality(p_parts) THEN
-        RAISE EXCEPTION 'rows with parts are changed for one tenant at a time' USING ERRCODE = 'SK004',
-            HINT = 'set storekit.tenant in this transaction';
+        RAISE EXCEPTION 'a statement that changes rows with parts must be for one tenant' USING ERRCODE = 'SK004',
+            HINT = 'set storekit.tenant in this transaction, and change the rows of each tenant in its own';
     END IF;
 END
 $$;

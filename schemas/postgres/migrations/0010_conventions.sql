@@ -1,5 +1,8 @@
--- What storekit asks of an entity's table: its own columns and keys. What else there is are the entity's own fields.
+-- The columns and keys that an entity's table must have. All other columns are fields of the entity.
 
+-- Raise if a column of storekit is missing or defined differently; the hint is the ALTER TABLE that adds it.
+-- Definitions are compared as text, defaults included: a copy of now() in a default would not follow storekit's
+-- clock.
 CREATE FUNCTION storekit.check_columns(p_table regclass, p_entity text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -41,12 +44,13 @@ BEGIN
               CASE a.attgenerated WHEN 's' THEN format(' GENERATED ALWAYS AS (%s) STORED', pg_get_expr(d.adbin, a.attrelid))
                    ELSE ' DEFAULT ' || pg_get_expr(d.adbin, a.attrelid) END));
     IF v_missing IS NOT NULL THEN
-        RAISE EXCEPTION 'table % lacks columns of storekit, or has them otherwise', p_entity USING ERRCODE = 'SK400',
+        RAISE EXCEPTION 'table % lacks columns of storekit or defines them differently', p_entity USING ERRCODE = 'SK400',
             HINT = format('ALTER TABLE %s %s', p_table, v_missing);
     END IF;
 END
 $$;
 
+-- Raise if a key is missing. Both lead with the tenant: a unique key without it would reveal ids of other tenants.
 CREATE FUNCTION storekit.check_keys(p_table regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -62,7 +66,7 @@ BEGIN
 END
 $$;
 
--- The columns that belong to the entity's own fields; everything else is written by storekit alone.
+-- The columns of the entity's own fields, which the app may write; all others are written by storekit only.
 CREATE FUNCTION storekit.plain_columns(p_table regclass, p_entity text) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, storekit, pg_temp AS $$
     SELECT coalesce(array_agg(a.attname::text ORDER BY a.attnum), '{}')

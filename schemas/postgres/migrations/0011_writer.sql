@@ -1,6 +1,6 @@
 -- The writer of a table: storekit.write_<entity>(op, columns, refs, rows, ref_ids), which manage() composes from the
--- table's columns. It returns {ref_id: version} of the rows that it wrote and leaves out those that are missing or have
--- another version. Only the commit calls it: no role is granted EXECUTE.
+-- table's columns. It returns {ref_id: version} of the rows that it wrote and leaves out those that are missing or
+-- have another version. Only the commit calls it: no role is granted EXECUTE.
 --
 -- Why generated: the table's columns and types stand in the text, so a call reads no catalogue. For one row that is
 -- 204 us; SQL that is put together at each call needs 306 us.
@@ -26,9 +26,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM unnest(p_fields) WITH ORDINALITY AS f(field, n);
 $$;
 
--- In which order an insert goes through its rows: by the natural key if the table has one. Two writers that insert the
--- same keys then meet at the first of them, where the second one waits and holds no key that the first still needs.
--- In any other order they could wait for each other: a deadlock.
+-- In which order an insert goes through its rows: by the natural key if the table has one. Two writers that insert
+-- the same keys then meet at the first of them, where the second one waits and holds no key that the first still
+-- needs. In any other order they could wait for each other: a deadlock.
 CREATE FUNCTION storekit.insert_order(p_table regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT concat_ws(', ', string_agg(format('r.%I', a.attname), ', ' ORDER BY k.n), 'r.ref_id COLLATE "C"')
@@ -80,9 +80,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM storekit.writer_columns(p_table, p_columns, p_fields) AS c;
 $$;
 
--- A branch that changes rows: it sets `p_sets`, or deletes where that is NULL, on rows that fulfil `p_condition`.
--- A row is looked up in $3 by its ref_id, not joined, and the statement is planned at each call: a join, or a plan that
--- was kept from when the table was small, reads all rows of the tenant (one row of 12,000: 9.9 ms instead of 0.95 ms).
+-- A branch that changes rows: it sets `p_sets`, or deletes where that is NULL, on rows that fulfil `p_condition`. A
+-- row is looked up in $3 by its ref_id, not joined, and the statement is planned at each call: a join, or a plan that
+-- was kept from when the table was small, reads all rows of the tenant (one row of 12,000: 9.9 ms instead of 0.95
+-- ms).
 CREATE FUNCTION storekit.compose_change(p_op text, p_table regclass, p_sets text, p_condition text) RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN format($branch$
@@ -100,8 +101,8 @@ RETURN format($branch$
          ELSE format('UPDATE %s AS t SET %s', p_table, p_sets) END,
     coalesce(' AND ' || p_condition, ''), CASE WHEN p_sets IS NULL THEN ' + 1 AS version' ELSE '' END);
 
--- The body of a writer around its branches. It refuses names that it was not composed of, so that a class that is ahead
--- of its table loses no value silently. A table's columns may be called as the writer's own variables are:
+-- The body of a writer around its branches. It refuses names that it was not composed of, so that a class that is
+-- ahead of its table loses no value silently. A table's columns may be called as the writer's own variables are:
 -- `use_variable` gives a bare name to the variable.
 CREATE FUNCTION storekit.compose_body(
     p_table regclass, p_entity text, p_columns text[], p_fields text[], p_branches text
@@ -119,7 +120,7 @@ BEGIN
                 SELECT name FROM unnest(p_columns) AS name WHERE name <> ALL (%1$L::text[])
                 UNION ALL
                 SELECT name FROM unnest(p_refs) AS name WHERE name <> ALL (%2$L::text[])) AS missing)
-            USING ERRCODE = 'SK400', HINT = 'add it in a migration';
+            USING ERRCODE = 'SK400', HINT = 'add the column in a migration';
     END IF;
     IF p_op <> 'insert' THEN
         SELECT jsonb_object_agg(r ->> 'ref_id', r) INTO v_rows FROM jsonb_array_elements(p_rows) AS r;

@@ -1,5 +1,5 @@
--- storekit.manage('table'): one call in the migration that makes or alters an entity's table puts it under
--- the rules. It can be run again and works on tables with data.
+-- storekit.manage('table'): the migration that creates or alters an entity's table calls it. It checks the table, and
+-- gives it policies, grants, keys, triggers and a writer. It can be repeated, also on a table with data.
 
 -- Protection --------------------------------------------------------------------------------------------
 
@@ -13,7 +13,7 @@ DECLARE
           AND f.kind = 'column');
 BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', p_table);
-    -- As in the ledger: without statistics no tenant is ever taken for empty.
+    -- As in the ledger: with statistics the planner expects no rows of a tenant that is newer than they are.
     EXECUTE format('ALTER TABLE %s ALTER COLUMN tenant_id SET STATISTICS 0', p_table);
     EXECUTE format('DROP POLICY IF EXISTS tenant ON %1$s; DROP POLICY IF EXISTS everybody ON %1$s;
         DROP POLICY IF EXISTS report ON %1$s; DROP POLICY IF EXISTS lookup ON %1$s;
@@ -21,7 +21,7 @@ BEGIN
     EXECUTE format('CREATE POLICY tenant ON %s USING (tenant_id = storekit.current_tenant())', p_table);
     EXECUTE format('CREATE POLICY report ON %s FOR SELECT TO storekit_reports USING (true)', p_table);
     IF v_lookup IS NOT NULL THEN
-        -- Inside storekit.lookup_v1 alone: nobody else acts as the owner and names a value.
+        -- Only storekit.lookup_v1 acts as the owner and sets storekit.lookup.
         EXECUTE format('CREATE POLICY lookup ON %s FOR SELECT TO storekit_owner
             USING (%I = nullif(current_setting(''storekit.lookup'', true), ''''))', p_table, v_lookup);
     END IF;
@@ -51,7 +51,8 @@ BEGIN
 END
 $$;
 
--- No dangling ref: each ref is a foreign key to a live part, with the index that a purge needs.
+-- Make each ref a foreign key to a live part: a row can then name only a part that is committed, and a part that a
+-- row names cannot be purged. The index is what the purge needs, which would otherwise scan the table for each part.
 CREATE FUNCTION storekit.key_refs(p_table regclass, p_fields text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET row_security = on AS $$
 DECLARE
@@ -62,7 +63,8 @@ BEGIN
     FOREACH v_field IN ARRAY p_fields LOOP
         v_name := v_field || '_ref_live';
         CONTINUE WHEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = p_table AND conname = v_name);
-        -- A new key is checked as the owner, whom FORCE blinds: it would be called valid over bad rows.
+        -- Postgres checks a new key as the owner, and forced row-level security hides the rows from the owner: the
+        -- key would be marked valid over rows that break it. So FORCE is lifted while the key is added.
         EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', p_table);
         EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', p_table, v_field || '_ref') INTO v_used;
         IF v_used THEN
@@ -80,8 +82,9 @@ BEGIN
 END
 $$;
 
--- Add a foreign key to a table with rows and check them. FORCE blinds the owner, who checks: it would call a key
--- valid over bad rows, so it is lifted from both tables while it looks.
+-- Add a foreign key to a table with rows, and check them. Forced row-level security hides the rows from the owner, as
+-- whom Postgres checks, so FORCE is lifted from both tables for the check. The key is added as NOT VALID first: only
+-- then does the catalogue say which two tables it is about.
 CREATE FUNCTION storekit.add_key(p_table regclass, p_definition text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
@@ -109,10 +112,14 @@ $$;
 
 -- Triggers ----------------------------------------------------------------------------------------------
 
-CREATE FUNCTION storekit.add_triggers(p_table regclass, p_entity text, p_fields text[], p_mutable boolean, p_state text) RETURNS void
+-- An event trigger for each of INSERT, UPDATE and DELETE: one with transition tables cannot serve several.
+CREATE FUNCTION storekit.add_triggers(
+    p_table regclass, p_entity text, p_fields text[], p_mutable boolean, p_state text
+) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
-    v_arguments text := (SELECT string_agg(quote_literal(a), ', ') FROM unnest(ARRAY[p_entity, coalesce(p_state, '')] || p_fields) AS a);
+    v_arguments text := (
+        SELECT string_agg(quote_literal(a), ', ') FROM unnest(ARRAY[p_entity, coalesce(p_state, '')] || p_fields) AS a);
 BEGIN
     EXECUTE format(
         'CREATE OR REPLACE TRIGGER storekit_touch BEFORE UPDATE ON %s
@@ -129,6 +136,8 @@ BEGIN
 END
 $$;
 
+-- Guard the rows of an append-only table. `pg_trigger_depth() = 0`: a DELETE by hand is refused, one that a foreign
+-- key with CASCADE makes is not.
 CREATE FUNCTION storekit.guard_append_only(p_table regclass, p_entity text, p_fields text[], p_mutable boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -147,7 +156,8 @@ BEGIN
 END
 $$;
 
--- The rules stand in the WHEN where they can: an update that leaves the state alone calls nothing.
+-- Guard the state of a table that has a state machine. What can be is in the WHEN: an update that leaves the state as
+-- it is calls no function.
 CREATE FUNCTION storekit.guard_state(p_table regclass, p_entity text, p_state text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -222,7 +232,7 @@ BEGIN
 END
 $$;
 
--- Leave a table's scope as it is.
+-- Manage a table again with the scope that it has.
 CREATE FUNCTION storekit.manage(p_table regclass) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, storekit, pg_temp AS $$
     SELECT storekit.manage(p_table, coalesce((

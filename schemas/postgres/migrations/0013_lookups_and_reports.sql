@@ -1,7 +1,8 @@
 -- Reads beyond one tenant: the look-up before the tenant is known, and reports over all tenants.
 
--- Find a row, and with it its tenant, by the digest of a secret that only its bearer knows.
--- Null when there is none; and when there are two, since then it is nobody's proof.
+-- Find a row, and with it its tenant, by the digest of a secret, such as a session's token. NULL if there is no such
+-- row, or more than one: an ambiguous digest proves nothing. Only the policy `lookup` lets this function see rows of
+-- all tenants, and only those that have the value.
 CREATE FUNCTION storekit.lookup_v1(p_entity text, p_value text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET enable_seqscan = off AS $$
@@ -11,7 +12,7 @@ DECLARE
     v_found jsonb;
 BEGIN
     IF v_field IS NULL OR coalesce(p_value, '') = '' THEN
-        RAISE EXCEPTION 'table % is not looked up by a value, or none was given', v_table.entity USING ERRCODE = 'SK400';
+        RAISE EXCEPTION 'table % has no look-up column, or the value is empty', v_table.entity USING ERRCODE = 'SK400';
     END IF;
     PERFORM set_config('storekit.lookup', p_value, true);
     EXECUTE format('SELECT jsonb_agg(jsonb_build_object(''tenant_id'', t.tenant_id, ''ref_id'', t.ref_id))
@@ -25,8 +26,8 @@ $$;
 
 GRANT EXECUTE ON FUNCTION storekit.lookup_v1(text, text) TO storekit_app;
 
--- Reports. A view in schema `report` that belongs to storekit_reports reads the rows of all tenants; nobody may
--- select from it, report.read_v1 alone does, and leaves an event of who read what.
+-- Reports. A view in schema `report` that belongs to storekit_reports reads the rows of all tenants. No role may
+-- select from it: only report.read_v1 does, and it records an event of who read which report.
 
 CREATE SCHEMA report;
 GRANT USAGE ON SCHEMA report TO storekit_reporter;
@@ -41,18 +42,19 @@ CREATE POLICY report ON storekit.event_inbox FOR INSERT TO storekit_reports
 SET LOCAL ROLE storekit_reports;
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
+-- Read a report, and record in the same transaction who read it.
 CREATE FUNCTION report.read_v1(p_actor text, p_report text) RETURNS SETOF jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 BEGIN
     IF coalesce(p_actor, '') = '' THEN
-        RAISE EXCEPTION 'no actor was named' USING ERRCODE = 'SK400';
+        RAISE EXCEPTION 'an actor is required' USING ERRCODE = 'SK400';
     ELSIF NOT EXISTS (
         SELECT FROM pg_class AS c
         WHERE c.relnamespace = 'report'::regnamespace AND c.relname = p_report AND c.relkind = 'v'
           AND c.relowner = 'storekit_reports'::regrole
     ) THEN
         RAISE EXCEPTION 'there is no report %', coalesce(p_report, 'null') USING ERRCODE = 'SK400',
-            HINT = 'a migration makes it: SET LOCAL ROLE storekit_reports; CREATE VIEW report.name AS ...';
+            HINT = 'create it in a migration: SET LOCAL ROLE storekit_reports; CREATE VIEW report.name AS ...';
     END IF;
     INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, actor)
     VALUES (storekit.nil(), 'report.' || p_report, storekit.new_ref_id(), 1, 'report.read', p_actor);

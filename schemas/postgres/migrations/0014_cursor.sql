@@ -1,5 +1,7 @@
--- Where a tenant is in the data of another system: moved on in the commit of what was made of that data.
--- A record like any other, so each move is compare-and-set on its version and leaves an event.
+-- Import cursors: how far a tenant has read the data of another system. A cursor moves in the commit that saves what
+-- was read, so an import that is interrupted neither loses nor repeats data. It is a managed table like any other:
+-- each move is checked against the cursor's version, so of two importers one gets a conflict, and each move is an
+-- event.
 
 CREATE TABLE storekit.cursor (
     tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),

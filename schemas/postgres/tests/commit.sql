@@ -84,20 +84,20 @@ SELECT is(storekit.write_rows(op('update', 'activity_runs', at('b', '{"error": "
 CREATE FUNCTION pg_temp.refuses(p_op jsonb, p_code text, p_reason text, p_what text) RETURNS text LANGUAGE sql AS $$
     SELECT refused(format('SELECT storekit.write_rows(%L)', p_op), p_code, p_reason,
     'storekit.write_rows() refuses ' || p_what) $$;
-SELECT pg_temp.refuses(op('upsert', 'activity_runs', at('a')), 'SK400', 'takes no upsert', 'an op that is none');
-SELECT pg_temp.refuses(op('update', 'contracts', at('c', '{"title": "u"}')), 'SK400', 'takes no update',
+SELECT pg_temp.refuses(op('upsert', 'activity_runs', at('a')), 'SK400', 'does not support upsert', 'an op that is none');
+SELECT pg_temp.refuses(op('update', 'contracts', at('c', '{"title": "u"}')), 'SK400', 'does not support update',
     'to update what is append-only');
-SELECT pg_temp.refuses(op('delete', 'contracts', at('c')), 'SK400', 'takes no delete', 'to delete what is append-only');
-SELECT pg_temp.refuses(op('restore', 'activity_runs', at('a')), 'SK400', 'takes no restore',
+SELECT pg_temp.refuses(op('delete', 'contracts', at('c')), 'SK400', 'does not support delete', 'to delete what is append-only');
+SELECT pg_temp.refuses(op('restore', 'activity_runs', at('a')), 'SK400', 'does not support restore',
     'to restore what is not soft-deleted');
-SELECT pg_temp.refuses(op('delete', 'activity_runs', at('a', '{"error": "x"}')), 'SK400', 'takes no delete',
+SELECT pg_temp.refuses(op('delete', 'activity_runs', at('a', '{"error": "x"}')), 'SK400', 'does not support delete',
     'columns of a delete');
-SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), at('b')), 'SK400', 'other keys',
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), at('b')), 'SK400', 'exactly the keys',
     'a row that lacks a key of the first');
 SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), at('b', '{"error": "x", "agent": "y"}')), 'SK400',
-    'other keys', 'a row that has another');
+    'exactly the keys', 'a row that has another');
 SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), at('a', '{"error": "y"}')), 'SK400',
-    'comes twice', 'the same row twice');
+    'more than once', 'the same row twice');
 SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"version": 9}')), 'SK400', 'no column or part',
     'a column that is storekit''s');
 SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"eror": "x"}')), 'SK400', 'no column or part',
@@ -107,7 +107,7 @@ SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x", "ex
 SELECT pg_temp.refuses(op('update', 'activity_runs', at('none', '{"error": "x"}')), 'SK404', 'was not found',
     'a row that is not there');
 SELECT pg_temp.refuses(op('insert', 'activity_runs', at('n', '{"activity": "x", "agent": "y", "expected_version": 1}')), 'SK400',
-    'other keys', 'a version of what is new');
+    'exactly the keys', 'a version of what is new');
 SELECT pg_temp.refuses(op('update', 'activity_templates', at('a', '{"name": "x"}')), 'SK403', 'of scope global',
     'a global table');
 SELECT pg_temp.refuses(op('update', 'pg_catalog.pg_class', at('a', '{"relname": "x"}')), 'SK400', 'is not managed',

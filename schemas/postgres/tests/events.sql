@@ -77,8 +77,8 @@ SELECT set_config('storekit.tenant', id('other')::text, true);
 SELECT save_call('call3') FROM be('app');
 RESET ROLE;
 SELECT set_config('storekit.tenant', id('other')::text, true);
-SELECT refused('UPDATE tool_calls SET payload_ref = NULL WHERE ref_id = ref(''call3'')', 'SK004', 'one tenant at a time',
+SELECT refused('UPDATE tool_calls SET payload_ref = NULL WHERE ref_id = ref(''call3'')', 'SK004', 'must be for one tenant',
     'a superuser''s too');
-SELECT refused('DELETE FROM tool_calls WHERE ref_id = ref(''call3'')', 'SK004', 'one tenant at a time', 'nor delete them');
+SELECT refused('DELETE FROM tool_calls WHERE ref_id = ref(''call3'')', 'SK004', 'must be for one tenant', 'nor delete them');
 
 SELECT * FROM finish();

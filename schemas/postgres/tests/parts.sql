@@ -97,10 +97,10 @@ SELECT later('1 day');
 SELECT storekit.supersede(ARRAY[id('old.payload')]);
 SELECT is((SELECT superseded_on FROM storekit.part WHERE part_id = id('old.payload')), transaction_timestamp(),
     'its date stays that of the first time');
-SELECT refused('SELECT storekit.supersede(ARRAY[id(''old.payload''), id(''nobody'')])', 'SK004', 'one tenant at a time',
+SELECT refused('SELECT storekit.supersede(ARRAY[id(''old.payload''), id(''nobody'')])', 'SK004', 'must be for one tenant',
     'a part that is not the tenant''s stops it all');
 SELECT be('owner', 'other');
-SELECT refused('SELECT storekit.supersede(ARRAY[id(''old.payload'')])', 'SK004', 'one tenant at a time',
+SELECT refused('SELECT storekit.supersede(ARRAY[id(''old.payload'')])', 'SK004', 'must be for one tenant',
     'so does another tenant''s');
 
 SELECT * FROM finish();

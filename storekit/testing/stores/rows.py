@@ -58,11 +58,11 @@ def _check_shape(table: Table, operation: Mapping[str, Any]) -> None:
         "restore": table.soft_delete,
     }
     if not allowed[verb]:
-        raise UsageError(f"table {table.name} takes no {verb}")
+        raise UsageError(f"table {table.name} does not support {verb}")
     if not set(fields) <= table.columns.keys() | table.parts.keys():
         raise UsageError(f"table {table.name} has no column or part {', '.join(fields)}")
     if len({row["ref_id"] for row in operation["rows"]}) < len(operation["rows"]):
-        raise UsageError(f"a row of {table.name} comes twice in one batch")
+        raise UsageError(f"the batch names a row of {table.name} more than once")
 
 
 def _write_row(tx: Transaction, table: Table, verb: str, row: Row, names: list[str]) -> int:
