@@ -11,9 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from storekit.demo.expect import expect
 from storekit.demo.inputs import Document
-from storekit.demo.servers import Row, Servers
+from storekit.demo.servers import Row, Servers, expect
 from storekit.errors import Corrupt, Unavailable
 from storekit.model.entity import Entity
 from storekit.model.table import Part

@@ -12,11 +12,10 @@ from uuid import UUID, uuid4
 
 from storekit import trace
 from storekit.agency import ENTITIES, ActivityOutput, ActivityRun
-from storekit.demo.expect import expect
 from storekit.demo.inputs import Document
 from storekit.demo.job import output_of, start
 from storekit.demo.screen import Screen
-from storekit.demo.servers import Servers
+from storekit.demo.servers import Servers, expect
 from storekit.settings import Settings
 from storekit.store import Scope, Store
 
