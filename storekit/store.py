@@ -18,7 +18,7 @@ from storekit.flows.report import report
 from storekit.lines import Line, Migration
 from storekit.model.entity import Entity, require_table
 from storekit.repository import Repository
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 from storekit.setup import migrate
 from storekit.transaction import Transaction
 
@@ -93,7 +93,7 @@ class Store:
         Raises:
             ConfigurationError (on use): POSTGRES_ADMIN_URL is not set.
         """
-        return Scope(self._ports.opened().acting_as("admin"), Actor.of_admin(actor))
+        return Scope(self._ports.opened().acting_as(Login.ADMIN), Actor.of_admin(actor))
 
     def lookup(self, entity: type[Entity], value: str) -> Found | None:
         """Find a record by its `lookup()` field before its tenant is known: a session by its token's digest.
@@ -112,7 +112,7 @@ class Store:
             ConfigurationError: POSTGRES_REPORTER_URL is not set.
             UsageError: there is no such report.
         """
-        return run(report(self._ports.opened().acting_as("reporter"), name, Actor.of_admin(actor)))
+        return run(report(self._ports.opened().acting_as(Login.REPORTER), name, Actor.of_admin(actor)))
 
     def migrate(
         self, lines: Sequence[Line] = (), *, to: tuple[str, int] | None = None, dry_run: bool = False

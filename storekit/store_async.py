@@ -17,7 +17,7 @@ from storekit.flows.report import report
 from storekit.lines import Line, Migration
 from storekit.model.entity import Entity, require_table
 from storekit.repository_async import AsyncRepository
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 from storekit.setup import migrate
 from storekit.transaction_async import AsyncTransaction
 
@@ -77,7 +77,7 @@ class AsyncStore:
 
     def admin(self, *, actor: str) -> AsyncScope:
         """As `Store.admin`. No I/O."""
-        return AsyncScope(self._ports.opened().acting_as("admin"), Actor.of_admin(actor))
+        return AsyncScope(self._ports.opened().acting_as(Login.ADMIN), Actor.of_admin(actor))
 
     async def lookup(self, entity: type[Entity], value: str) -> Found | None:
         """As `Store.lookup`, awaited."""
@@ -85,7 +85,7 @@ class AsyncStore:
 
     async def report(self, name: str, *, actor: str) -> list[dict[str, Any]]:
         """As `Store.report`, awaited."""
-        return await report(self._ports.opened().acting_as("reporter"), name, Actor.of_admin(actor))
+        return await report(self._ports.opened().acting_as(Login.REPORTER), name, Actor.of_admin(actor))
 
     async def migrate(
         self, lines: Sequence[Line] = (), *, to: tuple[str, int] | None = None, dry_run: bool = False

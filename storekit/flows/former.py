@@ -14,9 +14,6 @@ from storekit.flows.write import Remember
 from storekit.model.entity import Entity, memory_of
 from storekit.model.load import entity_from, take_over, visible
 
-_MOST_UNRESOLVED = 10_000
-"""Keys of failed saves that are kept in mind; the ledger's leases decide the rest."""
-
 
 def remember(ports: Ports, actor: Actor, entities: Sequence[Entity], key: str | None = None) -> Remember:
     """Keep the id of an undecided write where the next save of the same object or key looks for it."""
@@ -25,9 +22,7 @@ def remember(ports: Ports, actor: Actor, entities: Sequence[Entity], key: str | 
         for entity in entities:
             memory_of(entity).undecided = actor.tenant, write_id
         if key is not None:
-            while len(ports.unresolved) >= _MOST_UNRESOLVED:
-                del ports.unresolved[next(iter(ports.unresolved))]
-            ports.unresolved[actor.tenant, key] = write_id
+            ports.unresolved.add(actor.tenant, key, write_id)
 
     return note
 
@@ -37,7 +32,7 @@ async def resolve_former(
 ) -> None:
     """Decide former writes of these objects, or of this key, whose outcome this process does not know."""
     undecided = {former for entity in entities if (former := memory_of(entity).undecided)}
-    if key is not None and (write_id := ports.unresolved.pop((actor.tenant, key), None)):
+    if key is not None and (write_id := ports.unresolved.take(actor.tenant, key)):
         undecided.add((actor.tenant, write_id))
     for former in undecided:
         if former[0] != actor.tenant:

@@ -5,12 +5,12 @@ So a unit sees what it has written, and never waits for a second connection with
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from storekit.errors import UsageError
-from storekit.flows.context import Ports
+from storekit.flows.context import Ports, Unresolved
 from storekit.ports import Blobs, Documents, Ledger, Runtime, Session
 from storekit.settings import Settings
 from storekit.statements import Call, Statement
@@ -70,7 +70,7 @@ class Inside:
         return self._ports.runtime
 
     @property
-    def unresolved(self) -> MutableMapping[tuple[UUID, str], UUID]:
+    def unresolved(self) -> Unresolved:
         return self._ports.unresolved
 
     async def ready(self, *, documents: bool, blobs: bool) -> None:

@@ -144,7 +144,7 @@ async def test_a_dead_writers_key_is_taken_over_when_its_lease_is_over(world: Wo
 
 def _forget(world: World, key: str) -> None:
     """Make this process as ignorant of its former write as another one would be."""
-    assert world.store._ports.unresolved.pop((world.tenant, key))
+    assert world.store._ports.unresolved.take(world.tenant, key)
 
 
 async def test_the_same_process_takes_its_own_failed_write_back(world: World) -> None:

@@ -16,7 +16,7 @@ from storekit.drivers.postgres.logins import LOGINS
 from storekit.drivers.postgres.versions import unfit
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.ports import AnswerLost
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 # libpq tells no SQLSTATE of a connection that never was
 _REFUSAL = re.compile(
@@ -41,7 +41,7 @@ _CAUSE = re.compile(
 class Door:
     """Where the server is, and whether it let this login in. No secret passes it."""
 
-    def __init__(self, settings: Settings, login: str = "app") -> None:
+    def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
         self.keywords = _parsed(self.login.url(settings), self.login.variable)
         host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"

@@ -22,14 +22,14 @@ from storekit.drivers.postgres.session import JoinedSession, OwnSession
 from storekit.drivers.postgres.session import join as join_connection
 from storekit.drivers.postgres.sharing import join, leave
 from storekit.ports import AnswerLost, Session
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 from storekit.statements import Statement
 
 
 class PostgresLedger:
     """The synchronous colour: it never suspends."""
 
-    def __init__(self, settings: Settings, login: str = "app") -> None:
+    def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
         self.role = LOGINS[login].role
         self.pool = join(self, settings, login, partial(Pool, settings, login))
@@ -77,7 +77,7 @@ class PostgresLedger:
 class AsyncPostgresLedger:
     """The asynchronous colour; each event loop has a pool of its own."""
 
-    def __init__(self, settings: Settings, login: str = "app") -> None:
+    def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
         self._login, self.role = login, LOGINS[login].role
         self._pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}

@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed, TooMan
 from storekit.drivers.postgres.connections import AsyncConnection, Connection, options
 from storekit.drivers.postgres.door import Door
 from storekit.errors import ConfigurationError, Unavailable, UsageError
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 C = TypeVar("C", Connection, AsyncConnection)
 
@@ -29,7 +29,7 @@ logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 class _Pool(Generic[C]):
     """What both colours have in common."""
 
-    def __init__(self, settings: Settings, login: str) -> None:
+    def __init__(self, settings: Settings, login: Login) -> None:
         self.door = Door(settings, login)
         self.users: WeakSet[object] = WeakSet()
         self.closed = False
@@ -79,7 +79,7 @@ class _Pool(Generic[C]):
 class Pool(_Pool[Connection]):
     """The synchronous colour."""
 
-    def __init__(self, settings: Settings, login: str) -> None:
+    def __init__(self, settings: Settings, login: Login) -> None:
         super().__init__(settings, login)
         self._pool = ConnectionPool(connection_class=Connection, open=True, **self._options)
 
@@ -114,7 +114,7 @@ class Pool(_Pool[Connection]):
 class AsyncPool(_Pool[AsyncConnection]):
     """The asynchronous colour, of one event loop."""
 
-    def __init__(self, settings: Settings, login: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, settings: Settings, login: Login, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(settings, login)
         self._loop = loop
         self._pool = AsyncConnectionPool(connection_class=AsyncConnection, open=False, **self._options)

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from storekit.drivers.postgres.logins import LOGINS
 from storekit.drivers.postgres.pool import AsyncPool, Pool
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 P = TypeVar("P", Pool, AsyncPool)
 
@@ -28,7 +28,7 @@ class _Register:
 _register = _Register()
 
 
-def join(user: object, settings: Settings, login: str, make: Callable[[], P], loop: object = None) -> P:
+def join(user: object, settings: Settings, login: Login, make: Callable[[], P], loop: object = None) -> P:
     """Use the pool of these settings and this login, and of this event loop if there is one."""
     key = (login, loop, *(getattr(settings, name) for name in (LOGINS[login].setting, *_DECIDING)))
     with _register.lock:
