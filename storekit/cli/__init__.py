@@ -102,7 +102,9 @@ def demo(
     files: Annotated[
         Path | None,
         typer.Option(
-            exists=True, file_okay=False, help="Its *.md and *.pdf; default: storekit's documentation."
+            exists=True,
+            file_okay=False,
+            help="Save its *.md and *.pdf files; default: storekit's README.",
         ),
     ] = None,
     directory: Annotated[
