@@ -63,6 +63,9 @@ class SeaweedFS:
     def command(self, ports: Mapping[str, int]) -> Command:
         """Return the command. HOME is the data directory, so that no other configuration file is read."""
         chosen = [f"-{purpose}={port}" for purpose, port in ports.items()]
+        # The program places these sockets in /tmp, whatever TMPDIR says, and leaves them there.
+        grpc_ports = {part: ports[f"{part}.port.grpc"] for part in _PARTS}
+        sockets = [f"/tmp/seaweedfs-{part}-grpc-{port}.sock" for part, port in grpc_ports.items()]  # noqa: S108
         identities = f"-s3.config={self._directory.path / _IDENTITIES}"
         return Command(
             [str(self._weed), "-logtostderr=true", "mini", "-dir=.", identities, *_FLAGS, *chosen],
@@ -77,7 +80,7 @@ class SeaweedFS:
                 "GOMEMLIMIT": "400MiB",
                 "GOGC": "50",
             },
-            [f"/tmp/seaweedfs-{part}-grpc-{ports[f'{part}.port.grpc']}.sock" for part in _PARTS],  # noqa: S108
+            sockets,
         )
 
     def is_ready(self, ports: Mapping[str, int]) -> bool:
