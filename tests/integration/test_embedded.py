@@ -48,7 +48,7 @@ def shared() -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as directory, Stack.start(Path(directory) / "stack") as stack:
         yield stack
         stack.close()
-        wait_until_ended(stack._home.path)
+        wait_until_ended(stack._directory.path)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def wait_until_ended(directory: Path) -> None:
 
 
 def pids(stack: Stack) -> dict[str, int]:
-    return {each.name: each.pid for each in status(stack._home.path) if each.pid is not None}
+    return {each.name: each.pid for each in status(stack._directory.path) if each.pid is not None}
 
 
 def postgres(stack: Stack) -> psycopg.Connection[Any]:
