@@ -201,7 +201,7 @@ def test_heals_a_killed_server(shared: Stack, name: str) -> None:
     os.kill(before[name], signal.SIGKILL)
     while name in pids(shared):
         pass
-    with Stack.start(shared._home.path) as healed:
+    with Stack.start(shared._directory.path) as healed:
         after = pids(healed)
         assert found_everywhere(healed, f"before {name}")
     assert {each for each in SERVERS if after[each] != before[each]} == {name}
@@ -221,15 +221,15 @@ def test_heals_beside_what_a_crash_left(shared: Stack) -> None:
         while "postgres" in pids(shared):
             pass
         assert start_time(row[0])
-        with Stack.start(shared._home.path) as healed, postgres(healed) as connection:
+        with Stack.start(shared._directory.path) as healed, postgres(healed) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
         assert isinstance(lost.exception(), psycopg.OperationalError)
     busy.close()
     os.kill(pids(shared)["postgres"], signal.SIGKILL)
     while "postgres" in pids(shared):
         pass
-    (shared._home.path / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n")
-    with Stack.start(shared._home.path) as healed, postgres(healed) as connection:
+    (shared._directory.path / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n")
+    with Stack.start(shared._directory.path) as healed, postgres(healed) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -307,7 +307,7 @@ def test_up_down_status(tmp_path: Path) -> None:
 
 def test_secrets_stay_secret(shared: Stack) -> None:
     """Credentials lie in files of mode 0600 in a directory of mode 0700: not in `ps`, logs or reprs."""
-    home = shared._home.path
+    home = shared._directory.path
     secrets = [value.encode() for value in json.loads((home / "secrets.json").read_text()).values()]
     command_lines = b"".join(each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline"))
     logs = b"".join(each.read_bytes() for each in (home / "log").iterdir())
@@ -323,7 +323,7 @@ def test_secrets_stay_secret(shared: Stack) -> None:
 def test_nobody_comes_without_credentials(shared: Stack) -> None:
     """Each server refuses who has no password, and listens on loopback alone."""
     settings = shared.settings()
-    port = {each.name: each.port for each in status(shared._home.path)}
+    port = {each.name: each.port for each in status(shared._directory.path)}
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(host="127.0.0.1", port=port["postgres"], user="postgres", dbname="storekit")
     with MongoClient[Any]("127.0.0.1", port["mongo"]) as client, pytest.raises(OperationFailure):
