@@ -50,6 +50,7 @@ class Stack:
     The owners of a stack are processes. The servers stop when the last owner has closed it or ended, even by
     kill -9. The data is kept.
 
+    Example:
         with Stack.start(Path("data")) as stack:
             settings = stack.settings()
     """

@@ -1,5 +1,6 @@
 """Stores in memory for unit tests, which return what real servers return and raise the same errors.
 
+Example:
     with memory_store(Note) as store:
         notes = store.scope(tenant=uuid4(), actor="test").repository(Note)
         note = notes.save(Note(title="x"))

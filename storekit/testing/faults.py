@@ -1,5 +1,6 @@
 """Inject faults at every step of a call. The steps are recorded as they happen, not listed by hand.
 
+Example:
     with faults.observe() as points:
         repository.save(first)                  # records the steps
     for point in points.seen:
@@ -30,7 +31,8 @@ _WHEN: dict[Phase, When] = {"started": "before", "finished": "after"}
 class Point:
     """A moment in a call: before or after the n-th step of a name.
 
-    str(Point("before", "s3.put", 2)) == "before s3.put #2"
+    Example:
+        assert str(Point("before", "s3.put", 2)) == "before s3.put #2"
     """
 
     when: When
@@ -44,15 +46,17 @@ class Point:
 class InjectedError(Exception):
     """The error that `fail` raises; no code handles it.
 
-    with faults.at(point, faults.fail), pytest.raises(faults.InjectedError):
-        repository.save(record)
+    Example:
+        with faults.at(point, faults.fail), pytest.raises(faults.InjectedError):
+            repository.save(record)
     """
 
 
 def fail() -> None:
     """Raise `InjectedError`; the action to pass to `at`.
 
-    with faults.at(Point("after", "s3.put", 1), faults.fail): ...
+    Example:
+        with faults.at(Point("after", "s3.put", 1), faults.fail): ...
     """
     raise InjectedError
 
@@ -60,9 +64,10 @@ def fail() -> None:
 class Points:
     """Records the steps inside its context, including those of threads and tasks, and may act at one of them.
 
-    with faults.observe() as points:
-        repository.save(record)
-    assert points.count("postgres.commit") == 1
+    Example:
+        with faults.observe() as points:
+            repository.save(record)
+        assert points.count("postgres.commit") == 1
     """
 
     def __init__(self, target: Point | None = None, action: Callable[[], None] | None = None) -> None:
@@ -107,9 +112,10 @@ class Points:
 def observe() -> Points:
     """Record the steps and inject nothing.
 
-    with faults.observe() as points:
-        repository.save(record)
-    assert [point.step for point in points.seen if point.when == "before"] == ["postgres.commit"]
+    Example:
+        with faults.observe() as points:
+            repository.save(record)
+        assert [point.step for point in points.seen if point.when == "before"] == ["postgres.commit"]
     """
     return Points()
 
@@ -117,7 +123,8 @@ def observe() -> Points:
 def at(point: Point, action: Callable[[], None]) -> Points:
     """Call `action` at one point, in the thread that reaches it.
 
-    with faults.at(Point("before", "postgres.commit", 1), faults.fail):
-        repository.save(record)
+    Example:
+        with faults.at(Point("before", "postgres.commit", 1), faults.fail):
+            repository.save(record)
     """
     return Points(point, action)

@@ -19,6 +19,7 @@ class Memory:
 
     Stores that share one memory see each other's records. A sync and an async store can share one.
 
+    Example:
         memory = Memory()
         with memory_store(Report, memory=memory) as store:
             reports = store.scope(tenant=uuid4(), actor="test").repository(Report)
@@ -40,28 +41,32 @@ class Memory:
     def now(self) -> datetime:
         """Return the time of these stores.
 
-        assert memory.now() > report.created_on
+        Example:
+            assert memory.now() > report.created_on
         """
         return ids.now() + self._ahead
 
     def move_clock(self, ahead: timedelta) -> None:
         """Set the clock of these stores ahead of the real one, so that documents and URLs expire.
 
-        memory.move_clock(timedelta(days=91))  # 91 days from now, not from the last call
+        Example:
+            memory.move_clock(timedelta(days=91))  # 91 days from now, not from the last call
         """
         self._ahead = ahead
 
     def fetch(self, url: str) -> Fetched:
         """Return what a browser would get from a URL of these stores.
 
-        assert memory.fetch(url).media_type == "text/plain"
+        Example:
+            assert memory.fetch(url).media_type == "text/plain"
         """
         return self._blobs.fetch(url)
 
     def declare(self, *entities: type[Entity]) -> None:
         """Create the tables of more classes.
 
-        memory.declare(Invoice, InvoiceLine)
+        Example:
+            memory.declare(Invoice, InvoiceLine)
         """
         tables = (require_table(entity) for entity in entities)
         self._state.tables.update((table.name, table) for table in tables)
@@ -81,6 +86,7 @@ def memory_store(
 ) -> Store:
     """Create a store in memory.
 
+    Example:
         with memory_store(Run, ToolCall) as store:
             runs = store.scope(tenant=uuid4(), actor="test").repository(Run)
             run = runs.save(Run(name="nightly"))
@@ -100,6 +106,7 @@ def async_memory_store(
 ) -> AsyncStore:
     """Create an async store in memory.
 
+    Example:
         async with async_memory_store(Run, ToolCall) as store:
             runs = store.scope(tenant=uuid4(), actor="test").repository(Run)
             run = await runs.save(Run(name="nightly"))

@@ -22,7 +22,8 @@ from storekit.ports.stores import BlobPut, BlobRef, BlobStream
 class Fetched:
     """The response to a URL: 200 with content, 403 for an invalid or expired URL, 404 for a missing object.
 
-    assert memory.fetch(url) == Fetched(200, b"text", "text/plain", 'attachment; filename="a.txt"')
+    Example:
+        assert memory.fetch(url) == Fetched(200, b"text", "text/plain", 'attachment; filename="a.txt"')
     """
 
     status: int
