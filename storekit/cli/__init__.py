@@ -120,6 +120,7 @@ def demo(
 
 def main() -> None:
     """Run a command. An error of storekit is printed as one line, with exit code 1."""
+    # As an exception, so that SIGTERM during `up` or `demo` still closes what was opened.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()

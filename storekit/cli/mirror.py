@@ -59,6 +59,7 @@ def renew(directory: Path, files: Mapping[str, str]) -> None:
 
     present = _present(directory)
     foreign = next((path for path, text in present.items() if not text.startswith(HEADER)), None)
+    # Checked before writing: `--out .` must not delete the migrations.
     if foreign is not None:
         raise UsageError(
             f"{directory / foreign} was not written by the mirror; choose a separate directory with --out"

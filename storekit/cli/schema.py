@@ -69,6 +69,7 @@ def check(module: Module, line: OwnLine = OWN) -> None:
         found = [f"migration {name} is pending" for name in pending(settings, lines_of(entities, own))]
     except ConfigurationError as error:  # an applied file was edited, renamed or removed
         found = [str(error)]
+    # Before the first migration there is no catalog of storekit to compare with.
     if not any(name.startswith("migration core ") for name in found):
         found += [str(each) for each in compare(settings, entities, own) if each.weight != "remark"]
         found += breaches(settings)
@@ -85,13 +86,14 @@ def entities_of(name: str) -> list[type[Entity]]:
     Raises:
         UsageError: the module cannot be imported, has no such class, or has two classes for one table.
     """
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does; the installed command has no current directory
     try:
         module = import_module(name)
     except ImportError as error:
         raise UsageError(f"{name} cannot be imported from here: {error}") from error
     found: dict[str, type[Entity]] = {}
     for each in vars(module).values():
+        # In vars, not inherited: a subclass without a table shares that of its base.
         if isinstance(each, type) and issubclass(each, Entity) and "storekit_table" in vars(each):
             table = each.storekit_table
             other = found.setdefault(table.name, each)

@@ -63,6 +63,7 @@ class Hosting:
         own = Line(_OWN_LINE, directory)
         with _locked(directory):
             lines = lines_of(self._entities, own)
+            # Planning and comparing takes seconds; most starts follow one with the same classes and files.
             if mark.exists() and mark.read_text() == _digest(lines, self._entities):
                 return
             migrate(settings, lines)
@@ -110,7 +111,7 @@ def _open_decisions(
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     """Lock the directory: two processes that start together would write the same change twice."""
-    handle = os.open(directory, os.O_RDONLY)
+    handle = os.open(directory, os.O_RDONLY)  # the directory itself: a lock file would stand among migrations
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -52,6 +52,7 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
     from storekit.drivers.postgres.admin.migrate import connect
 
     lines = {None, own.name}
+    # Tables of shipped lines change by their own migrations only.
     wanted = {e.storekit_table.name: e for e in _sorted(entities) if e.storekit_table.line in lines}
     found = []
     with connect(admin_url(settings)) as connection, as_owner(connection):

@@ -45,6 +45,7 @@ def migrate(
     from storekit.drivers.s3.control import ensure_bucket
 
     admin = admin_url(settings)
+    # Checked before anything is applied: half of a deployment would be worse than none.
     if not dry_run and (undecided := _undecided(lines)):
         for migration in apply(admin, [core(), *lines], to=to, dry_run=True):
             if finding := undecided.get(str(migration)):
