@@ -387,7 +387,7 @@ def test_lost_secrets(tmp_path: Path) -> None:
     """Data whose passwords are gone is not met with new ones that it would refuse."""
     Directory.claim(tmp_path / "stack")
     (tmp_path / "stack" / "postgres").mkdir()
-    with pytest.raises(ConfigurationError, match=r"secrets.json is gone"):
+    with pytest.raises(ConfigurationError, match=r"secrets.json is missing"):
         Stack.start(tmp_path / "stack")
     wait_until_ended(tmp_path / "stack")
 
@@ -475,7 +475,7 @@ def test_ports_taken_by_others(runner: Runner) -> None:
     """A remembered port that another program has taken is given up, and after three such losses the start."""
     with pytest.raises(Unavailable, match="took its ports three times"):
         runner.start(Shell("echo bind: address already in use; exit 1"))
-    ports = Ports(runner.home)
+    ports = Ports(runner.directory)
     old = ports.assign("server", ["main"])
     assert ports.assign("server", ["main"]) == old
     with socket.create_server(("127.0.0.1", old["main"])):
@@ -507,7 +507,7 @@ def test_a_stranger_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.Mon
     """What is no MongoDB server is never ready, and making users there is an error that names the log."""
     client = secantus._client
     monkeypatch.setattr(secantus, "_client", lambda port, _: client(port, 0.2))
-    mongo_server = secantus.Secantus(runner.home, dict.fromkeys(secantus.USERS, "hush"))
+    mongo_server = secantus.Secantus(runner.directory, dict.fromkeys(secantus.USERS, "hush"))
     with strange_server() as port:
         assert not mongo_server.is_ready({"mongo": port})
         with pytest.raises(ConfigurationError, match=r"see .*mongo\.log") as caught:
