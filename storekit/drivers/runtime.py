@@ -35,7 +35,7 @@ class ThreadRuntime:
         futures = [self._pool.submit(copy_context().run, _drive, put) for put in puts]
         ended: SimpleQueue[Future[T]] = SimpleQueue()
         for future in futures:
-            future.add_done_callback(ended.put)
+            future.add_done_callback(ended.put)  # so that on_done runs in the caller's thread
         try:
             left, due = len(futures), time.monotonic() + every.total_seconds()
             while left:
@@ -72,7 +72,7 @@ class TaskRuntime:
 
     def __init__(self, max_puts: int) -> None:
         self._pool = ThreadPoolExecutor(max_puts, thread_name_prefix="storekit")
-        self._slots = asyncio.Semaphore(max_puts)
+        self._slots = asyncio.Semaphore(max_puts)  # an async put, as of MongoDB, takes no thread of the pool
 
     async def wave(
         self,

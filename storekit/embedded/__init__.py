@@ -1,7 +1,8 @@
 """The three servers, run from their wheels in one directory, for development, tests and demonstrations.
 
-with Stack.start(Path("data")) as stack:
-    store = Store.open(stack.settings())
+Example:
+    with Stack.start(Path("data")) as stack:
+        store = Store.open(stack.settings())
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Directory:
             json.dump(content, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(self.path / name)
+        fresh.replace(self.path / name)  # atomic within one directory
 
     @contextmanager
     def start_lock(self, timeout: float) -> Iterator[None]:

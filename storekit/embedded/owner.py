@@ -181,6 +181,9 @@ def _start(directory: Directory, lock: int) -> OwnerConnection:
 def _spawn(directory: Directory, listener: int, lock: int) -> None:
     log = os.open(directory.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
+        # -I -S: no site packages and no PYTHON* variables, so that it starts fast and the same everywhere.
+        # Its own session keeps Ctrl-C in the owner's terminal from stopping servers that other owners still
+        # use.
         subprocess.run(  # noqa: S603  our own script
             [sys.executable, "-I", "-S", supervisor.__file__, str(listener), str(directory.path / RECORD)],
             pass_fds=(listener, lock),

@@ -69,7 +69,7 @@ class Postgres:
         for left in self._directory.path.glob("postgres.new*"):
             shutil.rmtree(left, ignore_errors=True)
         if self._data.exists():
-            stale_postmaster.clear(self._data)
+            stale_postmaster.clear(self._data)  # the server may have been killed
             self._identity.take_ownership(self._data)
             return
         fresh = Path(tempfile.mkdtemp(prefix="postgres.new", dir=self._directory.path))
@@ -125,6 +125,7 @@ class Postgres:
             ) as connection:
                 self._create_missing(connection)
         except psycopg.OperationalError as error:
+            # The server runs with LC_ALL=C, so its messages are in English.
             if "authentication failed" in str(error):
                 raise _refused(
                     self._directory, "secrets.json does not match the passwords of its data"

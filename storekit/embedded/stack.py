@@ -50,6 +50,7 @@ class Stack:
     The owners of a stack are processes. The servers stop when the last owner has closed it or ended, even by
     kill -9. The data is kept.
 
+    Example:
         with Stack.start(Path("data")) as stack:
             settings = stack.settings()
     """
@@ -77,7 +78,7 @@ class Stack:
             stack_directory = Directory.claim(directory)
             connection = connect_or_start(stack_directory)
             try:
-                if _not_ready(connection):
+                if _not_ready(connection):  # without the lock: attaching to a running stack must be quick
                     with stack_directory.start_lock(_START_LOCK_TIMEOUT):
                         _start_missing(stack_directory, connection, ways)
             except BaseException:
@@ -208,7 +209,7 @@ def _not_ready(connection: OwnerConnection) -> set[str]:
 def _start_missing(
     stack_directory: Directory, connection: OwnerConnection, ways: Sequence[identity.Way]
 ) -> None:
-    wanted = _not_ready(connection)
+    wanted = _not_ready(connection)  # again, under the lock: another process may have started them meanwhile
     secrets = credentials(stack_directory, _CREDENTIALS)
     run_as, programs = identity.find(stack_directory, wheels.postgres_package(), ways)
     servers: list[Server] = [

@@ -251,6 +251,6 @@ async def test_memory_has_no_connection() -> None:
             tx.save(Run(name="x"))
             assert tx.connection
 
-    with pytest.raises(UsageError, match="memory has no connection"):
+    with pytest.raises(UsageError, match="memory store has no connection"):
         work()
     assert scope.repository(Run).count() == 0

@@ -48,7 +48,7 @@ def shared() -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as directory, Stack.start(Path(directory) / "stack") as stack:
         yield stack
         stack.close()
-        wait_until_ended(stack._home.path)
+        wait_until_ended(stack._directory.path)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def wait_until_ended(directory: Path) -> None:
 
 
 def pids(stack: Stack) -> dict[str, int]:
-    return {each.name: each.pid for each in status(stack._home.path) if each.pid is not None}
+    return {each.name: each.pid for each in status(stack._directory.path) if each.pid is not None}
 
 
 def postgres(stack: Stack) -> psycopg.Connection[Any]:
@@ -201,7 +201,7 @@ def test_heals_a_killed_server(shared: Stack, name: str) -> None:
     os.kill(before[name], signal.SIGKILL)
     while name in pids(shared):
         pass
-    with Stack.start(shared._home.path) as healed:
+    with Stack.start(shared._directory.path) as healed:
         after = pids(healed)
         assert found_everywhere(healed, f"before {name}")
     assert {each for each in SERVERS if after[each] != before[each]} == {name}
@@ -221,15 +221,15 @@ def test_heals_beside_what_a_crash_left(shared: Stack) -> None:
         while "postgres" in pids(shared):
             pass
         assert start_time(row[0])
-        with Stack.start(shared._home.path) as healed, postgres(healed) as connection:
+        with Stack.start(shared._directory.path) as healed, postgres(healed) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
         assert isinstance(lost.exception(), psycopg.OperationalError)
     busy.close()
     os.kill(pids(shared)["postgres"], signal.SIGKILL)
     while "postgres" in pids(shared):
         pass
-    (shared._home.path / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n")
-    with Stack.start(shared._home.path) as healed, postgres(healed) as connection:
+    (shared._directory.path / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n")
+    with Stack.start(shared._directory.path) as healed, postgres(healed) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -307,7 +307,7 @@ def test_up_down_status(tmp_path: Path) -> None:
 
 def test_secrets_stay_secret(shared: Stack) -> None:
     """Credentials lie in files of mode 0600 in a directory of mode 0700: not in `ps`, logs or reprs."""
-    home = shared._home.path
+    home = shared._directory.path
     secrets = [value.encode() for value in json.loads((home / "secrets.json").read_text()).values()]
     command_lines = b"".join(each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline"))
     logs = b"".join(each.read_bytes() for each in (home / "log").iterdir())
@@ -323,7 +323,7 @@ def test_secrets_stay_secret(shared: Stack) -> None:
 def test_nobody_comes_without_credentials(shared: Stack) -> None:
     """Each server refuses who has no password, and listens on loopback alone."""
     settings = shared.settings()
-    port = {each.name: each.port for each in status(shared._home.path)}
+    port = {each.name: each.port for each in status(shared._directory.path)}
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(host="127.0.0.1", port=port["postgres"], user="postgres", dbname="storekit")
     with MongoClient[Any]("127.0.0.1", port["mongo"]) as client, pytest.raises(OperationFailure):
@@ -387,7 +387,7 @@ def test_lost_secrets(tmp_path: Path) -> None:
     """Data whose passwords are gone is not met with new ones that it would refuse."""
     Directory.claim(tmp_path / "stack")
     (tmp_path / "stack" / "postgres").mkdir()
-    with pytest.raises(ConfigurationError, match=r"secrets.json is gone"):
+    with pytest.raises(ConfigurationError, match=r"secrets.json is missing"):
         Stack.start(tmp_path / "stack")
     wait_until_ended(tmp_path / "stack")
 
@@ -475,7 +475,7 @@ def test_ports_taken_by_others(runner: Runner) -> None:
     """A remembered port that another program has taken is given up, and after three such losses the start."""
     with pytest.raises(Unavailable, match="took its ports three times"):
         runner.start(Shell("echo bind: address already in use; exit 1"))
-    ports = Ports(runner.home)
+    ports = Ports(runner.directory)
     old = ports.assign("server", ["main"])
     assert ports.assign("server", ["main"]) == old
     with socket.create_server(("127.0.0.1", old["main"])):
@@ -507,7 +507,7 @@ def test_a_stranger_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.Mon
     """What is no MongoDB server is never ready, and making users there is an error that names the log."""
     client = secantus._client
     monkeypatch.setattr(secantus, "_client", lambda port, _: client(port, 0.2))
-    mongo_server = secantus.Secantus(runner.home, dict.fromkeys(secantus.USERS, "hush"))
+    mongo_server = secantus.Secantus(runner.directory, dict.fromkeys(secantus.USERS, "hush"))
     with strange_server() as port:
         assert not mongo_server.is_ready({"mongo": port})
         with pytest.raises(ConfigurationError, match=r"see .*mongo\.log") as caught:

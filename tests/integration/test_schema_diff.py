@@ -213,7 +213,7 @@ def test_tables_of_other_schemas_are_followed_too(evolving: Evolving) -> None:
 
 def test_a_reference_to_no_table_is_named(evolving: Evolving) -> None:
     """A class whose target has no table yet, and is not listed, is refused by both names."""
-    with pytest.raises(ConfigurationError, match=r"Line references billing\.invoices, which is no table"):
+    with pytest.raises(ConfigurationError, match=r"Line references billing\.invoices, which does not exist"):
         evolving.differences(Line)
 
 

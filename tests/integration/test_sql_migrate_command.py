@@ -65,7 +65,7 @@ def test_a_dry_run_tells_all_and_does_nothing(database: Database, tmp_path: Path
 
 
 def test_status_tells_when_and_by_whom(database: Database, tmp_path: Path) -> None:
-    """`migrate status` shows each migration of each line, before the first one too, and changes nothing."""
+    """`migrate status` shows each migration of each line, before the first one too, and takes only --line."""
     own = f"own={tmp_path / 'own'}"
     write_line(tmp_path / "own", "own", "CREATE TABLE kept ()")
     before = objects(database)
@@ -94,7 +94,7 @@ def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
     assert shown(database, *own, "--to", "2")[-3:] == [
         "applied own 0001_step.sql",
         "applied own 0002_step.sql",
-        "the stores are up to date, as far as own 0002",
+        "the stores are up to date as of own 0002",
     ]
     assert database.ask(agency, "own") == [(2,)]
     assert shown(database, *own, "--to", "2", "--dry-run") == ["0 to apply; nothing was changed"]
@@ -104,8 +104,10 @@ def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
     assert "migration own 0009 does not exist; the line has 4" in refused(database, *own, "--to", "9")
     assert "migration other 0001 does not exist" in refused(database, *own, "--to", "other=1")
     for unclear in ("x", "own=", "own=x"):
-        assert "it must be N, of the last --line, or NAME=N" in refused(database, *own, "--to", unclear)
-    assert "it must be N, of the last --line" in refused(database, "migrate", "--to", "1")
+        assert "it must be N (a number of the last --line) or NAME=N" in refused(
+            database, *own, "--to", unclear
+        )
+    assert "it must be N (a number of the last --line" in refused(database, "migrate", "--to", "1")
     assert database.ask(agency, "own") == [(2,)]
 
 
@@ -133,7 +135,7 @@ def test_the_line_of_the_directory_migrations_needs_no_name(database: Database, 
     first = SHIPPED[len(core_files)]
     pending = [f"would apply {name}" for name in [*core_files, "app 0001_step.sql", "app 0002_step.sql"]]
     assert run("migrate", "--dry-run")[:-1] == pending
-    assert run("migrate", "lint") == [f"{len(pending)} migrations, nothing unsafe"]
+    assert run("migrate", "lint") == [f"{len(pending)} migrations checked, no issues found"]
     assert run("migrate", "--dry-run", "--to", "1")[-2] == "would apply app 0001_step.sql"
     assert run("migrate", "--dry-run", *AGENCY)[-3:-1] == pending[-2:]
     assert run("migrate", "--dry-run", *AGENCY, "--to", "1")[-2] == f"would apply {first}.sql"
@@ -175,7 +177,7 @@ def test_what_is_for_migrate_alone_is_not_taken_for_less(
     database: Database, command: str, option: list[str]
 ) -> None:
     """`migrate --dry-run status` is refused: nobody is left to wonder what it did."""
-    assert f"migrate {command} changes nothing" in refused(database, "migrate", *option, command)
+    assert f"migrate {command} takes only --line" in refused(database, "migrate", *option, command)
 
 
 def test_both_colours_take_the_same(database: Database, tmp_path: Path) -> None:
@@ -200,13 +202,15 @@ def test_both_colours_take_the_same(database: Database, tmp_path: Path) -> None:
 
 def test_lint_needs_no_server_and_fails_on_a_finding(database: Database, tmp_path: Path) -> None:
     """`migrate lint` reads files alone: exit code 1 with a line for each finding, 0 when there is none."""
-    assert shown(database, "migrate", "lint", *AGENCY) == [f"{len(SHIPPED)} migrations, nothing unsafe"]
+    assert shown(database, "migrate", "lint", *AGENCY) == [
+        f"{len(SHIPPED)} migrations checked, no issues found"
+    ]
     write_line(tmp_path / "own", "own", CLOCK)
     done = storekit(database, "migrate", "lint", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     assert (done.returncode, done.stderr) == (1, "")
     assert re.fullmatch(r"own 0001_step\.sql, line 2: clock: .*\n", done.stdout)
     write_line(tmp_path / "own", "own", CLOCK.replace("\n", "\n-- storekit: allow clock: no test moves it\n"))
     assert shown(database, "migrate", "lint", *AGENCY, "--line", f"own={tmp_path / 'own'}") == [
-        f"{len(SHIPPED) + 1} migrations, nothing unsafe"
+        f"{len(SHIPPED) + 1} migrations checked, no issues found"
     ]
     assert database.ask("SELECT to_regclass('storekit.migration')::text") == [(None,)]

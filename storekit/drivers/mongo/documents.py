@@ -75,6 +75,8 @@ def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
             timeoutMS=milliseconds,  # for the whole operation, including its retry
+            # A weaker write concern can be rolled back by a failover, after the Postgres commit that refers
+            # to it.
             w="majority",
             journal=True,
             appname="storekit",
@@ -102,6 +104,7 @@ class MongoDocuments:
         encoded = await aside(self._runtime, sum(put.size for put in puts), lambda: _encoded(puts))
         with translated(self._client):
             try:
+                # Unordered, so that one duplicate does not keep the others from being inserted.
                 await settle(collection.insert_many(encoded, ordered=False))
             except errors.BulkWriteError as error:
                 await self._accept_own(puts, error)
@@ -126,6 +129,7 @@ class MongoDocuments:
     async def fetch(
         self, collection: str, tenant: UUID, ids: Sequence[UUID]
     ) -> dict[UUID, Mapping[str, Any]]:
+        # From the primary, pymongo's default: on a lagging secondary a document would look lost.
         query = {"_id": {"$in": list(ids)}, "tenantId": tenant}
         with translated(self._client):
             found = await settle(self._database[collection].find(query).to_list())

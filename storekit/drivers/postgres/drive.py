@@ -38,6 +38,7 @@ def drive(waiting: Waiting, connection: Pollable, timeout: float) -> Any:
 
 
 def _writable(connection: Pollable) -> select.poll:
+    # poll, not select: select fails for descriptors above 1023.
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN | select.POLLOUT)
     return poll
@@ -52,6 +53,8 @@ async def drive_async(waiting: Waiting, connection: Pollable, timeout: float) ->
             while True:
                 write = next(waiting)
                 ready = loop.create_future()
+                # Registered for one wait only: psycopg registers the same descriptor for the user's own SQL,
+                # and a reader that stayed would spin while nobody waits.
                 loop.add_reader(socket, _wake, ready)
                 if write:
                     loop.add_writer(socket, _wake, ready)
@@ -68,5 +71,6 @@ async def drive_async(waiting: Waiting, connection: Pollable, timeout: float) ->
 
 
 def _wake(ready: asyncio.Future[None]) -> None:
+    # The socket can become readable and writable in the same turn of the loop.
     if not ready.done():
         ready.set_result(None)

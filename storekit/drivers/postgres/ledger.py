@@ -13,13 +13,13 @@ from psycopg.pq.abc import PGresult
 
 from storekit.drivers.postgres.drive import drive, drive_async
 from storekit.drivers.postgres.exchange import Composed, exchange
+from storekit.drivers.postgres.joined import join as join_connection
 from storekit.drivers.postgres.pool.connections import AsyncConnection, Connection
 from storekit.drivers.postgres.pool.endpoint import Endpoint
 from storekit.drivers.postgres.pool.logins import LOGINS
 from storekit.drivers.postgres.pool.pool import AsyncPool, Pool, closed
 from storekit.drivers.postgres.pool.registry import join, leave
 from storekit.drivers.postgres.session import JoinedSession, OwnSession
-from storekit.drivers.postgres.session import join as join_connection
 from storekit.drivers.postgres.wire import compose, read
 from storekit.ports.statements import Statement
 from storekit.ports.stores import AnswerLost, Session
@@ -35,7 +35,7 @@ class PostgresLedger:
         self.pool = join(self, settings, login, partial(Pool, settings, login))
 
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
-        composed = compose(tenant, statements, self.role)
+        composed = compose(tenant, statements, self.role)  # before taking a connection: it may raise
         connection = self.pool.take()
         try:
             prepared = connection.prepared if self._settings.prepare else None
@@ -95,6 +95,7 @@ class AsyncPostgresLedger:
         return self._pools.get(loop) or self._join(loop)
 
     def _join(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
+        """Register with the pool of a loop, and leave the pools of closed loops: nothing else does that."""
         if self._closed:
             raise closed()
         # Over a copy: threads with loops of their own may add pools meanwhile.
@@ -142,7 +143,7 @@ class AsyncPostgresLedger:
 
     async def close(self) -> None:
         self._closed = True
-        while self._pools:
+        while self._pools:  # popitem is atomic, so closing twice at once closes each pool once
             _, pool = self._pools.popitem()
             if leave(self, pool):
                 await pool.close()

@@ -7,7 +7,6 @@ session checks that its transaction is still open, and before COMMIT that its wr
 
 from __future__ import annotations
 
-import select
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from psycopg.rows import tuple_row
 
 from storekit.bridge import settle
 from storekit.drivers.postgres.exchange import Composed
+from storekit.drivers.postgres.joined import Joined
 from storekit.drivers.postgres.sql import queries
 from storekit.drivers.postgres.wire import compose, new_reader, read
 from storekit.errors import StorekitError, Unavailable, UsageError, ValidationError
@@ -42,20 +42,6 @@ class Executor(Protocol):
     async def take(self) -> Any: ...
     async def execute(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]: ...
     def give_back(self, connection: Any) -> Any: ...
-
-
-class Joined:
-    """The caller's connection, with the attributes that an exchange needs."""
-
-    def __init__(self, connection: Any) -> None:
-        self.connection, self.pgconn, self.lock = connection, connection.pgconn, connection.lock
-        self.prepared = None  # leave no prepared statements in the caller's session
-        self.readable = select.poll()
-        self.readable.register(connection.fileno(), select.POLLIN)
-
-    def fileno(self) -> int:
-        """Return the descriptor of the socket."""
-        return int(self.connection.fileno())
 
 
 class _Transaction(ABC):
@@ -106,7 +92,7 @@ class _Transaction(ABC):
             ) from error
 
     async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
-        _require_in_transaction(self._client)
+        _require_in_transaction(self._client)  # the user's SQL may have run COMMIT or failed since
         # An error inside the savepoint leaves the transaction usable, so that a refused flush can be retried.
         try:
             results = await self._execute((_SAVEPOINT, []), *map(queries.call, calls), (_RELEASE, []))
@@ -154,6 +140,7 @@ class OwnSession(_Transaction):
         self._connection.lent_to_unit = True
         role = self._executor.role
         as_role: list[Composed] = [(queries.SET_ROLE, [role.encode()])] if role else []
+        # BEGIN, the scope and the first calls share one trip.
         opening: list[Composed] = [("BEGIN", []), *as_role, _set_scope(self._tenant, self._actor)]
         return _read(calls, await self._execute(*opening, *map(queries.call, calls)))
 
@@ -167,7 +154,7 @@ class OwnSession(_Transaction):
             await self._give_back()
             raise
         _require_committed(result)
-        await self.rollback()
+        await self.rollback()  # nothing to roll back: it resets the session and returns the connection
 
     async def rollback(self) -> None:
         if self._connection is None:
@@ -217,7 +204,7 @@ class JoinedSession(_Transaction):
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         _require_in_transaction(self._joined.connection)
         opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (queries.CURRENT_ACTOR, [])]
-        self._begun = True
+        self._begun = True  # set before the trip: a call that fails in it must roll back to the savepoint
         scope = _set_scope(self._tenant, self._actor)
         results = await self._execute(*opening, scope, *map(queries.call, calls))
         if not results[2].ntuples:
@@ -262,28 +249,6 @@ _RESET: list[Composed] = [
 
 These are the parts of DISCARD ALL, which cannot run in the implicit transaction of a pipeline.
 """
-
-
-def join(within: Any, kind: type[BaseConnection[Any]], role: str | None) -> Joined:
-    """Check that the caller's connection has a transaction to join, and wrap it.
-
-    Raises:
-        UsageError: `within` is not a psycopg connection of the right kind, or it is not in a transaction.
-    """
-    if not isinstance(within, kind):
-        raise UsageError(f"within must be a psycopg.{kind.__name__}, got {type(within).__name__}")
-    if role is not None:
-        raise UsageError(
-            "within cannot be used with global records, which are written on an admin connection; omit within"
-        )
-    if within.closed:
-        raise UsageError("the connection to join is closed")
-    status = within.pgconn.transaction_status
-    if status == TransactionStatus.IDLE:
-        raise UsageError(
-            "the connection to join is not in a transaction; begin one: with connection.transaction(): ..."
-        )
-    return Joined(within)
 
 
 def _set_scope(tenant: UUID, actor: str) -> Composed:

@@ -68,6 +68,7 @@ def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = No
 
 def _planned(reads: Sequence[Statement]) -> str:
     """Return the planner settings for these reads, which apply to the whole exchange."""
+    # The settings hold for the whole exchange, so each applies only if it suits all of its reads.
     if all(isinstance(read, Select | Locate) for read in reads):
         return queries.UNSORTED
     if not any(isinstance(read, Search | Count | Match) for read in reads):
@@ -79,7 +80,7 @@ def _planned(reads: Sequence[Statement]) -> str:
 
 def read(reader: Transformer, statements: Sequence[Statement], results: Sequence[PGresult]) -> list[Any]:
     """Decode one value for each statement: a dict for a call, a number for a count, otherwise rows."""
-    answers = results[len(results) - len(statements) :]
+    answers = results[len(results) - len(statements) :]  # the first ones belong to SET ROLE and SET_TENANT
     return [_answer(reader, *pair) for pair in zip(statements, answers, strict=True)]
 
 

@@ -37,6 +37,7 @@ def ensure_bucket(settings: Settings) -> None:
         raise ConfigurationError("S3_BUCKET is not set")
     with _translated(bucket):
         client = _client(settings)
+        # Not by trying to create it: the credentials may lack CreateBucket where the bucket exists.
         if not _exists(client, bucket):
             _create(client, bucket, settings)
         _check(client, bucket)

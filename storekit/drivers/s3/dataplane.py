@@ -63,6 +63,7 @@ class DataPlane:
         """Upload and return the VersionId. Sends the same URL at most three times, while it is valid."""
         headers, life = _put_headers(put), _life(put)
         ends = monotonic() + life
+        # Signed as of the moment at which Postgres granted the lease: a slow client must not prolong it.
         url = self._signer.sign("PUT", put.key, life, headers=headers, signed_on=put.granted_on)
         content = partial(_content, put.source, ends + LONGEST_PUT)
         with self._request("PUT", url, headers, content, ends=ends, patience=PUT_PATIENCE) as response:
@@ -205,6 +206,7 @@ def _transient_failure(method: str, response: Response) -> str:
     if response.status == 200:
         # S3 may send its status before it is done, and then report a failure in the body.
         return f"it returned 200 with error {code}" if response.error else ""
+    # 409: another conditional request for the same key is in progress, such as our own former try.
     if response.status in {409, 429} or response.status >= 500 or code == "RequestTimeout":
         return f"it returned {response.status} {code}".rstrip()
     return ""
@@ -220,6 +222,8 @@ def _version(response: Response) -> str:
 def _refused_put(put: BlobPut, response: Response, *, over: bool) -> StorekitError:
     if response.code in _CHANGED_CODES:
         return ValidationError(_CHANGED)
+    # S3 reports an expired signature as 403, as it does a wrong key; only the body or the time tells them
+    # apart.
     if response.status == 403 and (over or _EXPIRED.search(response.error)):
         return WriteLost(put.write_id, "its lease ended before the upload began")
     return _refused("PUT", response)

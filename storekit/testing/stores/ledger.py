@@ -37,7 +37,7 @@ _FUNCTIONS: Mapping[str, Callable[[Transaction, Mapping[str, Any]], dict[str, An
 
 
 class MemoryLedger:
-    """Postgres's double: the write API and the reads, for both colours. Thread-safe."""
+    """The write API and the reads in memory, for sync and async stores. Thread-safe."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -48,15 +48,15 @@ class MemoryLedger:
 
     def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
         if within is not None:
-            raise UsageError("memory has no connection to join; run this against servers")
+            raise UsageError("a memory store has no connection to join; test this with Store.embedded")
         return MemorySession(self._state, tenant, actor)
 
     async def close(self) -> None:
-        """Keep everything: another store may use the same state."""
+        """Do nothing: another store may use the same state."""
 
 
 class MemorySession:
-    """Several calls of the write API as one; there is no SQL in memory."""
+    """Several calls of the write API in one transaction. There is no SQL in memory."""
 
     def __init__(self, state: State, tenant: UUID, actor: str) -> None:
         self._state, self._tenant, self._actor = state, tenant, actor
@@ -64,7 +64,7 @@ class MemorySession:
 
     @property
     def connection(self) -> Any:
-        raise UsageError("memory has no connection: test what runs SQL of its own against servers")
+        raise UsageError("a memory store has no connection; test code that runs SQL with Store.embedded")
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         self._tx = self._state.begin(self._tenant, self._actor)
@@ -105,7 +105,9 @@ def _answer(tx: Transaction, statement: Statement) -> Any:
         case Locate():
             return _locate(tx, statement)
         case Report():
-            raise UsageError(f"the report {statement.name} is a view of Postgres; memory has none")
+            raise UsageError(
+                f"the report {statement.name} is a view in Postgres; a memory store has no reports"
+            )
     return _events(tx, statement)
 
 
@@ -146,7 +148,7 @@ def _locate(tx: Transaction, statement: Locate) -> dict[str, BlobRef | None]:
 
 
 def _owner(tx: Transaction, via: Via | None, row: Row) -> Row:
-    """Follow the reference, if there is one; what is not there or deleted has nothing in any field."""
+    """Follow the reference, if there is one. A missing or deleted target has no fields."""
     if via is None:
         return row
     tx.table(via.table)
@@ -173,7 +175,7 @@ def _decoded(tx: Transaction, statement: Select | Match | Search, row: Row) -> d
 
 
 def _part(tx: Transaction, part_id: str | None) -> list[Any] | None:
-    """Tell a part as `sql.PART` does."""
+    """Return the facts of a part in the order of `queries.PART`."""
     if part_id is None:
         return None
     part: PartRow = tx.state.parts[tx.tenant, UUID(part_id)]

@@ -18,7 +18,7 @@ _NIL = UUID(int=0)
 
 
 def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]:
-    """Do one operation; answer [entity, ref_id, version] of each row, in the request's order."""
+    """Apply one operation and return [entity, ref_id, version] of each row, in the order of the request."""
     table, verb, rows = tx.table(operation["entity"]), operation["op"], operation["rows"]
     check_scope(tx, table)
     _check_shape(table, operation)
@@ -35,13 +35,13 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
 
 
 def check_scope(tx: Transaction, table: Table) -> None:
-    """Refuse a global row of a tenant, and a tenant's row of none."""
+    """Refuse a global row in a tenant's scope, and a tenant's row in the global scope."""
     if (table.scope == "global") != (tx.tenant == _NIL):
-        raise UsageError(f"table {table.name} is of scope {table.scope}, the tenant is {tx.tenant}")
+        raise UsageError(f"table {table.name} has scope {table.scope}, the tenant is {tx.tenant}")
 
 
 def check_target(tx: Transaction, table: Table, verb: str, row: Mapping[str, Any]) -> None:
-    """Refuse a row that is missing, or has another version than expected."""
+    """Refuse a row that does not exist or has another version than expected."""
     found, expected = tx.row(table.name, row["ref_id"]), row["expected_version"]
     if found is None or (table.soft_delete and (found["deleted_on"] is None) == (verb == "restore")):
         raise NotFound(table.name, row["ref_id"])
@@ -102,7 +102,7 @@ def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
 
 
 def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) -> int:
-    """Replace a row, as the row trigger does: version up, who and when noted."""
+    """Change a row as the row trigger does: raise the version, set updated_on and updated_by."""
     changed = {**found, **values, "version": found["version"] + 1}
     if table.machine and found[table.machine.field] != changed[table.machine.field]:
         was, what = found[table.machine.field], "transitioned"
@@ -124,7 +124,7 @@ def _check_move(table: Table, ref_id: str, from_: str | None, to: str | None, al
 
 
 def _remove(tx: Transaction, table: Table, found: Row) -> int:
-    """Remove a row for good, after what refers to it."""
+    """Delete a row, and apply `on_delete` to the rows that refer to it."""
     tx.drop(tx.state.rows, (table.name, tx.tenant, found["ref_id"]))
     tx.drop(tx.state.ids, (table.name, tx.tenant, found["id"]))
     for other, column in tx.referring(table):
@@ -158,7 +158,7 @@ def _let_go(tx: Transaction, table: Table, column: Column, row: Row) -> None:
 
 
 def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
-    """After the whole operation, as the database does: rows of one batch may refer to each other."""
+    """Check references after the whole operation: rows of one batch may refer to each other."""
     for column in table.columns.values():
         if column.reference is None:
             continue
@@ -168,7 +168,7 @@ def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
         for row in rows:
             value = row.get(column.name)
             if value is not None and (target, tenant, value) not in tx.state.ids:
-                raise _violation(table, f"tenant_id_{column.name}_fkey", f"there is no {target} {value}")
+                raise _violation(table, f"tenant_id_{column.name}_fkey", f"{target} {value} does not exist")
 
 
 def _refs(table: Table) -> list[str]:
@@ -176,7 +176,7 @@ def _refs(table: Table) -> list[str]:
 
 
 def _supersede(tx: Transaction, part_ids: list[str | None]) -> None:
-    """Mark parts that no row points at any more."""
+    """Mark parts as superseded, to which no row points any more."""
     for part_id in part_ids:
         if part_id is not None:
             key = (tx.tenant, UUID(part_id))
@@ -199,7 +199,7 @@ def _record(
 
 
 def _exact(table: Table, image: Row | None) -> Row | None:
-    """Tell a row's numbers as an event does: those with a fraction as Decimal."""
+    """Return a row image as events hold it: fractional numbers as Decimal."""
     if image is None:
         return None
     exact = {name for name, column in table.columns.items() if column.sql in {"numeric", "double precision"}}

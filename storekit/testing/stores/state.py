@@ -1,4 +1,4 @@
-"""What the ledger's double keeps, in transactions that undo themselves, under a clock that can be moved."""
+"""The state of the ledger in memory, changed in transactions, with a clock that can be moved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 Row = dict[str, Any]
-"""Column values, encoded as a plan sends them. A row that is kept is never changed, only replaced."""
+"""Column values, encoded as a plan sends them. A stored row is replaced, never changed."""
 RowKey = tuple[str, UUID, str]
 """Table, tenant, ref_id."""
 
@@ -58,7 +58,7 @@ class PartRow:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of one row."""
+    """One change of one row, as in the view `storekit.event`."""
 
     occurred_on: datetime
     type: str
@@ -70,15 +70,15 @@ class Event:
 
 
 class State:
-    """The tables. Thread-safe: transactions run one after the other."""
+    """The tables of the ledger. Thread-safe: one transaction runs at a time."""
 
     def __init__(self) -> None:
         self.clock: Callable[[], datetime] = ids.now
-        """Stands for `storekit.now()`; asked once in each transaction."""
+        """Replaces `storekit.now()`; read once in each transaction."""
         self.tables: dict[str, Table] = {}
         self.writes: dict[tuple[UUID, UUID], WriteRow] = {}
         self.keys: dict[tuple[UUID, str], UUID] = {}
-        """Which pending or committed write holds an idempotency key."""
+        """The pending or committed write that holds an idempotency key."""
         self.parts: dict[tuple[UUID, UUID], PartRow] = {}
         self.staged: dict[tuple[UUID, UUID], tuple[UUID, ...]] = {}
         """Part ids by tenant and write."""
@@ -119,7 +119,7 @@ class State:
 
 
 class Transaction:
-    """One transaction: every change goes through `put` and `drop`, which know how to take it back."""
+    """One transaction. All changes go through `put` and `drop`, which record how to undo them."""
 
     def __init__(self, state: State, tenant: UUID, actor: str) -> None:
         self.state, self.tenant, self.actor = state, tenant, actor
@@ -141,29 +141,29 @@ class Transaction:
             self._undo.append(partial(space.__setitem__, key, space.pop(key)))
 
     def undo(self) -> None:
-        """Take every change back, the last one first."""
+        """Undo all changes, the last one first."""
         while self._undo:
             self._undo.pop()()
 
     def table(self, name: str) -> Table:
-        """Find a declared table."""
+        """Return a declared table."""
         if name not in self.state.tables:
             raise ConfigurationError(
-                f"table {name} is not declared to this memory; name its class in memory_store(...)"
+                f"table {name} is not declared in this memory store; pass its class to memory_store(...)"
             )
         return self.state.tables[name]
 
     def row(self, table: str, ref_id: str) -> Row | None:
-        """Find a row of this tenant."""
+        """Return a row of this tenant, or None."""
         return self.state.rows.get((table, self.tenant, ref_id))
 
     def parts_of(self, write_id: UUID) -> list[PartRow]:
-        """List the parts of a write."""
+        """Return the parts of a write."""
         ids = self.state.staged.get((self.tenant, write_id), ())
         return [self.state.parts[self.tenant, part_id] for part_id in ids]
 
     def referring(self, table: Table) -> Iterator[tuple[Table, Column]]:
-        """List the columns that refer to a table."""
+        """Yield the columns that refer to a table."""
         for other in self.state.tables.values():
             for column in other.columns.values():
                 if column.reference is not None and column.reference.name == table.name:

@@ -17,6 +17,9 @@ from storekit.schema.lines import Migration
 from storekit.schema.lint import concurrent_index, is_marked, transaction_end
 
 _OWNER = "SET LOCAL ROLE storekit_owner"
+# row_security = off turns a silent no-op into an error: under FORCE ROW LEVEL SECURITY the owner sees no
+# rows, so a backfill would change nothing and a new foreign key over violating rows would be marked as valid.
+# A file that has to see rows lifts FORCE itself, and `_LIFTED` finds tables on which it was not restored.
 _SCOPE = f"{_OWNER}; SET LOCAL row_security = off; SET LOCAL search_path = public, pg_temp"
 _RECORD = "INSERT INTO storekit.migration (line, number, name, sha256) VALUES (%s, %s, %s, %s)"
 _LIFTED = """

@@ -85,5 +85,5 @@ SELECT jsonb_build_object(
     'guards', (SELECT jsonb_object_agg(name, fact) FROM guard),
     'writable', (SELECT jsonb_agg(a.attname) FROM attribute AS a
                  WHERE has_column_privilege('storekit_app', a.attrelid, a.attnum, 'INSERT')),
-    'empty', pg_relation_size(this.oid) = 0)
+    'empty', pg_relation_size(this.oid) = 0)  -- a table whose rows were deleted does not count as empty
 FROM this"""

@@ -49,7 +49,7 @@ def explained(doing: str, outcome: str = "was rolled back") -> Iterator[None]:
         yield
     except psycopg.Error as error:
         state = error.sqlstate or ""
-        lost = isinstance(error, psycopg.OperationalError) and not state
+        lost = isinstance(error, psycopg.OperationalError) and not state  # the connection broke
         if lost or state[:2] in _RETRYABLE or state == _LOCK_TIMEOUT:
             raise Unavailable("postgres", f"{doing}: {_reason(error)}", step="postgres.migrate") from error
         hint = f"; {error.diag.message_hint}" if error.diag.message_hint else ""

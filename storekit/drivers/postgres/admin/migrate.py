@@ -104,9 +104,11 @@ def _applied(past: _Past | None) -> tuple[datetime | None, str | None]:
 
 
 def _lock(connection: psycopg.Connection) -> None:
-    """Wait until no other deployer is at work; the lock is the session's and ends with it.
+    """Wait until no other deployer is migrating.
 
-    Not in one statement: it would hold a snapshot, and the other's CREATE INDEX CONCURRENTLY waits for those.
+    The lock belongs to the session, so it ends with the connection, whatever happens. It is polled: a
+    statement that waited for it would hold a snapshot, and CREATE INDEX CONCURRENTLY of the other deployer
+    waits until all older snapshots are gone, which would be a deadlock.
     """
     with explained("waiting for other deployers"):
         while connection.execute(_LOCK).fetchone() != (True,):

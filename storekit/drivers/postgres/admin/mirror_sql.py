@@ -52,7 +52,7 @@ SELECT c.nspname, c.relname, c.oid, c.name,
     || ARRAY(
         SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s;', c.name, a.attname, a.attstattarget)
         FROM pg_attribute AS a
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attstattarget >= 0
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attstattarget >= 0  -- unset: -1, NULL from 17 on
         ORDER BY a.attnum)
     || ARRAY(
         SELECT format('ALTER TABLE %s %s ROW LEVEL SECURITY;', c.name, word)
@@ -121,7 +121,9 @@ ORDER BY t.tgname
 
 SCHEMAS = "SELECT n.nspname, n.oid FROM space AS n"
 
-# Owner, grants and comments of every object: (catalogue, oid, statement).
+# Owner, grants and comments of every object, as (catalog, oid, statement). A function without an ACL has the
+# default one, which grants EXECUTE to PUBLIC: acldefault makes that visible. For tables the default grants
+# nothing.
 ENDINGS = """
 , object (catalog, oid, kind, name, owner, acl) AS (
     SELECT 'pg_class'::regclass, oid,

@@ -94,7 +94,7 @@ class Connection(_Pooled, psycopg.Connection[Any]):
                     seconds = keywords["connect_timeout"]
                     endpoint.verify(connection, drive(_exempt_roles(connection), connection, seconds))
             except BaseException:
-                connection.end()
+                connection.end()  # psycopg knows nothing of it yet, so nobody else would close it
                 raise
             return connection
 
@@ -158,6 +158,7 @@ def options(settings: Settings, endpoint: Endpoint) -> dict[str, Any]:
     return {
         "min_size": min(settings.pool_min, settings.pool_size),
         "max_size": settings.pool_size,
+        # psycopg closes at most one idle connection in each period of this length.
         "max_idle": settings.pool_idle.total_seconds(),
         "max_waiting": settings.pool_queue,
         # psycopg doubles the pause between attempts. With its own limit of five minutes the pool would stay
@@ -167,7 +168,7 @@ def options(settings: Settings, endpoint: Endpoint) -> dict[str, Any]:
             **endpoint.keywords,
             "endpoint": endpoint,
             "autocommit": True,
-            "connect_timeout": max(2, round(seconds)),
+            "connect_timeout": max(2, round(seconds)),  # libpq's minimum is 2 s
             **_KEEPALIVE,
             **unprepared,
         },

@@ -55,6 +55,8 @@ class _Pool(Generic[C]):
         Raises:
             Unavailable: the time is over.
         """
+        # A pool without connections in use is not busy, but one may have been returned since this caller
+        # began to wait and gone to another one: that counts as busy too.
         busy = not self.endpoint.failing and (self._lent or self._last_return > began)
         left = began + (self._wait if busy else self._timeout) - monotonic()
         if left <= 0:
@@ -116,7 +118,7 @@ class Pool(_Pool[Connection]):
                 continue
             if self._lend(connection):
                 return connection
-            self._pool.putconn(connection)
+            self._pool.putconn(connection)  # closed: the pool drops it and opens another
 
     def give_back(self, connection: Connection) -> None:
         """Return a connection to the pool; it is closed if it has an open transaction or pipeline."""
@@ -141,7 +143,7 @@ class AsyncPool(_Pool[AsyncConnection]):
         began = monotonic()
         while True:
             try:
-                if not self.closed:
+                if not self.closed:  # psycopg opens a pool in its event loop only, so not in __init__
                     await self._pool.open()
                 connection = await self._pool.getconn(self._patience(began))
             except psycopg.OperationalError as error:
