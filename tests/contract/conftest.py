@@ -11,7 +11,7 @@ from storekit.testing import Memory, async_memory_store, memory_store
 from tests.contract.cannot_honour import CANNOT_HONOUR, LEG
 from tests.contract.matrix_legs import behind_pgbouncer, lacking, legs, not_run, postgres_15
 from tests.contract.moto_leg import moto_store
-from tests.support.clock import clock_of
+from tests.support.clock import Clock
 from tests.support.entities import ENTITIES
 from tests.support.harness import Harness, over_http
 
@@ -87,7 +87,7 @@ def place(leg: str, request: pytest.FixtureRequest) -> Iterator[Harness]:
         yield Harness(make(*ENTITIES, memory=memory), memory.fetch, memory.move_clock)
         return
     store: Store = request.getfixturevalue("embedded" if where == "servers" else where.replace("-", "_"))
-    with clock_of(store.settings) as move_clock:
+    with Clock.of(store.settings).restored() as move_clock:
         coloured = store if colour == "sync" else AsyncStore.open(store.settings)
         yield Harness(coloured, over_http, move_clock)
 

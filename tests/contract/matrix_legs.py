@@ -63,6 +63,6 @@ def postgres_15(embedded: Settings, directory: Path) -> Iterator[Settings]:
             "postgres_reporter_url": None,
         }
         settings = embedded.model_copy(update=urls)
-        migrate(settings, [write_line(directory, "app", *map(render, ENTITIES))])
+        migrate(settings, [write_line(directory, "app", *(render(entity) for entity in ENTITIES))])
         grant(database.url("admin"), MEMBERS)
         yield settings

@@ -56,7 +56,8 @@ async def test_a_unit_that_fails_leaves_the_cursor_where_it_was(harness: Harness
         await harness.work(*asks, fail)
     assert cursor.position is None
     await harness.work(*asks)
-    assert (cursor.position, await harness.repository(Hit).count()) == ("evt_1", 1)
+    position: str | None = cursor.position
+    assert (position, await harness.repository(Hit).count()) == ("evt_1", 1)
 
 
 async def test_what_is_no_name_or_no_place_is_refused(harness: Harness) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from storekit import Blob, Expired
-from tests.support.entities import Call, Payload, Run
+from tests.support.entities import Call, Payload
 from tests.support.harness import Harness, steps, trips
 
 LIFE = timedelta(days=90)
@@ -28,6 +28,7 @@ async def test_an_expired_document_is_a_value(harness: Harness) -> None:
     with steps() as seen:
         found = await harness.repository(Call).get(saved.ref_id, load=["payload"])
     assert isinstance(found.payload, Expired)
+    assert saved.created_on
     assert abs(found.payload.on - saved.created_on - LIFE) < timedelta(minutes=1)
     assert trips(seen) == {"postgres.select": 1}
     assert await harness.repository(Call).read(saved.ref_id, "transcript") == b"# hi"
@@ -76,7 +77,8 @@ async def test_a_fresh_document_lives_from_its_own_save(harness: Harness) -> Non
 
 async def test_expired_is_not_content(harness: Harness) -> None:
     """Expired cannot be saved as the content of a document; nothing is sent."""
-    run: Run = await harness.run()
+    run = await harness.run()
+    assert run.created_on
     call = Call(run_id=run.id, name="x", payload=Expired(run.created_on))
     with steps() as seen, pytest.raises(Exception, match=r"Call\.payload"):
         await harness.repository(Call).save(call)

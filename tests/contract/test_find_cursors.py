@@ -63,10 +63,9 @@ async def test_a_forged_cursor_is_refused(harness: Harness) -> None:
     leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(6)))
     cursor = (await leads.find(order_by="-due", limit=2)).next
-    plain = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    changed = [
-        [plain[0], *rest] for rest in product([None, 1, True, "x", [], {}, 1.5, "2026-01-01"], repeat=2)
-    ]
+    plain: list[Any] = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    values: list[Any] = [None, 1, True, "x", [], {}, 1.5, "2026-01-01"]
+    changed = [[plain[0], *rest] for rest in product(values, repeat=2)]
     bad: list[Any] = [
         *(cursor[:i] for i in range(0, len(cursor), 7)), cursor + "A", cursor + "=", f" {cursor}",
         cursor[::-1], cursor.swapcase(), "", "x", "é", "\0", "A" * 16_385, "W" * 16_384, 1, b"x", [], {},

@@ -59,7 +59,8 @@ ONE_BY_ONE: list[Any] = [None, "due", ["team", "-due"]]
 
 async def walk(repository: Any, **query: Any) -> list[Any]:
     """Read all pages."""
-    records, after = [], None
+    records: list[Any] = []
+    after = None
     while True:
         page: Page[Any] = await repository.find(after=after, **query)
         assert len(page) <= query["limit"]
@@ -140,11 +141,12 @@ async def test_a_unique_key_that_is_given_serves_any_order(harness: Harness) -> 
 async def test_what_is_no_order_is_refused(harness: Harness) -> None:
     """A name that is no column, a part, a list or a column twice is no order."""
     leads, calls = harness.repository(Lead), harness.repository(Call)
+    orders: tuple[Any, ...] = (
+        "nmae", "--score", "-", "", "tenant_id", "notes", [], {}, 1, ["score", 1], [["score"]],
+        ["score", "-score"], "score DESC", {"score"},
+    )  # fmt: skip
     with steps() as seen:
-        for order_by in (
-            "nmae", "--score", "-", "", "tenant_id", "notes", [], {}, 1, ["score", 1], [["score"]],
-            ["score", "-score"], "score DESC", {"score"},
-        ):  # fmt: skip
+        for order_by in orders:
             with pytest.raises(ValidationError, match="order_by: "):
                 await leads.find(order_by=order_by, unindexed=True)
         for order_by in ("tags", "meta"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.entities import Call, Note, Payload, Run
 from tests.support.harness import Harness, steps, trips
 
 
-def _call(run: Run, **values: object) -> Call:
+def _call(run: Run, **values: Any) -> Call:
     return Call(
         run_id=run.id, **{"name": "x", "payload": Payload(q="x"), "transcript": Blob("# hi"), **values}
     )

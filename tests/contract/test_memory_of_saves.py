@@ -39,6 +39,7 @@ async def test_a_saved_blob_keeps_no_content(harness: Harness) -> None:
     content = Blob("# hi")
     saved = await harness.call(transcript=content)
     assert saved.transcript is not content
+    assert saved.transcript
     assert (saved.transcript.size, saved.transcript.media_type) == (4, "text/markdown")
     assert content.media_type is None
     with steps() as seen:

@@ -87,7 +87,7 @@ def test_all_have_one_session(shared: Settings) -> None:
 async def test_two_tenants_at_once_see_their_own(two: tuple[Harness, Harness], shared: Settings) -> None:
     """Saves and reads of two tenants, all at the same time on one session, never meet."""
 
-    async def work(mine: Harness, i: int) -> tuple[Harness, Call, str]:
+    async def work(mine: Harness, i: int) -> tuple[Harness, Call, bytes]:
         saved = await mine.call(name=f"n{i}", payload=Payload(q=str(i)), transcript=Blob(f"# {mine.tenant}"))
         found = await mine.repository(Call).get(saved.ref_id, load=["payload"])
         assert (found.tenant_id, found.name, found.payload.q) == (mine.tenant, f"n{i}", str(i))

@@ -30,8 +30,8 @@ def _nested(depth: int) -> dict[str, Any]:
 def _list_of(value: object) -> Everything:
     """Put something into a list after it was checked, as an edit in place does."""
     record = Everything(texts=[], numbers=[], reals=[])
-    target = {str: record.texts, int: record.numbers, float: record.reals}[type(value)]
-    target.append(value)  # type: ignore[union-attr]
+    lists: dict[type, Any] = {str: record.texts, int: record.numbers, float: record.reals}
+    lists[type(value)].append(value)
     return record
 
 
@@ -185,7 +185,7 @@ async def test_a_required_field_is_required(harness: Harness) -> None:
 async def test_what_cannot_be_a_ref_id_is_refused(harness: Harness, ref_id: Any) -> None:
     """A ref_id that is not a ULID goes nowhere."""
     calls = harness.repository(Call)
-    attempts = (
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: calls.get(ref_id),
         lambda: calls.read(ref_id, "transcript"),
         lambda: calls.url(ref_id, "transcript"),

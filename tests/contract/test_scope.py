@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ async def test_another_tenants_record_is_not_found(harness: Harness) -> None:
     """No call reaches a record of another tenant, not even to tell that it is there."""
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     other = Harness(harness.store, harness.browse, harness.move_clock).repository(Call)
-    attempts = (
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: other.get(saved.ref_id, load=["payload"]),
         lambda: other.read(saved.ref_id, "transcript"),
         lambda: other.url(saved.ref_id, "transcript"),
@@ -60,6 +62,8 @@ async def test_explain_shows_a_record_on_one_screen(harness: Harness) -> None:
     assert lines["status"] == "Postgres done"
     assert lines["payload"].startswith("MongoDB tool_call_logs/")
     assert lines["transcript"].startswith(f"S3 {harness.tenant}/calls/{saved.ref_id}/transcript/")
+    assert saved.transcript
+    assert saved.transcript.sha256
     assert saved.transcript.sha256 in screen
     assert "committed by write" in screen
     assert [line.split()[2:] for line in screen.splitlines()[-2:]] == [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from storekit import Blob
@@ -57,7 +60,7 @@ async def test_reads_are_one_trip(harness: Harness) -> None:
     """get and url cost one Postgres trip; a loaded document one MongoDB trip more, bytes one S3 request."""
     calls = harness.repository(Call)
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
-    costs = {
+    costs: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
         "get": (lambda: calls.get(saved.ref_id), {}),
         "load": (lambda: calls.get(saved.ref_id, load=["payload"]), {"mongo.fetch": 1}),
         "url": (lambda: calls.url(saved.ref_id, "transcript"), {}),

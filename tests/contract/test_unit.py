@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -114,11 +115,15 @@ async def test_one_record_that_is_refused_undoes_the_unit_and_is_named(harness: 
     for error, ask in refused:
         run = Run(name="never")
         with pytest.raises(error) as raised:
-            await harness.work(lambda tx, run=run: tx.save(run), ask)
+            await harness.work(_save(run), ask)
         assert getattr(raised.value, "index", None) == 1, error
         assert run.version is None
     assert await harness.repository(Run).count() == 0
     assert (await orders.get(order.ref_id)).version == 2
+
+
+def _save(record: Run) -> Callable[[Any], Any]:
+    return lambda tx: tx.save(record)
 
 
 async def test_what_cannot_be_is_refused_where_it_is_asked(harness: Harness) -> None:
@@ -126,29 +131,35 @@ async def test_what_cannot_be_is_refused_where_it_is_asked(harness: Harness) -> 
     async with harness.unit() as tx:
         run = tx.save(Run(name="x"))
         assert tx.save(run) is run
-        for wrong, message in (
+        refused: list[tuple[Callable[[], Any], str]] = [
             (lambda: tx.delete(Run, run.ref_id), "is in this unit already"),
             (lambda: tx.delete(Note, run.ref_id), "is append-only"),
             (lambda: tx.restore(Run, run.ref_id), "is not hidden by delete"),
             (lambda: tx.upsert([Run(name="y")]), "has no natural key"),
             (lambda: tx.upsert([Hit(external_id="1")]), "insert_ignore adds what is new"),
             (lambda: tx.insert_ignore([run]), "has no natural key"),
-        ):
+        ]
+        for wrong, message in refused:
             with pytest.raises(UsageError, match=message):
                 wrong()
-        for wrong in (
+        invalid: list[Callable[[], Any]] = [
             lambda: tx.delete(Run, "nonsense"),
             lambda: tx.update(Run, run.ref_id, [("name", "y")]),
             lambda: tx.update(Run, run.ref_id, {"name": "y"}, expected_version="1"),
             lambda: tx.save(Run(name="y"), expected_version=True),
-        ):
+        ]
+        for wrong in invalid:
             with pytest.raises(ValidationError):
                 wrong()
         for wrong in (lambda: tx.upsert([1]), lambda: tx.insert_ignore(["x"]), lambda: tx.save(run.ref_id)):
             with pytest.raises(UsageError, match="has no table"):
                 wrong()
     assert run.version == 1
-    for over in (lambda: tx.save(Run(name="late")), lambda: tx.delete(Run, run.ref_id)):
+    late: list[Callable[[], Any]] = [
+        lambda: tx.save(Run(name="late")),
+        lambda: tx.delete(Run, run.ref_id),
+    ]
+    for over in late:
         with pytest.raises(UsageError, match="has ended"):
             over()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -123,7 +124,7 @@ async def test_the_unit_ends_its_own_transaction(harness: Harness) -> None:
     assert await harness.repository(Run).count() == 1
     for word in ("COMMIT", "ROLLBACK"):
         with pytest.raises(UsageError, match="ended inside"):
-            await harness.work(lambda tx, word=word: rows(tx, word))
+            await harness.work(partial(rows, query=word))
     await harness.run()
 
 

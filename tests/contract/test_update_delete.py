@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -94,7 +96,7 @@ async def test_a_soft_delete_hides(harness: Harness) -> None:
     with steps() as seen:
         await calls.delete(saved.ref_id)
     assert trips(seen) == {"postgres.commit": 1}
-    attempts = (
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: calls.get(saved.ref_id),
         lambda: calls.read(saved.ref_id, "transcript"),
         lambda: calls.url(saved.ref_id, "transcript"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from storekit import Settings
-from tests.faults.clock import Clock
 from tests.faults.reader import Reader
+from tests.support.clock import Clock
 
 
 @dataclass(frozen=True)

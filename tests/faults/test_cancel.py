@@ -16,10 +16,10 @@ import pytest
 
 from storekit import AsyncStore, Blob
 from storekit.testing.faults import Point, at, observe
-from tests.faults.colours import save
 from tests.faults.entities import REQUESTS, Details, Note, Saved
 from tests.faults.reader import address
 from tests.faults.rig import Rig
+from tests.support.adapters import save
 
 
 @asynccontextmanager

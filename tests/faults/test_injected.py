@@ -9,9 +9,9 @@ import pytest
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import InjectedError, Point, at, fail, observe
-from tests.faults.colours import COLOURS, opened, save
 from tests.faults.entities import REQUESTS, Saved
 from tests.faults.rig import Rig
+from tests.support.adapters import COLOURS, opened, save
 
 _COMMITTED = Point("after", "postgres.commit", 1)
 _PUTS = 4

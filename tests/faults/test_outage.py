@@ -13,10 +13,10 @@ import pytest
 from storekit import AsyncStore, OutcomeUnknown, Store, StorekitError, Unavailable
 from storekit.drivers.s3 import dataplane
 from storekit.testing.faults import Point, at, observe
-from tests.faults.colours import COLOURS, opened, save
 from tests.faults.entities import Saved, three_notes
 from tests.faults.rig import Rig
 from tests.faults.wire import TIMEOUT, Wire, wired
+from tests.support.adapters import COLOURS, opened, save
 from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.side_by_side(8)

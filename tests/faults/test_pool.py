@@ -23,10 +23,10 @@ from storekit import (
 from storekit.bridge import settle
 from storekit.ids import new_id, new_ref_id
 from storekit.testing.faults import InjectedError, Point, at, fail
-from tests.faults.colours import COLOURS, opened, repository, save
 from tests.faults.entities import Note, Shelf, marker, note
 from tests.faults.rig import Rig
 from tests.faults.wire import Wire, wired
+from tests.support.adapters import COLOURS, opened, repository, save
 
 _TIMES = 4
 """More than the store has connections."""

@@ -14,11 +14,11 @@ import pytest
 
 from storekit import AsyncStore, Store, Unavailable
 from storekit.bridge import settle
-from tests.faults.colours import COLOURS, opened, repository, save
 from tests.faults.entities import Marker, marker
-from tests.faults.pool_connections import pool_of, seen
 from tests.faults.rig import Rig
 from tests.faults.wire import wired
+from tests.support.adapters import COLOURS, opened, repository, save
+from tests.support.pool_connections import pool_of, seen
 
 _CALLERS = 40
 _SHORT = timedelta(seconds=0.2)

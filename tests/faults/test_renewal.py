@@ -14,9 +14,9 @@ from storekit import Settings
 from storekit.bridge import settle
 from storekit.testing.faults import observe
 from storekit.trace import Phase, listen
-from tests.faults.colours import COLOURS, opened, repository, save
 from tests.faults.entities import Note, note
 from tests.faults.rig import Rig
+from tests.support.adapters import COLOURS, opened, repository, save
 from tests.support.proxy import Proxy
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import InjectedError, Point, at, fail, observe
-from tests.faults.colours import COLOURS, opened
 from tests.faults.rig import Rig
 from tests.faults.units import KINDS, Work
+from tests.support.adapters import COLOURS, opened
 
 _OWN_SQL = "with own sql"
 _COMMITTED = Point("after", "postgres.commit", 1)

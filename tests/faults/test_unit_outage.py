@@ -17,11 +17,11 @@ from storekit import AsyncStore, OutcomeUnknown, Settings, Store, StorekitError,
 from storekit.bridge import settle
 from storekit.flows.write import bulk
 from storekit.testing.faults import Point, at
-from tests.faults.colours import COLOURS, opened, repository
 from tests.faults.entities import Delivery, delivery
 from tests.faults.rig import Rig
 from tests.faults.units import KINDS, Work, unit
 from tests.faults.wire import wired
+from tests.support.adapters import COLOURS, opened, repository
 from tests.support.proxy import Proxy
 
 _LONELY: dict[str, Any] = {"pool_size": 1, "pool_min": 1}

@@ -16,10 +16,10 @@ from psycopg.errors import DeadlockDetected
 
 from storekit import AsyncStore, Conflict, Store, Unavailable, in_
 from storekit.bridge import settle
-from tests.faults.colours import COLOURS, opened
 from tests.faults.entities import Delivery, Tally, delivery, marker, note
 from tests.faults.rig import Rig
 from tests.faults.units import unit
+from tests.support.adapters import COLOURS, opened
 
 _WORKERS = 16
 _TALLIES = [f"tally {n}" for n in range(8)]

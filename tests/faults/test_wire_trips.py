@@ -11,10 +11,10 @@ import pytest
 
 from storekit import AsyncStore, Blob, Entity, Store
 from storekit.bridge import settle
-from tests.faults.colours import COLOURS, opened, repository, save
 from tests.faults.entities import Details, Note, Shelf, marker, note
 from tests.faults.rig import Rig
 from tests.faults.wire import Wire, wired
+from tests.support.adapters import COLOURS, opened, repository, save
 
 
 class _Trips:

@@ -192,7 +192,12 @@ def test_a_ready_stack_is_not_compared(home: Path, monkeypatch: pytest.MonkeyPat
     with Store.embedded(home, entities=[Idle]):
         pass
     asked: list[object] = []
-    monkeypatch.setattr(embedded, "compare", lambda *given: asked.append(given) or [])
+
+    def note(*given: object) -> list[object]:
+        asked.append(given)
+        return []
+
+    monkeypatch.setattr(embedded, "compare", note)
     with Store.embedded(home, entities=[Idle]):
         assert asked == []
     with Store.embedded(home):

@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TypeVar
 
@@ -112,7 +113,12 @@ def test_a_media_type_that_no_header_carries_is_refused(plane: DataPlane, media_
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     connections: list[object] = []
     new = Connections._new
-    monkeypatch.setattr(Connections, "_new", lambda pool: connections.append(pool) or new(pool))
+
+    def noted(pool: Connections) -> object:
+        connections.append(pool)
+        return new(pool)
+
+    monkeypatch.setattr(Connections, "_new", noted)
     return connections
 
 
@@ -135,7 +141,12 @@ def test_a_blob_left_half_read_harms_nobody(plane: DataPlane, monkeypatch: pytes
     found = ref(put, plane.put(put))
     kept: list[object] = []
     release = Connections.release
-    monkeypatch.setattr(Connections, "release", lambda pool, it: kept.append(it) or release(pool, it))
+
+    def noted(pool: Connections, connection: HTTPConnection) -> None:
+        kept.append(connection)
+        release(pool, connection)
+
+    monkeypatch.setattr(Connections, "release", noted)
     stream = plane.get(found)
     assert stream.read(10) == put.source.open().read(10)
     stream.close()

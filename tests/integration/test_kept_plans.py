@@ -65,6 +65,7 @@ def execute(app: psycopg.Connection[Any], name: str, statement: Statement, expla
     """Run a prepared statement as the SDK does, in one transaction with what it sets."""
     (settings, [tenant]), (_, values) = compose(TENANT, [statement])
     with app.transaction():
+        assert tenant is not None
         app.execute(settings.replace("$1", "%s").encode(), [str(tenant, "ascii")])
         told = ", ".join(f"'{value.decode()}'" for value in values if value is not None)
         return app.execute(f"{explain} EXECUTE {name} ({told})".encode()).fetchall()

@@ -45,7 +45,7 @@ def test_a_pending_key_is_held_until_its_lease_ends(database: Database, api: Api
     held = api.stage(second, key="leased")
     assert held["outcome"] == "held"
     assert 0 < held["lease_left"] <= LEASE.total_seconds()
-    with database.later("61 seconds"):
+    with database.later(seconds=61):
         assert api.stage(second, key="leased")["outcome"] == "staged"
     assert states(database, first) == ["aborted", "aborted"]
 
@@ -55,7 +55,7 @@ def test_a_commit_without_parts_takes_over_a_dead_key(database: Database, api: A
     dead, op = new_id(), insert_op("jobs", [{"title": "a"}])
     api.stage(dead, key="dead")
     assert api.commit(new_id(), [op], key="dead")["outcome"] == "held"
-    with database.later("61 seconds"):
+    with database.later(seconds=61):
         assert api.commit(new_id(), [op], key="dead")["outcome"] == "committed"
     assert states(database, dead) == ["aborted"]
 
@@ -64,7 +64,7 @@ def test_a_robbed_writer_creates_nothing(database: Database, api: Api) -> None:
     """Whoever lost its write gets `lost` from stage, renew and commit, whatever it uploaded."""
     write, ref_id = new_id(), new_ref_id()
     api.stage(write, [part := blob_part(ref_id)], key="robbed")
-    with database.later("61 seconds"):
+    with database.later(seconds=61):
         api.stage(new_id(), key="robbed")
     op = insert_op(
         "tasks", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]

@@ -20,7 +20,7 @@ def move(database: Database, part_id: UUID, change: str) -> None:
 def test_a_ref_to_bytes_that_are_not_live_cannot_be(database: Database, api: Api) -> None:
     """A foreign key refuses to purge under a ref, even a deleted row's, and to point at a pending part."""
     ref_id, part_id = saved(api)
-    with database.later("10 minutes"), pytest.raises(psycopg.errors.ForeignKeyViolation):
+    with database.later(minutes=10), pytest.raises(psycopg.errors.ForeignKeyViolation):
         move(database, part_id, "state = 'purging', purge_after = storekit.now()")
     api.stage(new_id(), [pending := blob_part(ref_id)])
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
@@ -30,7 +30,7 @@ def test_a_ref_to_bytes_that_are_not_live_cannot_be(database: Database, api: Api
             str(api.tenant), pending["part_id"], ref_id,
         )  # fmt: skip
     api.commit(new_id(), [change_op("delete", "tasks", {"ref_id": ref_id})])
-    with database.later("10 minutes"), pytest.raises(psycopg.errors.ForeignKeyViolation):
+    with database.later(minutes=10), pytest.raises(psycopg.errors.ForeignKeyViolation):
         move(database, part_id, "state = 'purging', purge_after = storekit.now()")
 
 

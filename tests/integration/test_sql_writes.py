@@ -110,7 +110,7 @@ def test_a_late_commit_that_nobody_robbed_is_welcome(database: Database, api: Ap
     op = insert_op(
         "tasks", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
     )
-    with database.later("10 minutes"):
+    with database.later(minutes=10):
         assert api.commit(write, [op], uploaded(part))["outcome"] == "committed"
 
 
@@ -135,7 +135,7 @@ def test_renew_moves_lease_and_signature_together(database: Database, api: Api) 
     """Renewing prolongs the lease and every part's last signature; neither ever shrinks."""
     write = new_id()
     first = api.stage(write, [blob_part(new_ref_id())], key="beat")
-    with database.later("30 seconds"):
+    with database.later(seconds=30):
         renewed = api.renew(write)
     assert renewed["outcome"] == "renewed"
     assert datetime.fromisoformat(renewed["sign_until"]) - datetime.fromisoformat(renewed["now"]) == LEASE
@@ -147,7 +147,7 @@ def test_renew_moves_lease_and_signature_together(database: Database, api: Api) 
 def test_a_write_is_not_renewed_for_ever(database: Database, api: Api) -> None:
     """A write more than a day old is lost to its writer."""
     api.stage(write := new_id())
-    with database.later("25 hours"):
+    with database.later(hours=25):
         assert api.renew(write) == {"outcome": "lost"}
 
 

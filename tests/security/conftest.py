@@ -11,7 +11,8 @@ from storekit import AsyncStore, Store
 from storekit.bridge import settle
 from storekit.testing import Memory, async_memory_store, memory_store
 from tests.security.isolation_tables import walled_database
-from tests.security.legs import ENTITIES, Leg, hostile_database, over_http, state
+from tests.security.legs import ENTITIES, Leg, hostile_database, state
+from tests.support.harness import over_http
 from tests.support.postgres import Database, fresh_cluster
 
 LEGS = ("sync-servers", "async-servers", "sync-memory", "async-memory")

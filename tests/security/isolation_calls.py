@@ -185,7 +185,7 @@ class Calls:
     ) -> str:
         """Make a call and tell what was answered, but for ids and times; note whose rows have changed."""
         self.asked += 1
-        values = _who(function, tenant) | values
+        values = {**_who(function, tenant), **values}
         named = ", ".join(f"{name} => %({name})s" for name in values)
         call = psycopg.ClientCursor(self._catalogue).mogrify(f"SELECT {function}({named})", values)
         try:

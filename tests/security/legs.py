@@ -10,7 +10,6 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.request import urlopen
 from uuid import UUID
 
 import psycopg
@@ -35,6 +34,7 @@ from storekit.schema.ddl import render
 from storekit.testing.stores import Fetched
 from storekit.trace import listen
 from tests.security.isolation_tables import MINE, THEIRS
+from tests.support.adapters import repository
 from tests.support.postgres import MEMBERS, Database, fresh_database, write_line
 
 
@@ -132,7 +132,7 @@ class Leg:
         return self.of(Ticket, tenant, actor)
 
     def of(self, entity: type[Entity], tenant: UUID = MINE, actor: str = "user:mallory") -> Any:
-        return self.store.scope(tenant=tenant, actor=actor).repository(entity)
+        return repository(self.store, tenant, entity, actor)
 
     async def settled(self) -> Leg:
         """Save a ticket of the other tenant."""
@@ -157,22 +157,6 @@ async def answer(call: Callable[[], Any], given: object) -> Any:
     except BaseException as error:
         error.add_note(f"given {given!r:.200}")
         raise
-
-
-async def entered(manager: Any) -> Any:
-    """Open what `open` gives, of either colour."""
-    if hasattr(manager, "__enter__"):
-        with manager as stream:
-            return stream.read()
-    async with manager as stream:
-        return await stream.read()
-
-
-def over_http(url: str) -> Fetched:
-    """Get a URL with the standard library alone."""
-    with urlopen(url, timeout=10) as reply:
-        named = reply.headers.get("Content-Disposition", "")
-        return Fetched(reply.status, reply.read(), reply.headers["Content-Type"], named)
 
 
 @contextmanager

@@ -1,14 +1,67 @@
-"""One awaitable face for both colours, so that each case is written once."""
+"""Adapters over the sync and the async API, so that each test is written once.
+
+A test either awaits what `awaitable` returns, which runs a sync store's calls in threads, or calls the real
+API and passes the result to `storekit.bridge.settle`, which awaits it if needed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
-from storekit import Repository, Transaction
+from storekit import AsyncStore, Entity, Repository, Settings, Store, Transaction
+from storekit.bridge import settle
 from storekit.ports.stores import BlobStream
+
+COLOURS = ("sync", "async")
+
+E = TypeVar("E", bound=Entity)
+
+
+@asynccontextmanager
+async def opened(colour: str, settings: Settings) -> AsyncIterator[Store | AsyncStore]:
+    """Open a sync or async store: to the servers it is a process that never wrote before."""
+    store = Store.open(settings) if colour == "sync" else AsyncStore.open(settings)
+    try:
+        yield store
+    finally:
+        await settle(store.close())
+
+
+def repository(
+    store: Store | AsyncStore, tenant: UUID, entity: type[Entity], actor: str = "agent:writer"
+) -> Any:
+    """Return a repository; its methods return values, or awaitables of an async store."""
+    return store.scope(tenant=tenant, actor=actor).repository(entity)
+
+
+async def save(
+    store: Store | AsyncStore, tenant: UUID, entities: Sequence[E], key: str | None = None
+) -> list[E]:
+    """Save one record by `save`, several by `save_many`."""
+    records = repository(store, tenant, type(entities[0]))
+    if len(entities) > 1:
+        return list(await settle(records.save_many(entities, idempotency_key=key)))
+    return [await settle(records.save(entities[0], idempotency_key=key))]
+
+
+async def read_opened(manager: Any) -> Any:
+    """Read all of what a sync or async `open` returns."""
+    if hasattr(manager, "__enter__"):
+        with manager as stream:
+            return stream.read()
+    async with manager as stream:
+        return await stream.read()
+
+
+def awaitable(found: Any) -> Any:
+    """Return a repository or unit of work that is awaited, whichever API it is of."""
+    if isinstance(found, Repository):
+        return Threaded(found)
+    return ThreadedUnit(found) if isinstance(found, Transaction) else found
 
 
 class Threaded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Self
 
 import psycopg
 
@@ -13,28 +14,42 @@ from storekit import Settings
 MoveClock = Callable[[timedelta], None]
 
 
-@contextmanager
-def clock_of(settings: Settings) -> Iterator[MoveClock]:
-    """Give what sets a database's `storekit.now()` ahead; afterwards it tells the time again."""
-    moved = False
+class Clock:
+    """Moves `storekit.now()` of one database: the only clock of fences, leases and expiries."""
 
-    def move(ahead: timedelta) -> None:
-        nonlocal moved
-        moved = True
-        set_clock(settings, ahead)
+    def __init__(self, admin_url: str) -> None:
+        self._url = admin_url
+        self._moved = False
 
-    yield move
-    if moved:
-        move(timedelta())
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the clock of a store's database."""
+        assert settings.postgres_admin_url is not None
+        return cls(settings.postgres_admin_url.get_secret_value())
 
+    def move(self, ahead: timedelta) -> None:
+        """Set the clock ahead of the real one; zero sets it right."""
+        shift = f" + interval '{ahead.total_seconds()} seconds'" if ahead else ""
+        with psycopg.connect(self._url) as connection:
+            connection.execute("SET LOCAL ROLE storekit_owner")
+            connection.execute(
+                "CREATE OR REPLACE FUNCTION storekit.now() RETURNS timestamptz LANGUAGE sql STABLE "
+                f"RETURN transaction_timestamp(){shift}".encode()
+            )
+        self._moved = bool(ahead)
 
-def set_clock(settings: Settings, ahead: timedelta) -> None:
-    """Replace `storekit.now()`, the only clock of fences, leases and expiries."""
-    assert settings.postgres_admin_url is not None
-    shift = f" + interval '{ahead.total_seconds()} seconds'" if ahead else ""
-    with psycopg.connect(settings.postgres_admin_url.get_secret_value()) as connection:
-        connection.execute("SET LOCAL ROLE storekit_owner")
-        connection.execute(
-            "CREATE OR REPLACE FUNCTION storekit.now() RETURNS timestamptz LANGUAGE sql STABLE "
-            f"RETURN transaction_timestamp(){shift}".encode()
-        )
+    @contextmanager
+    def restored(self) -> Iterator[MoveClock]:
+        """Yield `move`, and set the clock right afterwards."""
+        try:
+            yield self.move
+        finally:
+            if self._moved:
+                self.move(timedelta())
+
+    @contextmanager
+    def ahead(self, by: timedelta) -> Iterator[None]:
+        """Set the clock ahead for the time of a block."""
+        with self.restored() as move:
+            move(by)
+            yield

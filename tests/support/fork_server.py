@@ -1,38 +1,34 @@
-"""A warm process that forks one writer for each order, so that a writer costs no imports and dies alone.
+"""A process that has imported everything and forks a child for each task, so that a child costs no imports.
 
-Run as a script: an order is a line of JSON on stdin, the writer's exit code (-9: killed) a line on stdout.
+Run as `python -m tests.support.fork_server MODULE:FUNCTION`: a task is a line of JSON on stdin, the list of
+the function's arguments; the child's exit code (-9: killed) is a line on stdout.
 """
 
 from __future__ import annotations
 
-import asyncio
+import gc
+import importlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from uuid import UUID
 
-import storekit.drivers.mongo.documents
-import storekit.drivers.postgres.ledger
-import storekit.drivers.s3.blobs  # noqa: F401  what a Store would import at its first save
-from storekit import AsyncStore, Settings, Store
-from storekit.testing.faults import Point, at
-from tests.faults.colours import opened, save
-from tests.faults.entities import ALL_REQUESTS
-from tests.faults.units import KINDS, Work, import_feed
+_ROOT = Path(__file__).parents[2]
 
 
 class ForkServer:
-    """Starts writers that kill themselves at a point."""
+    """Runs one function in a process of its own for each call."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, function: str, environment: Mapping[str, str] = os.environ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__],
-            env={**os.environ, **settings.to_env(), "PYTHONPATH": os.pathsep.join(sys.path)},
+            [sys.executable, "-m", "tests.support.fork_server", function],
+            cwd=_ROOT,
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -44,45 +40,35 @@ class ForkServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the server; its children have ended already."""
         self._process.communicate()
 
-    def kill_at(self, point: Point, colour: str, request: str, tenant: UUID, key: str) -> int:
-        """Let a new process save a request until `point`; answer its exit code."""
-        order = [[point.when, point.step, point.ordinal], colour, request, str(tenant), key]
+    def call(self, *arguments: Any) -> int:
+        """Run the function in a new process and return its exit code."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.write(json.dumps(arguments) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
 
-async def _write_and_die(point: list[Any], colour: str, request: str, tenant: str, key: str) -> None:
-    async with opened(colour, Settings.from_env().model_copy(update={"pool_size": 1})) as store:
-        with at(Point(*point), lambda: os.kill(os.getpid(), signal.SIGKILL)):
-            await _perform(store, request, UUID(tenant), key)
-
-
-async def _perform(store: Store | AsyncStore, request: str, tenant: UUID, key: str) -> None:
-    if request == "import":
-        await import_feed(store, tenant)
-    elif request in KINDS:
-        await KINDS[request](await Work(store, tenant).begin())
-    else:
-        await save(store, tenant, ALL_REQUESTS[request](request), key)
-
-
-def _serve() -> None:
+def _serve(function: Callable[..., None]) -> None:
+    gc.freeze()  # else the first collection in a child copies every page
     for line in sys.stdin:
-        writer = os.fork()
-        if not writer:
+        child = os.fork()
+        if not child:
             try:
-                asyncio.run(_write_and_die(*json.loads(line)))
+                function(*json.loads(line))
             except BaseException:
                 traceback.print_exc()
             os._exit(1)
-        _, status = os.waitpid(writer, 0)
+        _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == "__main__":
-    _serve()
+    module, _, name = sys.argv[1].partition(":")
+    _serve(getattr(importlib.import_module(module), name))

@@ -13,10 +13,10 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 from uuid import UUID, uuid4
 
-from storekit import AsyncStore, Entity, Store, Transaction, trace
+from storekit import AsyncStore, Entity, Store, trace
 from storekit.bridge import settle
 from storekit.testing.stores import Fetched
-from tests.support.adapters import Threaded, ThreadedUnit
+from tests.support.adapters import awaitable
 from tests.support.entities import Call, Run
 
 Fetch = Callable[[str], Fetched]
@@ -32,17 +32,14 @@ class Harness:
     tenant: UUID = field(default_factory=uuid4)
 
     def repository(
-        self, entity: type[Entity], *, tenant: UUID | None = None, actor: str = "user:tester"
+        self, entity: type[Entity], *, tenant: UUID | str | None = None, actor: str = "user:tester"
     ) -> Any:
-        """Give an awaitable repository, whatever the colour."""
-        scope = self.store.scope(tenant=tenant or self.tenant, actor=actor)
-        repository = scope.repository(entity)
-        return Threaded(repository) if isinstance(self.store, Store) else repository
+        """Give an awaitable repository, sync or async store."""
+        return awaitable(self.store.scope(tenant=tenant or self.tenant, actor=actor).repository(entity))
 
     def unit(self, *, tenant: UUID | None = None, actor: str = "user:tester") -> Any:
-        """Give an awaitable unit of work, whatever the colour."""
-        unit = self.store.scope(tenant=tenant or self.tenant, actor=actor).transaction()
-        return ThreadedUnit(unit) if isinstance(unit, Transaction) else unit
+        """Give an awaitable unit of work, sync or async store."""
+        return awaitable(self.store.scope(tenant=tenant or self.tenant, actor=actor).transaction())
 
     async def work(self, *asks: Callable[[Any], Any], **scope: Any) -> None:
         """Do some things in one unit of work."""

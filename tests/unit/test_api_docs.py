@@ -7,12 +7,12 @@ import doctest
 import inspect
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import redirect_stdout
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -128,11 +128,11 @@ def example_names(memory: Memory, monkeypatch: pytest.MonkeyPatch, *, asynchrono
     kind = storekit.AsyncStore if asynchronous else storekit.Store
     settings = storekit.Settings.model_validate({})
 
-    def open_(_: type, *__: object, **___: object) -> Any:
+    def open_(_: Any, *__: object, **___: object) -> Any:
         return kind(settings, drivers=memory.drivers)
 
-    monkeypatch.setattr(kind, "open", classmethod(open_))
-    monkeypatch.setattr(kind, "embedded", classmethod(open_))
+    monkeypatch.setattr(kind, "open", classmethod(cast("Any", open_)))
+    monkeypatch.setattr(kind, "embedded", classmethod(cast("Any", open_)))
     for module in ("store", "store_async"):
         monkeypatch.setattr(f"storekit.api.{module}.migrate", migrations)
     names = {name: getattr(storekit, name) for name in storekit.__all__}
@@ -182,6 +182,6 @@ class ExampleConnection:
     def execute(self, sql: str) -> ExampleConnection:
         return self
 
-    def __await__(self) -> Iterator[None]:
+    def __await__(self) -> Generator[None, None, ExampleConnection]:
         yield from ()
         return self

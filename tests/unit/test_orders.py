@@ -135,7 +135,8 @@ def test_pages_are_a_partition(batch: list[Lead], where: dict[str, Any], order_b
     leads = memory_store(*ENTITIES).scope(tenant=TENANT, actor="test").repository(Lead)
     leads.save_many(batch)
     whole = leads.find(where, order_by=order_by, limit=1000, unindexed=True)
-    found, after = [], None
+    found: list[Any] = []
+    after = None
     while True:
         page = leads.find(where, order_by=order_by, limit=limit, after=after, unindexed=True)
         found += page.items

@@ -34,7 +34,7 @@ def _named(directory: Path) -> IO[bytes]:
 
 
 def _rolled(directory: Path) -> IO[bytes]:
-    file = tempfile.SpooledTemporaryFile(max_size=16, dir=directory)  # noqa: SIM115  the test closes it
+    file = tempfile.SpooledTemporaryFile(max_size=16, dir=str(directory))  # noqa: SIM115  the test closes it
     file.write(_BODY)
     file.seek(0)
     return cast(IO[bytes], file)

@@ -58,7 +58,7 @@ SAFE = [
 
 def squawk(*paths: Path) -> dict[str, set[str]]:
     """Run squawk as `make lint` does, and return the rules that report each file, by the file's name."""
-    command = [
+    command: list[str | Path] = [
         Path(sys.executable).parent / "squawk",
         "--config",
         ROOT / ".squawk.toml",
