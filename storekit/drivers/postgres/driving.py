@@ -7,8 +7,7 @@ import select
 import time
 from typing import TYPE_CHECKING, Any
 
-from storekit.drivers.postgres.exchange import Waiting
-from storekit.ports import AnswerLost
+from storekit.drivers.postgres.exchange import TimedOut, Waiting
 
 if TYPE_CHECKING:
     from storekit.drivers.postgres.connections import AsyncConnection, Connection
@@ -18,14 +17,15 @@ def drive(waiting: Waiting, connection: Connection, timeout: float) -> Any:
     """Block until the exchange is over.
 
     Raises:
-        AnswerLost: it took longer than `timeout` seconds, or the link broke.
+        TimedOut: it took longer than `timeout` seconds.
+        AnswerLost: the link broke.
     """
     deadline = time.monotonic() + timeout
     try:
         while True:
             ready = _writable(connection) if next(waiting) else connection.readable
             if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise AnswerLost(f"no answer within {timeout:g} s")
+                raise TimedOut(f"no answer within {timeout:g} s")
     except StopIteration as stop:
         return stop.value
 
@@ -57,7 +57,7 @@ async def drive_async(waiting: Waiting, connection: AsyncConnection, timeout: fl
     except StopIteration as stop:
         return stop.value
     except TimeoutError as error:
-        raise AnswerLost(f"no answer within {timeout:g} s") from error
+        raise TimedOut(f"no answer within {timeout:g} s") from error
 
 
 def _wake(ready: asyncio.Future[None]) -> None:

@@ -21,6 +21,11 @@ Composed: TypeAlias = tuple[str, list[bytes | None]]
 Waiting: TypeAlias = Generator[bool, None, list[PGresult]]
 """Yields whether there is still something to write; resumed when the socket is ready."""
 
+
+class TimedOut(AnswerLost):
+    """The server did not answer in time."""
+
+
 _GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
 
 
