@@ -64,7 +64,7 @@ def test_stage_refuses_what_was_not_declared(api: Api, part: dict[str, object]) 
     """Kind, store, collection and ttl come from the declaration alone; an undeclared part is named."""
     with pytest.raises(psycopg.Error, match=f"{part['entity']}.{part['field']} is not declared") as caught:
         api.stage(new_id(), [part])
-    assert caught.value.sqlstate == "SK400"
+    assert caught.value.sqlstate == "SK424"
 
 
 def test_a_ref_id_that_is_no_ulid_gets_no_key(api: Api) -> None:

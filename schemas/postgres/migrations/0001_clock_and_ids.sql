@@ -1,4 +1,11 @@
 -- Clock, tenant and actor of a transaction, and ids.
+--
+-- Refusals of storekit's SQL have SQLSTATEs of their own, by which the SDK tells them apart; their text is for people.
+--   SK001  the identity of a row would change         SK404  a row is missing; the detail names it
+--   SK002  a part's state may not move so             SK405  the table is append-only
+--   SK004  the transaction is another tenant's        SK409  a row has another version; the detail names both
+--   SK400  the call is wrong                          SK410  a state may not move so; the detail names what it may
+--   SK403  global rows: not for this login            SK424  the schema lacks what the class declares: migrate
 
 GRANT USAGE ON SCHEMA storekit TO storekit_app, storekit_worker, storekit_auditor, storekit_reporter;
 

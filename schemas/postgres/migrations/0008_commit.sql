@@ -62,6 +62,30 @@ BEGIN
 END
 $$;
 
+-- Call a table's writer to delete rows for good. Postgres reports 23503 for both sides of a foreign key: a row that
+-- refers to a missing one, and a row that others refer to. Only its message tells them apart, and that is translated. A
+-- delete can fail on the second side only, so it always fails with 23001 here, as on Postgres 18 where a key restricts.
+CREATE FUNCTION storekit.delete_rows(p_entity text, p_rows jsonb, p_ref_ids text[]) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+DECLARE
+    v_done       jsonb;
+    v_message    text;
+    v_detail     text;
+    v_schema     text;
+    v_table      text;
+    v_constraint text;
+BEGIN
+    EXECUTE format('SELECT storekit.%I(''delete'', ''{}'', ''{}'', $1, $2)', 'write_' || p_entity)
+    INTO v_done USING p_rows, p_ref_ids;
+    RETURN v_done;
+EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN
+    GET STACKED DIAGNOSTICS v_message = MESSAGE_TEXT, v_detail = PG_EXCEPTION_DETAIL,
+        v_schema = SCHEMA_NAME, v_table = TABLE_NAME, v_constraint = CONSTRAINT_NAME;
+    RAISE EXCEPTION '%', v_message USING ERRCODE = 'restrict_violation', DETAIL = v_detail,
+        SCHEMA = v_schema, TABLE = v_table, CONSTRAINT = v_constraint;
+END
+$$;
+
 -- Check one operation and carry it out. Returns [[entity, ref_id, version], ...] in the order of the request. Each
 -- row must bring the same keys: a recordset takes a missing key for NULL and ignores an unknown one, and an update
 -- that names a row twice applies only one of the two. All three would lose a value without an error.
@@ -98,8 +122,12 @@ BEGIN
         RAISE EXCEPTION 'the batch names a row of % more than once', v_table.entity USING ERRCODE = 'SK400';
     END IF;
 
-    EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
-    INTO v_done USING v_op, v_columns, v_refs, v_rows, v_ids;
+    IF v_op = 'delete' AND NOT v_table.soft_delete THEN
+        v_done := storekit.delete_rows(v_table.entity, v_rows, v_ids);
+    ELSE
+        EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
+        INTO v_done USING v_op, v_columns, v_refs, v_rows, v_ids;
+    END IF;
 
     IF NOT v_done ?& v_ids THEN
         v_refused := storekit.first_refused(v_table.entity, v_op, v_rows, ARRAY(SELECT jsonb_object_keys(v_done)));

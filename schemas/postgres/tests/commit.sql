@@ -70,7 +70,7 @@ SELECT be('owner', 'acme');
 SELECT storekit.lock_rows(jsonb_build_array(op('update', 'activity_runs', at('l1'), at('none'), at('l2')), run('new')));
 SELECT is((SELECT count(*) FROM activity_runs WHERE ref_id IN (ref('l1'), ref('l2')) AND xmax <> 0), 2::bigint,
     'rows are locked that are there, before the first is changed');
-SELECT refused($$SELECT storekit.lock_rows(jsonb_build_array(op('delete', 'nothing', at('b'), at('a'))))$$, 'SK400',
+SELECT refused($$SELECT storekit.lock_rows(jsonb_build_array(op('delete', 'nothing', at('b'), at('a'))))$$, 'SK424',
     'is not managed',
     'and of managed tables alone');
 
@@ -98,9 +98,9 @@ SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), 
     'exactly the keys', 'a row that has another');
 SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}'), at('a', '{"error": "y"}')), 'SK400',
     'more than once', 'the same row twice');
-SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"version": 9}')), 'SK400', 'no column or part',
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"version": 9}')), 'SK424', 'no column or part',
     'a column that is storekit''s');
-SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"eror": "x"}')), 'SK400', 'no column or part',
+SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"eror": "x"}')), 'SK424', 'no column or part',
     'a column that is none');
 SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x", "expected_version": 1}')), 'SK409',
     'has version 2, not 1', 'a version that has passed');
@@ -110,7 +110,7 @@ SELECT pg_temp.refuses(op('insert', 'activity_runs', at('n', '{"activity": "x", 
     'exactly the keys', 'a version of what is new');
 SELECT pg_temp.refuses(op('update', 'activity_templates', at('a', '{"name": "x"}')), 'SK403', 'of scope global',
     'a global table');
-SELECT pg_temp.refuses(op('update', 'pg_catalog.pg_class', at('a', '{"relname": "x"}')), 'SK400', 'is not managed',
+SELECT pg_temp.refuses(op('update', 'pg_catalog.pg_class', at('a', '{"relname": "x"}')), 'SK424', 'is not managed',
     'a table that is not managed');
 SELECT be('owner', 'other');
 SELECT pg_temp.refuses(op('update', 'activity_runs', at('a', '{"error": "x"}')), 'SK404', 'was not found',

@@ -25,7 +25,7 @@ SELECT refused($$SELECT storekit.lookup_v1('sessions', '')$$, 'SK400', 'the valu
 SELECT refused($$SELECT storekit.lookup_v1('sessions', NULL)$$, 'SK400', 'the value is empty', 'so is none');
 SELECT refused($$SELECT storekit.lookup_v1('tool_calls', 'x')$$, 'SK400', 'has no look-up column',
     'and a table that declares no such column');
-SELECT refused($$SELECT storekit.lookup_v1('pg_class', 'x')$$, 'SK400', 'is not managed', 'and one that is not managed');
+SELECT refused($$SELECT storekit.lookup_v1('pg_class', 'x')$$, 'SK424', 'is not managed', 'and one that is not managed');
 SELECT set_config('storekit.lookup', 'one', true);
 SELECT is_empty('SELECT FROM sessions', 'the setting shows the app nothing');
 

@@ -30,9 +30,9 @@ SELECT is(to_jsonb(storekit.find_managed('tool_calls')),
     '{"entity": "tool_calls", "schema_name": "public", "table_name": "tool_calls", "mutable": true, "soft_delete": true,
         "scope": "tenant"}',
     'storekit.find_managed() tells what a table is');
-SELECT throws_ok('SELECT storekit.find_managed(''pg_class'')', 'SK400', NULL, 'a table that is not managed is not found');
-SELECT throws_ok('SELECT storekit.find_managed(''storekit.part'')', 'SK400', NULL, 'nor is one of the ledger');
-SELECT throws_ok('SELECT storekit.find_managed(NULL)', 'SK400', 'table null is not managed by storekit', 'nor is none');
+SELECT throws_ok('SELECT storekit.find_managed(''pg_class'')', 'SK424', NULL, 'a table that is not managed is not found');
+SELECT throws_ok('SELECT storekit.find_managed(''storekit.part'')', 'SK424', NULL, 'nor is one of the ledger');
+SELECT throws_ok('SELECT storekit.find_managed(NULL)', 'SK424', 'table null is not managed by storekit', 'nor is none');
 
 -- find_writable
 SELECT be('owner', 'acme');
@@ -42,7 +42,7 @@ SELECT throws_ok('SELECT storekit.find_writable(''activity_templates'')', 'SK403
 SELECT set_config('storekit.tenant', storekit.nil()::text, true);
 SELECT is((storekit.find_writable('activity_templates')).scope, 'global', 'the nil tenant writes global tables');
 SELECT throws_ok('SELECT storekit.find_writable(''tool_calls'')', 'SK403', NULL, 'the nil tenant writes no others');
-SELECT throws_ok('SELECT storekit.find_writable(''nothing'')', 'SK400', NULL, 'what is not managed is not writable');
+SELECT throws_ok('SELECT storekit.find_writable(''nothing'')', 'SK424', NULL, 'what is not managed is not writable');
 
 -- first_refused
 SELECT be('app');

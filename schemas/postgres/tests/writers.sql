@@ -81,9 +81,9 @@ SELECT is_empty('SELECT FROM sessions', 'for good');
 SELECT throws_ok($$SELECT storekit.write_contracts('update', '{title}', '{}',
     jsonb_build_array(at('contract', '{"title": "u"}')), ARRAY[ref('contract')])$$,
     '20000', NULL, 'an append-only table has no branch to update');
-SELECT refused($$SELECT storekit.write_tool_calls('update', '{version}', '{}', '[]', '{}')$$, 'SK400', 'no column or part',
+SELECT refused($$SELECT storekit.write_tool_calls('update', '{version}', '{}', '[]', '{}')$$, 'SK424', 'no column or part',
     'storekit''s columns are not sent');
-SELECT refused($$SELECT storekit.write_tool_calls('update', '{}', '{name}', '[]', '{}')$$, 'SK400', 'no column or part',
+SELECT refused($$SELECT storekit.write_tool_calls('update', '{}', '{name}', '[]', '{}')$$, 'SK424', 'no column or part',
     'a column is no part');
 SELECT is(storekit.write_tool_calls('lock', NULL, NULL, NULL, ARRAY[ref('call2')]), '{}', 'a lock answers nothing');
 SELECT is((SELECT count(*) FROM tool_calls WHERE ref_id = ref('call2') AND xmax <> 0), 1::bigint, 'and locks');

@@ -7,8 +7,7 @@ import select
 import time
 from typing import Any, Protocol
 
-from storekit.drivers.postgres.exchange import Waiting
-from storekit.ports.stores import AnswerLost
+from storekit.drivers.postgres.exchange import TimedOut, Waiting
 
 
 class Pollable(Protocol):
@@ -24,7 +23,8 @@ def drive(waiting: Waiting, connection: Pollable, timeout: float) -> Any:
     """Block until the exchange has ended and return its results.
 
     Raises:
-        AnswerLost: the exchange took longer than `timeout` seconds, or the connection broke.
+        TimedOut: the exchange took longer than `timeout` seconds.
+        AnswerLost: the connection broke.
     """
     # One deadline for the whole exchange: a server that sends a byte now and then must not hold the caller.
     deadline = time.monotonic() + timeout
@@ -32,7 +32,7 @@ def drive(waiting: Waiting, connection: Pollable, timeout: float) -> Any:
         while True:
             ready = _writable(connection) if next(waiting) else connection.readable
             if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise AnswerLost(f"no answer within {timeout:g} s")
+                raise TimedOut(f"no answer within {timeout:g} s")
     except StopIteration as stop:
         return stop.value
 
@@ -67,7 +67,7 @@ async def drive_async(waiting: Waiting, connection: Pollable, timeout: float) ->
     except StopIteration as stop:
         return stop.value
     except TimeoutError as error:
-        raise AnswerLost(f"no answer within {timeout:g} s") from error
+        raise TimedOut(f"no answer within {timeout:g} s") from error
 
 
 def _wake(ready: asyncio.Future[None]) -> None:

@@ -22,6 +22,11 @@ Composed: TypeAlias = tuple[str, list[bytes | None]]
 Waiting: TypeAlias = Generator[bool, None, list[PGresult]]
 """Yields True while there is data left to write, else False; resume it when the socket is ready."""
 
+
+class TimedOut(AnswerLost):
+    """The server did not answer in time."""
+
+
 _GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
 
 

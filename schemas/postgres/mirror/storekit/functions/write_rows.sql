@@ -36,8 +36,12 @@ BEGIN
         RAISE EXCEPTION 'the batch names a row of % more than once', v_table.entity USING ERRCODE = 'SK400';
     END IF;
 
-    EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
-    INTO v_done USING v_op, v_columns, v_refs, v_rows, v_ids;
+    IF v_op = 'delete' AND NOT v_table.soft_delete THEN
+        v_done := storekit.delete_rows(v_table.entity, v_rows, v_ids);
+    ELSE
+        EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
+        INTO v_done USING v_op, v_columns, v_refs, v_rows, v_ids;
+    END IF;
 
     IF NOT v_done ?& v_ids THEN
         v_refused := storekit.first_refused(v_table.entity, v_op, v_rows, ARRAY(SELECT jsonb_object_keys(v_done)));
