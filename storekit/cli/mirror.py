@@ -25,7 +25,7 @@ def mirror(
         Path, typer.Option(metavar="DIR", file_okay=False, help="Directory of the mirror.")
     ] = _OUT,
 ) -> None:
-    """Write the schema of the database as one file per object."""
+    """Write the schema of the database, one file for each table, view, function and type."""
     from storekit.drivers.postgres.admin.migrate import connect
     from storekit.drivers.postgres.admin.mirror import read
 

@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 
 from storekit import trace
 from storekit.agency import ENTITIES, ActivityOutput, ActivityRun
-from storekit.api.store import Scope, Store
+from storekit.api.scope import Scope
+from storekit.api.store import Store
 from storekit.demo.expect import expect
 from storekit.demo.inputs import Document
 from storekit.demo.job import output_of, start
@@ -26,7 +27,7 @@ _TABLE = ActivityOutput.storekit_table.name
 
 def hasty(settings: Settings) -> Settings:
     """Shorten the lease, so that a dead writer's ends while one looks on."""
-    return settings.model_copy(update={"lease": timedelta(seconds=2), "beat": timedelta(seconds=0.5)})
+    return settings.model_copy(update={"lease": timedelta(seconds=2), "renew_every": timedelta(seconds=0.5)})
 
 
 def kill_a_writer(directory: Path, settings: Settings, document: Document, screen: Screen) -> None:

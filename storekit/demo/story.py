@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from storekit.agency import ENTITIES
-from storekit.api.store import Scope, Store
+from storekit.api.scope import Scope
+from storekit.api.store import Store
 from storekit.demo.check import fetch, read_back
 from storekit.demo.crash import kill_a_writer
 from storekit.demo.expect import expect

@@ -11,6 +11,7 @@ from storekit.deploy.migrate import admin_url, status
 from storekit.errors import ConfigurationError
 from storekit.model.declare.entity import Entity
 from storekit.model.table.keys import foreign_keys
+from storekit.model.table.table import Table
 from storekit.schema.diff import Difference, differences, files, missing, undeclared
 from storekit.schema.lines import Line, read, shipped
 from storekit.settings import Settings
@@ -20,8 +21,8 @@ _MANAGED = re.compile(r"storekit\.manage\('([^']+)'")
 
 def lines_of(entities: Iterable[type[Entity]], own: Line) -> list[Line]:
     """Return the lines whose migrations create these classes and the classes they refer to, `own` last."""
-    everything = [each for entity in entities for each in (entity, *_targets(entity))]
-    names = dict.fromkeys(each.storekit_table.line for each in everything)
+    tables = [entity.storekit_table for entity in entities]
+    names = dict.fromkeys(each.line for table in tables for each in (table, *_targets(table)))
     return [*(shipped(name) for name in names if name), own]
 
 
@@ -126,7 +127,7 @@ def _referenced(entity: type[Entity]) -> list[str]:
     return [key.target for key in foreign_keys(entity.storekit_table)]
 
 
-def _targets(entity: type[Entity]) -> Iterator[type[Entity]]:
-    for column in entity.storekit_table.columns.values():
-        if column.reference is not None and isinstance(column.reference.target, type):
-            yield column.reference.target
+def _targets(table: Table) -> Iterator[Table]:
+    for column in table.columns.values():
+        if column.reference is not None and column.reference.table is not None:
+            yield column.reference.table

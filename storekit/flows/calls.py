@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from storekit.errors import OutcomeUnknown, Unavailable
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.model.save.arguments import commit_operations, commit_parts, stage_parts, stage_targets
 from storekit.model.save.plan import Plan, Write
 from storekit.ports.statements import Call, Locate, Select, Statement
@@ -33,20 +33,19 @@ class Lease:
         return cls(datetime.fromisoformat(reply["now"]), datetime.fromisoformat(reply["sign_until"]))
 
 
-async def stage(ports: Ports, actor: Actor, plan: Plan, write: Write, key: str | None) -> dict[str, Any]:
+async def stage(context: Context, plan: Plan, write: Write, key: str | None) -> dict[str, Any]:
     """Promise a write durably, before any byte leaves. One trip."""
     arguments = {
-        **_claim(actor, plan, write, key),
-        "p_lease": ports.settings.lease,
+        **_claim(context, plan, write, key),
+        "p_lease": context.ports.settings.lease,
         "p_parts": stage_parts(plan, write),
         "p_targets": stage_targets(plan),
     }
-    return await _one(ports, actor, Call("stage_v1", arguments))
+    return await _one(context, Call("stage_v1", arguments))
 
 
 async def commit(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     plan: Plan,
     write: Write,
     key: str | None,
@@ -58,16 +57,16 @@ async def commit(
     Raises:
         OutcomeUnknown: it was sent and its answer was lost.
     """
-    call = commit_call(actor, plan, write, key, version_ids)
-    return await _visible(ports, actor, write.write_id, call, after)
+    call = commit_call(context, plan, write, key, version_ids)
+    return await _visible(context, write.write_id, call, after)
 
 
 def commit_call(
-    actor: Actor, plan: Plan, write: Write, key: str | None, version_ids: Sequence[str | None]
+    context: Context, plan: Plan, write: Write, key: str | None, version_ids: Sequence[str | None]
 ) -> Call:
     """Compose the call that makes a whole write visible."""
     arguments = {
-        **_claim(actor, plan, write, key),
+        **_claim(context, plan, write, key),
         "p_parts": commit_parts(write, version_ids),
         "p_ops": commit_operations(plan, write),
     }
@@ -75,8 +74,7 @@ def commit_call(
 
 
 async def transition(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     write_id: UUID,
     row: tuple[str, str],
     to: str,
@@ -91,7 +89,7 @@ async def transition(
     """
     table, ref_id = row
     arguments = {
-        **_who(actor),
+        **_who(context),
         "p_write_id": write_id,
         "p_entity": table,
         "p_ref_id": ref_id,
@@ -99,57 +97,58 @@ async def transition(
         "p_reason": reason,
         "p_expected_version": expected_version,
     }
-    return await _visible(ports, actor, write_id, Call("transition_v1", arguments), after)
+    return await _visible(context, write_id, Call("transition_v1", arguments), after)
 
 
 async def _visible(
-    ports: Ports, actor: Actor, write_id: UUID, call: Call, after: Sequence[Select]
+    context: Context, write_id: UUID, call: Call, after: Sequence[Select]
 ) -> tuple[dict[str, Any], list[Any]]:
-    for last in (False,) * (ROLLED_BACK - 1) + (True,):
+    left = ROLLED_BACK
+    while True:
+        left -= 1
         with step(f"postgres.{call.function.removesuffix('_v1')}"):
             try:
-                reply, *rows = await ports.ledger.pipeline(actor.tenant, actor.name, [call, *after])
+                reply, *rows = await _pipeline(context, [call, *after])
             except AnswerLost as error:
                 raise OutcomeUnknown(write_id) from error
             except RolledBack:
                 # nothing of the user's ran in that transaction, so it is safe to repeat
-                if last:
+                if not left:
                     raise
                 continue
         return reply, rows
-    raise AssertionError("the last attempt returns or raises")
 
 
-async def renew(ports: Ports, actor: Actor, write: Write) -> dict[str, Any]:
+async def renew(context: Context, write: Write) -> dict[str, Any]:
     """Prolong a write's lease while its uploads go on. One trip."""
-    arguments = {**_who(actor), "p_write_id": write.write_id, "p_lease": ports.settings.lease}
-    return await _one(ports, actor, Call("renew_v1", arguments))
+    arguments = {**_who(context), "p_write_id": write.write_id, "p_lease": context.ports.settings.lease}
+    return await _one(context, Call("renew_v1", arguments))
 
 
-async def abandon(ports: Ports, actor: Actor, write_id: UUID) -> dict[str, Any]:
+async def abandon(context: Context, write_id: UUID) -> dict[str, Any]:
     """Decide a write: it is aborted now, or it was committed before. One trip."""
-    return await _one(ports, actor, Call("abandon_v1", {**_who(actor), "p_write_id": write_id}))
+    return await _one(context, Call("abandon_v1", {**_who(context), "p_write_id": write_id}))
 
 
-async def select(ports: Ports, actor: Actor, statement: Select) -> list[dict[str, Any]]:
+async def select(context: Context, statement: Select) -> list[dict[str, Any]]:
     """Read rows. One trip."""
     rows: list[dict[str, Any]]
-    (rows,) = await read(ports, actor, [statement])
+    (rows,) = await read(context, [statement])
     return rows
 
 
-async def locate(ports: Ports, actor: Actor, statement: Locate) -> dict[str, BlobRef | None]:
+async def locate(context: Context, statement: Locate) -> dict[str, BlobRef | None]:
     """Look up where blobs are. One trip."""
     found: dict[str, BlobRef | None]
-    (found,) = await read(ports, actor, [statement])
+    (found,) = await read(context, [statement])
     return found
 
 
-async def read(ports: Ports, actor: Actor, statements: Sequence[Statement]) -> list[Any]:
+async def read(context: Context, statements: Sequence[Statement]) -> list[Any]:
     """Ask several things of one moment. One trip."""
-    await ports.ready(documents=False, blobs=False)
+    await context.ports.ready(documents=False, blobs=False)
     with step("postgres.select"):
-        return await answered(ports.ledger.pipeline(actor.tenant, actor.name, statements))
+        return await answered(_pipeline(context, statements))
 
 
 async def answered(answers: Awaitable[list[Any]]) -> list[Any]:
@@ -164,21 +163,25 @@ async def answered(answers: Awaitable[list[Any]]) -> list[Any]:
         raise Unavailable("postgres", "the link broke") from error
 
 
-async def _one(ports: Ports, actor: Actor, call: Call) -> dict[str, Any]:
+async def _one(context: Context, call: Call) -> dict[str, Any]:
     name = f"postgres.{call.function.removesuffix('_v1')}"
     with step(name):
-        (reply,) = await answered(ports.ledger.pipeline(actor.tenant, actor.name, [call]))
+        (reply,) = await answered(_pipeline(context, [call]))
     answer: dict[str, Any] = reply
     return answer
 
 
-def _who(actor: Actor) -> dict[str, Any]:
-    return {"p_tenant": actor.tenant, "p_actor": actor.name}
+def _pipeline(context: Context, statements: Sequence[Statement]) -> Awaitable[list[Any]]:
+    return context.ports.ledger.pipeline(context.actor.tenant, context.actor.name, statements)
 
 
-def _claim(actor: Actor, plan: Plan, write: Write, key: str | None) -> dict[str, Any]:
+def _who(context: Context) -> dict[str, Any]:
+    return {"p_tenant": context.actor.tenant, "p_actor": context.actor.name}
+
+
+def _claim(context: Context, plan: Plan, write: Write, key: str | None) -> dict[str, Any]:
     return {
-        **_who(actor),
+        **_who(context),
         "p_write_id": write.write_id,
         "p_key": key,
         "p_fingerprint": plan.fingerprint,

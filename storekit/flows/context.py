@@ -103,6 +103,23 @@ class Actor:
             raise UsageError(f"{table.name} is global; store.admin(actor=...) writes it")
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The ports of a store, and for whom a flow uses them: the first argument of every flow."""
+
+    ports: Ports
+    actor: Actor
+
+    def acting_on(self, table: Table) -> Context:
+        """Return the context for the records of one table.
+
+        Raises:
+            UsageError: the admin asks for records that belong to tenants.
+        """
+        actor = self.actor.acting_on(table)
+        return self if actor is self.actor else Context(self.ports, actor)
+
+
 def _checked_name(actor: str) -> str:
     if not isinstance(actor, str) or not actor.strip():
         raise UsageError('no actor was named; scope(tenant=..., actor="user:jane") takes a name')

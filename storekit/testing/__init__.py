@@ -10,5 +10,6 @@ What only real servers can show (durability, concurrent processes, SQL of your o
 """
 
 from storekit.testing.memory import Memory, async_memory_store, memory_store
+from storekit.testing.stores import Fetched
 
-__all__ = ["Memory", "async_memory_store", "memory_store"]
+__all__ = ["Fetched", "Memory", "async_memory_store", "memory_store"]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from commands import storekit_command
 
 from storekit import Settings
+from tests.support.commands import storekit_command
 
 ROOT = Path(__file__).parents[2]
 OURS = {"POSTGRES_URL", "POSTGRES_ADMIN_URL", "MONGO_URL", "S3_BUCKET", "S3_ENDPOINT_URL"}

@@ -14,7 +14,7 @@ from storekit import AsyncStore, Settings, Store, trace
 from storekit.api.repository import Repository
 from storekit.assembly import Assembly
 from storekit.bridge import run
-from storekit.flows.context import Actor
+from storekit.flows.context import Actor, Context
 from storekit.ids import now
 from storekit.model.values.source import MeasuredSource, opener
 from storekit.ports.stores import BlobPut
@@ -33,7 +33,7 @@ class Ours:
         scope = self._store.scope(tenant=TENANT, actor=ACTOR)
         self.reports, self.attachments = scope.repository(Report), scope.repository(Attachment)
         self._one_by_one = _OneByOne(settings, asynchronous=False)
-        self._apart = Repository(self._one_by_one, Actor(TENANT, ACTOR), Report)
+        self._apart = Repository(Context(self._one_by_one, Actor(TENANT, ACTOR)), Report)
 
     def save(self) -> str:
         """Save one fresh record."""

@@ -10,7 +10,7 @@ from psycopg import RawCursor, connect, sql
 from storekit import Settings
 from storekit.bridge import run
 from storekit.drivers.postgres.wire import compose
-from storekit.flows.context import Actor
+from storekit.flows.context import Actor, Context
 from storekit.flows.read.find import find
 from storekit.ports.statements import Search
 from tests.bench.records import ACTOR, TENANT
@@ -26,7 +26,7 @@ def asked(
     """Hear the statement, and let nothing be sent."""
     ear: Any = _Ear()
     try:
-        run(find(ear, Actor(TENANT, ACTOR), entity, where, order_by, limit, after))
+        run(find(Context(ear, Actor(TENANT, ACTOR)), entity, where, order_by, limit, after))
     except _HeardError as heard:
         return heard.statement
     raise AssertionError("find asks for a page")

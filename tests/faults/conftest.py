@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from fault_clock import Clock
-from fault_entities import ENTITIES, Note, note
-from fault_nursery import Nursery
-from fault_reader import Reader
-from fault_rig import Rig
 
 from storekit import Store
+from tests.faults.clock import Clock
+from tests.faults.entities import ENTITIES, Note, note
+from tests.faults.reader import Reader
+from tests.faults.rig import Rig
+from tests.support.fork_server import ForkServer
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +26,6 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 @pytest.fixture(scope="session")
-def nursery(rig: Rig) -> Iterator[Nursery]:
-    with Nursery(rig.settings) as nursery:
-        yield nursery
+def fork_server(rig: Rig) -> Iterator[ForkServer]:
+    with ForkServer(rig.settings) as fork_server:
+        yield fork_server

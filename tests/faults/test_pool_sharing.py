@@ -13,13 +13,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, save
-from fault_entities import Marker, marker
-from fault_pool import pool_of, seen
-from fault_rig import Rig
 
 from storekit import AsyncStore, Store, UsageError
 from storekit.bridge import settle
+from tests.faults.colours import COLOURS, opened, save
+from tests.faults.entities import Marker, marker
+from tests.faults.pool_connections import pool_of, seen
+from tests.faults.rig import Rig
 
 BOTH = pytest.mark.parametrize("colour", COLOURS)
 

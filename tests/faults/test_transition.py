@@ -5,14 +5,14 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, repository, save
-from fault_entities import Ticket, TicketStatus
-from fault_rig import Rig
-from fault_wire import wired
 
 from storekit import AsyncStore, InvalidTransition, OutcomeUnknown, Store, Unavailable
 from storekit.bridge import settle
 from storekit.testing.faults import InjectedError, Point, at, fail
+from tests.faults.colours import COLOURS, opened, repository, save
+from tests.faults.entities import Ticket, TicketStatus
+from tests.faults.rig import Rig
+from tests.faults.wire import wired
 
 _STEP = "postgres.transition"
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
-from s3_parts import at
 
 from storekit.drivers.s3.control import _client, ensure_bucket
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.settings import Settings
+from tests.integration.s3_parts import at
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

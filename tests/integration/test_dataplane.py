@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from s3_parts import Measured, at, data_plane, ref, upload
 
 from storekit.drivers.s3.connections import Connections
 from storekit.drivers.s3.control import _client
@@ -26,6 +25,7 @@ from storekit.errors import (
 )
 from storekit.ports.stores import BlobRef
 from storekit.settings import Settings
+from tests.integration.s3_parts import Measured, at, data_plane, ref, upload
 
 T = TypeVar("T")
 

@@ -9,16 +9,16 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from entities import Everything, Lead, Report, Run, Tariff
 from psycopg import sql
 from pydantic import SecretStr
-from sql_database import fresh_database, set_up
 
 from storekit import Settings, Store, between, ge, is_null
 from storekit.drivers.postgres import ledger
 from storekit.drivers.postgres.wire import compose
 from storekit.model.find.orders import SEEN_THROUGH_A_POLICY
 from storekit.schema.ddl import render
+from tests.support.entities import Everything, Lead, Report, Run, Tariff
+from tests.support.postgres import fresh_database, set_up
 
 FEW, ROWS, TENANTS, LIMIT = 150, 2_000, 10, 20
 BIG, TINY = UUID(int=1), UUID(int=2)

@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from entities import Call, Note, Run
 
 from storekit import AsyncStore, Blob, Settings, Store
+from tests.support.entities import Call, Note, Run
 
 _CHILDREN = 3
 _READS = 60

@@ -10,12 +10,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 from pydantic import SecretStr
-from sql_database import MEMBERS, Database, fresh_database, write_line
 
 from storekit import Entity, Mutable, Settings, SoftDelete, Store, document
 from storekit.drivers.postgres.admin.migrate import grant, migrate
 from storekit.schema.ddl import render
 from storekit.schema.lines import core
+from tests.support.postgres import MEMBERS, Database, fresh_database, write_line
 
 WORDS = [
     *(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from commands import storekit_command
-from sql_database import MEMBERS, Database, fresh_database
 
 from storekit.drivers.postgres.admin.migrate import grant
+from tests.support.commands import storekit_command
+from tests.support.postgres import MEMBERS, Database, fresh_database
 
 MODELS = """
 from enum import StrEnum
@@ -138,7 +138,7 @@ def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
     shell.models.write_text(grown + "    score: int = 0\n")
     assert shell.storekit(*CHECK) == (
         1,
-        "public.leads: column status does not take 'dead'\n"
+        "public.leads: column status does not accept 'dead'\n"
         "public.leads: column score is missing\n"
         "public.leads: index (tenant_id, created_on DESC, ref_id DESC) WHERE status = 'dead' is missing\n"
         "public.leads: index (tenant_id, score, ref_id) is missing\n",
@@ -202,11 +202,12 @@ def test_pending_and_edited_migrations_are_named(shell: Shell) -> None:
     code, said = shell.storekit(*DIFF)
     assert code == 1
     assert (
-        "migrations are pending, first core 0001_ledger.sql; run storekit migrate --line agency --l" in said
+        "migrations are pending, first core 0001_clock_and_ids.sql; run storekit migrate --line agency"
+        in said
     )
     code, said = shell.storekit(*CHECK)
     assert code == 1
-    assert said.splitlines()[0] == "migration core 0001_ledger.sql is pending"
+    assert said.splitlines()[0] == "migration core 0001_clock_and_ids.sql is pending"
     for command in (MIGRATE, DIFF, MIGRATE):
         assert shell.storekit(*command)[0] == 0
     with (shell.home / "migrations" / shell.files[0]).open("a") as file:

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from entities import Everything
 
 from storekit import ConfigurationError, Settings, Store
 from storekit.drivers.postgres.exchange import exchange
+from tests.support.entities import Everything
 
 ECHO = "SELECT $1::text"
 

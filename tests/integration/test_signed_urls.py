@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
-from s3_parts import at, ref, signer, upload
 
 from storekit import ids
 from storekit.bridge import run
@@ -20,6 +19,7 @@ from storekit.errors import StorekitError
 from storekit.model.values.disposition import disposition
 from storekit.ports.stores import BlobPut, BlobRef
 from storekit.settings import Settings
+from tests.integration.s3_parts import at, ref, signer, upload
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, events, insert_op, uploaded
-from sql_database import BASE, MUTABLE, PARTS, SOFT_DELETE, Database, fresh_database, set_up
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import BASE, MUTABLE, PARTS, SOFT_DELETE, Database, fresh_database, set_up
+from tests.support.write_api import Api, blob_part, change_op, events, insert_op, uploaded
 
 TABLES = f"""
 CREATE TABLE parents ({BASE}{MUTABLE}, name text);

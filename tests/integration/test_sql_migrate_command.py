@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sql_database import Database, fresh_database, write_line
-from sql_deployer import storekit
 
 from storekit import AsyncStore, Settings, Store, UsageError
 from storekit.drivers.postgres.admin.migrate import migrate as apply
 from storekit.schema.lines import core, read, shipped
+from tests.integration.deployer import storekit
+from tests.support.postgres import Database, fresh_database, write_line
 
 SHIPPED = [f"{file.line} {file.number:04}_{file.name}" for file in read([core(), shipped("agency")])]
 AGENCY = ("--line", "agency")
-INDEX = "CREATE TABLE notes ();\nCREATE INDEX ON tool_calls (name);"
+CLOCK = "CREATE TABLE notes ();\nSELECT now();"
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def objects(database: Database) -> int:
 
 
 def test_a_dry_run_tells_all_and_does_nothing(database: Database, tmp_path: Path) -> None:
-    """--dry-run lists in order what is pending, with what the linter finds, and takes only --line."""
-    write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", INDEX)
+    """--dry-run lists in order what is pending, with what the linter finds, and changes nothing."""
+    write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", CLOCK)
     before = objects(database)
     told = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     applied = [f"would apply {name}.sql" for name in SHIPPED]
@@ -56,7 +56,7 @@ def test_a_dry_run_tells_all_and_does_nothing(database: Database, tmp_path: Path
         "would apply own 0001_step.sql",
         "would apply own 0002_step.sql",
     ]
-    assert told[-2].startswith("    line 2: concurrently: writers wait while it is built")
+    assert told[-2].startswith("    line 2: clock: tests move storekit's clock")
     assert told[-1] == f"{len(applied) + 2} to apply; nothing was changed"
     assert objects(database) == before
     shown(database, "migrate", *AGENCY, "--line", f"own={tmp_path / 'own'}")
@@ -120,7 +120,7 @@ def test_a_number_is_of_the_line_named_last(database: Database, tmp_path: Path) 
     record = "SELECT line, number FROM storekit.migration WHERE line IN ('one', 'two') ORDER BY 1, 2"
     assert database.ask(record) == [("one", 1), ("one", 2), ("two", 1)]
     twice = refused(database, "migrate", "--dry-run", *lines, "--line", f"one={tmp_path / 'two'}")
-    assert "line one is named twice" in twice
+    assert "two lines of migrations are named one" in twice
 
 
 def test_the_line_of_the_directory_migrations_needs_no_name(database: Database, tmp_path: Path) -> None:
@@ -205,13 +205,11 @@ def test_lint_needs_no_server_and_fails_on_a_finding(database: Database, tmp_pat
     assert shown(database, "migrate", "lint", *AGENCY) == [
         f"{len(SHIPPED)} migrations checked, no issues found"
     ]
-    write_line(tmp_path / "own", "own", INDEX)
+    write_line(tmp_path / "own", "own", CLOCK)
     done = storekit(database, "migrate", "lint", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     assert (done.returncode, done.stderr) == (1, "")
-    assert re.fullmatch(r"own 0001_step\.sql, line 2: concurrently: .*\n", done.stdout)
-    write_line(
-        tmp_path / "own", "own", INDEX.replace("\n", "\n-- storekit: allow concurrently: no rows yet\n")
-    )
+    assert re.fullmatch(r"own 0001_step\.sql, line 2: clock: .*\n", done.stdout)
+    write_line(tmp_path / "own", "own", CLOCK.replace("\n", "\n-- storekit: allow clock: no test moves it\n"))
     assert shown(database, "migrate", "lint", *AGENCY, "--line", f"own={tmp_path / 'own'}") == [
         f"{len(SHIPPED) + 1} migrations checked, no issues found"
     ]

@@ -7,12 +7,12 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from sql_database import Database, fresh_database, write_line
-from sql_deployer import deployer, kill_when
 
 from storekit.drivers.postgres.admin.migrate import migrate
 from storekit.errors import ConfigurationError
 from storekit.schema.lines import Line, core, shipped
+from tests.integration.deployer import deployer, kill_when
+from tests.support.postgres import Database, fresh_database, write_line
 
 TABLES = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 INDEX = """

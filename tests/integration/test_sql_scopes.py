@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from psycopg.rows import tuple_row
-from sql_api import Api, change_op, insert_op, refused
-from sql_database import BASE, MEMBERS, MUTABLE, SOFT_DELETE, Database, fresh_database, set_up
 
 from storekit.drivers.postgres.admin.migrate import grant
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import BASE, MEMBERS, MUTABLE, SOFT_DELETE, Database, fresh_database, set_up
+from tests.support.write_api import Api, change_op, insert_op, refused
 
 NIL = UUID(int=0)
 TABLES = f"""

@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from entities import Hit, Lead, Run
 
 from storekit import AsyncStore, ConstraintViolation, Settings, Store, UsageError
 from storekit.bridge import settle
 from storekit.testing.faults import Point, at
+from tests.support.entities import Hit, Lead, Run
 
 _BY_HAND = "INSERT INTO hits (external_id) VALUES (%s)"
 

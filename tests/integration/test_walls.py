@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from sql_database import Database
 
 from storekit import Store
 from storekit.drivers.postgres.admin.isolation import breaches
 from storekit.drivers.postgres.admin.migrate import connect
 from storekit.errors import ConfigurationError
+from tests.support.postgres import Database
 
 DEFINER = "RETURNS bigint LANGUAGE sql SECURITY DEFINER"
 
@@ -52,6 +52,11 @@ PLANTED = {
         "app may UPDATE storekit.domain_event, which only the write API may change",
     "GRANT DELETE ON storekit.event_inbox TO PUBLIC":
         "PUBLIC may DELETE storekit.event_inbox, which only the write API may change",
+    "GRANT SELECT ON tool_calls TO storekit_app, PUBLIC":
+        "PUBLIC may SELECT public.tool_calls; grant it to a role",
+    "SET ROLE storekit_owner; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;"
+    " CREATE TABLE storekit.note (text text)":
+        "PUBLIC may SELECT storekit.note; grant it to a role",
     "GRANT INSERT ON tool_calls TO storekit_app":
         "storekit_app may INSERT all columns of public.tool_calls; grant only the columns of the entity",
     "GRANT UPDATE (version) ON tool_calls TO app":
@@ -80,6 +85,14 @@ PLANTED = {
     f"CREATE FUNCTION public.count() {DEFINER} SET search_path = pg_temp RETURN 1;"
     " ALTER FUNCTION public.count() OWNER TO worker":
         "function public.count() runs as worker, which can log in",
+    f"SET ROLE storekit_owner; CREATE FUNCTION public.count() {DEFINER} RETURN 1":
+        "function public.count() runs as storekit_owner with the search_path of its caller",
+    "SET ROLE storekit_owner; CREATE PROCEDURE public.count() LANGUAGE sql AS $$ SELECT 1 $$;"
+    " ALTER PROCEDURE public.count() SECURITY DEFINER":
+        "function public.count() runs as storekit_owner with the search_path of its caller",
+    "SET ROLE storekit_owner; ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;"
+    " CREATE FUNCTION storekit.one() RETURNS int LANGUAGE sql RETURN 1":
+        "function storekit.one() may be executed by PUBLIC",
     "GRANT EXECUTE ON FUNCTION storekit.supersede TO PUBLIC":
         "function storekit.supersede(uuid[]) may be executed by PUBLIC",
     # owners
@@ -109,6 +122,10 @@ PLANTED = {
     # views
     "ALTER VIEW storekit.event SET (security_invoker = false)":
         "view storekit.event reads as its owner; make it WITH (security_invoker = true)",
+    "ALTER VIEW storekit.event RESET (security_invoker)":
+        "view storekit.event reads as its owner; make it WITH (security_invoker = true)",
+    "CREATE VIEW calls WITH (security_barrier) AS SELECT * FROM tool_calls":
+        "view public.calls reads as its owner; make it WITH (security_invoker = true)",
     "CREATE SCHEMA other; CREATE VIEW other.calls AS SELECT * FROM tool_calls":
         "view other.calls reads as its owner; make it WITH (security_invoker = true)",
     "CREATE MATERIALIZED VIEW calls AS SELECT * FROM tool_calls; GRANT SELECT ON calls TO app":

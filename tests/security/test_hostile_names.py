@@ -9,10 +9,7 @@ from itertools import product
 from typing import Annotated, Any
 from uuid import UUID
 
-import hostile
 import pytest
-from hostile_legs import ApiKey, Leg, Ticket, answer, entered, quiet, state
-from sql_database import Database
 
 from storekit import (
     Blob,
@@ -28,6 +25,9 @@ from storekit import (
 )  # fmt: skip
 from storekit.model.declare.entity import require_table
 from storekit.model.table.indexes import index
+from tests.security import hostile
+from tests.security.legs import ApiKey, Leg, Ticket, answer, entered, quiet, state
+from tests.support.postgres import Database
 
 EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)
 BY_REF_ID: dict[str, Callable[[Any, Any], Any]] = {

@@ -13,14 +13,14 @@ import psycopg
 import psycopg_pool
 import pytest
 from pydantic import SecretStr
-from sql_database import Database
-from wall_catalogue import relations
-from wall_tables import MINE, THEIRS
 
 from storekit import AsyncStore, NotFound, Settings, Store
 from storekit.agency import ActivityRun
 from storekit.bridge import settle
 from storekit.drivers.postgres.sql import queries
+from tests.security.isolation_catalogue import relations
+from tests.security.isolation_tables import MINE, THEIRS
+from tests.support.postgres import Database
 
 SET = "SELECT set_config('storekit.tenant', %s, true)"
 SET_FOR_THE_SESSION = "SELECT set_config('storekit.tenant', $1, false)"

@@ -9,13 +9,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 from pydantic import SecretStr
-from sql_database import Database
-from wall_tables import MINE
 
 from storekit import AsyncStore, ConfigurationError, Settings, Store
 from storekit.agency import ActivityRun
 from storekit.bridge import settle
-from storekit.testing.proxy import Proxy
+from tests.security.isolation_tables import MINE
+from tests.support.postgres import Database
+from tests.support.proxy import Proxy
 
 COLOURS = pytest.mark.parametrize("colour", ["sync", "async"])
 LOGINS = {

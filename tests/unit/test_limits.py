@@ -9,26 +9,26 @@ from uuid import uuid4
 
 import pydantic
 import pytest
-from entities import Report
 
 from storekit import Blob, ConfigurationError, Settings, StorekitError, UsageError
 from storekit.drivers.postgres.errors import error_for
 from storekit.errors import ConstraintViolation, Unavailable, ValidationError
 from storekit.model.values.disposition import is_inert
 from storekit.testing import memory_store
+from tests.support.entities import Report
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"lease": timedelta(seconds=0.5), "beat": timedelta(seconds=0.1)},
+        {"lease": timedelta(seconds=0.5), "renew_every": timedelta(seconds=0.1)},
         {"lease": timedelta(days=2)},
-        {"lease": timedelta(seconds=20), "beat": timedelta(seconds=20)},
-        {"beat": timedelta()},
-        {"wait": timedelta(seconds=-1)},
+        {"lease": timedelta(seconds=20), "renew_every": timedelta(seconds=20)},
+        {"renew_every": timedelta()},
+        {"idempotency_wait": timedelta(seconds=-1)},
         {"timeout": timedelta(seconds=0.01)},
-        {"max_url_life": timedelta()},
-        {"max_url_life": timedelta(days=8)},
+        {"max_url_lifetime": timedelta()},
+        {"max_url_lifetime": timedelta(days=8)},
     ],
 )
 def test_a_limit_out_of_its_range_is_refused(wrong: dict[str, timedelta]) -> None:

@@ -12,11 +12,11 @@ from typing import IO, Any, cast
 from uuid import uuid4
 
 import pytest
-from entities import Note
 
 from storekit import Blob, NotFound, UsageError, ValidationError, trace
 from storekit.model.values.source import CHUNK
 from storekit.testing import memory_store
+from tests.support.entities import Note
 
 _BODY = b"".join(i.to_bytes(4, "big") for i in range(2 * CHUNK // 4 + 7))
 

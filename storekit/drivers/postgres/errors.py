@@ -22,9 +22,9 @@ from storekit.errors import (
 from storekit.ports.stores import RolledBack
 
 _BEHIND = {
-    "call storekit.manage() in the migration that makes the table",
-    "declare it in storekit.field, in a migration",
-    "add it in a migration",
+    "call storekit.manage() in the migration that creates the table",
+    "declare the part in the class, and migrate",
+    "add the column in a migration",
 }
 """The hints of what the schema lacks."""
 

@@ -6,38 +6,38 @@ from collections.abc import Sequence
 
 from storekit.errors import NotFound, UsageError
 from storekit.flows import calls
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import checked, part_of
-from storekit.model.table.references import reference
+from storekit.model.table.references import require_reference
 from storekit.model.table.table import Table
 from storekit.ports.statements import Locate, Via
 from storekit.ports.stores import BlobRef, BlobStream
 from storekit.trace import step
 
 
-async def open_blob(ports: Ports, actor: Actor, table: Table, ref_id: str, field: str) -> BlobStream:
+async def open_blob(context: Context, table: Table, ref_id: str, field: str) -> BlobStream:
     """Open the bytes of a blob. One Postgres trip and one S3 request; the bytes stream."""
-    ref = await blob_ref(ports, actor, table, ref_id, field)
+    ref = await blob_ref(context, table, ref_id, field)
     with step("s3.get"):
-        return await ports.blobs.get(ref)
+        return await context.ports.blobs.get(ref)
 
 
-async def read(ports: Ports, actor: Actor, table: Table, ref_id: str, field: str) -> bytes:
+async def read(context: Context, table: Table, ref_id: str, field: str) -> bytes:
     """Read a whole blob into memory. One Postgres trip and one S3 request."""
-    stream = await open_blob(ports, actor, table, ref_id, field)
+    stream = await open_blob(context, table, ref_id, field)
     try:
-        return await ports.runtime.blocking(stream.read)
+        return await context.ports.runtime.blocking(stream.read)
     finally:
         stream.close()
 
 
-async def blob_ref(ports: Ports, actor: Actor, table: Table, ref_id: str, field: str) -> BlobRef:
+async def blob_ref(context: Context, table: Table, ref_id: str, field: str) -> BlobRef:
     """Look up where a blob is. One trip.
 
     Raises:
         NotFound: there is no such record, or nothing in the field: of this record or of the one it refers to.
     """
-    found = await blob_refs(ports, actor, table, [ref_id], field)
+    found = await blob_refs(context, table, [ref_id], field)
     if ref_id not in found:
         raise NotFound(table.name, ref_id)
     ref = found[ref_id]
@@ -47,13 +47,13 @@ async def blob_ref(ports: Ports, actor: Actor, table: Table, ref_id: str, field:
 
 
 async def blob_refs(
-    ports: Ports, actor: Actor, table: Table, ref_ids: Sequence[str], field: str
+    context: Context, table: Table, ref_ids: Sequence[str], field: str
 ) -> dict[str, BlobRef | None]:
     """Look up where blobs are; a record without content answers None. One trip for all of them."""
     owner, name, via = _followed(table, field)
     part_of(owner, name, "blob")
     statement = Locate(table.name, name, table.soft_delete, checked(ref_ids), via)
-    return await calls.locate(ports, actor, statement)
+    return await calls.locate(context, statement)
 
 
 def _followed(table: Table, field: str) -> tuple[Table, str, Via | None]:
@@ -65,7 +65,7 @@ def _followed(table: Table, field: str) -> tuple[Table, str, Via | None]:
     if not isinstance(field, str) or "." not in field:
         return table, field, None
     first, _, rest = field.partition(".")
-    column, owner = reference(table, first)
+    column, owner = require_reference(table, first)
     asked = f"{table.name}.{field[:40]}"
     if "." in rest:
         raise UsageError(f"{asked}: one reference is followed, no more; ask the repository of {owner.name}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from storekit.errors import NotFound
 from storekit.flows.calls import read
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import whole_row
 from storekit.model.save.load import part_from
 from storekit.model.table.table import Part, Table
@@ -17,9 +17,9 @@ _EVENTS = 5
 _LONGEST = 60
 
 
-async def explain(ports: Ports, actor: Actor, table: Table, ref_id: str) -> str:
+async def explain(context: Context, table: Table, ref_id: str) -> str:
     """Tell each field's store, key, size, hash, state, expiry and writer, and the last events. One trip."""
-    rows, events = await read(ports, actor, [whole_row(table, [ref_id]), Events(table.name, ref_id, _EVENTS)])
+    rows, events = await read(context, [whole_row(table, [ref_id]), Events(table.name, ref_id, _EVENTS)])
     if not rows:
         raise NotFound(table.name, ref_id)
     row = rows[0]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from storekit.errors import Corrupt
 from storekit.flows import calls
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import document_fields, load_documents, whole_row
 from storekit.model.declare.entity import Entity
 from storekit.model.find.orders import order_of
@@ -23,8 +23,7 @@ LONGEST = 1000
 
 
 async def find(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     entity: type[E],
     where: Mapping[str, Any] | None = None,
     order_by: str | Sequence[str] | None = None,
@@ -41,7 +40,7 @@ async def find(
     documents = document_fields(table, load)
     conditions = conditions_of(entity, where, deleted=deleted)
     order = order_of(entity, order_by, conditions, unindexed=unindexed)
-    cursors = Cursors(table, actor.tenant, conditions, order.columns)
+    cursors = Cursors(table, context.actor.tenant, conditions, order.columns)
     whole = whole_row(table, ())
     statement = Search(
         table.name,
@@ -54,18 +53,17 @@ async def find(
         order.indexed,
         order.pinned,
     )
-    (rows,) = await calls.read(ports, actor, [statement])
+    (rows,) = await calls.read(context, [statement])
     for row in rows:
-        if row["tenant_id"] != actor.tenant:
+        if row["tenant_id"] != context.actor.tenant:
             raise Corrupt(f"{table.name} {row['ref_id']}", "records of the tenant", "another's")
     items = tuple(entity_from(entity, row) for row in rows[:limit])
-    await load_documents(ports, actor, items, documents)
+    await load_documents(context, items, documents)
     return Page(items, cursors.seal(rows[limit - 1]) if len(rows) > limit else None)
 
 
 async def count(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     entity: type[Entity],
     where: Mapping[str, Any] | None = None,
     *,
@@ -74,5 +72,5 @@ async def count(
     """Count records. One Postgres trip."""
     statement = Count(entity.storekit_table.name, conditions_of(entity, where, deleted=deleted))
     found: int
-    (found,) = await calls.read(ports, actor, [statement])
+    (found,) = await calls.read(context, [statement])
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from storekit.errors import NotFound
 from storekit.flows.calls import read
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import checked
 from storekit.model.table.table import Table
 from storekit.model.values.event import Event
@@ -14,11 +14,11 @@ from storekit.ports.statements import Events
 LONGEST = 1000
 
 
-async def history(ports: Ports, actor: Actor, table: Table, ref_id: str, limit: int = LONGEST) -> list[Event]:
+async def history(context: Context, table: Table, ref_id: str, limit: int = LONGEST) -> list[Event]:
     """Read the newest `limit` events of a record, oldest first; of a deleted one too. One Postgres trip."""
     checked([ref_id])
     check_limit(limit, LONGEST)
-    (rows,) = await read(ports, actor, [Events(table.name, ref_id, limit)])
+    (rows,) = await read(context, [Events(table.name, ref_id, limit)])
     if not rows:
         raise NotFound(table.name, ref_id)
     return [

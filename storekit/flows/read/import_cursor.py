@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from storekit.flows import calls
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import matching
 from storekit.model.save.load import entity_from
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from storekit.model.declare.import_cursor import Position
 
 
-async def read(ports: Ports, actor: Actor, name: str) -> Position:
+async def read(context: Context, name: str) -> Position:
     """Read a cursor's record; a new one if it was never moved. One trip."""
     from storekit.model.declare.import_cursor import (
         Position,  # to build a class takes a third of the import's time
     )
 
     statement = matching(Position.storekit_table, ["name"], [(name,)])
-    (rows,) = await calls.read(ports, actor, [statement])
+    (rows,) = await calls.read(context, [statement])
     return entity_from(Position, rows[0]) if rows else Position(name=name)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from storekit.errors import Corrupt, UsageError, ValidationError
 from storekit.flows import calls
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.ids import REF_ID
 from storekit.model.declare.entity import Entity, memory_of
 from storekit.model.declare.stored import StoredPart
@@ -38,13 +38,11 @@ def whole_row(table: Table, ref_ids: Iterable[str]) -> Select:
     return Select(table.name, (*table.types, *expiries), tuple(table.parts), checked(ref_ids))
 
 
-async def found_rows(
-    ports: Ports, actor: Actor, wanted: Sequence[tuple[Table, str]]
-) -> list[list[Mapping[str, Any]]]:
+async def found_rows(context: Context, wanted: Sequence[tuple[Table, str]]) -> list[list[Mapping[str, Any]]]:
     """Read whole rows of any tables, by table and ref_id; none where there is none. One trip."""
     tables = {table.name: table for table, _ in wanted}
     asked = [whole_row(t, [ref_id for table, ref_id in wanted if table is t]) for t in tables.values()]
-    answers = await calls.read(ports, actor, asked)
+    answers = await calls.read(context, asked)
     rows = {(name, row["ref_id"]): row for name, found in zip(tables, answers, strict=True) for row in found}
     keys = [(table.name, ref_id) for table, ref_id in wanted]
     return [[rows[key]] if key in rows else [] for key in keys]
@@ -106,19 +104,17 @@ def document_fields(table: Table, load: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(part_of(table, field, "document").name for field in load))
 
 
-async def get(ports: Ports, actor: Actor, entity: type[E], ref_id: str, load: Sequence[str] = ()) -> E:
+async def get(context: Context, entity: type[E], ref_id: str, load: Sequence[str] = ()) -> E:
     """Read one record. One Postgres trip, and one wave for the documents in `load`."""
     table = entity.storekit_table
     fields = document_fields(table, load)
-    rows = await calls.select(ports, actor, whole_row(table, [ref_id]))
-    loaded = entity_from(entity, visible(table, actor.tenant, rows, ref_id))
-    await load_documents(ports, actor, [loaded], fields)
+    rows = await calls.select(context, whole_row(table, [ref_id]))
+    loaded = entity_from(entity, visible(table, context.actor.tenant, rows, ref_id))
+    await load_documents(context, [loaded], fields)
     return loaded
 
 
-async def load_documents(
-    ports: Ports, actor: Actor, entities: Sequence[Entity], fields: Sequence[str]
-) -> None:
+async def load_documents(context: Context, entities: Sequence[Entity], fields: Sequence[str]) -> None:
     """Put documents into loaded entities: one MongoDB trip for each collection."""
     wanted: list[tuple[Entity, Part, StoredPart]] = []
     for entity in entities:
@@ -127,7 +123,7 @@ async def load_documents(
             part = stored.parts.get(field) if stored else None
             if part is not None:
                 wanted.append((entity, entity.storekit_table.parts[field], part))
-    bodies = await fetch_bodies(ports, actor, [(spec, part) for _, spec, part in wanted])
+    bodies = await fetch_bodies(context, [(spec, part) for _, spec, part in wanted])
 
     def put() -> None:
         for entity, spec, part in wanted:
@@ -137,7 +133,7 @@ async def load_documents(
             else:
                 put_document(entity, spec.name, value)
 
-    await aside(ports.runtime, sum(part.size for *_, part in wanted if part.part_id in bodies), put)
+    await aside(context.ports.runtime, sum(part.size for *_, part in wanted if part.part_id in bodies), put)
 
 
 def expired_or(part: StoredPart, body: Body | None) -> Body | Expired:
@@ -149,9 +145,7 @@ def expired_or(part: StoredPart, body: Body | None) -> Body | Expired:
     return body
 
 
-async def fetch_bodies(
-    ports: Ports, actor: Actor, wanted: Sequence[tuple[Part, StoredPart]]
-) -> Mapping[UUID, Body]:
+async def fetch_bodies(context: Context, wanted: Sequence[tuple[Part, StoredPart]]) -> Mapping[UUID, Body]:
     """Read document bodies by part id, and check that they are what was saved."""
     by_collection: dict[str, list[StoredPart]] = {}
     for _, part in wanted:
@@ -161,8 +155,9 @@ async def fetch_bodies(
         return {}
 
     async def fetch(collection: str, parts: list[StoredPart]) -> Mapping[UUID, Mapping[str, Any]]:
+        ids = [part.part_id for part in parts]
         with step("mongo.fetch"):
-            return await ports.documents.fetch(collection, actor.tenant, [part.part_id for part in parts])
+            return await context.ports.documents.fetch(collection, context.actor.tenant, ids)
 
     async def no_beat() -> None:
         """Nothing is leased while reading."""
@@ -171,11 +166,11 @@ async def fetch_bodies(
     if len(reads) == 1:  # no thread for one
         answers = [await reads[0]()]
     else:
-        answers = await ports.runtime.wave(reads, no_beat, ports.settings.beat)
+        answers = await context.ports.runtime.wave(reads, no_beat, context.ports.settings.renew_every)
     bodies: dict[UUID, Body] = {}
     for parts, found in zip(by_collection.values(), answers, strict=True):
         size = sum(part.size for part in parts)
-        bodies |= await aside(ports.runtime, size, partial(_verified, parts, found))
+        bodies |= await aside(context.ports.runtime, size, partial(_verified, parts, found))
     return bodies
 
 

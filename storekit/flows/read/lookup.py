@@ -7,7 +7,7 @@ from uuid import UUID
 
 from storekit.errors import UsageError
 from storekit.flows import calls
-from storekit.flows.context import NIL, Actor, Ports
+from storekit.flows.context import NIL, Actor, Context, Ports
 from storekit.model.table.table import Table
 from storekit.model.values.limits import check_text
 from storekit.ports.statements import Call
@@ -27,5 +27,5 @@ async def lookup(ports: Ports, table: Table, value: str) -> Found | None:
     if not isinstance(value, str) or not value:
         raise UsageError(f"{table.name}.{table.lookup} is looked up by a str that is not empty")
     call = Call("lookup_v1", {"p_entity": table.name, "p_value": check_text(value, table.lookup)})
-    (found,) = await calls.read(ports, Actor(NIL, "lookup"), [call])
+    (found,) = await calls.read(Context(ports, Actor(NIL, "lookup")), [call])
     return Found(UUID(found["tenant_id"]), found["ref_id"]) if found else None

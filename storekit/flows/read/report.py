@@ -6,15 +6,15 @@ from typing import Any
 
 from storekit.errors import UsageError
 from storekit.flows import calls
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.model.values.limits import check_text
 from storekit.ports.statements import Report
 
 
-async def report(ports: Ports, name: str, actor: Actor) -> list[dict[str, Any]]:
+async def report(context: Context, name: str) -> list[dict[str, Any]]:
     """Read a named report over all tenants, which leaves an event. One Postgres trip."""
     if not isinstance(name, str):
         raise UsageError(f"a report is named by a str, not {type(name).__name__}")
     rows: list[dict[str, Any]]
-    (rows,) = await calls.read(ports, actor, [Report(check_text(name, "report"), actor.name)])
+    (rows,) = await calls.read(context, [Report(check_text(name, "report"), context.actor.name)])
     return rows

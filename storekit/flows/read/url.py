@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from storekit.errors import UsageError
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.blobs import blob_ref, blob_refs
 from storekit.flows.read.load import checked
 from storekit.model.table.table import Table
@@ -14,8 +14,7 @@ from storekit.ports.stores import BlobRef
 
 
 async def url(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     table: Table,
     ref_id: str,
     field: str,
@@ -25,16 +24,15 @@ async def url(
     inline: bool,
 ) -> str:
     """Sign a URL of one blob. One Postgres trip."""
-    _check_life(ports, expires_in)
+    _check_life(context, expires_in)
     if download_as is not None and not isinstance(download_as, str):
         raise UsageError(f"download_as is a file name, a str, not {type(download_as).__name__}")
-    ref = await blob_ref(ports, actor, table, ref_id, field)
-    return _sign(ports, ref, expires_in, download_as, inline=inline)
+    ref = await blob_ref(context, table, ref_id, field)
+    return _sign(context, ref, expires_in, download_as, inline=inline)
 
 
 async def urls(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     table: Table,
     ref_ids: Iterable[str],
     field: str,
@@ -42,29 +40,30 @@ async def urls(
     inline: bool,
 ) -> dict[str, str]:
     """Sign URLs of many blobs. One Postgres trip for all; records without content are absent."""
-    _check_life(ports, expires_in)
+    _check_life(context, expires_in)
     if isinstance(ref_ids, str):
         raise UsageError("urls() takes several ref_ids; give a list of them")
     wanted = list(dict.fromkeys(checked(ref_ids)))
     if not wanted:
         return {}
-    found = await blob_refs(ports, actor, table, wanted, field)
+    found = await blob_refs(context, table, wanted, field)
     return {
-        ref_id: _sign(ports, ref, expires_in, None, inline=inline)
+        ref_id: _sign(context, ref, expires_in, None, inline=inline)
         for ref_id in wanted
         if (ref := found.get(ref_id)) is not None
     }
 
 
-def _check_life(ports: Ports, expires_in: int) -> None:
-    limit = int(ports.settings.max_url_life.total_seconds())
+def _check_life(context: Context, expires_in: int) -> None:
+    limit = int(context.ports.settings.max_url_lifetime.total_seconds())
     if isinstance(expires_in, bool) or not isinstance(expires_in, int) or not 1 <= expires_in <= limit:
         raise UsageError(f"expires_in is {expires_in!r}; it must be whole seconds from 1 to {limit}")
 
 
-def _sign(ports: Ports, ref: BlobRef, expires_in: int, download_as: str | None, *, inline: bool) -> str:
+def _sign(context: Context, ref: BlobRef, expires_in: int, download_as: str | None, *, inline: bool) -> str:
     """Sign. What a browser might run is only ever downloaded: all tenants share the bucket's origin."""
     if inline and not is_inert(ref.media_type):
         raise UsageError(f"{ref.media_type} is never served inline; leave inline=False")
     content_type = "application/octet-stream" if is_active(ref.media_type) else None
-    return ports.blobs.sign(ref, expires_in, disposition(download_as or ref.filename, inline), content_type)
+    shown_as = disposition(download_as or ref.filename, inline)
+    return context.ports.blobs.sign(ref, expires_in, shown_as, content_type)

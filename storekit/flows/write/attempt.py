@@ -24,7 +24,7 @@ from storekit.errors import (
     WriteLost,
 )
 from storekit.flows.calls import abandon, commit, commit_call, stage
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.write.upload import Progress, nobody, upload
 from storekit.model.save.plan import Plan, Write
 from storekit.ports.statements import Call, Select
@@ -60,8 +60,7 @@ Remember = Callable[[UUID], None]
 
 
 async def carry_out(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     plan: Plan,
     key: str | None,
     remember: Remember,
@@ -77,21 +76,22 @@ async def carry_out(
         WriteLost: the write was taken over three times (retryable).
         OutcomeUnknown: commit was sent and its answer was lost (retryable).
     """
-    for last in (False,) * (_ATTEMPTS - 1) + (True,):
-        attempt = Attempt(ports, actor, plan, key, after, progress)
+    left = _ATTEMPTS
+    while True:
+        left -= 1
+        attempt = Attempt(context, plan, key, after, progress)
         try:
             return await attempt.run()
         except WriteLost as error:
             # our own row may still hold the key
             if not await attempt.given_up(error):
                 remember(attempt.write.write_id)
-            if last:
+            if not left:
                 raise
         except BaseException as error:
             if not await attempt.given_up(error):
                 remember(attempt.write.write_id)
             raise
-    raise AssertionError("the last attempt returns or raises")
 
 
 class Attempt:
@@ -99,14 +99,13 @@ class Attempt:
 
     def __init__(
         self,
-        ports: Ports,
-        actor: Actor,
+        context: Context,
         plan: Plan,
         key: str | None = None,
         after: Sequence[Select] = (),
         progress: Progress = nobody,
     ) -> None:
-        self.ports, self.actor, self.plan, self.key, self.after = ports, actor, plan, key, after
+        self.context, self.plan, self.key, self.after = context, plan, key, after
         self.progress = progress
         self.write = Write.of(plan)
         self.staged: dict[str, Any] = {}
@@ -121,38 +120,36 @@ class Attempt:
 
         async def finish() -> dict[str, Any]:
             answer, rows[:] = await commit(
-                self.ports, self.actor, self.plan, self.write, self.key, self.version_ids, self.after
+                self.context, self.plan, self.write, self.key, self.version_ids, self.after
             )
             return answer
 
-        reply = await _settled(self.ports, self.write, self.key, finish)
+        reply = await _settled(self.context, self.write, self.key, finish)
         return _replayed(reply) if reply["outcome"] == "replay" else self.committed(reply, rows)
 
     async def prepare(self, others: Sequence[Write] = ()) -> Replayed | None:
         """Stage and upload the parts, if there are any, while `others`, staged before, are kept alive."""
         parts = self.plan.parts
         for row in self.plan.rows:
-            self.actor.require_write(row.table)
-        await self.ports.ready(
+            self.context.actor.require_write(row.table)
+        await self.context.ports.ready(
             documents=any(part.body is not None for part in parts),
             blobs=any(part.source is not None for part in parts),
         )
         if not parts:
             self.progress(len(self.plan.rows), len(self.plan.rows))
             return None
-        reply = await _settled(self.ports, self.write, self.key, self._stage)
+        reply = await _settled(self.context, self.write, self.key, self._stage)
         if reply["outcome"] == "replay":
             return _replayed(reply)
         self.staged = reply
-        self.version_ids = await upload(
-            self.ports, self.actor, self.plan, self.write, reply, others, self.progress
-        )
+        self.version_ids = await upload(self.context, self.plan, self.write, reply, others, self.progress)
         return None
 
     @property
     def call(self) -> Call:
         """The commit, to be made inside a transaction that others share."""
-        return commit_call(self.actor, self.plan, self.write, self.key, self.version_ids)
+        return commit_call(self.context, self.plan, self.write, self.key, self.version_ids)
 
     def committed(self, reply: dict[str, Any], rows: list[Any]) -> Committed:
         """Read what commit answered.
@@ -167,7 +164,7 @@ class Attempt:
         return Committed(self.write, now, versions, self.staged, self.version_ids, rows)
 
     async def _stage(self) -> dict[str, Any]:
-        return await stage(self.ports, self.actor, self.plan, self.write, self.key)
+        return await stage(self.context, self.plan, self.write, self.key)
 
     async def given_up(self, error: BaseException) -> bool:
         """Abandon the write after a definite failure, which frees its key at once.
@@ -186,14 +183,14 @@ class Attempt:
         if not self.staged:
             return True
         try:
-            await abandon(self.ports, self.actor, self.write.write_id)
+            await abandon(self.context, self.write.write_id)
         except StorekitError:
             return False
         return True
 
 
 async def _settled(
-    ports: Ports, write: Write, key: str | None, ask: Callable[[], Awaitable[dict[str, Any]]]
+    context: Context, write: Write, key: str | None, ask: Callable[[], Awaitable[dict[str, Any]]]
 ) -> dict[str, Any]:
     """Ask the ledger until no other write holds the key."""
     waited, poll = timedelta(), _FIRST_POLL
@@ -201,12 +198,12 @@ async def _settled(
         reply = await ask()
         match reply["outcome"]:
             case "held":
-                if waited >= ports.settings.wait:
+                if waited >= context.ports.settings.idempotency_wait:
                     raise InProgress(str(key), waited.total_seconds())
                 jittered = poll * random.uniform(0.5, 1.0)  # noqa: S311 not a secret
                 delay = min(jittered, max(_FIRST_POLL, timedelta(seconds=reply["lease_left"])))
                 with step("sleep"):
-                    await ports.runtime.sleep(delay)
+                    await context.ports.runtime.sleep(delay)
                 waited, poll = waited + delay, min(poll * 2, _LONGEST_POLL)
             case "lost":
                 raise WriteLost(write.write_id, "another write with its key was faster, or its lease lapsed")

@@ -7,7 +7,7 @@ from typing import Any
 
 from storekit.errors import Conflict, ConstraintViolation, StorekitError
 from storekit.flows import calls
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import matching
 from storekit.model.declare.entity import memory_of
 from storekit.model.save.changes import Change
@@ -19,7 +19,7 @@ _CURSOR, _FIRST_MOVE = "storekit.cursor", "cursor_natural_key"
 Numbered = Sequence[tuple[int, Change]]
 
 
-async def blame(ports: Ports, actor: Actor, changes: Sequence[Change], error: StorekitError) -> None:
+async def blame(context: Context, changes: Sequence[Change], error: StorekitError) -> None:
     """Name the fields of a key that was taken, and of several records the one that the error is about.
 
     One Postgres trip more when a rule of the database refused one of several: it does not say which.
@@ -31,7 +31,7 @@ async def blame(ports: Ports, actor: Actor, changes: Sequence[Change], error: St
         record = next(change for change in changes if change.table.name == _CURSOR)
         raise Conflict(record.table.name, record.ref_id, 0, 1) from error
     if isinstance(error, ConstraintViolation):
-        found = await _by_constraint(ports, actor, changes, error)
+        found = await _by_constraint(context, changes, error)
     else:
         found = next((c.place for c in changes if c.ref_id == getattr(error, "ref_id", "")), None)
     if found is not None and _are_many(changes):
@@ -43,23 +43,21 @@ def _are_many(changes: Sequence[Change]) -> bool:
 
 
 async def _by_constraint(
-    ports: Ports, actor: Actor, changes: Sequence[Change], error: ConstraintViolation
+    context: Context, changes: Sequence[Change], error: ConstraintViolation
 ) -> int | None:
     for table in {change.table.name: change.table for change in changes}.values():
         own = [(change.place, change) for change in changes if change.table.name == table.name]
         for name, fields, _ in unique_keys(table):
             if name == error.constraint:
                 error.name(table.name, fields)
-                return await _taken(ports, actor, table, fields, own) if _are_many(changes) else None
+                return await _taken(context, table, fields, own) if _are_many(changes) else None
         for column in table.columns.values():
             if _are_many(changes) and _is_key_of(column, table, error.constraint):
-                return await _dangling(ports, actor, column, own)
+                return await _dangling(context, column, own)
     return None
 
 
-async def _taken(
-    ports: Ports, actor: Actor, table: Table, fields: Sequence[str], changes: Numbered
-) -> int | None:
+async def _taken(context: Context, table: Table, fields: Sequence[str], changes: Numbered) -> int | None:
     """Find the record whose key another before it in the batch has, or else one in the database."""
     if not table.columns.keys() >= set(fields):
         return None
@@ -71,7 +69,7 @@ async def _taken(
         if None not in key:
             seen[key] = i, change
     asked = [tuple(_values(change)[field] for field in fields) for _, change in seen.values()]
-    for row in await _asked(ports, actor, table, fields, asked):
+    for row in await _asked(context, table, fields, asked):
         found = seen.get(key_of_row(table, fields, row))
         if found is not None and row["ref_id"] != found[1].ref_id:
             return found[0]
@@ -84,26 +82,25 @@ def _is_key_of(column: Column, table: Table, constraint: str | None) -> bool:
     return column.reference is not None and constraint in names
 
 
-async def _dangling(ports: Ports, actor: Actor, column: Column, changes: Numbered) -> int | None:
+async def _dangling(context: Context, column: Column, changes: Numbered) -> int | None:
     """Find the record that refers to one that is not there."""
     assert column.reference is not None  # noqa: S101 for the type checker
-    target = column.reference.target
-    if isinstance(target, str):
+    table = column.reference.table
+    if table is None:
         return None
     wanted = {value: i for i, change in reversed(changes) if (value := _values(change).get(column.name))}
     made = {str(change.id) for _, change in changes if change.operation == "insert"}
-    table, scope = target.storekit_table, actor.acting_on(target.storekit_table)
-    found = await _asked(ports, scope, table, ["id"], [(value,) for value in wanted])
+    found = await _asked(context.acting_on(table), table, ["id"], [(value,) for value in wanted])
     there = {str(row["id"]) for row in found} | made
     return min((i for value, i in wanted.items() if value not in there), default=None)
 
 
 async def _asked(
-    ports: Ports, actor: Actor, table: Table, fields: Sequence[str], values: Sequence[tuple[Any, ...]]
+    context: Context, table: Table, fields: Sequence[str], values: Sequence[tuple[Any, ...]]
 ) -> list[Mapping[str, Any]]:
     """Read; whatever hinders that, the error that is being explained is the one to raise."""
     try:
-        (rows,) = await calls.read(ports, actor, [matching(table, fields, values)]) if values else ([],)
+        (rows,) = await calls.read(context, [matching(table, fields, values)]) if values else ([],)
     except StorekitError:
         return []
     return list(rows)

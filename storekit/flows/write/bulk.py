@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from storekit.errors import StorekitError, UsageError
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.write.operations import Asked, Verb, check
 from storekit.flows.write.planning import off_loop
 from storekit.flows.write.save import check_entities, check_key, save_changes
@@ -25,8 +25,7 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 
 async def save_many(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     entity_class: type[E],
     entities: Sequence[E],
     key: str | None = None,
@@ -35,22 +34,22 @@ async def save_many(
     """Save entities, all or nothing: one write for each chunk of them, one transaction for all writes."""
     check_entities(entity_class, entities)
     check_key(key)
-    await resolve_former(ports, actor, entities, key)
-    changes = await _chunk(ports, actor, entities, 0)
+    await resolve_former(context, entities, key)
+    changes = await _chunk(context, entities, 0)
     if len(changes) == len(entities):
-        return await save_changes(ports, actor, entities, changes, key, progress)
+        return await save_changes(context, entities, changes, key, progress)
     if key is not None:
         raise UsageError(
             f"an idempotency key stands for one write, of at most {_MOST:,} records and "
             f"{_MOST_BYTES >> 20} MiB of documents; save fewer with each key"
         )
-    unit, done = Unit(ports, actor), 0
+    unit, done = Unit(context), 0
     try:
         while changes:
             await unit.send(changes)
             done += len(changes)
             progress(done, len(entities))
-            changes = await _chunk(ports, actor, entities, done)
+            changes = await _chunk(context, entities, done)
     except BaseException as error:
         await unit.leave(error)
         raise
@@ -58,7 +57,7 @@ async def save_many(
     return list(entities)
 
 
-async def _chunk(ports: Ports, actor: Actor, entities: Sequence[Entity], start: int) -> list[Change]:
+async def _chunk(context: Context, entities: Sequence[Entity], start: int) -> list[Change]:
     """Find the changes of as many entities as one write takes."""
 
     def work() -> list[Change]:
@@ -66,7 +65,7 @@ async def _chunk(ports: Ports, actor: Actor, entities: Sequence[Entity], start: 
         size = 0
         for i, entity in enumerate(entities[start : start + _MOST], start):
             try:
-                changes.append(change_of(entity, actor.tenant))
+                changes.append(change_of(entity, context.actor.tenant))
                 changes[-1].place = i
             except StorekitError as error:
                 if len(entities) > 1:
@@ -77,38 +76,36 @@ async def _chunk(ports: Ports, actor: Actor, entities: Sequence[Entity], start: 
                 break
         return changes
 
-    return await off_loop(ports, work, long=len(entities) > 1)
+    return await off_loop(context, work, long=len(entities) > 1)
 
 
-async def upsert(ports: Ports, actor: Actor, entity_class: type[E], entities: Sequence[E]) -> list[E]:
+async def upsert(context: Context, entity_class: type[E], entities: Sequence[E]) -> list[E]:
     """Insert what is new by its natural key, and write the given fields of what is there."""
-    return await _keyed(ports, actor, entity_class, "upsert", entities)
+    return await _keyed(context, entity_class, "upsert", entities)
 
 
-async def insert_ignore(ports: Ports, actor: Actor, entity_class: type[E], entities: Sequence[E]) -> list[E]:
+async def insert_ignore(context: Context, entity_class: type[E], entities: Sequence[E]) -> list[E]:
     """Insert what is new by its natural key; answer that alone."""
-    return await _keyed(ports, actor, entity_class, "insert_ignore", entities)
+    return await _keyed(context, entity_class, "insert_ignore", entities)
 
 
-async def _keyed(
-    ports: Ports, actor: Actor, entity_class: type[E], verb: Verb, entities: Sequence[E]
-) -> list[E]:
+async def _keyed(context: Context, entity_class: type[E], verb: Verb, entities: Sequence[E]) -> list[E]:
     check_entities(entity_class, entities)
     asked = _each(
         Asked(verb, entity_class, entity.ref_id, entity, place=i) for i, entity in enumerate(entities)
     )
-    await carry_out_asked(ports, actor, asked)
+    await carry_out_asked(context, asked)
     return [each.outcome for each in asked if isinstance(each.outcome, entity_class)]
 
 
-async def delete_many(ports: Ports, actor: Actor, entity_class: type[Entity], ref_ids: Iterable[str]) -> None:
+async def delete_many(context: Context, entity_class: type[Entity], ref_ids: Iterable[str]) -> None:
     """Delete records, all or none. One Postgres trip."""
     if isinstance(ref_ids, str):
         raise UsageError("delete_many() takes several ref_ids; give a list of them")
     asked = _each(Asked("delete", entity_class, ref_id, place=i) for i, ref_id in enumerate(ref_ids))
     if len({each.ref_id for each in asked}) < len(asked):
         raise UsageError("the same record is in the list twice; name it once")
-    await carry_out_asked(ports, actor, asked)
+    await carry_out_asked(context, asked)
 
 
 def _each(asked: Iterable[Asked]) -> list[Asked]:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from storekit.errors import UsageError
-from storekit.flows.context import Ports
+from storekit.flows.context import Context, Ports
 from storekit.ports.statements import Call, Statement
 from storekit.ports.stores import Blobs, Documents, Ledger, Runtime, Session
 from storekit.settings import Settings
@@ -46,7 +46,12 @@ async def end(session: Session) -> None:
         raise
 
 
-class Inside:
+def inside(context: Context, session: Session) -> Context:
+    """Return the context of a flow that runs inside a transaction."""
+    return Context(_Inside(context.ports, session), context.actor)
+
+
+class _Inside:
     """All ports as they are, but for Postgres."""
 
     def __init__(self, ports: Ports, session: Session) -> None:

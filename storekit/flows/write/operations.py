@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from storekit.errors import ConstraintViolation, StorekitError, UsageError, ValidationError
 from storekit.flows import calls
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import matching
 from storekit.flows.write.planning import documents_of, off_loop
 from storekit.flows.write.remove import removal
@@ -75,9 +75,7 @@ def check(asked: Asked) -> Asked:
     return asked
 
 
-async def resolve(
-    ports: Ports, actor: Actor, asked: Sequence[Asked], before: Sequence[Asked] = ()
-) -> list[Change]:
+async def resolve(context: Context, asked: Sequence[Asked], before: Sequence[Asked] = ()) -> list[Change]:
     """Find out what is to be changed, beside what was resolved before and is not to be seen yet.
 
     One trip if natural keys decide, one if a document must follow a blob that an update changes; else none.
@@ -85,7 +83,7 @@ async def resolve(
     Raises:
         ValidationError, UsageError, ConstraintViolation: what cannot be stored; `.index` tells whose it is.
     """
-    known = await _known(ports, actor, [each for each in asked if each.keyed])
+    known = await _known(context, [each for each in asked if each.keyed])
     taken = {_key(each): _BEFORE for each in before if each.keyed and each.outcome is not None}
 
     def work() -> list[Change]:
@@ -93,7 +91,7 @@ async def resolve(
 
     def one(each: Asked) -> Iterator[Change]:
         try:
-            change = _keyed(each, actor, known, taken) if each.keyed else _plain(each, actor)
+            change = _keyed(each, context, known, taken) if each.keyed else _plain(each, context)
         except StorekitError as error:
             if len(asked) > 1 or each.place:
                 error.at(each.place)
@@ -103,16 +101,16 @@ async def resolve(
             yield change
 
     long = len(asked) > 1 or any(documents_of(each.table) for each in asked)
-    changes = await off_loop(ports, work, long=long)
+    changes = await off_loop(context, work, long=long)
     updates = {each.ref_id: each.entity_class for each in asked if each.verb == "update"}
-    await look_up(ports, actor, [(updates[c.ref_id], c) for c in changes if c.ref_id in updates])
+    await look_up(context, [(updates[c.ref_id], c) for c in changes if c.ref_id in updates])
     return changes
 
 
-def _plain(asked: Asked, actor: Actor) -> Change:
+def _plain(asked: Asked, context: Context) -> Change:
     if asked.entity is not None:
         asked.outcome = asked.entity
-        return change_of(asked.entity, actor.tenant, asked.expected_version)
+        return change_of(asked.entity, context.actor.tenant, asked.expected_version)
     if asked.verb == "update":
         change = change_from(asked.entity_class, asked.ref_id, asked.values)
         change.expected_version = asked.expected_version
@@ -122,7 +120,7 @@ def _plain(asked: Asked, actor: Actor) -> Change:
 
 
 def _keyed(
-    asked: Asked, actor: Actor, known: Known, taken: dict[tuple[str, tuple[Any, ...]], int]
+    asked: Asked, context: Context, known: Known, taken: dict[tuple[str, tuple[Any, ...]], int]
 ) -> Change | None:
     """Insert what is new; of what is there, ignore it or write the fields that were given."""
     assert asked.entity is not None  # noqa: S101 it has a natural key
@@ -137,7 +135,7 @@ def _keyed(
         return None
     if key not in known:
         asked.outcome = asked.entity
-        return change_of(asked.entity, actor.tenant)
+        return change_of(asked.entity, context.actor.tenant)
     row = known[key]
     if row.get("deleted_on") is not None:
         raise ConstraintViolation(
@@ -148,13 +146,13 @@ def _keyed(
     given = asked.entity.model_fields_set - {*asked.table.natural_key}
     found.__dict__.update({name: asked.entity.__dict__[name] for name in given})
     asked.outcome = found
-    change = change_of(found, actor.tenant)
+    change = change_of(found, context.actor.tenant)
     if not (change.blobs or change.documents or change.emptied):
         change.expected_version = None  # the given values shall be there, whatever was before
     return change
 
 
-async def _known(ports: Ports, actor: Actor, asked: Sequence[Asked]) -> Known:
+async def _known(context: Context, asked: Sequence[Asked]) -> Known:
     tables = {each.table.name: each.table for each in asked}
     if not tables:
         return {}
@@ -163,7 +161,7 @@ async def _known(ports: Ports, actor: Actor, asked: Sequence[Asked]) -> Known:
         natural = [_natural(each) for each in asked if each.table is table]
         values = [tuple(encoded[name] for name in table.natural_key) for encoded in natural]
         statements.append(matching(table, table.natural_key, values))
-    answers = await calls.read(ports, actor, statements)
+    answers = await calls.read(context, statements)
     return {
         (table.name, key_of_row(table, table.natural_key, row)): row
         for table, rows in zip(tables.values(), answers, strict=True)

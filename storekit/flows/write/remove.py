@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeVar
 
 from storekit.errors import UsageError
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import checked, whole_row
 from storekit.flows.write.attempt import Committed, carry_out
 from storekit.model.declare.entity import Entity
@@ -20,20 +20,18 @@ E = TypeVar("E", bound=Entity)
 
 
 async def delete(
-    ports: Ports, actor: Actor, entity: type[Entity], ref_id: str, expected_version: int | None = None
+    context: Context, entity: type[Entity], ref_id: str, expected_version: int | None = None
 ) -> None:
     """Delete one record; its parts follow later. One Postgres trip."""
-    await _carry_out(ports, actor, entity, "delete", ref_id, expected_version)
+    await _carry_out(context, entity, "delete", ref_id, expected_version)
 
 
-async def restore(
-    ports: Ports, actor: Actor, entity: type[E], ref_id: str, expected_version: int | None = None
-) -> E:
+async def restore(context: Context, entity: type[E], ref_id: str, expected_version: int | None = None) -> E:
     """Bring a hidden record back and answer it. One Postgres trip."""
     table = entity.storekit_table
     after = [whole_row(table, checked([ref_id]))]
-    done = await _carry_out(ports, actor, entity, "restore", ref_id, expected_version, after)
-    return entity_from(entity, visible(table, actor.tenant, done.rows[0], ref_id))
+    done = await _carry_out(context, entity, "restore", ref_id, expected_version, after)
+    return entity_from(entity, visible(table, context.actor.tenant, done.rows[0], ref_id))
 
 
 def removal(
@@ -55,8 +53,7 @@ def removal(
 
 
 async def _carry_out(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     entity: type[Entity],
     operation: Literal["delete", "restore"],
     ref_id: str,
@@ -64,6 +61,6 @@ async def _carry_out(
     after: Sequence[Select] = (),
 ) -> Committed:
     change = removal(entity, operation, ref_id, expected_version)
-    done = await carry_out(ports, actor, make_plan([change], {}, {}), None, lambda _: None, after)
+    done = await carry_out(context, make_plan([change], {}, {}), None, lambda _: None, after)
     assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
     return done

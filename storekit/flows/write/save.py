@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from storekit.errors import StorekitError, UsageError, ValidationError
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import found_rows
 from storekit.flows.write.attempt import Committed, Replayed, carry_out
 from storekit.flows.write.attribution import blame
@@ -27,8 +27,7 @@ _LONGEST_KEY = 255
 
 
 async def save(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     entity_class: type[E],
     entities: Sequence[E],
     key: str | None = None,
@@ -42,33 +41,32 @@ async def save(
     check_entities(entity_class, entities)
     check_key(key)
     check_version(expected_version)
-    await resolve_former(ports, actor, entities, key)
+    await resolve_former(context, entities, key)
     return await save_changes(
-        ports, actor, entities, await changes_of(ports, actor, entities, expected_version), key, progress
+        context, entities, await changes_of(context, entities, expected_version), key, progress
     )
 
 
 async def save_changes(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     entities: Sequence[E],
     changes: Sequence[Change],
     key: str | None,
     progress: Progress,
 ) -> list[E]:
     """Save what is known to have changed in some entities."""
-    plan = await planned(ports, actor, changes)
+    plan = await planned(context, changes)
     if not plan.rows:
         return list(entities)
-    note = remember(ports, actor, entities, key)
+    note = remember(context, entities, key)
     try:
-        done = await carry_out(ports, actor, plan, key, note, progress=progress)
+        done = await carry_out(context, plan, key, note, progress=progress)
     except StorekitError as error:
-        await blame(ports, actor, changes, error)
+        await blame(context, changes, error)
         raise
     if isinstance(done, Replayed):
-        return await _load_replayed(ports, actor, plan, entities, done)
-    note_all(changes, actor, plan, done)
+        return await _load_replayed(context, plan, entities, done)
+    note_all(changes, context, plan, done)
     return list(entities)
 
 
@@ -93,9 +91,7 @@ def check_key(key: str | None) -> None:
         raise ValidationError(f"it must have 1 to {_LONGEST_KEY} characters", field="idempotency_key")
 
 
-async def _load_replayed(
-    ports: Ports, actor: Actor, plan: Plan, entities: Sequence[E], done: Replayed
-) -> list[E]:
+async def _load_replayed(context: Context, plan: Plan, entities: Sequence[E], done: Replayed) -> list[E]:
     """Load what the former write of the same request made.
 
     Equal requests insert alike: the n-th new row of one is the n-th new row of the other. Rows that were
@@ -106,21 +102,21 @@ async def _load_replayed(
     made = [ref_id for _, ref_id, _ in done.rows if ref_id not in known]
     winner = dict(zip([ref_id for ref_id in mine if ref_id not in known], made, strict=True))
     stand_in = [(e.storekit_table, winner.get(e.ref_id, e.ref_id)) for e in entities]
-    rows = await found_rows(ports, actor, stand_in)
+    rows = await found_rows(context, stand_in)
     return [
-        entity_from(type(entity), visible(table, actor.tenant, row, ref_id))
+        entity_from(type(entity), visible(table, context.actor.tenant, row, ref_id))
         for entity, (table, ref_id), row in zip(entities, stand_in, rows, strict=True)
     ]
 
 
-def note_all(changes: Sequence[Change], actor: Actor, plan: Plan, done: Committed) -> None:
+def note_all(changes: Sequence[Change], context: Context, plan: Plan, done: Committed) -> None:
     """Write what the commit made of the rows back into their objects."""
     for index, change in enumerate(change for change in changes if not change.empty):
         if change.holder is not None:
-            _note(change.holder, change, actor, plan, index, done)
+            _note(change.holder, change, context, plan, index, done)
 
 
-def _note(entity: Entity, change: Change, actor: Actor, plan: Plan, index: int, done: Committed) -> None:
+def _note(entity: Entity, change: Change, context: Context, plan: Plan, index: int, done: Committed) -> None:
     row, memory = plan.rows[index], memory_of(entity)
     parts = dict(memory.stored.parts) if memory.stored else {}
     for field, part_index in row.refs.items():
@@ -129,10 +125,10 @@ def _note(entity: Entity, change: Change, actor: Actor, plan: Plan, index: int, 
             parts[field] = _stored_part(plan, part_index, done)
     facts: dict[str, Any] = {"version": done.versions[row.table.name, row.ref_id]}
     if row.operation == "insert":
-        facts |= {"tenant_id": actor.tenant, "created_on": done.now, "created_by": actor.name}
+        facts |= {"tenant_id": context.actor.tenant, "created_on": done.now, "created_by": context.actor.name}
     else:
-        facts |= {"updated_on": done.now, "updated_by": actor.name}
-    written(entity, facts, change, parts, actor.tenant)
+        facts |= {"updated_on": done.now, "updated_by": context.actor.name}
+    written(entity, facts, change, parts, context.actor.tenant)
 
 
 def _stored_part(plan: Plan, index: int, done: Committed) -> StoredPart:

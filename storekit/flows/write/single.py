@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storekit.errors import Conflict, ConstraintViolation, NotFound, StorekitError
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.write.attempt import Committed, Remember, carry_out
 from storekit.flows.write.attribution import blame
 from storekit.flows.write.operations import Asked, resolve
@@ -18,7 +18,7 @@ RACES = 10
 """Attempts to resolve natural keys; each time one of the rivals has committed."""
 
 
-async def carry_out_asked(ports: Ports, actor: Actor, asked: Sequence[Asked]) -> None:
+async def carry_out_asked(context: Context, asked: Sequence[Asked]) -> None:
     """Carry out what was asked, in one write; natural keys that others race for are resolved anew.
 
     One Postgres trip, two around one wave with parts, and one before if natural keys decide.
@@ -26,25 +26,24 @@ async def carry_out_asked(ports: Ports, actor: Actor, asked: Sequence[Asked]) ->
     if not asked:
         return
     entities = [each.entity for each in asked if each.entity is not None]
-    for last in (False,) * (RACES - 1) + (True,):
-        await resolve_former(ports, actor, entities)
-        changes = await resolve(ports, actor, asked)
-        plan = await planned(ports, actor, changes)
+    for left in reversed(range(RACES)):
+        await resolve_former(context, entities)
+        changes = await resolve(context, asked)
+        plan = await planned(context, changes)
         if not plan.rows:
             return
         holders = [change.holder for change in changes if change.holder is not None]
         try:
-            note: Remember = remember(ports, actor, holders)
-            done = await carry_out(ports, actor, plan, None, note)
+            note: Remember = remember(context, holders)
+            done = await carry_out(context, plan, None, note)
         except StorekitError as error:
-            if last or not raced(asked, error):
-                await blame(ports, actor, changes, error)
+            if not left or not raced(asked, error):
+                await blame(context, changes, error)
                 raise
             continue
         assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
-        note_all(changes, actor, plan, done)
+        note_all(changes, context, plan, done)
         return
-    raise AssertionError("the last attempt returns or raises")
 
 
 def raced(asked: Sequence[Asked], error: StorekitError) -> bool:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from storekit.errors import ValidationError, WriteLost
 from storekit.flows import calls
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import checked, whole_row
 from storekit.ids import new_id
 from storekit.model.declare.entity import Entity
@@ -19,8 +19,7 @@ E = TypeVar("E", bound=Entity)
 
 
 async def transition(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     entity: type[E],
     ref_id: str,
     to: str,
@@ -29,20 +28,20 @@ async def transition(
 ) -> E:
     """Move one record to another state and answer it as it is then. One Postgres trip."""
     table = entity.storekit_table
-    actor.require_write(table)
+    context.actor.require_write(table)
     checked([ref_id])
     state = state_of(table, to)
     check_version(expected_version)
     if reason is not None:
         _check_reason(reason)
-    await ports.ready(documents=False, blobs=False)
+    await context.ports.ready(documents=False, blobs=False)
     write_id, after = new_id(), [whole_row(table, [ref_id])]
     reply, rows = await calls.transition(
-        ports, actor, write_id, (table.name, ref_id), state, reason, expected_version, after
+        context, write_id, (table.name, ref_id), state, reason, expected_version, after
     )
     if reply["outcome"] != "committed":
         raise WriteLost(write_id, "its claim was refused")
-    return entity_from(entity, visible(table, actor.tenant, rows[0], ref_id))
+    return entity_from(entity, visible(table, context.actor.tenant, rows[0], ref_id))
 
 
 def _check_reason(reason: str) -> None:

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from storekit.errors import OutcomeUnknown, StorekitError, Unavailable, UsageError
 from storekit.flows import calls
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.write.attempt import Attempt
 from storekit.flows.write.attribution import blame
-from storekit.flows.write.in_transaction import Inside, end
+from storekit.flows.write.in_transaction import end, inside
 from storekit.flows.write.operations import Asked, check, resolve
 from storekit.flows.write.planning import planned
 from storekit.flows.write.save import note_all
@@ -43,8 +43,7 @@ class _Flushed:
 class Unit:
     """Planned by calls that do no I/O, sent by `flush`, made visible by `finish`."""
 
-    ports: Ports
-    actor: Actor
+    context: Context
     within: Any = None
     asked: dict[tuple[str, str], Asked] = field(default_factory=dict)
     """What is not flushed yet, by table and ref_id."""
@@ -68,14 +67,14 @@ class Unit:
             UsageError: the unit has ended, the record is in it already, or its class cannot do that.
         """
         self._require_open()
-        self.actor.acting_on(asked.table).require_write(asked.table)
+        self.context.actor.acting_on(asked.table).require_write(asked.table)
         check(asked)
         row = asked.table.name, asked.ref_id
         other = self.asked.get(row)
         if row in self.sent or (other is not None and (asked.verb, other.verb) != ("save", "save")):
             raise UsageError(f"{asked.table.name} {asked.ref_id} is in this unit already; change it once")
         if self.session is not None and asked.entity is not None:
-            change = change_of(asked.entity, self.actor.tenant)
+            change = change_of(asked.entity, self.context.actor.tenant)
             if change.blobs or change.documents:
                 raise UsageError(_TOO_LATE)
         asked.place = self.named if other is None else other.place
@@ -108,7 +107,7 @@ class Unit:
             with self._alone():
                 if self.session is None and self.within is None and not self.flushed:
                     # without the user's SQL it is a save like any other, and as safe to repeat
-                    await carry_out_asked(self.ports, self.actor, list(self.asked.values()))
+                    await carry_out_asked(self.context, list(self.asked.values()))
                 else:
                     await self._commit()
         except BaseException as failure:
@@ -144,15 +143,15 @@ class Unit:
     async def _flush(self) -> None:
         asked, self.asked = list(self.asked.values()), {}
         entities = [each.entity for each in asked if each.entity is not None]
-        for last in (False,) * (RACES - 1) + (True,):
+        for left in reversed(range(RACES)):
             if self.session is not None:
                 self.undo += undecided(entities)
-            await resolve_former(self._ports, self.actor, entities)
-            changes = await resolve(self._ports, self.actor, asked, self._unseen)
+            await resolve_former(self._context, entities)
+            changes = await resolve(self._context, asked, self._unseen)
             try:
                 await self.send(changes, asked)
             except StorekitError as error:
-                if last or self.session is None or not raced(asked, error):
+                if not left or self.session is None or not raced(asked, error):
                     raise
                 self.flushed.pop()  # of the transaction only this write was undone
             else:
@@ -160,12 +159,12 @@ class Unit:
 
     async def send(self, changes: Sequence[Change], asked: Sequence[Asked] = ()) -> None:
         """Make one write of some changes: to the stores, or once the transaction has begun into it."""
-        plan = await planned(self._ports, self.actor, changes)
+        plan = await planned(self._context, changes)
         if not plan.rows:
             return
         if self.session is not None and plan.parts:
             raise UsageError(_TOO_LATE)
-        attempt = Attempt(self.ports, self.actor, plan)
+        attempt = Attempt(self.context, plan)
         flushed = _Flushed(attempt, changes, asked)
         try:
             await attempt.prepare([each.attempt.write for each in self.flushed])
@@ -180,7 +179,7 @@ class Unit:
             await self._write(self.session, flushed)
 
     async def _begin(self) -> Session:
-        await self.ports.ready(documents=False, blobs=False)
+        await self.context.ports.ready(documents=False, blobs=False)
         session = self._new_session()
         first = self.flushed[:1]
         try:
@@ -200,18 +199,18 @@ class Unit:
 
     async def _begin_anew(self) -> Session:
         """Write all there is, again after a deadlock or a race: nothing of the user's ran yet."""
-        for last in (False,) * (RACES - 1) + (True,):
+        left = RACES
+        while True:
+            left -= 1
             try:
                 return await self._begin()
             except StorekitError as error:
                 lost = [each for each in self.flushed if raced(each.asked, error)]
-                deadlock = isinstance(error, RolledBack) and self.within is None
-                if last or not (lost or deadlock):
+                if not left or not (lost or (isinstance(error, RolledBack) and self.within is None)):
                     raise
                 await self._undo()
                 for each in lost:
                     await self._send_anew(each)
-        raise AssertionError("the last attempt returns or raises")
 
     async def _send_anew(self, lost: _Flushed) -> None:
         """Find out again what natural keys stand for; what was flushed after it stays after it."""
@@ -222,7 +221,7 @@ class Unit:
             if not await lost.attempt.abandon():
                 self._remember(lost)
             self.sent -= lost.rows
-            await self.send(await resolve(self._ports, self.actor, lost.asked, self._unseen), lost.asked)
+            await self.send(await resolve(self._context, lost.asked, self._unseen), lost.asked)
         finally:
             self.flushed += later
 
@@ -250,7 +249,7 @@ class Unit:
     async def _blame(self, flushed: Sequence[_Flushed], error: BaseException) -> None:
         if isinstance(error, StorekitError) and not isinstance(error, Unavailable):
             for each in flushed:
-                await blame(self._ports, self.actor, each.changes, error)
+                await blame(self._context, each.changes, error)
 
     @property
     def _unseen(self) -> list[Asked]:
@@ -258,22 +257,23 @@ class Unit:
         return [] if self.session else [one for each in self.flushed for one in each.asked]
 
     @property
-    def _ports(self) -> Ports:
+    def _context(self) -> Context:
         if self.session is None and self.within is None:
-            return self.ports
-        return Inside(self.ports, self.session or self._new_session())
+            return self.context
+        return inside(self.context, self.session or self._new_session())
 
     def _new_session(self) -> Session:
-        return self.ports.ledger.session(self.actor.tenant, self.actor.name, self.within)
+        actor = self.context.actor
+        return self.context.ports.ledger.session(actor.tenant, actor.name, self.within)
 
     def _note(self, flushed: _Flushed, reply: dict[str, Any]) -> None:
         done = flushed.attempt.committed(reply, [])
         self.undo += [snapshot(c.holder) for c in flushed.changes if c.holder is not None]
-        note_all(flushed.changes, self.actor, flushed.attempt.plan, done)
+        note_all(flushed.changes, self.context, flushed.attempt.plan, done)
 
     def _remember(self, flushed: _Flushed) -> None:
         holders = [change.holder for change in flushed.changes if change.holder is not None]
-        remember(self.ports, self.actor, holders)(flushed.attempt.write.write_id)
+        remember(self.context, holders)(flushed.attempt.write.write_id)
 
     def _require_open(self) -> None:
         if self.failed is not None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from storekit.errors import OutcomeUnknown, UsageError
 from storekit.flows import calls
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.flows.read.load import found_rows
 from storekit.flows.write.attempt import Remember
 from storekit.model.declare.entity import Entity, memory_of
@@ -18,33 +18,31 @@ _MOST_UNRESOLVED = 10_000
 """Keys of failed saves that are kept in mind; the ledger's leases decide the rest."""
 
 
-def remember(ports: Ports, actor: Actor, entities: Sequence[Entity], key: str | None = None) -> Remember:
+def remember(context: Context, entities: Sequence[Entity], key: str | None = None) -> Remember:
     """Keep the id of an undecided write where the next save of the same object or key looks for it."""
 
     def note(write_id: UUID) -> None:
         for entity in entities:
-            memory_of(entity).undecided = actor.tenant, write_id
+            memory_of(entity).undecided = context.actor.tenant, write_id
         if key is not None:
-            while len(ports.unresolved) >= _MOST_UNRESOLVED:
-                del ports.unresolved[next(iter(ports.unresolved))]
-            ports.unresolved[actor.tenant, key] = write_id
+            while len(context.ports.unresolved) >= _MOST_UNRESOLVED:
+                del context.ports.unresolved[next(iter(context.ports.unresolved))]
+            context.ports.unresolved[context.actor.tenant, key] = write_id
 
     return note
 
 
-async def resolve_former(
-    ports: Ports, actor: Actor, entities: Sequence[Entity], key: str | None = None
-) -> None:
+async def resolve_former(context: Context, entities: Sequence[Entity], key: str | None = None) -> None:
     """Decide former writes of these objects, or of this key, whose outcome this process does not know."""
     undecided = {former for entity in entities if (former := memory_of(entity).undecided)}
-    if key is not None and (write_id := ports.unresolved.pop((actor.tenant, key), None)):
-        undecided.add((actor.tenant, write_id))
+    if key is not None and (write_id := context.ports.unresolved.pop((context.actor.tenant, key), None)):
+        undecided.add((context.actor.tenant, write_id))
     for former in undecided:
-        if former[0] != actor.tenant:
+        if former[0] != context.actor.tenant:
             raise UsageError(
                 f"a save of this object for tenant {former[0]} has no known outcome; save it there first"
             )
-        await _decide(ports, actor, former, [e for e in entities if memory_of(e).undecided == former])
+        await _decide(context, former, [e for e in entities if memory_of(e).undecided == former])
 
 
 def undecided(entities: Sequence[Entity]) -> list[Callable[[], None]]:
@@ -57,17 +55,17 @@ def undecided(entities: Sequence[Entity]) -> list[Callable[[], None]]:
     return [partial(restore, entity, former) for entity, former in pairs if former]
 
 
-async def _decide(ports: Ports, actor: Actor, former: tuple[UUID, UUID], entities: Sequence[Entity]) -> None:
+async def _decide(context: Context, former: tuple[UUID, UUID], entities: Sequence[Entity]) -> None:
     """Let objects whose write had committed after all stand for the records that it made.
 
     Raises:
         OutcomeUnknown: the write is too old for the ledger to know; this is said once.
     """
-    reply = await calls.abandon(ports, actor, former[1])
+    reply = await calls.abandon(context, former[1])
     if reply["outcome"] == "committed":
-        rows = await found_rows(ports, actor, [(e.storekit_table, e.ref_id) for e in entities])
+        rows = await found_rows(context, [(e.storekit_table, e.ref_id) for e in entities])
         for entity, row in zip(entities, rows, strict=True):
-            found = visible(entity.storekit_table, actor.tenant, row, entity.ref_id)
+            found = visible(entity.storekit_table, context.actor.tenant, row, entity.ref_id)
             take_over(entity, entity_from(type(entity), found))
     for entity in entities:
         memory_of(entity).undecided = None

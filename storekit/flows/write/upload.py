@@ -9,7 +9,7 @@ from typing import Any
 
 from storekit.errors import WriteLost
 from storekit.flows.calls import Lease, renew
-from storekit.flows.context import Actor, Ports
+from storekit.flows.context import Context
 from storekit.model.save.arguments import document_of
 from storekit.model.save.plan import PartPlan, Plan, Write
 from storekit.ports.stores import BlobPut, DocumentPut
@@ -31,8 +31,7 @@ def nobody(done: int, total: int) -> None:
 
 
 async def upload(
-    ports: Ports,
-    actor: Actor,
+    context: Context,
     plan: Plan,
     write: Write,
     staged: dict[str, Any],
@@ -48,25 +47,26 @@ async def upload(
     """
     lease = Lease.of(staged)
     blobs = [
-        _blob_put(ports, i, part, staged["parts"][str(write.part_ids[i])]["key"], lease, write)
+        _blob_put(context, i, part, staged["parts"][str(write.part_ids[i])]["key"], lease, write)
         for i, part in enumerate(plan.parts)
         if part.source is not None
     ]
-    documents = _document_puts(ports, actor, plan, write, staged)
+    documents = _document_puts(context, plan, write, staged)
     # A blob takes longest and begins first; but the few inserts, each of a whole batch, must not begin last.
-    first = max(0, ports.settings.max_puts - len(documents))
+    first = max(0, context.ports.settings.max_puts - len(documents))
     puts = [*blobs[:first], *documents, *blobs[first:]]
 
     async def beat() -> None:
         for each in others:
-            await renew(ports, actor, each)  # one that was lost is lost at its commit
-        reply = await renew(ports, actor, write)
+            await renew(context, each)  # one that was lost is lost at its commit
+        reply = await renew(context, write)
         if reply["outcome"] != "renewed":
             raise WriteLost(write.write_id, "its lease lapsed during the upload")
         renewed = Lease.of(reply)
         lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
 
-    done = await ports.runtime.wave(puts, beat, ports.settings.beat, _counted(plan, progress))
+    every = context.ports.settings.renew_every
+    done = await context.ports.runtime.wave(puts, beat, every, _counted(plan, progress))
     versions = dict(pair for pairs in done for pair in pairs)
     return [versions[i] for i in range(len(plan.parts))]
 
@@ -86,7 +86,7 @@ def _counted(plan: Plan, progress: Progress) -> Callable[[list[tuple[int, str | 
     return told
 
 
-def _blob_put(ports: Ports, i: int, part: PartPlan, key: str, lease: Lease, write: Write) -> Put:
+def _blob_put(context: Context, i: int, part: PartPlan, key: str, lease: Lease, write: Write) -> Put:
     async def put() -> list[tuple[int, str | None]]:
         assert part.source is not None  # noqa: S101 for the type checker
         media_type = part.media_type or "application/octet-stream"
@@ -94,12 +94,12 @@ def _blob_put(ports: Ports, i: int, part: PartPlan, key: str, lease: Lease, writ
             request = BlobPut(
                 key, part.source, media_type, lease.granted_on, lease.sign_until, write.write_id
             )
-            return [(i, await ports.blobs.put(request))]
+            return [(i, await context.ports.blobs.put(request))]
 
     return put
 
 
-def _document_puts(ports: Ports, actor: Actor, plan: Plan, write: Write, staged: dict[str, Any]) -> list[Put]:
+def _document_puts(context: Context, plan: Plan, write: Write, staged: dict[str, Any]) -> list[Put]:
     """Make one insert for each collection, whatever its number of documents, if they are not very large."""
     batches: dict[str, list[list[tuple[int, DocumentPut]]]] = {}
     sizes: Counter[str] = Counter()
@@ -107,14 +107,14 @@ def _document_puts(ports: Ports, actor: Actor, plan: Plan, write: Write, staged:
     for i, part in enumerate(plan.parts):
         if part.body is not None:
             collection = str(part.spec.collection)
-            document = _document(actor, plan, write, staged, i, siblings[part.row])
+            document = _document(context, plan, write, staged, i, siblings[part.row])
             put = DocumentPut(collection, document, write.write_id, part.size)
             if collection not in batches or sizes[collection] + part.size > _LARGEST_INSERT:
                 batches.setdefault(collection, []).append([])
                 sizes[collection] = 0
             batches[collection][-1].append((i, put))
             sizes[collection] += part.size
-    return [_insert(ports, several) for several in batches.values()]
+    return [_insert(context, several) for several in batches.values()]
 
 
 def _by_row(plan: Plan) -> dict[int, list[int]]:
@@ -125,20 +125,20 @@ def _by_row(plan: Plan) -> dict[int, list[int]]:
     return found
 
 
-def _insert(ports: Ports, batches: list[list[tuple[int, DocumentPut]]]) -> Put:
+def _insert(context: Context, batches: list[list[tuple[int, DocumentPut]]]) -> Put:
     """Insert one batch after the other: all at once they would fill a small server's cache."""
 
     async def put() -> list[tuple[int, str | None]]:
         for batch in batches:
             with step("mongo.insert"):
-                await ports.documents.insert([document for _, document in batch])
+                await context.ports.documents.insert([document for _, document in batch])
         return [(i, None) for batch in batches for i, _ in batch]
 
     return put
 
 
 def _document(
-    actor: Actor, plan: Plan, write: Write, staged: dict[str, Any], i: int, siblings: Sequence[int]
+    context: Context, plan: Plan, write: Write, staged: dict[str, Any], i: int, siblings: Sequence[int]
 ) -> dict[str, Any]:
     part, row = plan.parts[i], plan.rows[plan.parts[i].row]
     expires_on = staged["parts"][str(write.part_ids[i])]["expires_on"]
@@ -147,6 +147,7 @@ def _document(
         "createdOn": datetime.fromisoformat(staged["now"]),
         "expiresOn": datetime.fromisoformat(expires_on) + _TTL_MARGIN if expires_on else None,
     }
+    actor = context.actor
     return document_of(part, write.part_ids[i], row, tenant=actor.tenant, actor=actor.name, staged=facts)
 
 

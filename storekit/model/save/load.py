@@ -9,7 +9,7 @@ from uuid import UUID
 
 from storekit.errors import Corrupt, NotFound
 from storekit.model.declare.entity import Entity, memory_of, remember
-from storekit.model.declare.stored import Memory, Stored, StoredPart
+from storekit.model.declare.stored import EntityMemory, Stored, StoredPart
 from storekit.model.save.changes import Change
 from storekit.model.save.documents import decode_document, digest
 from storekit.model.table.fields import Expired
@@ -54,7 +54,7 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
     }
     blobs = {name: value for name in table.parts if isinstance(value := values.get(name), Blob)}
     stored = Stored(row["tenant_id"], columns, parts)
-    remember(loaded, Memory(stored, blobs=blobs, expired=frozenset(expired)))
+    remember(loaded, EntityMemory(stored, blobs=blobs, expired=frozenset(expired)))
     return loaded
 
 
@@ -97,7 +97,7 @@ def take_over(entity: Entity, loaded: Entity) -> None:
     """Let an object stand for the record that was loaded: what it holds beyond that is a change."""
     entity.__dict__.update({name: loaded.__dict__[name] for name in entity.storekit_table.base})
     known = memory_of(loaded)
-    remember(entity, Memory(known.stored, expired=known.expired))
+    remember(entity, EntityMemory(known.stored, expired=known.expired))
 
 
 def written(
@@ -121,4 +121,4 @@ def written(
             entity.__dict__[name] = blobs[name]
     digests |= {name: made.sha256 for name, made in change.documents.items()}
     stored = Stored(tenant, columns, parts)
-    remember(entity, Memory(stored, None, digests, blobs, memory.expired - touched))
+    remember(entity, EntityMemory(stored, None, digests, blobs, memory.expired - touched))

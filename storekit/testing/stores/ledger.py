@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
@@ -60,8 +59,7 @@ class MemorySession:
     """Several calls of the write API in one transaction. There is no SQL in memory."""
 
     def __init__(self, state: State, tenant: UUID, actor: str) -> None:
-        self._state, self._actor = state, actor
-        self._transaction = state.transaction(tenant, actor)
+        self._state, self._tenant, self._actor = state, tenant, actor
         self._tx: Transaction | None = None
 
     @property
@@ -69,7 +67,7 @@ class MemorySession:
         raise UsageError("a memory store has no connection; test code that runs SQL with Store.embedded")
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
-        self._tx = self._transaction.__enter__()
+        self._tx = self._state.begin(self._tenant, self._actor)
         return await self.pipeline(calls)
 
     async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
@@ -82,14 +80,12 @@ class MemorySession:
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         self._tx = None
-        self._transaction.__exit__(None, None, None)
+        self._state.commit()
 
     async def rollback(self) -> None:
         if self._tx is not None:
-            self._tx = None
-            error = UsageError("undone")
-            with suppress(UsageError):
-                self._transaction.__exit__(UsageError, error, None)
+            transaction, self._tx = self._tx, None
+            self._state.rollback(transaction)
 
 
 def _answer(tx: Transaction, statement: Statement) -> Any:

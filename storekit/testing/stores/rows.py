@@ -11,7 +11,7 @@ from uuid import UUID
 
 from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
 from storekit.model.table.table import Column, Table
-from storekit.testing.stores.state import Event, Row, Transaction, target_name
+from storekit.testing.stores.state import Event, Row, Transaction
 from storekit.testing.stores.unique import check_unique
 
 _NIL = UUID(int=0)
@@ -62,7 +62,7 @@ def _check_shape(table: Table, operation: Mapping[str, Any]) -> None:
     if not set(fields) <= table.columns.keys() | table.parts.keys():
         raise UsageError(f"table {table.name} has no column or part {', '.join(fields)}")
     if len({row["ref_id"] for row in operation["rows"]}) < len(operation["rows"]):
-        raise UsageError(f"a batch contains a row of {table.name} twice")
+        raise UsageError(f"the batch names a row of {table.name} more than once")
 
 
 def _write_row(tx: Transaction, table: Table, verb: str, row: Row, names: list[str]) -> int:
@@ -162,7 +162,7 @@ def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
     for column in table.columns.values():
         if column.reference is None:
             continue
-        target = target_name(table, column)
+        target = column.reference.name
         known = tx.state.tables.get(target)
         tenant = _NIL if known is not None and known.scope == "global" else tx.tenant
         for row in rows:

@@ -90,14 +90,32 @@ class State:
 
     @contextmanager
     def transaction(self, tenant: UUID, actor: str) -> Iterator[Transaction]:
-        """Run a transaction while no other runs. An exception inside rolls it back."""
-        with self._lock:
-            transaction = Transaction(self, tenant, actor)
-            try:
-                yield transaction
-            except BaseException:
-                transaction.undo()
-                raise
+        """Run a transaction: commit at the end, roll back if anything is raised."""
+        transaction = self.begin(tenant, actor)
+        try:
+            yield transaction
+        except BaseException:
+            self.rollback(transaction)
+            raise
+        self.commit()
+
+    def begin(self, tenant: UUID, actor: str) -> Transaction:
+        """Begin a transaction, which holds the lock until it ends: transactions run in turn."""
+        self._lock.acquire()
+        try:
+            return Transaction(self, tenant, actor)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def commit(self) -> None:
+        """End the transaction that is running and keep its changes."""
+        self._lock.release()
+
+    def rollback(self, transaction: Transaction) -> None:
+        """End a transaction and undo its changes."""
+        transaction.undo()
+        self._lock.release()
 
 
 class Transaction:
@@ -148,14 +166,5 @@ class Transaction:
         """Yield the columns that refer to a table."""
         for other in self.state.tables.values():
             for column in other.columns.values():
-                if column.reference is not None and target_name(other, column) == table.name:
+                if column.reference is not None and column.reference.name == table.name:
                     yield other, column
-
-
-def target_name(table: Table, column: Column) -> str:
-    """Return the name of the table that a column refers to."""
-    assert column.reference is not None  # noqa: S101 for the type checker
-    target = column.reference.target
-    if isinstance(target, str):
-        return table.name if target == "self" else target
-    return target.storekit_table.name

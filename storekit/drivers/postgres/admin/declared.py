@@ -13,7 +13,7 @@ import psycopg
 
 from storekit.drivers.postgres.admin.catalog import facts
 from storekit.model.declare.entity import Entity
-from storekit.model.table.keys import keys
+from storekit.model.table.keys import key_definitions
 from storekit.model.table.names import qualified
 from storekit.model.table.table import Table
 from storekit.schema import ddl
@@ -29,7 +29,7 @@ def declared(connection: psycopg.Connection, entity: type[Entity]) -> Declared:
     References and parts are left out: their foreign keys would lock the tables that they point at.
     """
     table = entity.storekit_table
-    wanted = list(keys(table))
+    wanted = list(key_definitions(table))
     scratch = _in_scratch_schema(table)
     with connection.transaction(force_rollback=True):
         connection.execute("\n".join(_statements(scratch, entity)).encode())
@@ -45,10 +45,10 @@ def _statements(table: Table, entity: type[Entity]) -> Iterator[str]:
     yield from (ddl.create_enum(column) for column in table.columns.values() if column.enum)
     yield ddl.create_table(table, entity.model_fields, ())
     on = qualified(table.name)
-    yield from (key.build(on, f"key_{n}") for n, key in enumerate(keys(table)))
-    yield from ddl.lookup_fact(table)
-    yield from ddl.moves(table)
-    yield ddl.manage(table)
+    yield from (key.build(on, f"key_{n}") for n, key in enumerate(key_definitions(table)))
+    yield from ddl.insert_lookup(table)
+    yield from ddl.insert_moves(table)
+    yield ddl.call_manage(table)
 
 
 def _in_scratch_schema(table: Table) -> Table:

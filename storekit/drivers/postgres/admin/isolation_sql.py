@@ -104,6 +104,13 @@ WHERE c.nspname = 'storekit' AND c.entity IS NULL AND g.privilege IN ('INSERT', 
   AND (g.grantee = 0 OR g.grantee IN (SELECT oid FROM member WHERE grp <> 'storekit_worker'))
 """
 
+# PUBLIC is every login of the cluster, so a table's privileges are granted to roles by name.
+_PUBLIC_GRANTS = """
+SELECT DISTINCT format('PUBLIC may %s %s; grant it to a role', g.privilege, c.name)
+FROM given AS g JOIN relation AS c USING (oid)
+WHERE g.grantee = 0
+"""
+
 _TABLE_WIDE_GRANTS = """
 SELECT format('%s may %s all columns of %s; grant only the columns of the entity', g.who, g.privilege, c.name)
 FROM given AS g JOIN base AS c USING (oid)
@@ -273,6 +280,7 @@ RULES = (
     _WIDE_POLICIES,
     _PARTITION_GRANTS,
     _LEDGER_GRANTS,
+    _PUBLIC_GRANTS,
     _TABLE_WIDE_GRANTS,
     _COLUMN_GRANTS,
     _FIXED_ROWS_GRANTS,

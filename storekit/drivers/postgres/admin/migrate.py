@@ -25,6 +25,11 @@ __all__ = ["Status", "connect", "grant", "migrate", "status"]
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('storekit.migrate', 0))"
 # From the catalog: before the first migration the login has no USAGE on the schema.
 _HAS_HISTORY = "SELECT FROM pg_tables WHERE schemaname = 'storekit' AND tablename = 'migration'"
+# A released file never changes: a record that differs was written before the first release.
+_UNRELEASED = (
+    "this database was created with an unreleased version of storekit and cannot be migrated; "
+    "create a new database (embedded servers: use a new directory)"
+)
 _HISTORY = "SELECT line, number, name, sha256, applied_on, applied_by FROM storekit.migration"
 
 
@@ -71,7 +76,7 @@ def migrate(
             _lock(connection)
             _bootstrap(connection)
         history = _history(connection)
-        pending = _pending(files, history)
+        pending = _pending(files, history, lines)
         if to is not None:
             _check_target(history, *to)
         pending = [migration for migration in pending if migration in wanted]
@@ -88,7 +93,7 @@ def status(admin_url: str, lines: Sequence[Line]) -> list[Status]:
     files = read(lines)
     with connect(admin_url) as connection:
         history = _history(connection)
-    _pending(files, history)
+    _pending(files, history, lines)
     names = {(file.line, file.number): file.name for file in files}
     names |= {key: past.name for key, past in sorted(history.items()) if key not in names}
     return [Status(*key, name, *_applied(history.get(key))) for key, name in names.items()]
@@ -119,18 +124,22 @@ def _history(connection: psycopg.Connection) -> _History:
     return {(line, number): _Past(*past) for line, number, *past in rows}
 
 
-def _pending(files: Sequence[Migration], history: _History) -> list[Migration]:
+def _pending(files: Sequence[Migration], history: _History, lines: Sequence[Line]) -> list[Migration]:
+    shipped = {line.name for line in lines if line.shipped}
     known = {(f.line, f.number): f for f in files}
     present = {f.line for f in files}
     for (line, number), past in sorted(history.items()):
         title = f"past migration {line} {number:04}_{past.name}.sql"
         file = known.get((line, number))
         if file is None and line in present:
-            raise ConfigurationError(f"{title} is missing; restore the file")
-        if file is not None and file.name != past.name:
-            raise ConfigurationError(f"{title} was renamed to {file.name}; restore its name")
-        if file is not None and file.sha256 != past.sha256:
-            raise ConfigurationError(f"{title} was edited; restore it and write the change as a new file")
+            fact, remedy = "is missing", "restore the file"
+        elif file is not None and file.name != past.name:
+            fact, remedy = f"was renamed to {file.name}", "restore its name"
+        elif file is not None and file.sha256 != past.sha256:
+            fact, remedy = "was edited", "restore it and write the change as a new file"
+        else:
+            continue
+        raise ConfigurationError(f"{title} {fact}; {_UNRELEASED if line in shipped else remedy}")
     return [f for f in files if (f.line, f.number) not in history]
 
 

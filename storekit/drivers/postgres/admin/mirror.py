@@ -1,4 +1,6 @@
-"""The schema as files: one for each table, view, function, policy, trigger and type.
+"""The schema as files: one for each table, view, function and type.
+
+Policies and triggers are in the file of their table, so that a review sees the table whole.
 
 Written for review and grep, and identical from PostgreSQL 15 to 18: the output of pg_dump changes with each
 major version and is one file. Partitions are left out, because they are created and dropped
@@ -53,8 +55,8 @@ def _files(connection: psycopg.Connection) -> Iterator[_File]:
     for schema, name, oid, full_name, kind, members in _rows(connection, query.TYPES):
         text = _TYPE[kind].format(full_name, _list(members) if kind != "d" else " ".join(members))
         yield _path(schema, "types", name), f"{text}\n\n{endings['pg_type', oid]}"
-    for kind, text_of in (("policies", query.POLICIES), ("triggers", query.TRIGGERS)):
-        for schema, name, text in _rows(connection, text_of):
+    for objects in (query.POLICIES, query.TRIGGERS):
+        for schema, kind, name, text in _rows(connection, objects):
             yield _path(schema, kind, name), text
 
 

@@ -96,7 +96,7 @@ FROM type AS t
 """
 
 POLICIES = """
-SELECT c.nspname, concat(c.relname, '.', p.polname), concat(
+SELECT c.nspname, 'tables', c.relname, concat(
     'CREATE POLICY ', quote_ident(p.polname), ' ON ', c.name,
     CASE WHEN NOT p.polpermissive THEN E'\\n    AS RESTRICTIVE' END,
     E'\\n    FOR ', CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
@@ -106,15 +106,17 @@ SELECT c.nspname, concat(c.relname, '.', p.polname), concat(
     E'\\n    USING (' || pg_get_expr(p.polqual, p.polrelid, true) || ')',
     E'\\n    WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid, true) || ')', ';')
 FROM pg_policy AS p JOIN relation AS c ON c.oid = p.polrelid
+ORDER BY p.polname
 """
 
 TRIGGERS = """
-SELECT c.nspname, concat(c.relname, '.', t.tgname), concat(
+SELECT c.nspname, CASE c.relkind WHEN 'v' THEN 'views' ELSE 'tables' END, c.relname, concat(
     pg_get_triggerdef(t.oid, true), ';',
     E'\\nALTER TABLE ' || c.name || CASE t.tgenabled WHEN 'D' THEN ' DISABLE' WHEN 'R' THEN ' ENABLE REPLICA'
         WHEN 'A' THEN ' ENABLE ALWAYS' END || ' TRIGGER ' || quote_ident(t.tgname) || ';')
 FROM pg_trigger AS t JOIN relation AS c ON c.oid = t.tgrelid
 WHERE NOT t.tgisinternal
+ORDER BY t.tgname
 """
 
 SCHEMAS = "SELECT n.nspname, n.oid FROM space AS n"

@@ -69,7 +69,9 @@ class _Pool(Generic[C]):
         if self.closed or isinstance(error, PoolClosed):
             raise closed() from error
         if isinstance(error, TooManyRequests):
-            raise _exhausted(f"{self._queue} wait already for one of {self._size} connections") from error
+            raise _exhausted(
+                f"the queue is full: at most {self._queue} calls wait for one of {self._size} connections"
+            ) from error
         if refusal := self.endpoint.refusal:
             raise ConfigurationError(refusal) from error
 
@@ -169,7 +171,7 @@ class AsyncPool(_Pool[AsyncConnection]):
 
 
 def _exhausted(why: str) -> Unavailable:
-    return Unavailable("postgres", why, step="raise POSTGRES_POOL_SIZE, or hold units of work for less long")
+    return Unavailable("postgres", f"{why}; raise POSTGRES_POOL_SIZE or shorten units of work")
 
 
 def closed() -> UsageError:
