@@ -28,7 +28,7 @@ _OWN_LINE = "app"
 _MARK = "schema.sha256"
 
 
-class Hosting:
+class EmbeddedServers:
     """Starts the servers of a directory, migrates them to the classes, and stops using them at the end."""
 
     def __init__(self, path: Path, entities: Sequence[type[Entity]]) -> None:
