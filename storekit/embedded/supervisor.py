@@ -69,7 +69,7 @@ class Supervisor:
     def __init__(self, listener: socket.socket, record: Path) -> None:
         self._listener = listener
         self._record = record
-        # While it is open its inode cannot be reused, so a new directory of the same name is told from it.
+        # While it is open its inode cannot be reused, so a new directory of the same name differs.
         self._directory = os.open(record.parent, os.O_RDONLY)
         self._socket = listener.getsockname()
         self._servers: dict[str, Server] = {}
