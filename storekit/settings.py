@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import (
@@ -51,6 +52,14 @@ def _seconds(value: object) -> object:
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+class Login(StrEnum):
+    """A login to Postgres that a store acts with; its URL is a setting."""
+
+    APP = "app"
+    ADMIN = "admin"
+    REPORTER = "reporter"
 
 
 class Settings(BaseModel):

@@ -34,9 +34,10 @@ class Repository(Generic[E]):
 
     `scope.repository(Article)` returns it without I/O. It is safe to share between threads.
 
-    Reads are consistent: they see whole commits only. Writes are all or nothing. Every method may also
-    raise `ConfigurationError` when a setting is missing, or when a server or the schema is not as it
-    must be; the message names the remedy.
+    Reads are consistent: they see whole commits only. Writes are all or nothing. Global records (of a
+    class with `scope="global"`) are read in every scope; to write one raises `UsageError` unless the
+    scope is `store.admin(actor=...)`. Every method may also raise `ConfigurationError` when a setting
+    is missing, or when a server or the schema is not as it must be; the message names the remedy.
 
     Example:
         The examples of the methods use `Article`, `articles` and `article`:
@@ -129,10 +130,10 @@ class Repository(Generic[E]):
             The page. Its `.next` is None on the last page.
 
         Raises:
-            ValidationError: a column is unknown, a value does not fit its column, `limit` is out of
-                range, or `after` belongs to another query; nothing was sent.
-            UsageError: no index gives this order; the message says which index to declare. Nothing was
-                sent.
+            ValidationError: a column is unknown, a value does not fit its column, or `after` belongs to
+                another query; nothing was sent.
+            UsageError: no index gives this order (the message says which index to declare), or `limit`
+                is out of range; nothing was sent.
             Corrupt: a document is missing before its expiry, or is not what was saved. Never retry.
             Unavailable: a server could not be reached. Retryable: call again.
 
@@ -333,7 +334,8 @@ class Repository(Generic[E]):
 
         Raises:
             NotFound: this tenant never had such a record.
-            ValidationError: `ref_id` is not a ULID, or `limit` is out of range; nothing was sent.
+            ValidationError: `ref_id` is not a ULID; nothing was sent.
+            UsageError: `limit` is out of range; nothing was sent.
             Unavailable: Postgres could not be reached. Retryable: call again.
 
         Example:
@@ -392,8 +394,8 @@ class Repository(Generic[E]):
 
         Raises:
             ValidationError: a value cannot be stored; nothing was sent.
-            UsageError: the object is not of this class, or is append-only and was changed; nothing was
-                sent.
+            UsageError: the object is not of this class, its class is append-only and it was changed, or
+                it is new and `expected_version` was given; nothing was sent.
             NotFound: the loaded record is deleted; nothing was changed.
             Conflict: the record has another version. Load it again and re-apply the change.
             InvalidTransition: the state machine does not allow this change of state; nothing was

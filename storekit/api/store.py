@@ -19,7 +19,7 @@ from storekit.flows.read.lookup import Found, lookup
 from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
 from storekit.schema.lines import Line, Migration
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 if TYPE_CHECKING:
     from storekit.deploy.embedded import EmbeddedServers
@@ -186,7 +186,7 @@ class Store:
             ...     name: str
             >>> plans = store.admin(actor="user:operator").repository(Plan)
         """
-        return Scope(self._ports.opened().acting_as("admin"), Actor.of_admin(actor))
+        return Scope(self._ports.opened().acting_as(Login.ADMIN), Actor.of_admin(actor))
 
     def lookup(self, entity: type[Entity], value: str) -> Found | None:
         """Find a record by a secret, before its tenant is known.
@@ -238,7 +238,7 @@ class Store:
             >>> rows[0]["articles"]
             1
         """
-        context = Context(self._ports.opened().acting_as("reporter"), Actor.of_admin(actor))
+        context = Context(self._ports.opened().acting_as(Login.REPORTER), Actor.of_admin(actor))
         return run(report(context, name))
 
     def migrate(

@@ -18,7 +18,7 @@ from storekit.flows.read.lookup import Found, lookup
 from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
 from storekit.schema.lines import Line, Migration
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 if TYPE_CHECKING:
     from storekit.deploy.embedded import EmbeddedServers
@@ -187,7 +187,7 @@ class AsyncStore:
             ...     name: str
             >>> plans = store.admin(actor="user:operator").repository(Plan)
         """
-        return AsyncScope(self._ports.opened().acting_as("admin"), Actor.of_admin(actor))
+        return AsyncScope(self._ports.opened().acting_as(Login.ADMIN), Actor.of_admin(actor))
 
     async def lookup(self, entity: type[Entity], value: str) -> Found | None:
         """Find a record by a secret, before its tenant is known.
@@ -239,7 +239,7 @@ class AsyncStore:
             >>> rows[0]["articles"]
             1
         """
-        context = Context(self._ports.opened().acting_as("reporter"), Actor.of_admin(actor))
+        context = Context(self._ports.opened().acting_as(Login.REPORTER), Actor.of_admin(actor))
         return await report(context, name)
 
     async def migrate(

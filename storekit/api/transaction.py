@@ -23,12 +23,13 @@ E = TypeVar("E", bound=Entity)
 class Transaction:
     """Save many records of many classes, and run SQL of your own, in one commit.
 
-    `scope.transaction()` returns it. Enter it once, with `with`. Its methods only plan, without
-    I/O; the work is done when the block ends. If the block or the commit fails, nothing is visible, and
-    the objects are as they were before. Used by one thread at a time.
+    `scope.transaction()` returns it. Enter it once, with `with`. `save`, `update` and the like
+    only plan, without I/O; the work is done when the block ends. If the block or the commit fails,
+    nothing is visible, and the objects are as they were before. Used by one thread at a time.
 
     Cost: at the end of the block the trips of one `save`, for any number of records. With SQL of your
-    own (see `connection`) three Postgres trips more, besides your statements: begin, commit, and one
+    own (see `connection`): the stage trip and the uploads if documents or blobs are new, one trip that
+    begins the transaction and writes what was planned, your statements, one trip that commits, and one
     that resets the session. A connection is held only from the first use of `connection` to the end of
     the block.
 

@@ -104,7 +104,7 @@ def demo(
         typer.Option(
             exists=True,
             file_okay=False,
-            help="Directory of *.md and *.pdf files; default: storekit's documentation.",
+            help="Save its *.md and *.pdf files; default: storekit's README.",
         ),
     ] = None,
     directory: Annotated[

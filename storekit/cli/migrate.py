@@ -77,7 +77,7 @@ def status(context: typer.Context, line: Lines = None) -> None:
 def lint(context: typer.Context, line: Lines = None) -> None:
     """Check migration files with storekit's own rules. Exit code 1 if there is a finding. Needs no server.
 
-    To accept a finding, write a comment on the line before it: -- storekit: allow <rule>: <why>
+    To accept a finding, put a comment on the line before it: -- storekit: allow <rule>: <why>
     """
     files = deploy.check(named_lines([*context.obj, *(line or [])]))
     found = [f"{migration}, {finding}" for migration, findings in files for finding in findings]

@@ -14,11 +14,10 @@ from storekit import trace
 from storekit.agency import ENTITIES, ActivityOutput, ActivityRun
 from storekit.api.scope import Scope
 from storekit.api.store import Store
-from storekit.demo.expect import expect
 from storekit.demo.inputs import Document
 from storekit.demo.job import output_of, start
 from storekit.demo.screen import Screen
-from storekit.demo.servers import Servers
+from storekit.demo.servers import Servers, expect
 from storekit.settings import Settings
 
 _ACTOR, _KEY = "agent:demo", "output-1"

@@ -144,7 +144,7 @@ async def test_a_dead_writers_key_is_taken_over_when_its_lease_is_over(harness: 
 
 def _forget(harness: Harness, key: str) -> None:
     """Make this process as ignorant of its former write as another one would be."""
-    assert harness.store._ports.unresolved.pop((harness.tenant, key))
+    assert harness.store._ports.unresolved.take(harness.tenant, key)
 
 
 async def test_the_same_process_takes_its_own_failed_write_back(harness: Harness) -> None:

@@ -72,7 +72,7 @@ def test_the_event_loop_does_not_build_drivers_itself(monkeypatch: pytest.Monkey
     """Building, which imports the clients, happens in the runtime's threads; what is built stays built."""
     built: list[str] = []
 
-    def documents(runtime: object, settings: Settings, asynchronous: bool) -> object:
+    def documents(assembly: Assembly) -> object:
         built.append(threading.current_thread().name)
         return object()
 

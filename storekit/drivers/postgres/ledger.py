@@ -23,13 +23,13 @@ from storekit.drivers.postgres.session import JoinedSession, OwnSession
 from storekit.drivers.postgres.wire import compose, read
 from storekit.ports.statements import Statement
 from storekit.ports.stores import AnswerLost, Session
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 
 class PostgresLedger:
     """The ledger of the sync API: its coroutines block and never suspend."""
 
-    def __init__(self, settings: Settings, login: str = "app") -> None:
+    def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
         self.role = LOGINS[login].role
         self.pool = join(self, settings, login, partial(Pool, settings, login))
@@ -81,7 +81,7 @@ class PostgresLedger:
 class AsyncPostgresLedger:
     """The ledger of the async API, with one pool for each event loop: a connection belongs to its loop."""
 
-    def __init__(self, settings: Settings, login: str = "app") -> None:
+    def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
         self._login, self.role = login, LOGINS[login].role
         self._pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}

@@ -5,12 +5,12 @@ So a unit sees what it has written, and never waits for a second connection with
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from storekit.errors import UsageError
-from storekit.flows.context import Context, Ports
+from storekit.flows.context import Context, Ports, Unresolved
 from storekit.ports.statements import Call, Statement
 from storekit.ports.stores import Blobs, Documents, Ledger, Runtime, Session
 from storekit.settings import Settings
@@ -75,7 +75,7 @@ class _Inside:
         return self._ports.runtime
 
     @property
-    def unresolved(self) -> MutableMapping[tuple[UUID, str], UUID]:
+    def unresolved(self) -> Unresolved:
         return self._ports.unresolved
 
     async def ready(self, *, documents: bool, blobs: bool) -> None:

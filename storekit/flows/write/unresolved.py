@@ -14,9 +14,6 @@ from storekit.flows.write.attempt import Remember
 from storekit.model.declare.entity import Entity, memory_of
 from storekit.model.save.load import entity_from, take_over, visible
 
-_MOST_UNRESOLVED = 10_000
-"""Keys of failed saves that are kept in mind; the ledger's leases decide the rest."""
-
 
 def remember(context: Context, entities: Sequence[Entity], key: str | None = None) -> Remember:
     """Keep the id of an undecided write where the next save of the same object or key looks for it."""
@@ -25,9 +22,7 @@ def remember(context: Context, entities: Sequence[Entity], key: str | None = Non
         for entity in entities:
             memory_of(entity).undecided = context.actor.tenant, write_id
         if key is not None:
-            while len(context.ports.unresolved) >= _MOST_UNRESOLVED:
-                del context.ports.unresolved[next(iter(context.ports.unresolved))]
-            context.ports.unresolved[context.actor.tenant, key] = write_id
+            context.ports.unresolved.add(context.actor.tenant, key, write_id)
 
     return note
 
@@ -35,7 +30,7 @@ def remember(context: Context, entities: Sequence[Entity], key: str | None = Non
 async def resolve_former(context: Context, entities: Sequence[Entity], key: str | None = None) -> None:
     """Decide former writes of these objects, or of this key, whose outcome this process does not know."""
     undecided = {former for entity in entities if (former := memory_of(entity).undecided)}
-    if key is not None and (write_id := context.ports.unresolved.pop((context.actor.tenant, key), None)):
+    if key is not None and (write_id := context.ports.unresolved.take(context.actor.tenant, key)):
         undecided.add((context.actor.tenant, write_id))
     for former in undecided:
         if former[0] != context.actor.tenant:

@@ -16,7 +16,7 @@ from storekit.drivers.postgres.pool.logins import LOGINS
 from storekit.drivers.postgres.pool.versions import unsupported
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.ports.stores import AnswerLost
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 # libpq tells no SQLSTATE of a connection that never was
 _REFUSAL = re.compile(
@@ -41,7 +41,7 @@ _CAUSE = re.compile(
 class Endpoint:
     """The server that a login connects to, and why its last attempt failed. Never reveals a secret."""
 
-    def __init__(self, settings: Settings, login: str = "app") -> None:
+    def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
         self.keywords = _parsed(self.login.url(settings), self.login.variable)
         host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"

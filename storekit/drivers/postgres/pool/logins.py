@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from storekit.errors import ConfigurationError
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginRules:
     """One login of PostgreSQL, and the setting that holds its URL."""
 
     setting: str
@@ -35,16 +35,18 @@ class Login:
         return found.get_secret_value()
 
 
-LOGINS: Mapping[str, Login] = {
-    "app": Login("postgres_url", "POSTGRES_URL", "a login in role storekit_app"),
-    "admin": Login(
+LOGINS: Mapping[Login, LoginRules] = {
+    Login.APP: LoginRules("postgres_url", "POSTGRES_URL", "a login in role storekit_app"),
+    Login.ADMIN: LoginRules(
         "postgres_admin_url",
         "POSTGRES_ADMIN_URL",
         "a login that can SET ROLE storekit_owner",
         "storekit_owner",
         isolated=False,
     ),
-    "reporter": Login("postgres_reporter_url", "POSTGRES_REPORTER_URL", "a login in role storekit_reporter"),
+    Login.REPORTER: LoginRules(
+        "postgres_reporter_url", "POSTGRES_REPORTER_URL", "a login in role storekit_reporter"
+    ),
 }
 
 EXEMPT_ROLES = """

@@ -19,7 +19,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed, TooMan
 from storekit.drivers.postgres.pool.connections import AsyncConnection, Connection, options
 from storekit.drivers.postgres.pool.endpoint import Endpoint
 from storekit.errors import ConfigurationError, Unavailable, UsageError
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 C = TypeVar("C", Connection, AsyncConnection)
 
@@ -36,7 +36,7 @@ logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 class _Pool(Generic[C]):
     """The state and decisions that the sync and the async pool share."""
 
-    def __init__(self, settings: Settings, login: str) -> None:
+    def __init__(self, settings: Settings, login: Login) -> None:
         self.endpoint = Endpoint(settings, login)
         self.users: WeakSet[object] = WeakSet()
         self.closed = False
@@ -98,7 +98,7 @@ class _Pool(Generic[C]):
 class Pool(_Pool[Connection]):
     """The pool of the sync API."""
 
-    def __init__(self, settings: Settings, login: str) -> None:
+    def __init__(self, settings: Settings, login: Login) -> None:
         super().__init__(settings, login)
         self._pool = ConnectionPool(connection_class=Connection, open=True, **self._options)
 
@@ -133,7 +133,7 @@ class Pool(_Pool[Connection]):
 class AsyncPool(_Pool[AsyncConnection]):
     """The pool of one event loop, for the async API."""
 
-    def __init__(self, settings: Settings, login: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, settings: Settings, login: Login, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(settings, login)
         self._loop = loop
         self._pool = AsyncConnectionPool(connection_class=AsyncConnection, open=False, **self._options)

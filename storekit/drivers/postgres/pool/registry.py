@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 from storekit.drivers.postgres.pool.logins import LOGINS
 from storekit.drivers.postgres.pool.pool import AsyncPool, Pool
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 P = TypeVar("P", Pool, AsyncPool)
 
@@ -31,7 +31,7 @@ class _Registry:
 _registry = _Registry()
 
 
-def join(user: object, settings: Settings, login: str, make: Callable[[], P], loop: object = None) -> P:
+def join(user: object, settings: Settings, login: Login, make: Callable[[], P], loop: object = None) -> P:
     """Return the pool of these settings, this login and this event loop (None in the sync API).
 
     Registers `user`: a pool is closed when its last user leaves.
