@@ -22,7 +22,7 @@ from storekit.schema.lines import Line, Migration
 from storekit.settings import Login, Settings
 
 if TYPE_CHECKING:
-    from storekit.deploy.embedded import Hosting
+    from storekit.deploy.embedded import EmbeddedServers
 
 
 class Store:
@@ -46,10 +46,10 @@ class Store:
     def __init__(
         self,
         settings: Settings | None,
-        hosting: Hosting | None = None,
+        servers: EmbeddedServers | None = None,
         drivers: Mapping[str, Any] | None = None,
     ) -> None:
-        self._hosting = hosting
+        self._servers = servers
         self._assembly = Assembly(settings, asynchronous=False, drivers=drivers) if settings else None
 
     @classmethod
@@ -105,13 +105,13 @@ class Store:
             >>> saved.version
             1
         """
-        from storekit.deploy.embedded import Hosting
+        from storekit.deploy.embedded import EmbeddedServers
 
-        return cls(None, Hosting(Path(path), list(entities)))
+        return cls(None, EmbeddedServers(Path(path), list(entities)))
 
     def __enter__(self) -> Self:
-        if self._hosting is not None and self._assembly is None:
-            settings = self._hosting.start()
+        if self._servers is not None and self._assembly is None:
+            settings = self._servers.start()
             self._assembly = Assembly(settings, asynchronous=False)
         return self
 
@@ -131,8 +131,8 @@ class Store:
         """
         if self._assembly is not None:
             run(self._assembly.close())
-        if self._hosting is not None:
-            self._hosting.stop()
+        if self._servers is not None:
+            self._servers.stop()
             self._assembly = None
 
     def scope(self, *, tenant: UUID | str | None, actor: str) -> Scope:

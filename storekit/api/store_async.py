@@ -21,7 +21,7 @@ from storekit.schema.lines import Line, Migration
 from storekit.settings import Login, Settings
 
 if TYPE_CHECKING:
-    from storekit.deploy.embedded import Hosting
+    from storekit.deploy.embedded import EmbeddedServers
 
 
 class AsyncStore:
@@ -47,10 +47,10 @@ class AsyncStore:
     def __init__(
         self,
         settings: Settings | None,
-        hosting: Hosting | None = None,
+        servers: EmbeddedServers | None = None,
         drivers: Mapping[str, Any] | None = None,
     ) -> None:
-        self._hosting = hosting
+        self._servers = servers
         self._assembly = Assembly(settings, asynchronous=True, drivers=drivers) if settings else None
 
     @classmethod
@@ -106,13 +106,13 @@ class AsyncStore:
             >>> saved.version
             1
         """
-        from storekit.deploy.embedded import Hosting
+        from storekit.deploy.embedded import EmbeddedServers
 
-        return cls(None, Hosting(Path(path), list(entities)))
+        return cls(None, EmbeddedServers(Path(path), list(entities)))
 
     async def __aenter__(self) -> Self:
-        if self._hosting is not None and self._assembly is None:
-            settings = await in_thread(self._hosting.start)
+        if self._servers is not None and self._assembly is None:
+            settings = await in_thread(self._servers.start)
             self._assembly = Assembly(settings, asynchronous=True)
         return self
 
@@ -132,8 +132,8 @@ class AsyncStore:
         """
         if self._assembly is not None:
             await self._assembly.close()
-        if self._hosting is not None:
-            await in_thread(self._hosting.stop)
+        if self._servers is not None:
+            await in_thread(self._servers.stop)
             self._assembly = None
 
     def scope(self, *, tenant: UUID | str | None, actor: str) -> AsyncScope:

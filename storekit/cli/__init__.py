@@ -104,7 +104,7 @@ def demo(
         typer.Option(
             exists=True,
             file_okay=False,
-            help="Save its *.md and *.pdf files; default: storekit's README.",
+            help="Directory whose *.md and *.pdf files are saved; default: storekit's README.",
         ),
     ] = None,
     directory: Annotated[

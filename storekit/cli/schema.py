@@ -18,7 +18,9 @@ from storekit.model.declare.entity import Entity
 from storekit.settings import Settings
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Compare the database with your entity classes."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Compare the database with your entity classes, or write its schema to files.",
 )
 app.command()(mirror)
 _screen = Console(soft_wrap=True, highlight=False, markup=False)
@@ -30,10 +32,9 @@ OwnLine = Annotated[
 
 @app.command()
 def diff(module: Module, line: OwnLine = OWN) -> None:
-    """Write the changes from the database to the classes of MODULE as the line's next migration.
+    """Write the next migration, which brings the database up to the classes of MODULE.
 
-    Changes that could lose data are written as comments for you to decide. Until you do, the file is not
-    applied.
+    Changes that could lose data are written as comments. The file is applied once you have decided.
     """
     entities, settings, own = entities_of(module), Settings.from_env(), own_line(line, make=True)
     lines = lines_of(entities, own)
@@ -61,8 +62,7 @@ def diff(module: Module, line: OwnLine = OWN) -> None:
 def check(module: Module, line: OwnLine = OWN) -> None:
     """List the differences between MODULE, the migrations and the database. Exit code 1 if there are any.
 
-    Also lists whatever would bypass the isolation of tenants, such as a table without policies or an
-    excessive grant.
+    It also lists what would bypass the isolation of tenants: a table without policies, for example.
     """
     own, entities, settings = own_line(line), entities_of(module), Settings.from_env()
     try:

@@ -28,7 +28,7 @@ _OWN_LINE = "app"
 _MARK = "schema.sha256"
 
 
-class Hosting:
+class EmbeddedServers:
     """Starts the servers of a directory, migrates them to the classes, and stops using them at the end."""
 
     def __init__(self, path: Path, entities: Sequence[type[Entity]]) -> None:
@@ -63,7 +63,7 @@ class Hosting:
         own = Line(_OWN_LINE, directory)
         with _locked(directory):
             lines = lines_of(self._entities, own)
-            # Planning and comparing takes seconds; most starts follow one with the same classes and files.
+            # Most starts follow one with the same classes and files: nothing has to be compared then.
             if mark.exists() and mark.read_text() == _digest(lines, self._entities):
                 return
             migrate(settings, lines)
@@ -88,8 +88,7 @@ def evolve(settings: Settings, entities: Sequence[type[Entity]], lines: Sequence
         try:
             migrate(settings, lines)
         except ConfigurationError:
-            # The file was rolled back. It was generated here, so it is removed instead of blocking each
-            # start.
+            # The file was generated here and has been rolled back. Left there, it would fail at every start.
             if f"{lines[-1].name} {path.name}" in pending(settings, lines):
                 path.unlink()
             raise

@@ -102,8 +102,8 @@ def _until_connected(
 ) -> OwnerConnection | T:
     """Connect to a running supervisor, or call the function while holding the lock that it would hold.
 
-    The lock decides which of the two applies. In between are a supervisor that has just started and does not
-    listen yet, and one that is about to end and accepts no more owners: both are tried again.
+    A supervisor that has just started may not have written its record yet, and one that is about to end
+    accepts no more owners. In both cases the loop tries again.
     """
     deadline = time.monotonic() + _PATIENCE
     while True:

@@ -7,8 +7,8 @@ a list of pids would become stale. Requests and replies are JSON, one per line.
 
 The supervisor is a script that uses the standard library only, so that it starts in about 20 ms and stays
 small. It knows nothing about the servers; requests say what to run. It inherits the locked lock file of the
-directory, which the kernel unlocks when the supervisor ends for whatever reason. So at most one runs in a
-directory.
+directory, which the kernel unlocks when the supervisor ends for whatever reason. At most one therefore runs
+in a directory.
 """
 
 from __future__ import annotations
@@ -69,8 +69,7 @@ class Supervisor:
     def __init__(self, listener: socket.socket, record: Path) -> None:
         self._listener = listener
         self._record = record
-        # While it is open its inode cannot be reused, so a new directory of the same name is recognised as
-        # such.
+        # While it is open its inode cannot be reused, so a new directory of the same name differs.
         self._directory = os.open(record.parent, os.O_RDONLY)
         self._socket = listener.getsockname()
         self._servers: dict[str, Server] = {}
@@ -94,6 +93,7 @@ class Supervisor:
             self._stop_all()
 
     def _directory_exists(self) -> bool:
+        """Return whether the path still leads to the directory in which the supervisor was started."""
         try:
             return os.path.samestat(os.fstat(self._directory), os.stat(self._record.parent))
         except OSError:
@@ -104,7 +104,7 @@ class Supervisor:
             owner, _ = self._listener.accept()
         except OSError:  # it closed the connection meanwhile
             return
-        owner.setblocking(True)
+        owner.setblocking(True)  # replies fit in a socket buffer, so no slow owner can block the others
         self._owners[owner] = b""
         self._events.register(owner, selectors.EVENT_READ)
 
@@ -146,7 +146,7 @@ class Supervisor:
         stop: int,
         leftovers: list[str],
     ) -> dict[str, Any]:
-        self.do_stop(name)
+        self.do_stop(name)  # a former attempt on ports that were taken may still be running
         if os.path.exists(log):
             os.replace(log, f"{log}.1")
         with open(log, "wb") as output:

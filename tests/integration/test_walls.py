@@ -139,7 +139,7 @@ PLANTED = {
     "ALTER ROLE storekit_app BYPASSRLS": "role storekit_app of storekit_app has BYPASSRLS",
     "ALTER ROLE app SUPERUSER": "role app of storekit_app has SUPERUSER",
     "ALTER ROLE app CREATEROLE": "role app of storekit_app has CREATEROLE",
-    "GRANT storekit_owner TO worker": "role worker of storekit_worker may become storekit_owner",
+    "GRANT storekit_owner TO worker": "role worker of storekit_worker can SET ROLE storekit_owner",
     "CREATE ROLE between; GRANT storekit_app TO between; GRANT between TO auditor;"
     " ALTER ROLE auditor BYPASSRLS":
         "role auditor of storekit_app has BYPASSRLS",

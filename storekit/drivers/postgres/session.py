@@ -29,6 +29,7 @@ from storekit.ports.stores import AnswerLost
 
 _UNIT_SAVEPOINT = "storekit_unit"
 """Units can be nested under this one name: PostgreSQL releases or rolls back the innermost first."""
+# Around each trip inside the transaction, so that an error in it leaves the transaction usable.
 _SAVEPOINT = "SAVEPOINT storekit_step"
 _ROLLBACK = "ROLLBACK TO SAVEPOINT storekit_step"
 _RELEASE = "RELEASE SAVEPOINT storekit_step"
@@ -72,8 +73,8 @@ class _Transaction(ABC):
     async def _execute_if_committed(self, writes: Sequence[UUID], *statements: Composed) -> list[PGresult]:
         """Execute statements only if the user's own SQL has not rolled back any of these writes.
 
-        The user may roll back to a savepoint of his own, which undoes a flush without any error. The check
-        runs in the same trip: its error makes the server skip the statements after it, COMMIT included.
+        The user may roll back to their own savepoint, which undoes a flush without any error. The check runs
+        in the same trip: its error makes the server skip the statements after it, COMMIT included.
         """
         if not writes:
             return await self._execute(*statements)
@@ -93,10 +94,10 @@ class _Transaction(ABC):
 
     async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
         _require_in_transaction(self._client)  # the user's SQL may have run COMMIT or failed since
-        # An error inside the savepoint leaves the transaction usable, so that a refused flush can be retried.
         try:
             results = await self._execute((_SAVEPOINT, []), *map(queries.call, calls), (_RELEASE, []))
         except StorekitError:
+            # Not in a transaction any more if the connection broke.
             if self._channel.pgconn.transaction_status == TransactionStatus.INERROR:
                 await self._execute((_ROLLBACK, []), (_RELEASE, []))
             raise
@@ -273,7 +274,7 @@ def _require_in_transaction(connection: BaseConnection[Any]) -> None:
 
 
 def _require_committed(result: PGresult) -> None:
-    # COMMIT of an aborted transaction is not an error: the server answers ROLLBACK.
+    # COMMIT of an aborted transaction is not an error: the server replies with ROLLBACK.
     if result.command_status != b"COMMIT":
         raise UsageError("the transaction was aborted inside the unit of work; nothing was committed")
 

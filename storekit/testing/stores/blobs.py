@@ -57,6 +57,7 @@ class MemoryBlobs:
         if self._clock() >= put.until:
             raise WriteLost(put.write_id, "its lease ended before the upload began")
         with self._lock:
+            # A repeated upload finds its own object, as with If-None-Match and a check of the hash in S3.
             found = self.objects.setdefault(put.key, sent)
         if found.body != body:
             raise Corrupt(put.key, f"{len(body)} bytes that were sent", f"{len(found.body)} others")

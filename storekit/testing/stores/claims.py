@@ -1,7 +1,6 @@
 """Claims of writes and idempotency keys in memory.
 
-They follow the SQL functions of the write API condition by condition. The contract tests run the same cases
-on both.
+They follow `0006_claims.sql` condition by condition. The contract tests run the same cases on both.
 """
 
 from __future__ import annotations

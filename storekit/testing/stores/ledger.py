@@ -44,6 +44,7 @@ class MemoryLedger:
 
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
         with self._state.transaction(tenant, actor) as tx:
+            # Copies: callers may change what they get, and the state must not change with it.
             return [deepcopy(_answer(tx, statement)) for statement in statements]
 
     def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:

@@ -23,6 +23,7 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     check_scope(tx, table)
     _check_shape(table, operation)
     if verb != "insert":
+        # In the order in which the SQL locks rows, so that of several refusals the same one is raised.
         for row in sorted(rows, key=lambda row: str(row["ref_id"])):
             check_target(tx, table, verb, row)
     names = [*operation["columns"], *(f"{field}_ref" for field in operation["refs"])]
@@ -127,6 +128,7 @@ def _remove(tx: Transaction, table: Table, found: Row) -> int:
     """Delete a row, and apply `on_delete` to the rows that refer to it."""
     tx.drop(tx.state.rows, (table.name, tx.tenant, found["ref_id"]))
     tx.drop(tx.state.ids, (table.name, tx.tenant, found["id"]))
+    # The row is gone before its references are followed, so a circle of cascades ends.
     for other, column in tx.referring(table):
         for row in _pointing(tx, other, column, found["id"], everywhere=table.scope == "global"):
             _let_go(tx, other, column, row)

@@ -39,7 +39,7 @@ def search(tx: Transaction, statement: Search) -> list[Row]:
 def matching(tx: Transaction, name: str, conditions: Sequence[Condition]) -> list[Row]:
     """Return all rows that match the conditions."""
     table = tx.table(name)
-    tests = [_test(tx, table, each) for each in conditions]
+    tests = [_test(tx, table, each) for each in conditions]  # once, not for each row
     rows = [row for (other, tenant, _), row in tx.state.rows.items() if (other, tenant) == (name, tx.tenant)]
     return [row for row in rows if all(test(row) for test in tests)]
 

@@ -67,9 +67,8 @@ def facts(connection: psycopg.Connection, table: str) -> Facts | None:
 
 def _column(column: Mapping[str, Any]) -> ColumnFact:
     default = column["default"]
-    if (
-        column["labels"] and default is not None
-    ):  # 'draft' of 'draft'::notes_status: the type's name may differ
+    # 'draft'::notes_status counts as 'draft': the enum type may have another name.
+    if column["labels"] and default is not None:
         default = default.rpartition("::")[0] or default
     return ColumnFact(
         column["type"],

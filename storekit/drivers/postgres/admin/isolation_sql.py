@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SCOPE = r"""
-, ours AS (
+, owner_role AS (
     SELECT oid FROM pg_roles WHERE rolname IN ('storekit_owner', 'storekit_reports')
 ), relation AS (
     -- Other applications may have tables in public; there, managed tables and storekit's own count.
@@ -11,7 +11,7 @@ SCOPE = r"""
            c.oid IN (SELECT attrelid FROM pg_attribute WHERE attname = 'tenant_id') AS tenanted
     FROM pg_class AS c JOIN space AS n ON n.oid = c.relnamespace
          LEFT JOIN storekit.managed AS m ON m.schema_name = n.nspname AND m.table_name = c.relname
-    WHERE n.nspname <> 'public' OR m.entity IS NOT NULL OR c.relowner IN (SELECT oid FROM ours)
+    WHERE n.nspname <> 'public' OR m.entity IS NOT NULL OR c.relowner IN (SELECT oid FROM owner_role)
 ), base AS (
     SELECT * FROM relation WHERE relkind IN ('r', 'p')
 ), routine AS (
@@ -166,7 +166,7 @@ _PUBLIC_FUNCTIONS = """
 SELECT format('function %s may be executed by PUBLIC', p.name)
 FROM routine AS p JOIN space AS n ON n.oid = p.pronamespace,
      aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g
-WHERE g.grantee = 0 AND (n.nspname <> 'public' OR p.proowner IN (SELECT oid FROM ours))
+WHERE g.grantee = 0 AND (n.nspname <> 'public' OR p.proowner IN (SELECT oid FROM owner_role))
 """
 
 _OWNERS = """
@@ -253,9 +253,9 @@ FROM member, LATERAL (
 ) AS attribute (word, held)
 WHERE held
 UNION
-SELECT format('role %s of %s may become %s', rolname, grp, ours.oid::regrole)
-FROM member, ours
-WHERE NOT rolsuper AND pg_has_role(member.oid, ours.oid, 'MEMBER')
+SELECT format('role %s of %s can SET ROLE %s', rolname, grp, owner_role.oid::regrole)
+FROM member, owner_role
+WHERE NOT rolsuper AND pg_has_role(member.oid, owner_role.oid, 'MEMBER')
 """
 
 _TRIGGERS = """

@@ -23,7 +23,7 @@ from storekit.settings import Login, Settings
 
 C = TypeVar("C", Connection, AsyncConnection)
 
-_FIRST_LOOK = 0.1
+_FIRST_CHECK = 0.1
 """Seconds between two checks for a refused login, until the first connection was made.
 
 psycopg's pool connects in a background thread and retries, so a refusal shows only in the endpoint.
@@ -62,7 +62,7 @@ class _Pool(Generic[C]):
         if left <= 0:
             why = f"all {self._size} connections are busy and none came free within {self._wait:g} s"
             raise _exhausted(why) if busy else self.endpoint.unreachable(self._timeout)
-        return min(left, self._timeout if self.endpoint.accepted else _FIRST_LOOK)
+        return min(left, self._timeout if self.endpoint.accepted else _FIRST_CHECK)
 
     def _raise_final(self, error: psycopg.OperationalError) -> None:
         """Raise the reason why waiting cannot help; return if only the time of one check is over."""
@@ -163,7 +163,7 @@ class AsyncPool(_Pool[AsyncConnection]):
         return done
 
     async def close(self) -> None:
-        """Close, as `Pool.close` does, from any thread; a closed loop has closed its connections."""
+        """Close, as `Pool.close` does, from any thread. A closed loop has no connections left to close."""
         if self._loop is asyncio.get_running_loop():
             await self._pool.close()
         elif not self._loop.is_closed():
