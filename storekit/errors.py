@@ -58,12 +58,6 @@ class UsageError(StorekitError):
 
     Do not retry: fix the code. The message names the mistake and what to write instead.
 
-    >>> class Note(Entity): ...
-    >>> Note(version=1)
-    Traceback (most recent call last):
-        ...
-    pydantic_core._pydantic_core.ValidationError: 1 validation error for Note
-      Value error, version: set by storekit, not by the caller ...
     >>> references("notes", on_delete="ignore")
     Traceback (most recent call last):
         ...
@@ -122,11 +116,13 @@ class ValidationError(StorekitError):
 
     Do not retry: pass another value.
 
+    >>> from uuid import uuid4
     >>> from storekit.testing import memory_store
     >>> class Note(Entity, table="notes"):
     ...     title: str
     >>> with memory_store(Note) as store:
-    ...     store.scope(tenant=Note(title="").id, actor="ada").of(Note).save(Note(title="a\\0b"))
+    ...     notes = store.scope(tenant=uuid4(), actor="ada").repository(Note)
+    ...     notes.save(Note(title="a\\0b"))
     Traceback (most recent call last):
         ...
     storekit.errors.ValidationError: Note.title: it contains U+0000, which Postgres cannot store

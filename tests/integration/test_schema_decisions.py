@@ -76,7 +76,11 @@ DECISIONS: dict[str, Editions] = {
         note({"image": DOCUMENT}),
         "part image is a blob, not a document",
     ),
-    "moves": (note({"status": MOVING}), note(), "the database restricts the moves of its state, the class does not"),
+    "moves": (
+        note({"status": MOVING}),
+        note(),
+        "the database restricts the moves of its state, the class does not",
+    ),
     "a look-up": (note({"token": (Annotated[str, lookup()], "x")}), note(), "rows are found by token"),
     "another look-up": (
         note({"token": (Annotated[str, lookup()], "x")}),
@@ -172,7 +176,10 @@ DRIFTS: dict[str, tuple[str, str]] = {
         'column ref_id is text, not text COLLATE "C"',
     ),
     "a requirement": (f"{_ALTER} ALTER title DROP NOT NULL", "column title allows NULL"),
-    "a label": ("ALTER TYPE notes_status ADD VALUE 'lost'", "column status accepts 'lost', the class does not"),
+    "a label": (
+        "ALTER TYPE notes_status ADD VALUE 'lost'",
+        "column status accepts 'lost', the class does not",
+    ),
     "a primary key": (f"{_ALTER} DROP CONSTRAINT notes_pkey", "PRIMARY KEY (tenant_id, id) is missing"),
     "a unique key": (
         f"{_ALTER} DROP CONSTRAINT notes_tenant_id_ref_id_key",
@@ -190,7 +197,10 @@ DRIFTS: dict[str, tuple[str, str]] = {
         "trigger storekit_update has another definition",
     ),
     "a lost trigger": ("DROP TRIGGER storekit_touch ON notes", "trigger storekit_touch is missing"),
-    "a grant": ("REVOKE INSERT ON notes FROM storekit_app", "column author_id is missing from the table's write functions"),
+    "a grant": (
+        "REVOKE INSERT ON notes FROM storekit_app",
+        "column author_id is missing from the table's write functions",
+    ),
     "a column without manage": (
         f"{_ALTER} DROP note, ADD note text",
         "column note is missing from the table's write functions and grants",

@@ -103,7 +103,12 @@ DECIDED: dict[str, Change] = {
         "-- DELETE FROM storekit.field WHERE table_name = 'notes' AND field = 'log';",
     ),
     "a part of another kind": (Swapped, table(Grown), "part body is a blob, not a document", "INSERT INTO"),
-    "moves": (Note, table(Grown), "the database restricts the moves of its state, the class does not", "-- DELETE FROM storekit.move"),
+    "moves": (
+        Note,
+        table(Grown),
+        "the database restricts the moves of its state, the class does not",
+        "-- DELETE FROM storekit.move",
+    ),
     "a look-up": (
         Swapped,
         table(Grown),

@@ -101,7 +101,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a system column": (declare("xmin", int), "system column"),
     "a word of a write's rows": (declare("expected_version", int), "an argument of every write"),
     "a mark inside a type": (declare("x", list[Annotated[UUID, references(Parent)]]), "the whole field"),
-    "two marks": (declare("x", Annotated[UUID, references(Parent), document(collection="c")]), "at most one of"),
+    "two marks": (
+        declare("x", Annotated[UUID, references(Parent), document(collection="c")]),
+        "at most one of",
+    ),
     "a mark that is not called": (declare("x", Annotated[Body, document]), "must be called"),
     "a default beyond numbers": (declare("x", float, default=math.inf), "not a finite number"),
     "a default of no number": (declare("x", Decimal, default=Decimal("NaN")), "not a finite number"),

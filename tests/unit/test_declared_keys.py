@@ -85,7 +85,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a part": (declare(indexes=[unique("content")]), "content is a blob; only columns"),
     "a ref of a part": (declare(indexes=[index("content_ref")]), "no column"),
     "a column of a mixin that is not there": (declare(indexes=[index("deleted_on")]), "no column"),
-    "the tenant": (declare(indexes=[index("tenant_id", "note")]), "tenant_id is the first column of every index"),
+    "the tenant": (
+        declare(indexes=[index("tenant_id", "note")]),
+        "tenant_id is the first column of every index",
+    ),
     "a column of jsonb": (declare(indexes=[index("extra")]), "jsonb, which has no order"),
     "a column of an array": (declare(indexes=[index("tags")]), "text[], which has no order"),
     "a column twice": (declare(indexes=[index("note", "-note")]), "duplicate column"),
@@ -108,8 +111,14 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "not nullable",
     ),
     "no values": (declare(indexes=[index("note", where={"note": []})]), "list of values"),
-    "None among values": (declare(indexes=[index("note", where={"note": ["a", None]})]), "pass None or not_null alone"),
-    "a value of jsonb": (declare(indexes=[index("note", where={"extra": {}})]), "jsonb column can only be compared with None"),
+    "None among values": (
+        declare(indexes=[index("note", where={"note": ["a", None]})]),
+        "pass None or not_null alone",
+    ),
+    "a value of jsonb": (
+        declare(indexes=[index("note", where={"extra": {}})]),
+        "jsonb column can only be compared with None",
+    ),
     "a natural key that is text": (declare(natural_key="note"), '("external_id",)'),
     "a natural key that may be None": (declare(natural_key=("note",)), "non-nullable"),
     "a natural key of storekit": (declare(natural_key=("created_on",)), "field of the class"),
