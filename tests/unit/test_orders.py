@@ -14,7 +14,7 @@ from values import FIELDS
 
 from storekit import Entity, Mutable, UsageError, ValidationError, ge, in_, index, is_null, lt, not_null
 from storekit.model.find.orders import order_of
-from storekit.model.find.page_cursors import Cursors
+from storekit.model.find.page_cursors import PageCursors
 from storekit.model.find.query import conditions_of
 from storekit.model.values.codec import comparable, encode_column
 from storekit.ports.statements import Sort
@@ -178,9 +178,9 @@ def test_pages_are_a_partition(batch: list[Lead], where: dict[str, Any], order_b
     assert len(found) == len({each.ref_id for each in found}) == leads.count(where)
 
 
-def cursors(*names: str, tenant: UUID = TENANT) -> Cursors:
+def cursors(*names: str, tenant: UUID = TENANT) -> PageCursors:
     order = [Sort(name, descending=False, nullable=True) for name in names]
-    return Cursors(Everything.storekit_table, tenant, (), order)
+    return PageCursors(Everything.storekit_table, tenant, (), order)
 
 
 @given(st.fixed_dictionaries({name: st.none() | FIELDS[name] for name in SCALARS}))

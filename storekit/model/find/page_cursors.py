@@ -27,7 +27,7 @@ _MAX_LENGTH = 16 * 1024
 _EXACT = Context(prec=MAX_PREC)
 
 
-class Cursors:
+class PageCursors:
     """Writes and reads the page cursors of one query of one tenant."""
 
     def __init__(

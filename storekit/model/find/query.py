@@ -20,6 +20,7 @@ _MAX_VALUES = 10_000
 _SHOWN = 60
 """Characters of the caller's text that a message repeats."""
 _OF_PARENT = ".ref_id"
+"""End of a name such as "run.ref_id". Callers have the ref_id of a parent from a URL; its id never leaves."""
 
 
 def conditions_of(
@@ -70,6 +71,8 @@ def _conditions(entity: type[Entity], name: Any, value: Any) -> Iterator[Conditi
     if value is None:
         yield Condition(column.name, column.sql, "null")
         return
+    # Only a Filter brings an operator. A dict from a request's JSON, such as {"$gt": 0}, is a value like any
+    # other, which the column's encoder refuses: nobody can widen a query by what they send.
     for operator, values in value.tests if isinstance(value, Filter) else (("=", (value,)),):
         yield Condition(column.name, column.sql, operator, _ENCODERS[operator](column, values, where))
 
@@ -80,6 +83,7 @@ def _of_parent(table: Table, name: str, value: Any, where: str) -> Condition:
     if column is None or column.reference is None:
         known = ", ".join(f"{reference}{_OF_PARENT}" for reference in reference_names(table))
         raise ValidationError(f"no such reference; {table.name} has {known or 'none'}", field=where)
+    # one parent only: the sub-select then gives one id, and the query can use the index of the reference
     if not isinstance(value, str) or not REF_ID.match(value):
         raise ValidationError("pass one ref_id, a ULID of 26 characters", field=where)
     return Condition(column.name, "uuid", "ref_id", (str(value),), _parent(table, column.reference, where))

@@ -54,7 +54,7 @@ class Blob:
     ) -> None:
         if not isinstance(content, str | bytes | PathLike | Iterable) and not hasattr(content, "read"):
             raise UsageError(
-                f"the content of a Blob must be str, bytes, a path, a file or an iterable of bytes, "
+                "the content of a Blob must be str, bytes, a path, a file or an iterable of bytes, "
                 f"not {type(content).__name__}"
             )
         for name, given in (("media_type", media_type), ("filename", filename)):
@@ -118,6 +118,7 @@ class Blob:
         return f"Blob({', '.join(f'{k}={v!r}' for k, v in facts.items() if v is not None)})"
 
     def __eq__(self, other: object) -> bool:
+        # content that was never saved has no hash, and reading it here could consume an iterator
         if not isinstance(other, Blob) or self.sha256 is None or other.sha256 is None:
             return self is other
         return (self.sha256, self.media_type) == (other.sha256, other.media_type)

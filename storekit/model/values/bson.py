@@ -126,7 +126,8 @@ def _text_size(text: str) -> int:
     return 5 + len(text.encode())
 
 
-# The order matters: bool is a subclass of int, and datetime of date.
+# The order matters: bool is a subclass of int, and datetime of date. Sizes follow the BSON
+# specification, without the type byte and key that the container adds; text has 4 bytes of length and a zero.
 _SCALARS: Mapping[type, tuple[Callable[[Any, str], Any], Callable[[Any], int]]] = {
     NoneType: (lambda value, _: value, lambda _: 0),
     bool: (lambda value, _: value, lambda _: 1),

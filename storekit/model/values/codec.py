@@ -59,6 +59,7 @@ def _enum(column: Column, value: Any, where: str) -> str:
 
 
 def _of(kind: type | tuple[type, ...], value: Any, where: str) -> Any:
+    # bool is a subclass of int, but True in a bigint column is a mistake
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         name = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
         raise ValidationError(f"it must be {name}, not {type(value).__name__}", field=where)
@@ -78,7 +79,7 @@ def _decimal(value: Any, where: str) -> str:
 
 
 def _date(value: Any, where: str) -> str:
-    if isinstance(value, datetime):
+    if isinstance(value, datetime):  # a subclass of date: its time would be lost
         raise ValidationError("it must be date, not datetime", field=where)
     moment: date = _of(date, value, where)
     return moment.isoformat()
@@ -98,6 +99,7 @@ def _array(item: Callable[[Any, str], Any]) -> Callable[[Any, str], list[Any]]:
 
 
 def _text(value: Any, where: str) -> str:
+    # str() and int() turn members of enums and other subclasses into plain values, as a read returns them
     return check_text(str(_of(str, value, where)), where)
 
 

@@ -80,7 +80,7 @@ def opener(content: Content, start: int) -> Opener:
         body = inner.getvalue()[start:]
         return lambda: io.BytesIO(body)
     if _on_disk(inner):
-        inner.flush()
+        inner.flush()  # what the owner wrote may still be in the file object's buffer
         return lambda: cast(BinaryIO, _View(content, inner.fileno(), start))
     # only its own read() can decode it, such as a member of an archive: copy what it returns
     file = cast(IO[bytes], content)
@@ -149,6 +149,9 @@ def _unwrapped(file: Any) -> Any:
 
 
 def _on_disk(file: Any) -> bool:
-    """Return whether reading the file's descriptor gives the bytes that its `read` gives."""
+    """Return whether reading the file's descriptor gives the bytes that its `read` gives.
+
+    Exact types only: a subclass may decode what it reads, and a pipe or socket cannot be read at a position.
+    """
     raw = file.raw if isinstance(file, io.BufferedReader | io.BufferedRandom) else file
     return type(raw) is io.FileIO and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)

@@ -60,7 +60,7 @@ def _missing(pair: Pair, key: KeyDefinition) -> Difference:
         return pair.decide(f"index {key.name} has another definition than {key.body}, or is invalid", again)
     if key.inline and not key.named:
         allow = "-- storekit: allow concurrently: manage() requires this key, which was dropped by hand"
-        return pair.add(f"{key.line} is missing", f"{allow}\nALTER TABLE {pair.name} ADD {key.line};")
+        return pair.add(f"{key.clause} is missing", f"{allow}\nALTER TABLE {pair.name} ADD {key.clause};")
     return pair.index(f"{key.kind.lower().removesuffix(' index')} {key.body} is missing", key)
 
 
@@ -85,10 +85,10 @@ def _references(pair: Pair) -> Iterator[Difference]:
             continue
         if rivals:
             drops = "".join(f"{_drop_key(pair, name)}\n" for name in rivals)
-            sql = f"{drops}{_add(pair, key.line)}"
-            yield pair.decide(f"column {column} has another reference than {key.line}", sql)
+            sql = f"{drops}{_add(pair, key.clause)}"
+            yield pair.decide(f"column {column} has another reference than {key.clause}", sql)
         else:
-            yield pair.add(f"the reference of column {column} is missing", _add(pair, key.line))
+            yield pair.add(f"the reference of column {column} is missing", _add(pair, key.clause))
     columns = {key.columns for key in declared}
     for name, key in present.items():
         if key.columns not in columns and _is_storekit_reference(pair, key):
