@@ -25,7 +25,7 @@ def run(flow: Coroutine[Any, Any, T]) -> T:
         result: T = stop.value
         return result
     finally:
-        flow.close()
+        flow.close()  # a flow that suspended must still run its finally blocks
     raise RuntimeError("a storekit port suspended in sync mode; this is a bug in its driver")
 
 

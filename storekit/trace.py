@@ -57,6 +57,7 @@ class step:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # steps may be nested: the innermost one has failed, and it sees the error first
         if isinstance(error, StorekitError) and error.step is None:
             error.step = self.name
         for listener in self._listeners:

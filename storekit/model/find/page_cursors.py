@@ -22,6 +22,7 @@ from storekit.model.values.codec import encode_column, parse
 from storekit.ports.statements import Condition, Sort
 
 _FORMAT = 1
+"""Part of the digest: raise it when the meaning of a cursor changes, and old cursors are refused."""
 _MAX_LENGTH = 16 * 1024
 """Characters; a cursor travels in URLs and headers."""
 _EXACT = Context(prec=MAX_PREC)
@@ -46,6 +47,7 @@ class PageCursors:
         """
         sealed = self._sealed([self._encoded(each, row[each.column]) for each in self._order])
         if len(sealed) > _MAX_LENGTH:
+            # refused here, with the page, rather than when the client comes back with it
             names = ", ".join(each.column for each in self._order)
             why = (
                 f"the values of {names} make a cursor of {len(sealed)} characters; the limit is {_MAX_LENGTH}"
@@ -73,6 +75,7 @@ class PageCursors:
         )
 
     def _sealed(self, values: list[Any]) -> str:
+        # `open` seals the decoded values again and compares: only the text written here is accepted
         about = json.dumps([*self._query, values], separators=(",", ":")).encode()
         digest = blake2b(about, digest_size=16).hexdigest()
         text = json.dumps([digest, *values], separators=(",", ":"), ensure_ascii=False)
