@@ -5,11 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 from pydantic import SecretStr
-from storekit.drivers.postgres.door import Door
 
 from storekit import Settings
 from storekit.drivers.postgres.exchange import TimedOut
-from storekit.ports import AnswerLost
+from storekit.drivers.postgres.pool.endpoint import Door
+from storekit.ports.stores import AnswerLost
 
 WHERE = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
 REFUSALS = {
