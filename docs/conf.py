@@ -34,6 +34,7 @@ add_module_names = False
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 
+napoleon_custom_sections = [("Class keywords", "params_style")]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_inherit_docstrings = False
@@ -55,6 +56,7 @@ CONSTRUCTED_BY_STOREKIT = {
     for prefix in ("", "Async")
     for name in ("Store", "Scope", "Repository", "Transaction", "Cursor", "BlobStream", "Page")
 }
+MIXINS = {"storekit.Entity", "storekit.Mutable", "storekit.SoftDelete"}
 
 # Users import everything from these packages, so annotations that name the place of definition lead there.
 PUBLIC_NAMES = {
@@ -86,13 +88,23 @@ def hide_constructor(
     signature: str | None,
     result: str | None,
 ) -> tuple[str | None, str | None]:
-    """Leave out the parameters of classes that only storekit itself constructs."""
-    if what == "class" and name in CONSTRUCTED_BY_STOREKIT:
+    """Leave out the parameters of classes that users do not construct."""
+    if what == "class" and name in CONSTRUCTED_BY_STOREKIT | MIXINS:
         return "", None
     return signature, result
 
 
+def show_example_as_code(
+    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Show the block below "Example:" as code, unless it is a doctest, which docutils recognises."""
+    heading = next((place for place, line in enumerate(lines) if line.strip() == "Example:"), None)
+    if heading is not None and ">>> " not in "".join(lines[heading:]):
+        lines[heading : heading + 1] = [f"{lines[heading]}:", ""]
+
+
 def setup(app: Sphinx) -> None:
     """Connect the functions above."""
+    app.connect("autodoc-process-docstring", show_example_as_code, priority=400)  # before napoleon's
     app.connect("missing-reference", link_public_name)
     app.connect("autodoc-process-signature", hide_constructor)

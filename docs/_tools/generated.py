@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -48,13 +47,10 @@ def settings() -> Iterator[str]:
 
 
 def errors(root: type[StorekitError] = StorekitError, depth: int = 0) -> Iterator[str]:
-    """Yield a nested list of every error: its meaning, its attributes, and whether a retry can help."""
+    """Yield a nested list of every error: its meaning, and whether a retry can help."""
     meaning = cell(inspect.getdoc(root) or "").partition(". ")[0].rstrip(".")
     retryable = " *Retryable.*" if root.retryable else ""
-    source = inspect.getsource(vars(root)["__init__"]) if "__init__" in vars(root) else ""
-    own = re.findall(r"self\.(\w+)(?:: [^=]+)? = ", source)
-    attributes = f" Attributes: {', '.join(f'`.{name}`' for name in own)}." if own else ""
-    yield f"{'  ' * depth}- {{py:class}}`~storekit.{root.__name__}`: {meaning}.{attributes}{retryable}"
+    yield f"{'  ' * depth}- {{py:class}}`~storekit.{root.__name__}`: {meaning}.{retryable}"
     for each in root.__subclasses__():
         if each.__name__ in storekit.__all__:
             yield from errors(each, depth + 1)
