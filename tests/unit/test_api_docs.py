@@ -7,7 +7,7 @@ import doctest
 import inspect
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import redirect_stdout
 from enum import StrEnum
 from hashlib import sha256
@@ -133,7 +133,7 @@ def example_names(memory: Memory, monkeypatch: pytest.MonkeyPatch, *, asynchrono
     kind = storekit.AsyncStore if asynchronous else storekit.Store
     settings = storekit.Settings.model_validate({})
 
-    def open_(_: type, *__: object, **___: object) -> Any:
+    def open_(_: Any, /, *arguments: object, **keywords: object) -> Any:
         return kind(settings, drivers=memory.drivers)
 
     monkeypatch.setattr(kind, "open", classmethod(open_))
@@ -188,6 +188,6 @@ class ExampleConnection:
     def execute(self, sql: str) -> ExampleConnection:
         return self
 
-    def __await__(self) -> Iterator[None]:
+    def __await__(self) -> Generator[None, None, ExampleConnection]:
         yield from ()
         return self
