@@ -12,7 +12,7 @@ from storekit.flows.load import matching
 from storekit.model.changes import Change
 from storekit.model.codec import key_of, key_of_row
 from storekit.model.entity import memory_of
-from storekit.model.keys import unique_keys
+from storekit.model.keys import foreign_key_name, foreign_keys, unique_keys
 from storekit.model.table import Column, Table
 
 _CURSOR, _FIRST_MOVE = "storekit.cursor", "cursor_natural_key"
@@ -51,9 +51,9 @@ async def _by_constraint(
             if name == error.constraint:
                 error.name(table.name, fields)
                 return await _taken(ports, actor, table, fields, own) if _are_many(changes) else None
-        for column in table.columns.values():
-            if _are_many(changes) and _is_key_of(column, table, error.constraint):
-                return await _dangling(ports, actor, column, own)
+        for key in foreign_keys(table):
+            if _are_many(changes) and foreign_key_name(table, key) == error.constraint:
+                return await _dangling(ports, actor, table.columns[key.columns[-1]], own)
     return None
 
 
@@ -76,12 +76,6 @@ async def _taken(
         if found is not None and row["ref_id"] != found[1].ref_id:
             return found[0]
     return None
-
-
-def _is_key_of(column: Column, table: Table, constraint: str | None) -> bool:
-    own = table.name.rpartition(".")[2]
-    names = {f"{own}_tenant_id_{column.name}_fkey", f"{own}_{column.name}_fkey"}
-    return column.reference is not None and constraint in names
 
 
 async def _dangling(ports: Ports, actor: Actor, column: Column, changes: Numbered) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from storekit.model.entity import Entity
-from storekit.model.keys import foreign_keys, keys
+from storekit.model.keys import constraint, foreign_keys, keys
 from storekit.model.names import literal, qualified, quoted
 from storekit.model.table import Column, Machine, Part, Table
 
@@ -39,7 +39,9 @@ def render(entity: type[Entity]) -> str:
     table, schema = entity.storekit_table, entity.storekit_table.name.rpartition(".")[0]
     blocks = [f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)};"] if schema else []
     blocks += [create_enum(column) for column in table.columns.values() if column.enum]
-    blocks.append(create_table(table, entity.model_fields, (key.line for key in foreign_keys(table))))
+    blocks.append(
+        create_table(table, entity.model_fields, (constraint(table, key) for key in foreign_keys(table)))
+    )
     blocks += [key.create(qualified(table.name)) for key in keys(table) if not key.inline]
     blocks += [*part_facts(table), *lookup_fact(table), *moves(table), manage(table)]
     return "\n\n".join(blocks) + "\n"

@@ -62,7 +62,7 @@ class ForeignKey:
 
     @property
     def line(self) -> str:
-        """Define it inside a table."""
+        """Define it, without a name."""
         action = f"{self.on_delete} ({_list(self.nulled)})" if self.nulled else self.on_delete
         return (
             f"FOREIGN KEY ({_list(self.columns)}) REFERENCES {qualified(self.target)} "
@@ -134,6 +134,21 @@ def foreign_keys(table: Table) -> Iterator[ForeignKey]:
             yield ForeignKey((column.name,), target, ("id",), action, nulled)
         else:
             yield ForeignKey(("tenant_id", column.name), target, ("tenant_id", "id"), action, nulled)
+
+
+def foreign_key_name(table: Table, key: ForeignKey) -> str:
+    """Name a reference by its table and columns, so that an error of Postgres leads back to the field.
+
+    Postgres's own name would be cut at 63 bytes. The action is not part of the name: it may change.
+    """
+    digest = sha256(f"{table.name} {_list(key.columns)}".encode()).hexdigest()
+    end = f"_fk_{digest[:8]}"
+    return f"{table.name.rpartition('.')[2]}_{key.columns[-1]}"[: _MAX_NAME - len(end)] + end
+
+
+def constraint(table: Table, key: ForeignKey) -> str:
+    """Define a reference with its name."""
+    return f"CONSTRAINT {foreign_key_name(table, key)} {key.line}"
 
 
 def _target(reference: ReferenceMark, table: Table) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 
 from storekit.model.diff.difference import Difference
 from storekit.model.diff.pair import Pair
-from storekit.model.keys import ForeignKey, Key, is_ours
+from storekit.model.keys import ForeignKey, Key, constraint, is_ours
 from storekit.model.names import literal, quoted
 
 _ENDING = re.compile(r", ref_id( DESC)?\)")
@@ -85,10 +85,12 @@ def _references(pair: Pair) -> Iterator[Difference]:
             continue
         if rivals:
             drops = "".join(f"{_drop_key(pair, name)}\n" for name in rivals)
-            sql = f"{drops}{_add(pair, key.line)}"
+            sql = f"{drops}{_add(pair, constraint(pair.table, key))}"
             yield pair.decide(f"column {column} refers otherwise than by {key.line}", sql)
         else:
-            yield pair.add(f"the reference of column {column} is missing", _add(pair, key.line))
+            yield pair.add(
+                f"the reference of column {column} is missing", _add(pair, constraint(pair.table, key))
+            )
     columns = {key.columns for key in declared}
     for name, key in there.items():
         if key.columns not in columns and _is_ours(pair, key):
