@@ -219,7 +219,7 @@ async def test_save_many_is_all_or_nothing(harness: Harness) -> None:
     good, bad = Call(run_id=run.id, name="good"), Call(run_id=uuid4(), name="bad")
     with pytest.raises(ConstraintViolation) as caught:
         await notes.save_many([good, bad])
-    assert caught.value.constraint == "calls_tenant_id_run_id_fkey"
+    assert caught.value.constraint == "calls_run_id_fk_aa57465f"
     with pytest.raises(NotFound):
         await notes.get(good.ref_id)
 
