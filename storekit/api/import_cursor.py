@@ -8,7 +8,7 @@ from storekit.bridge import run
 from storekit.errors import UsageError, ValidationError
 from storekit.flows.context import Actor, Context
 from storekit.flows.read.import_cursor import read
-from storekit.model.declare.entity import memory_of
+from storekit.model.save.memory import stored_column
 from storekit.model.values.limits import check_length, check_text
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class BaseCursor:
     @property
     def position(self) -> str | None:
         """Where it is as far as this object knows; None if it was never moved."""
-        stored = memory_of(self._found).stored
-        return stored.columns["position"] if stored else None
+        position: str | None = stored_column(self._found, "position")
+        return position
 
     def moved(self, to: str, actor: Actor) -> Position:
         """Give the record of this cursor as it shall be, for a unit of work."""

@@ -12,7 +12,7 @@ from storekit.flows.write.remove import delete, restore
 from storekit.flows.write.save import save
 from storekit.flows.write.transition import transition
 from storekit.flows.write.update import update, update_many
-from storekit.flows.write.upload import Progress, nobody
+from storekit.flows.write.upload import Progress
 from storekit.model.declare.entity import Entity
 
 E = TypeVar("E", bound=Entity)
@@ -46,7 +46,7 @@ class Repository(Reader[E]):
         return run(save(self._context, self._entity, [entity], idempotency_key, expected_version))[0]
 
     def save_many(
-        self, entities: Iterable[E], *, idempotency_key: str | None = None, progress: Progress = nobody
+        self, entities: Iterable[E], *, idempotency_key: str | None = None, progress: Progress | None = None
     ) -> list[E]:
         """Save records, all or nothing, in one commit.
 

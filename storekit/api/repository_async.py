@@ -11,7 +11,7 @@ from storekit.flows.write.remove import delete, restore
 from storekit.flows.write.save import save
 from storekit.flows.write.transition import transition
 from storekit.flows.write.update import update, update_many
-from storekit.flows.write.upload import Progress, nobody
+from storekit.flows.write.upload import Progress
 from storekit.model.declare.entity import Entity
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class AsyncRepository(AsyncReader[E]):
         return saved[0]
 
     async def save_many(
-        self, entities: Iterable[E], *, idempotency_key: str | None = None, progress: Progress = nobody
+        self, entities: Iterable[E], *, idempotency_key: str | None = None, progress: Progress | None = None
     ) -> list[E]:
         """As `Repository.save_many`."""
         many = list(entities)

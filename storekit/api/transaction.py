@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from storekit.api.import_cursor import BaseCursor
 from storekit.bridge import run
 from storekit.errors import UsageError
-from storekit.flows.write.operations import Asked, Verb
+from storekit.flows.write.operations import Operation, Verb
 from storekit.flows.write.unit import Unit
 from storekit.model.declare.entity import Entity, require_table
 
@@ -46,7 +46,7 @@ class Planner:
             UsageError: the record is in this unit already, or has new parts after `connection` was used.
         """
         require_table(type(entity))
-        self._unit.ask(Asked("save", type(entity), entity.ref_id, entity, {}, expected_version))
+        self._unit.add(Operation("save", type(entity), entity.ref_id, entity, {}, expected_version))
         return entity
 
     def save_many(self, entities: Iterable[Entity]) -> None:
@@ -64,36 +64,36 @@ class Planner:
     ) -> None:
         """Plan to write some fields of a record that need not be loaded. No trip."""
         require_table(entity)
-        self._unit.ask(Asked("update", entity, ref_id, None, values, expected_version))
+        self._unit.add(Operation("update", entity, ref_id, None, values, expected_version))
 
     def delete(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
         """Plan to delete a record. No trip."""
         require_table(entity)
-        self._unit.ask(Asked("delete", entity, ref_id, expected_version=expected_version))
+        self._unit.add(Operation("delete", entity, ref_id, expected_version=expected_version))
 
     def restore(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
         """Plan to bring a deleted record back. No trip."""
         require_table(entity)
-        self._unit.ask(Asked("restore", entity, ref_id, expected_version=expected_version))
+        self._unit.add(Operation("restore", entity, ref_id, expected_version=expected_version))
 
     def upsert(self, entities: Iterable[Entity]) -> None:
         """Plan to insert what is new by its natural key, and to write the given fields of the others.
 
         The look-up of what is there costs the flush one Postgres trip.
         """
-        self._ask_each("upsert", entities)
+        self._add_each("upsert", entities)
 
     def insert_ignore(self, entities: Iterable[Entity]) -> None:
         """Plan to insert what is new by its natural key; the objects that were not keep `version` None.
 
         The look-up of what is there costs the flush one Postgres trip.
         """
-        self._ask_each("insert_ignore", entities)
+        self._add_each("insert_ignore", entities)
 
-    def _ask_each(self, verb: Verb, entities: Iterable[Entity]) -> None:
+    def _add_each(self, verb: Verb, entities: Iterable[Entity]) -> None:
         for entity in entities:
             require_table(type(entity))
-            self._unit.ask(Asked(verb, type(entity), entity.ref_id, entity))
+            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity))
 
     def advance(self, cursor: BaseCursor, to: str) -> None:
         """Plan to move a cursor on from where `cursor.read()` found it. No trip.
@@ -104,7 +104,7 @@ class Planner:
         if not isinstance(cursor, BaseCursor):
             raise UsageError("advance() takes a cursor, as scope.cursor(name) gives it, and a position")
         record = cursor.moved(to, self._unit.context.actor)
-        self._unit.ask(Asked("save", type(record), record.ref_id, record))
+        self._unit.add(Operation("save", type(record), record.ref_id, record))
 
 
 class Transaction(Planner):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
@@ -137,42 +137,6 @@ def require_table(entity: type[Entity]) -> Table:
     if not isinstance(table, Table):
         raise UsageError(f'{entity!r} has no table: declare class Name(Entity, table="names")')
     return table
-
-
-def memory_of(entity: Entity) -> Memory:
-    """Reach what an entity remembers, without a name that a user's field could take.
-
-    Not as an attribute: pydantic looks for private ones where it looks for what is not there, 2 µs each time.
-    """
-    memory: Memory = _private(entity)["_memory"]
-    return memory
-
-
-def remember(entity: Entity, memory: Memory) -> None:
-    """Let an entity remember this from now on."""
-    _private(entity)["_memory"] = memory
-
-
-def _private(entity: Entity) -> dict[str, Any]:
-    private = entity.__pydantic_private__
-    assert private is not None  # noqa: S101 each entity remembers
-    return private
-
-
-def snapshot(entity: Entity) -> Callable[[], None]:
-    """Remember what a save will write into an object, and give what takes it back."""
-    memory, before = memory_of(entity), dict(entity.__dict__)
-
-    def restore() -> None:
-        noted = memory_of(entity).blobs
-        for name in entity.storekit_table.base:
-            entity.__dict__[name] = before[name]
-        for name in entity.storekit_table.parts.keys() & before.keys():
-            if entity.__dict__.get(name) is noted.get(name):  # else it was set since
-                entity.__dict__[name] = before[name]
-        remember(entity, memory)
-
-    return restore
 
 
 class _NotLoadedText:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from storekit.model.values.blob import Blob
+from storekit.ports.stores import StoredPart
 
 
 @dataclass(slots=True, eq=False)
@@ -15,27 +16,10 @@ class Stored:
     """What the database holds of an entity, as this object last saw it."""
 
     tenant: UUID
-    columns: dict[str, Any]
+    columns: Mapping[str, Any]
     """Encoded column values: what differs from them is written."""
     parts: dict[str, StoredPart]
     """Parts by field; a field without one is empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPart:
-    """What the ledger says of a committed part."""
-
-    part_id: UUID
-    key: str
-    version_id: str | None
-    size: int
-    sha256: str
-    media_type: str | None
-    filename: str | None
-    expires_on: datetime | None
-    expired: bool
-    state: str = "committed"
-    write_id: UUID | None = None
 
 
 @dataclass(slots=True, eq=False)
