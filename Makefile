@@ -12,7 +12,7 @@ SQL := $(filter-out tests/security/test_hostile_%,$(wildcard tests/security/test
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix unit lint bench faults mirror lock clean
+.PHONY: help demo test test-matrix unit generate lint bench faults mirror lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,14 +30,19 @@ test-matrix: $(READY) ## Run the contract on Postgres 15 and 18 and behind PgBou
 unit: $(READY) ## Run the tests that need no server
 	$(BIN)/pytest -q tests/unit
 
-lint: $(READY) ## Check style, layers, types and migrations
+generate: $(READY) ## Write the sync API from the async one
+	$(BIN)/python tools/generate_sync.py
+
+lint: $(READY) ## Check style, layers, types, migrations and that the sync API is up to date
+	$(BIN)/python tools/generate_sync.py --check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/mypy tests/typing
+	$(BIN)/mypy tests/typing tools
 	$(BIN)/pyright
 	$(BIN)/storekit migrate lint --line agency
+	$(BIN)/squawk 'schemas/postgres/migrations/**/*.sql'
 
 bench: $(PEER) ## Measure the hot paths against a fair naive version and a peer
 	$(BIN)/python -m tests.bench
@@ -62,7 +67,7 @@ $(PEER): $(READY) tests/bench/requirements.lock
 	touch $@
 
 mirror: $(READY) ## Renew schemas/postgres/mirror from the migrations
-	$(BIN)/python tests/integration/sql_shipped.py
+	$(BIN)/python -m tests.support.shipped
 
 lock: ## Write both lock files: the newest versions that are allowed, the bench's as the project's
 	$(PYTHON) -m venv .venv/lock

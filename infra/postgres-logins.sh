@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes storekit's logins in a new data directory; what they may do is the migrations' to say.
+# Creates storekit's logins in a new data directory. Migrations grant privileges to their group roles.
 set -eu
 
 psql --set ON_ERROR_STOP=1 --quiet --username "$POSTGRES_USER" --dbname storekit <<'SQL'
@@ -12,7 +12,7 @@ CREATE ROLE storekit_app_login LOGIN PASSWORD :'app';
 CREATE ROLE storekit_worker_login LOGIN PASSWORD :'worker';
 CREATE ROLE storekit_reporter_login LOGIN PASSWORD :'reporter';
 ALTER DATABASE storekit OWNER TO storekit_admin;
--- By the admin, who may then grant them.
+-- Created by the admin: from PostgreSQL 16 on only the role that created a role may grant it.
 SET ROLE storekit_admin;
 CREATE ROLE storekit_app NOLOGIN NOSUPERUSER NOBYPASSRLS;
 CREATE ROLE storekit_worker NOLOGIN NOSUPERUSER NOBYPASSRLS;

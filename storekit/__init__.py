@@ -1,10 +1,14 @@
 """One typed record over Postgres, MongoDB and S3, made visible by one commit."""
 
-from storekit.api.import_cursor import AsyncCursor, Cursor
+from storekit.api.blob_stream import AsyncBlobStream
+from storekit.api.import_cursor import Cursor
+from storekit.api.import_cursor_async import AsyncCursor
 from storekit.api.repository import Repository
 from storekit.api.repository_async import AsyncRepository
-from storekit.api.store import Scope, Store
-from storekit.api.store_async import AsyncScope, AsyncStore
+from storekit.api.scope import Scope
+from storekit.api.scope_async import AsyncScope
+from storekit.api.store import Store
+from storekit.api.store_async import AsyncStore
 from storekit.api.transaction import Transaction
 from storekit.api.transaction_async import AsyncTransaction
 from storekit.errors import (
@@ -25,8 +29,10 @@ from storekit.errors import (
     ValidationError,
     WriteLost,
 )
+from storekit.flows.read.lookup import Found
 from storekit.model.declare.entity import Entity, Mutable, SoftDelete
 from storekit.model.find.filters import (
+    Filter,
     between,
     contains,
     ge,
@@ -40,37 +46,63 @@ from storekit.model.find.filters import (
     prefix,
 )
 from storekit.model.find.page import Page
-from storekit.model.table.fields import Expired, blob, document, lookup, moves, references
-from storekit.model.table.indexes import index, not_null, unique
+from storekit.model.table.fields import (
+    BlobMark,
+    DocumentMark,
+    Expired,
+    LookupMark,
+    MovesMark,
+    ReferenceMark,
+    blob,
+    document,
+    lookup,
+    moves,
+    references,
+)
+from storekit.model.table.indexes import Index, index, not_null, unique
 from storekit.model.values.blob import Blob
 from storekit.model.values.event import Event
-from storekit.schema.lines import Line
+from storekit.ports.stores import BlobStream
+from storekit.schema.ddl import render
+from storekit.schema.lines import Line, Migration
 from storekit.settings import Settings
+from storekit.trace import listen
 
 __all__ = [
+    "AsyncBlobStream",
     "AsyncCursor",
     "AsyncRepository",
     "AsyncScope",
     "AsyncStore",
     "AsyncTransaction",
     "Blob",
+    "BlobMark",
+    "BlobStream",
     "ConfigurationError",
     "Conflict",
     "ConstraintViolation",
     "Corrupt",
     "Cursor",
+    "DocumentMark",
     "Entity",
     "Event",
     "Expired",
+    "Filter",
+    "Found",
     "IdempotencyConflict",
     "InProgress",
+    "Index",
     "InvalidTransition",
     "Line",
+    "LookupMark",
+    "Migration",
+    "MovesMark",
     "Mutable",
     "NotFound",
     "NotLoaded",
     "OutcomeUnknown",
     "Page",
+    "ReferenceMark",
     "Repository",
     "Scope",
     "Settings",
@@ -78,8 +110,8 @@ __all__ = [
     "Store",
     "StorekitError",
     "TenantRequired",
-    "Unavailable",
     "Transaction",
+    "Unavailable",
     "UsageError",
     "ValidationError",
     "WriteLost",
@@ -95,11 +127,13 @@ __all__ = [
     "is_null",
     "json_path",
     "le",
+    "listen",
     "lookup",
     "lt",
     "moves",
     "not_null",
     "prefix",
     "references",
+    "render",
     "unique",
 ]

@@ -1,27 +1,34 @@
-"""Settings and colour to ports: the only place where drivers are built, each at its first use."""
+"""Builds the drivers of a store from its settings, each at its first use. No other module builds drivers."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, Self, TypeVar
-from uuid import UUID
+from typing import Any, Generic, Self, TypeVar
 from weakref import WeakSet
 
 from storekit.errors import UsageError
+from storekit.flows.context import Unresolved
 from storekit.ports.stores import Blobs, Documents, Ledger, Runtime
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 T = TypeVar("T")
 
 
+class _Lazy(Generic[T]):
+    """One driver, which is built at its first use unless it was given."""
+
+    def __init__(self, make: Callable[[Assembly], T], given: T | None) -> None:
+        self.make = make
+        self.given = self.built = given
+
+
 class Assembly:
-    """The ports of one store. Who declares no document never connects to MongoDB.
+    """The ports of one store. MongoDB is connected only for documents, S3 only for blobs.
 
     `drivers` are ready ports by name (ledger, documents, blobs, runtime), used instead of building them.
-    A forked child builds its own: a connection speaks for one process.
+    A forked child builds its own: a connection belongs to one process.
     """
 
     def __init__(
@@ -30,88 +37,98 @@ class Assembly:
         *,
         asynchronous: bool,
         drivers: Mapping[str, Any] | None = None,
-        login: str = "app",
+        login: Login = Login.APP,
     ) -> None:
-        self.settings = settings
-        self._login = login
-        self._others: dict[str, Assembly] = {}
-        self.unresolved: dict[tuple[UUID, str], UUID] = {}
-        self._asynchronous = asynchronous
-        self._given = dict(drivers or {})
-        self._built: dict[str, Any] = dict(self._given)
-        self._lock = threading.Lock()
+        given = self._given = drivers or {}
+        self.settings, self.asynchronous, self.login = settings, asynchronous, login
+        self.unresolved = Unresolved()
+        self._others: dict[Login, Assembly] = {}
+        self._ledger = _Lazy[Ledger](_ledger, given.get("ledger"))
+        self._documents = _Lazy[Documents](_documents, given.get("documents"))
+        self._blobs = _Lazy[Blobs](_blobs, given.get("blobs"))
+        self._runtime = _Lazy[Runtime](_runtime, given.get("runtime"))
+        self._lock = threading.RLock()  # building the documents or blobs builds the runtime
         self._closed = False
         _assemblies.add(self)
 
     def opened(self) -> Self:
-        """Answer itself, unless it was closed.
+        """Return the assembly itself.
 
         Raises:
-            UsageError: it was closed.
+            UsageError: it is closed.
         """
         if self._closed:
             raise UsageError("the store is closed; use it inside its with block")
         return self
 
-    def acting_as(self, login: str) -> Assembly:
-        """The same stores with another login to Postgres, closed with this one."""
+    def acting_as(self, login: Login) -> Assembly:
+        """Return the same stores with another login to Postgres. It is closed with this one."""
         with self._lock:
             if login not in self._others:
                 self._others[login] = Assembly(
-                    self.settings, asynchronous=self._asynchronous, drivers=self._given, login=login
+                    self.settings, asynchronous=self.asynchronous, drivers=self._given, login=login
                 )
             return self._others[login].opened()
 
     @property
     def ledger(self) -> Ledger:
-        return self._built.get("ledger") or self._build("ledger", partial(_ledger, self._login))
+        return self._ledger.built or self._build(self._ledger)
 
     @property
     def documents(self) -> Documents:
-        return self._built.get("documents") or self._build("documents", partial(_documents, self.runtime))
+        return self._documents.built or self._build(self._documents)
 
     @property
     def blobs(self) -> Blobs:
-        return self._built.get("blobs") or self._build("blobs", partial(_blobs, self.runtime))
+        return self._blobs.built or self._build(self._blobs)
 
     @property
     def runtime(self) -> Runtime:
-        return self._built.get("runtime") or self._build("runtime", _runtime)
+        return self._runtime.built or self._build(self._runtime)
 
     async def ready(self, *, documents: bool, blobs: bool) -> None:
         """Build the drivers of a call before it sends anything, off the event loop: clients load slowly.
 
         Raises:
-            ConfigurationError: a setting that this call needs is missing or cannot be used.
+            ConfigurationError: a setting that this call needs is missing or not valid.
         """
-        wanted = {"ledger": True, "documents": documents, "blobs": blobs}
-        missing = [name for name, needed in wanted.items() if needed and name not in self._built]
+        wanted: list[tuple[_Lazy[Any], bool]] = [
+            (self._ledger, True), (self._documents, documents), (self._blobs, blobs)
+        ]  # fmt: skip
+        missing = [driver for driver, needed in wanted if needed and driver.built is None]
         if missing:
-            await self.runtime.blocking(lambda: [getattr(self, name) for name in missing])
+            await self.runtime.blocking(lambda: [self._build(driver) for driver in missing])
 
-    def _build(self, name: str, make: Callable[[Settings, bool], T]) -> T:
+    def _build(self, driver: _Lazy[T]) -> T:
         with self._lock:
             self.opened()
-            if name not in self._built:
-                self._built[name] = make(self.settings, self._asynchronous)
-            built: T = self._built[name]
-            return built
+            if driver.built is None:
+                driver.built = driver.make(self)
+            return driver.built
+
+    @property
+    def _drivers(self) -> tuple[_Lazy[Any], ...]:
+        """The drivers in the order in which they are closed: documents and blobs use the runtime."""
+        return self._ledger, self._documents, self._blobs, self._runtime
 
     async def close(self) -> None:
-        """Close what was opened; whoever uses it afterwards is told so."""
+        """Close the drivers. Later calls raise UsageError."""
         with self._lock:
             self._closed = True
-        while self._built:
-            _, driver = self._built.popitem()
-            await driver.close()
+        for driver in self._drivers:
+            built, driver.built = driver.built, None
+            if built is not None:
+                await built.close()
         for other in self._others.values():
             await other.close()
 
     def _begin_anew(self) -> None:
-        """Let a forked child build drivers of its own, and never touch its parent's."""
-        inherited, self._built = self._built, {} if self._closed else dict(self._given)
-        self._lock = threading.Lock()  # a thread that is not here may have held it
-        if inherited.keys() > self._given.keys():
+        """Let a forked child build drivers of its own, and never use those of its parent."""
+        self._lock = threading.RLock()  # another thread of the parent may have held the lock
+        inherited = [driver.built for driver in self._drivers if driver.built is not driver.given]
+        for driver in self._drivers:
+            driver.built = None if self._closed else driver.given
+        if inherited:
             _keep_for_ever(inherited)
 
 
@@ -123,11 +140,12 @@ def _begin_anew_in_child() -> None:
         assembly._begin_anew()  # noqa: SLF001  one module, one idea
 
 
-def _keep_for_ever(drivers: dict[str, Any]) -> None:
-    """Keep drivers from being finalized, even as the interpreter ends.
+def _keep_for_ever(drivers: list[Any]) -> None:
+    """Leak the drivers of the parent on purpose, so that a forked child never finalizes them.
 
-    A finalizer may say good-bye on a socket that the parent still uses, or wait for a lock or a thread
-    that was left behind in the parent.
+    The child shares the sockets of its parent. A finalizer could send a Terminate message on a connection
+    that the parent still uses, or wait for a lock or a thread that exists only in the parent. An extra
+    reference keeps the finalizers from running, even when the interpreter ends.
     """
     import ctypes
 
@@ -137,26 +155,29 @@ def _keep_for_ever(drivers: dict[str, Any]) -> None:
 os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 
-def _ledger(login: str, settings: Settings, asynchronous: bool) -> Ledger:
+def _ledger(assembly: Assembly) -> Ledger:
     from storekit.drivers.postgres.ledger import AsyncPostgresLedger, PostgresLedger
 
-    return AsyncPostgresLedger(settings, login) if asynchronous else PostgresLedger(settings, login)
+    make = AsyncPostgresLedger if assembly.asynchronous else PostgresLedger
+    return make(assembly.settings, assembly.login)
 
 
-def _documents(runtime: Runtime, settings: Settings, asynchronous: bool) -> Documents:
+def _documents(assembly: Assembly) -> Documents:
     from storekit.drivers.mongo.documents import MongoDocuments, connect
 
-    client = connect(settings, asynchronous=asynchronous)
-    return MongoDocuments(client, settings.mongo_database, runtime)
+    settings = assembly.settings
+    client = connect(settings, asynchronous=assembly.asynchronous)
+    return MongoDocuments(client, settings.mongo_database, assembly.runtime)
 
 
-def _blobs(runtime: Runtime, settings: Settings, asynchronous: bool) -> Blobs:
+def _blobs(assembly: Assembly) -> Blobs:
     from storekit.drivers.s3.blobs import S3Blobs
 
-    return S3Blobs(settings, runtime)
+    return S3Blobs(assembly.settings, assembly.runtime)
 
 
-def _runtime(settings: Settings, asynchronous: bool) -> Runtime:
+def _runtime(assembly: Assembly) -> Runtime:
     from storekit.drivers.runtime import TaskRuntime, ThreadRuntime
 
-    return TaskRuntime(settings.max_puts) if asynchronous else ThreadRuntime(settings.max_puts)
+    make = TaskRuntime if assembly.asynchronous else ThreadRuntime
+    return make(assembly.settings.max_puts)

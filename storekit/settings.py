@@ -1,10 +1,11 @@
-"""Settings: the only reader of the environment."""
+"""Settings. No other module reads the environment."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import (
@@ -43,7 +44,7 @@ _ENVIRONMENT = {
 
 
 def _seconds(value: object) -> object:
-    """Read a number of an environment variable as seconds; pydantic knows it from numbers alone."""
+    """Convert the text of an environment variable to seconds; pydantic does so only for numbers."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -53,101 +54,138 @@ def _seconds(value: object) -> object:
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
-class Settings(BaseModel):
-    """Where the three stores are, and the limits. Secrets never show in a repr.
+class Login(StrEnum):
+    """A login to Postgres that a store acts with; its URL is a setting."""
 
-    A store is needed only by who uses it: no MongoDB without documents, no S3 without blobs.
+    APP = "app"
+    ADMIN = "admin"
+    REPORTER = "reporter"
+
+
+class Settings(BaseModel):
+    """Addresses and credentials of the three stores, and limits. The repr contains no secret.
+
+    Only the stores that you use must be set: MongoDB for documents, S3 for blobs. The description of each
+    setting states its unit; the variable of the environment is in `docs/howto/own-servers.md`.
     """
 
     # an error that quoted its input would quote a secret
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
-    postgres_url: SecretStr | None = Field(default=None, description="a login in role storekit_app")
+    postgres_url: SecretStr | None = Field(
+        default=None, description="connection URL of a login in role storekit_app; required by every store"
+    )
     postgres_admin_url: SecretStr | None = Field(
-        default=None, description="a login that may become storekit_owner; migrate"
+        default=None,
+        description="connection URL of a login that may become storekit_owner; required by migrate",
     )
-    postgres_worker_url: SecretStr | None = Field(default=None, description="a login in role storekit_worker")
+    postgres_worker_url: SecretStr | None = Field(
+        default=None, description="connection URL of a login in role storekit_worker"
+    )
     postgres_reporter_url: SecretStr | None = Field(
-        default=None, description="a login in role storekit_reporter"
+        default=None,
+        description="connection URL of a login in role storekit_reporter; required by store.report",
     )
-    mongo_url: SecretStr | None = Field(default=None, description="mongodb://...")
-    mongo_database: str = Field(default="storekit", description="database of the collections")
-    s3_endpoint_url: str | None = Field(default=None, description="None means AWS in `s3_region`")
+    mongo_url: SecretStr | None = Field(
+        default=None, description="connection URL, mongodb://...; required by classes with documents"
+    )
+    mongo_database: str = Field(default="storekit", description="name of the database of the collections")
+    s3_endpoint_url: str | None = Field(
+        default=None, description="URL of the S3 server; None means AWS in `s3_region`"
+    )
     s3_public_url: str | None = Field(
-        default=None, description="endpoint that URLs are signed for; None means s3_endpoint_url"
+        default=None,
+        description="URL of the S3 server in signed URLs, as clients reach it; None means s3_endpoint_url",
     )
-    s3_bucket: str | None = Field(default=None, description="versioned, created with Object Lock by migrate")
-    s3_region: str = Field(default="us-east-1", description="region of the bucket and of its signatures")
+    s3_bucket: str | None = Field(
+        default=None,
+        description="name of the bucket; required by classes with blobs. migrate creates it with versioning "
+        "and Object Lock",
+    )
+    s3_region: str = Field(default="us-east-1", description="region of the bucket")
     s3_access_key: str | None = Field(
-        default=None, description="None means the usual AWS chain (profile, instance role)"
+        default=None, description="access key ID; None means the AWS default chain (profile, instance role)"
     )
-    s3_secret_key: SecretStr | None = None
-    s3_session_token: SecretStr | None = None
+    s3_secret_key: SecretStr | None = Field(default=None, description="secret access key of `s3_access_key`")
+    s3_session_token: SecretStr | None = Field(
+        default=None, description="session token of temporary credentials; None means that they are permanent"
+    )
 
     lease: timedelta = Field(
         default=timedelta(seconds=60),
         ge=timedelta(seconds=1),
         le=timedelta(days=1),
-        description="how long a write is its writer's alone",
+        description="time after which another process may take over a write that has not committed, from 1 s "
+        "to 1 day. While a long upload runs, the lease is renewed",
     )
-    beat: timedelta = Field(
+    renew_every: timedelta = Field(
         default=timedelta(seconds=20),
         gt=timedelta(),
-        description="how often a long upload renews its lease; shorter than it",
+        description="interval at which a running upload renews its lease; must be shorter than `lease`",
     )
-    wait: timedelta = Field(
+    idempotency_wait: timedelta = Field(
         default=timedelta(seconds=75),
         ge=timedelta(),
-        description="how long a save waits for another with its key",
+        description="longest time that a save waits for another save with the same idempotency key before it "
+        "raises InProgress; 0 means that it does not wait",
     )
     timeout: timedelta = Field(
         default=timedelta(seconds=10),
         ge=timedelta(seconds=0.1),
-        description="connect and answer time-out of every server",
+        description="longest time to connect to a server or to receive a response from it, at least 0.1 s",
     )
-    max_url_life: timedelta = Field(
+    max_url_lifetime: timedelta = Field(
         default=timedelta(seconds=900),
         ge=timedelta(seconds=1),
         le=timedelta(days=7),
-        description="longest `expires_in` of a URL",
+        description="largest `expires_in` of a signed URL, from 1 s to 7 days",
     )
-    max_puts: int = Field(default=32, ge=1, description="uploads in flight at once")
+    max_puts: int = Field(default=32, ge=1, description="maximum number of concurrent uploads of one save")
     pool_min: int = Field(
-        default=2, ge=0, description="Postgres connections that stay open however idle; at most `pool_size`"
+        default=2,
+        ge=0,
+        description="number of Postgres connections that stay open when idle; at most `pool_size`",
     )
     pool_size: int = Field(
-        default=30, ge=1, description="most Postgres connections of this process, for each login"
+        default=30, ge=1, description="maximum number of Postgres connections of a process, for each login"
     )
     pool_idle: Seconds = Field(
         default=timedelta(seconds=30),
         gt=timedelta(),
-        description="after each such time one connection beyond `pool_min` that it did not need is closed",
+        description="time after which one surplus connection is closed: one above `pool_min` that no call "
+        "needed in that time",
     )
     pool_wait: Seconds = Field(
         default=timedelta(seconds=30),
         gt=timedelta(),
-        description="how long a call waits for a connection when all are busy",
+        description="longest time that a call waits for a connection when all connections are busy",
     )
     pool_queue: int = Field(
-        default=1000, ge=1, description="calls that may wait for a connection; one more is refused at once"
+        default=1000,
+        ge=1,
+        description="maximum number of calls that wait for a connection; a further call raises Unavailable",
     )
-    prepare: bool = Field(default=True, description="prepared statements; False behind PgBouncer before 1.21")
+    prepare: bool = Field(
+        default=True, description="use prepared statements; set False behind PgBouncer before 1.21"
+    )
 
     @model_validator(mode="after")
     def _renewed_in_time(self) -> Self:
-        if self.beat >= self.lease:
-            raise ValueError(f"beat is {self.beat} and must be shorter than lease, which is {self.lease}")
+        if self.renew_every >= self.lease:
+            raise ValueError(
+                f"renew_every is {self.renew_every}; it must be shorter than lease, which is {self.lease}"
+            )
         return self
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read the environment, or a mapping like it; unset and empty variables mean the default.
+        """Read the environment, or a mapping. A variable that is unset or empty means the default.
 
         >>> Settings.from_env({"S3_BUCKET": "records"}).s3_bucket
         'records'
 
         Raises:
-            ConfigurationError: a variable's value cannot be used; the message names the variable.
+            ConfigurationError: the value of a variable is not valid; the message names the variable.
         """
         environ = os.environ if environ is None else environ
         found = {field: environ[name] for field, name in _ENVIRONMENT.items() if environ.get(name)}
@@ -160,7 +198,7 @@ class Settings(BaseModel):
         raise ConfigurationError("; ".join(f"{name}: {why}" for name, why in wrong.items()))
 
     def to_env(self) -> dict[str, str]:
-        """Name the variables that `from_env` reads these settings from, secrets included; unset means empty.
+        """Return the variables that `from_env` reads, with secrets. An empty value means unset.
 
         >>> Settings(s3_bucket="records").to_env()["S3_BUCKET"]
         'records'

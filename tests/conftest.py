@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from clock import MoveClock, clock_of
-from entities import ENTITIES
 from hypothesis import settings
-from side_by_side import pytest_pyfunc_call
 
 from storekit import Store
+from tests.side_by_side import pytest_pyfunc_call
+from tests.support.clock import Clock, MoveClock
+from tests.support.entities import ENTITIES
 
 # no test is a measure of time: a busy machine fails nothing
 settings.register_profile("storekit", deadline=None)
@@ -55,5 +55,5 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.fixture
 def embedded_clock(embedded: Store) -> Iterator[MoveClock]:
     """Set the database's `storekit.now()` ahead; afterwards it tells the time again."""
-    with clock_of(embedded.settings) as move:
+    with Clock.of(embedded.settings).restored() as move:
         yield move

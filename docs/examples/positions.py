@@ -6,8 +6,7 @@ from decimal import Decimal
 from time import perf_counter
 from uuid import uuid4
 
-from storekit import Entity, Mutable, Store, index
-from storekit.trace import listen
+from storekit import Entity, Mutable, Store, index, listen
 
 SYMBOLS = [f"SYM{n:03}" for n in range(500)]
 

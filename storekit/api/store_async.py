@@ -1,17 +1,16 @@
-"""The asynchronous API: each method is one flow, awaited. Costs and errors: `storekit.api.store`."""
+"""The asynchronous store: Postgres, MongoDB and S3 as one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
-from storekit.api.import_cursor import AsyncCursor
-from storekit.api.repository_async import AsyncRepository
-from storekit.api.transaction_async import AsyncTransaction
+from storekit.api.scope_async import AsyncScope
 from storekit.assembly import Assembly
+from storekit.bridge import in_thread
 from storekit.deploy.migrate import migrate
 from storekit.errors import UsageError
 from storekit.flows.context import Actor, Context
@@ -19,44 +18,101 @@ from storekit.flows.read.lookup import Found, lookup
 from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
 from storekit.schema.lines import Line, Migration
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 if TYPE_CHECKING:
-    import psycopg
-
-    from storekit.deploy.embedded import Hosting
-
-T = TypeVar("T")
-E = TypeVar("E", bound=Entity)
+    from storekit.deploy.embedded import EmbeddedServers
 
 
 class AsyncStore:
-    """As `Store`, for one event loop."""
+    """Use Postgres, MongoDB and S3 as one store.
+
+    Make it with `open()` (servers named by settings) or `embedded()` (servers in a directory), and use
+    it in an `async with` block, which closes its connections. It is safe to share between tasks. A
+    forked child process opens its own connections.
+
+    Use it in one event loop only.
+
+    Each server is connected at its first use: MongoDB is needed only if you save documents, S3 only if
+    you save blobs.
+
+    Example:
+        >>> async with AsyncStore.open() as store:
+        ...     articles = store.scope(tenant=tenant_id, actor="user:jane").repository(Article)
+        ...     saved = await articles.save(Article(slug="autumn"))
+        >>> saved.version
+        1
+    """
 
     def __init__(
         self,
         settings: Settings | None,
-        hosting: Hosting | None = None,
+        servers: EmbeddedServers | None = None,
         drivers: Mapping[str, Any] | None = None,
     ) -> None:
-        self._hosting = hosting
+        self._servers = servers
         self._assembly = Assembly(settings, asynchronous=True, drivers=drivers) if settings else None
 
     @classmethod
     def open(cls, settings: Settings | None = None) -> Self:
-        """As `Store.open`. No I/O."""
+        """Make a store over the servers that the settings name.
+
+        Cost: no I/O; each server is connected at its first use.
+
+        Args:
+            settings: where the servers are. Default: `Settings.from_env()`, which reads the
+                environment.
+
+        Returns:
+            The store, a context manager.
+
+        Raises:
+            ConfigurationError: a variable of the environment has a value that cannot be used. A setting
+                that is missing is reported by the call that needs it.
+
+        Example:
+            >>> async with AsyncStore.open() as store:
+            ...     acme = store.scope(tenant=tenant_id, actor="user:jane")
+        """
         return cls(settings or Settings.from_env())
 
     @classmethod
     def embedded(cls, path: str | PathLike[str], entities: Iterable[type[Entity]] = ()) -> Self:
-        """As `Store.embedded`; the servers start on enter, in a thread."""
-        from storekit.deploy.embedded import Hosting
+        """Make a store over real servers that run in a directory, for development and tests.
 
-        return cls(None, Hosting(Path(path), list(entities)))
+        The servers start when the store is entered, and stop when the last process that uses them
+        closes its store. They need the extra `storekit[embedded]`, no Docker.
+
+        Cost: no I/O now. Entering starts the servers, which takes some seconds, unless another process
+        runs them.
+
+        Args:
+            path: the directory that holds all data. It is created if missing and kept afterwards.
+            entities: classes whose tables are created or extended: the changes are written as migration
+                files under `path`, and applied. Default: none.
+
+        Returns:
+            The store, a context manager.
+
+        Raises:
+            UsageError: an entity has no table.
+            ConfigurationError: on enter: the extra is not installed, a server cannot start, or a class
+                has changed in a way that needs a decision; the message names the remedy.
+
+        Example:
+            >>> async with AsyncStore.embedded("data", entities=[Article]) as store:
+            ...     articles = store.scope(tenant=tenant_id, actor="user:jane").repository(Article)
+            ...     saved = await articles.save(Article(slug="autumn"))
+            >>> saved.version
+            1
+        """
+        from storekit.deploy.embedded import EmbeddedServers
+
+        return cls(None, EmbeddedServers(Path(path), list(entities)))
 
     async def __aenter__(self) -> Self:
-        if self._hosting is not None and self._assembly is None:
-            settings = await _in_thread(self._hosting.start)
+        if self._servers is not None and self._assembly is None:
+            settings = await in_thread(self._servers.start)
             self._assembly = Assembly(settings, asynchronous=True)
         return self
 
@@ -64,39 +120,177 @@ class AsyncStore:
         await self.close()
 
     async def close(self) -> None:
-        """As `Store.close`, awaited."""
+        """Close all connections. Embedded servers stop if this was their last user.
+
+        The end of the `async with` block calls it. Later calls on this store raise `UsageError`.
+
+        Cost: no trip; the connections are closed.
+
+        Example:
+            >>> store = AsyncStore.open()
+            >>> await store.close()
+        """
         if self._assembly is not None:
             await self._assembly.close()
-        if self._hosting is not None:
-            await _in_thread(self._hosting.stop)
+        if self._servers is not None:
+            await in_thread(self._servers.stop)
             self._assembly = None
 
     def scope(self, *, tenant: UUID | str | None, actor: str) -> AsyncScope:
-        """As `Store.scope`. No I/O."""
+        """Bind a tenant and an actor. This is the only place where they are named.
+
+        Cost: no I/O.
+
+        Args:
+            tenant: the UUID of the tenant, or its text. Reads and writes see only this tenant's
+                records, and global records.
+            actor: who acts, for example `"user:jane"`; 1 to 255 characters. It is recorded with each
+                change.
+
+        Returns:
+            The scope.
+
+        Raises:
+            TenantRequired: `tenant` is None, the nil UUID, or not a UUID.
+            UsageError: `actor` is empty or not a str, or the store is closed.
+            ValidationError: `actor` is too long, or contains a character that Postgres cannot store.
+
+        Example:
+            >>> acme = store.scope(tenant=tenant_id, actor="user:jane")
+            >>> saved = await acme.repository(Article).save(Article(slug="autumn"))
+            >>> saved.created_by
+            'user:jane'
+        """
         return AsyncScope(self._ports.opened(), Actor.of(tenant, actor))
 
     def admin(self, *, actor: str) -> AsyncScope:
-        """As `Store.admin`. No I/O."""
-        return AsyncScope(self._ports.opened().acting_as("admin"), Actor.of_admin(actor))
+        """Return a scope that writes global records: those of classes with `scope="global"`.
+
+        All tenants can read global records; only this scope can write them. It cannot use the records
+        of tenants.
+
+        Cost: no I/O.
+
+        Args:
+            actor: who acts, for example `"user:operator"`; 1 to 255 characters.
+
+        Returns:
+            The scope. Its calls log in with `POSTGRES_ADMIN_URL`, and raise `ConfigurationError` if it
+            is not set.
+
+        Raises:
+            UsageError: `actor` is empty or not a str, or the store is closed.
+            ValidationError: `actor` is too long, or contains a character that Postgres cannot store.
+
+        Example:
+            >>> class Plan(Entity, Mutable, table="plans", scope="global"):
+            ...     name: str
+            >>> plans = store.admin(actor="user:operator").repository(Plan)
+        """
+        return AsyncScope(self._ports.opened().acting_as(Login.ADMIN), Actor.of_admin(actor))
 
     async def lookup(self, entity: type[Entity], value: str) -> Found | None:
-        """As `Store.lookup`, awaited."""
+        """Find a record by a secret, before its tenant is known.
+
+        For example a session by the digest of its token. The class declares the field: `Annotated[str,
+        lookup()]`.
+
+        Cost: one Postgres trip of one indexed look-up.
+
+        Args:
+            entity: the class of the record.
+            value: the value of its `lookup()` field.
+
+        Returns:
+            The `tenant` and `ref_id` of the record. None if there is no such record, or more than one.
+
+        Raises:
+            UsageError: the class has no `lookup()` field, or `value` is empty or not a str.
+            Unavailable: Postgres could not be reached. Retryable: call again.
+
+        Example:
+            >>> class Session(Entity, table="sessions"):
+            ...     token_digest: Annotated[str, lookup()]
+            >>> found = await store.lookup(Session, sha256(b"the token").hexdigest())
+            >>> found is None
+            True
+        """
         return await lookup(self._ports.opened(), require_table(entity), value)
 
     async def report(self, name: str, *, actor: str) -> list[dict[str, Any]]:
-        """As `Store.report`, awaited."""
-        return await report(Context(self._ports.opened().acting_as("reporter"), Actor.of_admin(actor)), name)
+        """Read a view of the schema `report`, across all tenants. Each call is recorded as an event.
+
+        Cost: one Postgres trip.
+
+        Args:
+            name: the name of the view, without its schema.
+            actor: who reads it, for example `"user:cfo"`; 1 to 255 characters.
+
+        Returns:
+            All rows of the view, each a dict by column.
+
+        Raises:
+            ConfigurationError: `POSTGRES_REPORTER_URL` is not set.
+            UsageError: there is no such report, or `actor` is empty.
+            Unavailable: Postgres could not be reached. Retryable: call again.
+
+        Example:
+            >>> rows = await store.report("articles_by_tenant", actor="user:cfo")
+            >>> rows[0]["articles"]
+            1
+        """
+        context = Context(self._ports.opened().acting_as(Login.REPORTER), Actor.of_admin(actor))
+        return await report(context, name)
 
     async def migrate(
         self, lines: Sequence[Line] = (), *, to: tuple[str, int] | None = None, dry_run: bool = False
     ) -> list[Migration]:
-        """As `Store.migrate`, in a thread."""
+        """Apply the pending migrations, and create missing buckets, collections and TTL indexes.
+
+        It is safe to call it again, and from several processes at once: one of them applies the
+        migrations.
+
+        It runs in a thread and does not block the event loop.
+
+        Cost: one trip for each pending migration, and some to find out what is missing.
+
+        Args:
+            lines: your own lines of migrations, after those of storekit. Default: none.
+            to: stop after this migration, as `(line, number)`. Default: apply all.
+            dry_run: only return what would be applied; change nothing. Default: False.
+
+        Returns:
+            The migrations that were applied, or would be applied, in order.
+
+        Raises:
+            ConfigurationError: `POSTGRES_ADMIN_URL` is not set, a server is not as it must be, or a
+                pending file contains a decision that nobody has made.
+            UsageError: `to` names no file.
+            Unavailable: a server could not be reached. Retryable: call again; what was applied stays
+                applied.
+
+        Example:
+            >>> applied = await store.migrate([Line("app", Path("migrations"))], dry_run=True)
+            >>> [str(each) for each in applied]
+            ['app 0001_articles.sql']
+        """
         settings = self._ports.opened().settings
-        return await _in_thread(lambda: migrate(settings, lines, to=to, dry_run=dry_run))
+        return await in_thread(migrate, settings, lines, to=to, dry_run=dry_run)
 
     @property
     def settings(self) -> Settings:
-        """Where the stores are."""
+        """Return the settings of this store, those of the embedded servers included. No I/O.
+
+        Returns:
+            The settings; secrets are hidden in their repr.
+
+        Raises:
+            UsageError: an embedded store was not entered.
+
+        Example:
+            >>> store.settings.s3_region
+            'us-east-1'
+        """
         return self._ports.settings
 
     @property
@@ -104,33 +298,3 @@ class AsyncStore:
         if self._assembly is None:
             raise UsageError("enter the embedded store first: async with AsyncStore.embedded(path) as store")
         return self._assembly
-
-
-class AsyncScope:
-    """As `Scope`; task-safe."""
-
-    def __init__(self, assembly: Assembly, actor: Actor) -> None:
-        self._assembly, self._context = assembly, Context(assembly, actor)
-
-    @property
-    def _opened(self) -> Context:
-        self._assembly.opened()
-        return self._context
-
-    def repository(self, entity: type[E]) -> AsyncRepository[E]:
-        """As `Scope.repository`. No I/O."""
-        return AsyncRepository(self._opened, entity)
-
-    def transaction(self, *, within: psycopg.AsyncConnection[Any] | None = None) -> AsyncTransaction:
-        """As `Scope.transaction`: `async with scope.transaction() as tx`. No I/O."""
-        return AsyncTransaction(self._opened, within)
-
-    def cursor(self, name: str) -> AsyncCursor:
-        """As `Scope.cursor`. No I/O."""
-        return AsyncCursor(self._opened, name)
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    import asyncio  # the synchronous colour never needs it, and it is a fifth of the import time
-
-    return await asyncio.to_thread(work)

@@ -1,30 +1,351 @@
-"""The unit of work, awaited."""
+"""The asynchronous unit of work: what is saved in it becomes visible in one commit, or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from storekit.api.transaction import Planner
+from storekit.api.base_cursor import BaseCursor, moved
+from storekit.errors import UsageError
+from storekit.flows.context import Context
+from storekit.flows.write.operations import Operation, Verb
+from storekit.flows.write.unit import Unit
+from storekit.model.declare.entity import Entity, require_table
 
 if TYPE_CHECKING:
     import psycopg
 
+E = TypeVar("E", bound=Entity)
 
-class AsyncTransaction(Planner):
-    """As `Transaction`: what plans is called, what does I/O is awaited. Of one task at a time."""
+
+class AsyncTransaction:
+    """Save many records of many classes, and run SQL of your own, in one commit.
+
+    `scope.transaction()` returns it. Enter it once, with `async with`. `save`, `update` and the like
+    only plan, without I/O; the work is done when the block ends. If the block or the commit fails,
+    nothing is visible, and the objects are as they were before. Used by one task at a time.
+
+    Cost: at the end of the block the trips of one `save`, for any number of records. With SQL of your
+    own (see `connection`): the stage trip and the uploads if documents or blobs are new, one trip that
+    begins the transaction and writes what was planned, your statements, one trip that commits, and one
+    that resets the session. A connection is held only from the first use of `connection` to the end of
+    the block.
+
+    Raises:
+        Conflict: at the end of the block: a loaded record was changed by another writer. Load it again,
+            and run the whole block again.
+        NotFound: at the end of the block: a record is deleted or does not exist. `.index` is the
+            position of the record among those planned.
+        InvalidTransition: at the end of the block: a state machine does not allow a change of state.
+        ConstraintViolation: at the end of the block: a rule of the database refused a record.
+        ValidationError: at the end of the block: a value cannot be stored.
+        WriteLost: at the end of the block: another process took a write over. Retryable: run the whole
+            block again.
+        Unavailable: at the end of the block: a server could not be reached, or Postgres ended the
+            transaction because of a deadlock; nothing is visible. Retryable: run the whole block again.
+        OutcomeUnknown: at the end of the block: the commit was sent and its answer was lost. Retryable:
+            save the same objects again, which first finds out what happened.
+
+    Example:
+        >>> async with acme.transaction() as tx:
+        ...     autumn = tx.save(Article(slug="autumn"))
+        ...     tx.update(Article, article.ref_id, {"words": 7})
+        >>> autumn.version
+        1
+    """
+
+    def __init__(self, context: Context, within: Any) -> None:
+        self._made = Unit(context, within)
+        self._entered = False
 
     async def __aenter__(self) -> Self:
-        return self._enter()
+        if self._entered:
+            raise UsageError("this unit of work was entered before; begin another: scope.transaction()")
+        self._entered = True
+        return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         await self._unit.leave(error)
 
+    @property
+    def _unit(self) -> Unit:
+        if not self._entered:
+            raise UsageError("enter the unit of work first: async with scope.transaction() as tx")
+        return self._made
+
+    def save(self, entity: E, *, expected_version: int | None = None) -> E:
+        """Plan to save a record. It is written as it is when the unit is flushed.
+
+        Cost: none now; see the class.
+
+        Args:
+            entity: a new or loaded object. Saving the same object again in the block is allowed.
+            expected_version: save only if the record has this version. Default: the version that was
+                loaded.
+
+        Returns:
+            The same object. Its `version` and timestamps are set when the block ends.
+
+        Raises:
+            UsageError: the record is planned for another operation or is flushed already, has new
+                documents or blobs after `connection` was used, or the block has ended.
+            ValidationError: `expected_version` is not an int.
+
+        Example:
+            >>> async with acme.transaction() as tx:
+            ...     autumn = tx.save(Article(slug="autumn"))
+            >>> autumn.version
+            1
+        """
+        require_table(type(entity))
+        self._unit.add(Operation("save", type(entity), entity.ref_id, entity, {}, expected_version))
+        return entity
+
+    def save_many(self, entities: Iterable[Entity]) -> None:
+        """Plan to save many records, of any classes.
+
+        Cost: none now; see the class.
+
+        Args:
+            entities: new or loaded objects.
+
+        Raises:
+            UsageError: as for `save`.
+
+        Example:
+            >>> async with acme.transaction() as tx:
+            ...     tx.save_many(Article(slug=f"day-{day}") for day in range(3))
+            >>> await acme.repository(Article).count({"slug": prefix("day-")})
+            3
+        """
+        for entity in entities:
+            self.save(entity)
+
+    def update(
+        self,
+        entity: type[Entity],
+        ref_id: str,
+        values: Mapping[str, Any],
+        *,
+        expected_version: int | None = None,
+    ) -> None:
+        """Plan to write some fields of a record that need not be loaded.
+
+        Cost: none now; see the class. If a document links a blob that changes, the flush costs one more
+        Postgres trip and one MongoDB read.
+
+        Args:
+            entity: the class of the record.
+            ref_id: the record's ULID.
+            values: maps a field (column, document or blob) to its new value. None removes a document or
+                blob.
+            expected_version: write only if the record has this version. Default: any version.
+
+        Raises:
+            UsageError: the class is append-only, the record is in this unit already, or the block has
+                ended.
+            ValidationError: `ref_id` is not a ULID, or `values` is not a mapping. Unknown fields and
+                wrong values are refused when the unit is flushed.
+
+        Example:
+            >>> async with acme.transaction() as tx:
+            ...     tx.update(Article, article.ref_id, {"words": 7})
+            >>> updated = await acme.repository(Article).get(article.ref_id)
+            >>> updated.words
+            7
+        """
+        require_table(entity)
+        self._unit.add(Operation("update", entity, ref_id, None, values, expected_version))
+
+    def delete(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
+        """Plan to delete a record: to hide it if the class is `SoftDelete`, else to remove it.
+
+        Cost: none now; see the class.
+
+        Args:
+            entity: the class of the record.
+            ref_id: the record's ULID.
+            expected_version: delete only if the record has this version. Default: any version.
+
+        Raises:
+            UsageError: the class is append-only, the record is in this unit already, or the block has
+                ended.
+            ValidationError: `ref_id` is not a ULID.
+
+        Example:
+            >>> async with acme.transaction() as tx:
+            ...     tx.delete(Article, article.ref_id)
+            >>> await acme.repository(Article).count()
+            0
+        """
+        require_table(entity)
+        self._unit.add(Operation("delete", entity, ref_id, expected_version=expected_version))
+
+    def restore(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
+        """Plan to restore a soft-deleted record.
+
+        Cost: none now; see the class.
+
+        Args:
+            entity: the class of the record.
+            ref_id: the record's ULID.
+            expected_version: restore only if the record has this version. Default: any version.
+
+        Raises:
+            UsageError: the class is not `SoftDelete`, the record is in this unit already, or the block
+                has ended.
+            ValidationError: `ref_id` is not a ULID.
+
+        Example:
+            >>> await acme.repository(Article).delete(article.ref_id)
+            >>> async with acme.transaction() as tx:
+            ...     tx.restore(Article, article.ref_id)
+            >>> await acme.repository(Article).count()
+            1
+        """
+        require_table(entity)
+        self._unit.add(Operation("restore", entity, ref_id, expected_version=expected_version))
+
+    def upsert(self, entities: Iterable[Entity]) -> None:
+        """Plan to insert or update records by their natural key.
+
+        A record whose key is new is inserted. Of a record that exists, the fields that were passed to
+        the constructor are written and the others keep their values.
+
+        Cost: the flush needs one more Postgres trip to look up the keys.
+
+        Args:
+            entities: new objects of any classes with a natural key, each with a different key.
+
+        Raises:
+            UsageError: a class has no natural key or is append-only, an object was loaded or saved
+                before or is in this unit already, or the block has ended.
+
+        Example:
+            >>> async with acme.transaction() as tx:
+            ...     tx.upsert([Article(slug="summer", words=9), Article(slug="winter")])
+            >>> await acme.repository(Article).count({"slug": in_("summer", "winter")})
+            2
+        """
+        self._add_each("upsert", entities)
+
+    def insert_ignore(self, entities: Iterable[Entity]) -> None:
+        """Plan to insert the records whose natural key is new; existing records stay unchanged.
+
+        Objects that are not inserted keep `version` None.
+
+        Cost: the flush needs one more Postgres trip to look up the keys.
+
+        Args:
+            entities: new objects of any classes with a natural key.
+
+        Raises:
+            UsageError: a class has no natural key, an object was loaded or saved before or is in this
+                unit already, or the block has ended.
+
+        Example:
+            >>> summer, winter = Article(slug="summer"), Article(slug="winter")
+            >>> async with acme.transaction() as tx:
+            ...     tx.insert_ignore([summer, winter])
+            >>> (summer.version, winter.version)
+            (None, 1)
+        """
+        self._add_each("insert_ignore", entities)
+
+    def _add_each(self, verb: Verb, entities: Iterable[Entity]) -> None:
+        for entity in entities:
+            require_table(type(entity))
+            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity))
+
+    def advance(self, cursor: BaseCursor, to: str) -> None:
+        """Plan to move an import cursor on from the position that `cursor.read()` returned.
+
+        If another process moves the cursor in the meantime, the block ends with `Conflict` and nothing
+        is visible.
+
+        Cost: none now; see the class.
+
+        Args:
+            cursor: a cursor of this scope's tenant (`scope.cursor(name)`) that was read.
+            to: the new position, 1 to 4096 characters.
+
+        Raises:
+            UsageError: the cursor was not read or is another tenant's, or the block has ended.
+            ValidationError: `to` is empty, too long or not a str.
+
+        Example:
+            >>> cursor = acme.cursor("webhooks")
+            >>> _ = await cursor.read()
+            >>> async with acme.transaction() as tx:
+            ...     tx.advance(cursor, "17")
+            >>> cursor.position
+            '17'
+        """
+        record = moved(cursor, to, self._unit.context.actor)
+        self._unit.add(Operation("save", type(record), record.ref_id, record))
+
     async def flush(self) -> None:
-        """As `Transaction.flush`."""
+        """Send what is planned so far.
+
+        Before the first use of `connection` this uploads new documents and blobs, so that a large unit
+        need not hold them in memory; nothing is visible yet. Afterwards it writes the planned records
+        in the open transaction.
+
+        Cost: one Postgres trip and one parallel wave of uploads if there are new documents or blobs,
+        else none; after `connection` was used, one Postgres trip.
+
+        Raises:
+            ValidationError: a value cannot be stored. Any error of `flush` ends the unit; nothing is
+                visible.
+            UsageError: the unit has failed or ended, or another task is using it.
+            NotFound: a record is deleted or does not exist.
+            Conflict: a record has another version.
+            ConstraintViolation: a rule of the database refused a record.
+            Unavailable: a server could not be reached. Retryable: run the whole block again.
+
+        Example:
+            >>> async with acme.transaction() as tx:
+            ...     for day in range(3):
+            ...         tx.save_many([Article(slug=f"day-{day}", body=Blob("# Hot"))])
+            ...         await tx.flush()
+            >>> await acme.repository(Article).count({"slug": prefix("day-")})
+            3
+        """
         await self._unit.flush()
 
     @property
     def connection(self) -> Awaitable[psycopg.AsyncConnection[Any]]:
-        """As `Transaction.connection`: `connection = await tx.connection`."""
-        return self._unit.connect()
+        """Begin the transaction and return its psycopg connection, for SQL of your own.
+
+        What is planned so far is flushed first. The connection sees only this tenant's rows, and what
+        was saved in this unit so far. Its changes have events like all others. Do not commit or roll
+        back: the unit does. A statement that may fail belongs into a savepoint, `async with
+        connection.transaction()`.
+
+        From now on row locks are held. So records that are saved later in this unit must not have new
+        documents or blobs: their upload would hold the locks.
+
+        Cost: at first use one Postgres trip besides the flush, then none.
+
+        Returns:
+            The connection. It is valid until the block ends.
+
+        Raises:
+            UsageError: the unit has failed or ended, or another task is using it. Any error ends the
+                unit.
+            NotFound: a planned record is deleted or does not exist.
+            Conflict: a planned record has another version.
+            ConstraintViolation: a rule of the database refused a planned record.
+            Unavailable: a server could not be reached. Retryable: run the whole block again.
+
+        Example:
+            >>> async with acme.transaction() as tx:
+            ...     autumn = tx.save(Article(slug="autumn"))
+            ...     connection = await tx.connection
+            ...     _ = await connection.execute("UPDATE articles SET words = words + 1")
+        """
+        return self._connect()
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        connection: psycopg.AsyncConnection[Any] = await self._unit.connect()
+        return connection

@@ -31,7 +31,7 @@ app = typer.Typer(
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(schema.app, name="schema")
 _screen = Console(soft_wrap=True, highlight=False, markup=False)
-Home = Annotated[Path, typer.Option("--dir", help="The directory of the servers and their data.")]
+Home = Annotated[Path, typer.Option("--dir", help="Directory of the servers and their data.")]
 _HOME = Path(".storekit")
 
 
@@ -52,12 +52,12 @@ def _options(
 
 @app.command()
 def up(directory: Home = _HOME) -> None:
-    """Start the three servers; they stay until `storekit down`."""
+    """Start the three servers. They run until `storekit down`."""
     with _screen.status("Starting PostgreSQL, S3 and MongoDB"):
         embedded.up(directory)
     status(directory)
     option = "" if directory == _HOME else f" --dir {shlex.quote(str(directory))}"
-    _screen.print(f'to use them from here: eval "$(storekit env{option})"')
+    _screen.print(f'to use them in this shell, run: eval "$(storekit env{option})"')
 
 
 @app.command()
@@ -66,17 +66,17 @@ def down(directory: Home = _HOME) -> None:
     embedded.require(directory)
     with _screen.status("Stopping the servers"):
         owners = embedded.down(directory)
-    in_use = f"the servers of {directory} stay until {owners} other process(es) let go of them"
-    _screen.print(in_use if owners else f"the servers of {directory} have ended")
+    in_use = f"the servers of {directory} keep running: {owners} other process(es) still use them"
+    _screen.print(in_use if owners else f"the servers of {directory} have stopped")
 
 
 @app.command()
 def status(directory: Home = _HOME) -> None:
-    """Show which servers run; exit code 1 if one does not."""
+    """Show which servers are running. Exit code 1 if one is not."""
     embedded.require(directory)
     servers = embedded.status(directory)
     for server in servers:
-        where = f"runs at 127.0.0.1:{server.port}, pid {server.pid}" if server.running else "is down"
+        where = f"is running at 127.0.0.1:{server.port}, pid {server.pid}" if server.running else "is down"
         _screen.print(f"{server.name:<8} {where}")
     if not all(server.running for server in servers):
         raise typer.Exit(1)
@@ -84,11 +84,11 @@ def status(directory: Home = _HOME) -> None:
 
 @app.command()
 def env(directory: Home = _HOME) -> None:
-    """Print the settings of running servers for a shell: eval "$(storekit env)".
+    """Print the settings of running servers as shell exports: eval "$(storekit env)".
 
-    The lines hold the passwords, on purpose: don't send them to a log.
+    The output contains the passwords, so do not send it to a log.
     """
-    # What is not set is printed empty: another stack's value, left in the shell, would be taken for ours.
+    # A setting without a value is printed as empty: the shell may still have the value of another stack.
     for name, value in embedded.settings(directory).to_env().items():
         sys.stdout.write(f"export {name}={_quoted(value)}\n")
 
@@ -102,14 +102,16 @@ def demo(
     files: Annotated[
         Path | None,
         typer.Option(
-            exists=True, file_okay=False, help="Its *.md and *.pdf; default: storekit's documentation."
+            exists=True,
+            file_okay=False,
+            help="Directory whose *.md and *.pdf files are saved; default: storekit's README.",
         ),
     ] = None,
     directory: Annotated[
-        Path | None, typer.Option("--dir", help="Keep the data here; default: a temporary directory.")
+        Path | None, typer.Option("--dir", help="Directory to keep the data in; default: a temporary one.")
     ] = None,
 ) -> None:
-    """Do the main job on real servers, check every byte, kill a writer and check again."""
+    """Save files on real servers, check every byte, kill a writer and check again."""
     from storekit.demo import run
     from storekit.demo.screen import Screen
 
@@ -117,7 +119,8 @@ def demo(
 
 
 def main() -> None:
-    """Run a command; an error of storekit is one line and exit code 1."""
+    """Run a command. An error of storekit is printed as one line, with exit code 1."""
+    # As an exception, so that SIGTERM during `up` or `demo` still closes what was opened.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()

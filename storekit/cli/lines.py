@@ -1,4 +1,4 @@
-"""The lines of migrations that a command names with --line."""
+"""Parse the lines of migrations that are given with --line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from storekit.errors import UsageError
 from storekit.schema.lines import Line, shipped
 
 OWN = "app=migrations"
-"""The line of one's own where none is named."""
+"""The user's line if none is given."""
 _SHIPPED = {"agency"}
 
 
 def named_lines(named: Sequence[str]) -> list[Line]:
-    """Read what --line says; without a line of one's own ./migrations is it, if it is there."""
+    """Return the given lines. Without a user's line among them, ./migrations is added if it exists."""
     lines = [shipped(text) if text in _SHIPPED else own_line(text) for text in named]
     if _SHIPPED.issuperset(named) and Path(OWN.partition("=")[2]).is_dir():
         lines.append(own_line(OWN))
@@ -22,13 +22,13 @@ def named_lines(named: Sequence[str]) -> list[Line]:
 
 
 def own_line(text: str, *, make: bool = False) -> Line:
-    """Read NAME=DIR.
+    """Parse NAME=DIR.
 
     Args:
-        make: make the directory if it is missing.
+        make: create the directory if it does not exist.
 
     Raises:
-        UsageError: it is not NAME=DIR, the name is storekit's, or the directory is missing.
+        UsageError: it is not NAME=DIR, the name is reserved, or the directory does not exist.
     """
     name, sign, directory = text.partition("=")
     if why := _fault(name, sign, directory):
@@ -36,17 +36,17 @@ def own_line(text: str, *, make: bool = False) -> Line:
     if make:
         Path(directory).mkdir(parents=True, exist_ok=True)
     if not Path(directory).is_dir():
-        raise UsageError(f"--line {text}: there is no directory {directory}; make it, or name another")
+        raise UsageError(f"--line {text}: directory {directory} does not exist; create it or use another")
     return Line(name, Path(directory))
 
 
 def _fault(name: str, sign: str, directory: str) -> str:
     if not sign:
-        return "it has no '='; write NAME=DIR, or agency for the line that is shipped"
+        return "it has no '='; write NAME=DIR, or agency for the line that storekit ships"
     if not name:
         return "it has no name before the '='; write NAME=DIR"
     if not directory:
         return "it has no directory after the '='; write NAME=DIR"
     if name in {"core", *_SHIPPED}:
-        return f"the name {name} is storekit's; give your line another"
+        return f"the name {name} is reserved; use another name"
     return ""

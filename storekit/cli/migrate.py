@@ -1,4 +1,4 @@
-"""`storekit migrate`: bring the stores that the environment names up to date."""
+"""`storekit migrate`: bring the stores that the environment configures up to date."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Lines = Annotated[
     typer.Option(
         "--line",
         metavar="NAME=DIR",
-        help="A line of migrations of your own, or `agency`, which is shipped; may be given again. "
-        "Without one of your own: app=migrations, if the directory ./migrations is there.",
+        help="A line of your own migrations, or `agency`, which storekit ships. Can be repeated. "
+        "Without a line of your own, app=migrations is used if ./migrations exists.",
     ),
 ]
 
@@ -34,19 +34,23 @@ def migrate(
     to: Annotated[
         str | None,
         typer.Option(
-            metavar="[NAME=]N", help="Stop after this number, of the last --line or of the line named."
+            metavar="[NAME=]N", help="Stop after migration N of the last --line, or of the named line."
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; list what is pending.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; list pending migrations.")
+    ] = False,
 ) -> None:
-    """Set up the stores that the environment names: migrations, bucket, collections.
+    """Set up the stores that the environment configures: migrations, bucket, collections.
 
-    The core's migrations come first, then each --line in its turn.
+    The migrations of the core run first, then those of each --line in the given order.
     """
     context.obj = line or []
     if context.invoked_subcommand is not None:
         if dry_run or to is not None:
-            raise UsageError(f"migrate {context.invoked_subcommand} changes nothing: it takes --line alone")
+            raise UsageError(
+                f"migrate {context.invoked_subcommand} takes only --line; omit --to and --dry-run"
+            )
         return
     lines = named_lines(context.obj)
     target = _target(to, [*context.obj] or [each.name for each in lines])
@@ -57,13 +61,13 @@ def migrate(
         applied = deploy.migrate(Settings.from_env(), lines, to=target)
     for migration in applied:
         _screen.print(f"applied {migration}")
-    stopped = "" if target is None else f", as far as {target[0]} {target[1]:04}"
+    stopped = "" if target is None else f" as of {target[0]} {target[1]:04}"
     _screen.print(f"the stores are up to date{stopped}")
 
 
 @app.command()
 def status(context: typer.Context, line: Lines = None) -> None:
-    """Show each migration: when it was applied and by which login, or that it is pending."""
+    """Show when and by which login each migration was applied, or that it is pending."""
     for each in deploy.status(Settings.from_env(), named_lines([*context.obj, *(line or [])])):
         when = f"{each.applied_on:%Y-%m-%d %H:%M:%S%z} by {each.applied_by}" if each.applied_on else "pending"
         _screen.print(f"{each.line:<8} {f'{each.number:04}_{each.name}':<32} {when}")
@@ -71,9 +75,9 @@ def status(context: typer.Context, line: Lines = None) -> None:
 
 @app.command()
 def lint(context: typer.Context, line: Lines = None) -> None:
-    """Find what is unsafe in migration files; exit code 1 if there is anything. Needs no server.
+    """Check migration files with storekit's own rules. Exit code 1 if there is a finding. Needs no server.
 
-    A finding is accepted by a comment on the line before: -- storekit: allow <rule>: <why>
+    To accept a finding, put a comment on the line before it: -- storekit: allow <rule>: <why>
     """
     files = deploy.check(named_lines([*context.obj, *(line or [])]))
     found = [f"{migration}, {finding}" for migration, findings in files for finding in findings]
@@ -81,7 +85,7 @@ def lint(context: typer.Context, line: Lines = None) -> None:
         _screen.print(text)
     if found:
         raise typer.Exit(1)
-    _screen.print(f"{len(files)} migrations, nothing unsafe")
+    _screen.print(f"{len(files)} migrations checked, no issues found")
 
 
 def _preview(lines: Sequence[Line], target: tuple[str, int] | None) -> None:
@@ -95,11 +99,11 @@ def _preview(lines: Sequence[Line], target: tuple[str, int] | None) -> None:
 
 
 def _target(text: str | None, named: Sequence[str]) -> tuple[str, int] | None:
-    """Read --to: a bare number is of the last line that the command names."""
+    """Parse --to. A number without a name belongs to the last given line."""
     if text is None:
         return None
     name, _, number = text.rpartition("=")
     name = name or (named[-1].partition("=")[0] if named else "")
     if not name or not number.isdecimal():
-        raise UsageError(f"--to {text}: it must be N, of the last --line, or NAME=N")
+        raise UsageError(f"--to {text}: it must be N (a number of the last --line) or NAME=N")
     return name, int(number)

@@ -1,4 +1,4 @@
-"""`storekit schema mirror`: the live schema as files, for review and grep."""
+"""`storekit schema mirror`: the schema of the database as files, for review and grep."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ def mirror(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 if a file differs.")
     ] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="The mirror's directory.")] = _OUT,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Directory of the mirror.")
+    ] = _OUT,
 ) -> None:
-    """Write a file for each table, view, function, policy, trigger and type of the database."""
+    """Write the schema of the database, one file for each table, view, function and type."""
     from storekit.drivers.postgres.admin.migrate import connect
     from storekit.drivers.postgres.admin.mirror import read
 
@@ -38,28 +40,29 @@ def mirror(
         _screen.print(f"{out / path} differs from the database")
     if changed:
         raise typer.Exit(1)
-    _screen.print(f"{out}: {len(files)} files, all as in the database")
+    _screen.print(f"{out}: {len(files)} files, identical to the database")
 
 
 def differences(directory: Path, files: Mapping[str, str]) -> list[str]:
-    """Name each file that is missing, other than wanted, or without its object."""
+    """Return the paths of files that are missing, differ, or have no object in the database."""
     present = _present(directory)
     return sorted(path for path in files.keys() | present if files.get(path) != present.get(path))
 
 
 def renew(directory: Path, files: Mapping[str, str]) -> None:
-    """Make the directory hold these files and no others.
+    """Make the directory contain exactly these files.
 
     Raises:
-        UsageError: it holds SQL that no mirror wrote, which is not deleted.
+        UsageError: it contains SQL files that the mirror did not write; nothing is changed.
     """
     from storekit.drivers.postgres.admin.mirror import HEADER
 
     present = _present(directory)
     foreign = next((path for path, text in present.items() if not text.startswith(HEADER)), None)
+    # Checked before writing: `--out .` must not delete the migrations.
     if foreign is not None:
         raise UsageError(
-            f"{directory / foreign} was not written by the mirror; name a directory of its own with --out"
+            f"{directory / foreign} was not written by the mirror; choose a separate directory with --out"
         )
     for path in differences(directory, files):
         file = directory / path

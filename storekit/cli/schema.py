@@ -1,4 +1,4 @@
-"""`storekit schema`: what the database should be, beside what it is."""
+"""`storekit schema`: compare the database with the classes and the migrations."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from storekit.model.declare.entity import Entity
 from storekit.settings import Settings
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Compare the database with its declarations."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Compare the database with your entity classes, or write its schema to files.",
 )
 app.command()(mirror)
 _screen = Console(soft_wrap=True, highlight=False, markup=False)
-Module = Annotated[str, typer.Argument(help="The module of your entities, such as myapp.models.")]
+Module = Annotated[str, typer.Argument(help="Module of your entity classes, such as myapp.models.")]
 OwnLine = Annotated[
-    str, typer.Option("--line", metavar="NAME=DIR", help="Your line of migrations: its name and directory.")
+    str, typer.Option("--line", metavar="NAME=DIR", help="Name and directory of your line of migrations.")
 ]
 
 
 @app.command()
 def diff(module: Module, line: OwnLine = OWN) -> None:
-    """Write what the classes of MODULE are ahead of the database as the line's next migration.
+    """Write the next migration, which brings the database up to the classes of MODULE.
 
-    What could lose data stands there as comments, to decide by hand: until then the file is not applied.
+    Changes that could lose data are written as comments. The file is applied once you have decided.
     """
     entities, settings, own = entities_of(module), Settings.from_env(), own_line(line, make=True)
     lines = lines_of(entities, own)
@@ -51,22 +53,23 @@ def diff(module: Module, line: OwnLine = OWN) -> None:
     for each in found:
         if each.weight == "decision":
             file = next(path for path, text in written.items() if each.comment in text)
-            _screen.print(f"{each}: yours to decide in {file}")
+            _screen.print(f"{each}: decide in {file}")
     if not written:
-        _screen.print("no difference")
+        _screen.print("no differences")
 
 
 @app.command()
 def check(module: Module, line: OwnLine = OWN) -> None:
-    """Name each difference between MODULE, the migrations and the database; exit code 1 if there is one.
+    """List the differences between MODULE, the migrations and the database. Exit code 1 if there are any.
 
-    What would let somebody past a tenant's wall is named too: a table without policies, a grant too many.
+    It also lists what would bypass the isolation of tenants: a table without policies, for example.
     """
     own, entities, settings = own_line(line), entities_of(module), Settings.from_env()
     try:
         found = [f"migration {name} is pending" for name in pending(settings, lines_of(entities, own))]
-    except ConfigurationError as error:  # of a file that was edited, renamed or lost
+    except ConfigurationError as error:  # an applied file was edited, renamed or removed
         found = [str(error)]
+    # Before the first migration there is no catalog of storekit to compare with.
     if not any(name.startswith("migration core ") for name in found):
         found += [str(each) for each in compare(settings, entities, own) if each.weight != "remark"]
         found += breaches(settings)
@@ -74,22 +77,23 @@ def check(module: Module, line: OwnLine = OWN) -> None:
         _screen.print(text)
     if found:
         raise typer.Exit(1)
-    _screen.print("no difference")
+    _screen.print("no differences")
 
 
 def entities_of(name: str) -> list[type[Entity]]:
-    """List the classes with a table of their own that a module defines or imports.
+    """Return the classes with a table that a module defines or imports.
 
     Raises:
-        UsageError: it cannot be imported, has none, or has two of one table.
+        UsageError: the module cannot be imported, has no such class, or has two classes for one table.
     """
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does; the installed command has no current directory
     try:
         module = import_module(name)
     except ImportError as error:
         raise UsageError(f"{name} cannot be imported from here: {error}") from error
     found: dict[str, type[Entity]] = {}
     for each in vars(module).values():
+        # In vars, not inherited: a subclass without a table shares that of its base.
         if isinstance(each, type) and issubclass(each, Entity) and "storekit_table" in vars(each):
             table = each.storekit_table
             other = found.setdefault(table.name, each)
@@ -97,5 +101,5 @@ def entities_of(name: str) -> list[type[Entity]]:
                 raise UsageError(f"{other.__name__} and {each.__name__} both declare the table {table.name}")
     own = [entity for entity in found.values() if not entity.storekit_table.line]
     if not own:
-        raise UsageError(f'{name} has no class with a table: class Name(Entity, table="names")')
+        raise UsageError(f'{name} has no class with a table; declare one: class Name(Entity, table="names")')
     return own

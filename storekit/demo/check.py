@@ -11,9 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from storekit.demo.expect import expect
 from storekit.demo.inputs import Document
-from storekit.demo.servers import Row, Servers
+from storekit.demo.servers import Row, Servers, expect
 from storekit.errors import Corrupt, Unavailable
 from storekit.model.declare.entity import Entity
 from storekit.model.table.table import Part

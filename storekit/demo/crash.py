@@ -12,12 +12,12 @@ from uuid import UUID, uuid4
 
 from storekit import trace
 from storekit.agency import ENTITIES, ActivityOutput, ActivityRun
-from storekit.api.store import Scope, Store
-from storekit.demo.expect import expect
+from storekit.api.scope import Scope
+from storekit.api.store import Store
 from storekit.demo.inputs import Document
 from storekit.demo.job import output_of, start
 from storekit.demo.screen import Screen
-from storekit.demo.servers import Servers
+from storekit.demo.servers import Servers, expect
 from storekit.settings import Settings
 
 _ACTOR, _KEY = "agent:demo", "output-1"
@@ -26,7 +26,7 @@ _TABLE = ActivityOutput.storekit_table.name
 
 def hasty(settings: Settings) -> Settings:
     """Shorten the lease, so that a dead writer's ends while one looks on."""
-    return settings.model_copy(update={"lease": timedelta(seconds=2), "beat": timedelta(seconds=0.5)})
+    return settings.model_copy(update={"lease": timedelta(seconds=2), "renew_every": timedelta(seconds=0.5)})
 
 
 def kill_a_writer(directory: Path, settings: Settings, document: Document, screen: Screen) -> None:

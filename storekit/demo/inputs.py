@@ -1,22 +1,29 @@
-"""The demo's input: Markdown becomes outputs and posts, PDF becomes contracts."""
+"""The input of the demo: Markdown files become outputs and posts, PDF files become contracts."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files as package_files
+from importlib.metadata import metadata
 from pathlib import Path
 
-from storekit.demo.pdf import pdf
 from storekit.errors import UsageError
 
 _ARTICLE, _CONTRACT = ".md", ".pdf"
+# One empty page of A4. Readers of PDF rebuild the table of references that it lacks.
+_AGREEMENT = b"""%PDF-1.4
+1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj
+2 0 obj << /Type /Pages /Kids [3 0 R] /Count 1 >> endobj
+3 0 obj << /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >> endobj
+trailer << /Size 4 /Root 1 0 R >>
+%%EOF
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file of the input, or its bytes."""
+    """One input: a file, or its bytes."""
 
     name: str
     content: Path | bytes
@@ -26,7 +33,6 @@ class Document:
         return self.name.lower().endswith(_CONTRACT)
 
     def read(self) -> bytes:
-        """Read it anew: what storekit gives back is compared with this."""
         return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
 
     def sha256(self) -> str:
@@ -34,50 +40,33 @@ class Document:
 
 
 def documents(directory: Path | None) -> list[Document]:
-    """Find every Markdown and PDF file under a directory; by default storekit's own documentation.
+    """Return every Markdown and PDF file under a directory; the default is storekit's README and a contract.
 
     Raises:
-        UsageError: there is none, or one cannot be read.
+        UsageError: there is no such file, or one cannot be read.
     """
     if directory is None:
-        return [*_own(), Document("agreement.pdf", _agreement())]
-    found = list(_under(directory, sorted(directory.rglob("*"))))
+        # a wheel has the README as its description
+        readme = metadata("storekit")["Description"]
+        return [Document("README.md", readme.encode()), Document("agreement.pdf", _AGREEMENT)]
+    found = list(_under(directory))
     if not found:
-        raise UsageError(f"{directory} holds no *{_ARTICLE} and no *{_CONTRACT}; name another with --files")
-    for each in found:
-        _check_readable(each)
+        raise UsageError(
+            f"{directory} contains no *{_ARTICLE} and no *{_CONTRACT}; choose another directory with --files"
+        )
     return found
 
 
-def _check_readable(document: Document) -> None:
-    if isinstance(document.content, bytes):
-        return
-    try:
-        with document.content.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        raise UsageError(
-            f"{document.content} cannot be read: {error.strerror}; mend it, or name others with --files"
-        ) from error
-
-
-def _own() -> Iterator[Document]:
-    checkout = Path(__file__).parents[2]
-    if (checkout / "pyproject.toml").exists():
-        yield from _under(checkout, sorted([*checkout.glob("*.md"), *checkout.glob("docs/**/*.md")]))
-        return
-    shipped = package_files("storekit.demo") / "files"
-    for file in shipped.iterdir():
-        yield Document(file.name, file.read_bytes())
-
-
-def _under(root: Path, paths: Iterable[Path]) -> Iterator[Document]:
-    for path in paths:
-        name = path.relative_to(root)
+def _under(directory: Path) -> Iterator[Document]:
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory)
         hidden = any(piece.startswith(".") for piece in name.parts)
         if path.suffix.lower() in (_ARTICLE, _CONTRACT) and path.is_file() and not hidden:
+            try:
+                with path.open("rb") as file:
+                    file.read(1)
+            except OSError as error:
+                raise UsageError(
+                    f"{path} cannot be read: {error.strerror}; choose another directory with --files"
+                ) from error
             yield Document(str(name), path)
-
-
-def _agreement() -> bytes:
-    return pdf("Services agreement", ["The agency delivers.", "The client pays.", "Both keep a copy."])

@@ -19,7 +19,7 @@ from storekit.agency import (
     ToolCallStatus,
     ToolPayload,
 )
-from storekit.api.store import Scope
+from storekit.api.scope import Scope
 from storekit.demo.inputs import Document
 from storekit.model.declare.entity import Entity
 from storekit.model.values.blob import Blob

@@ -16,7 +16,6 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from pydantic import SecretStr
 
-from storekit.demo.expect import expect
 from storekit.errors import Corrupt
 from storekit.settings import Settings
 
@@ -25,6 +24,16 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _CHUNK = 1 << 20
+
+
+def expect(what: str, expected: object, found: object) -> None:
+    """Compare what a server returned with what must be there.
+
+    Raises:
+        Corrupt: they differ.
+    """
+    if expected != found:
+        raise Corrupt(what, str(expected), str(found))
 
 
 class Servers:

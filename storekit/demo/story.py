@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from storekit.agency import ENTITIES
-from storekit.api.store import Scope, Store
+from storekit.api.scope import Scope
+from storekit.api.store import Store
 from storekit.demo.check import fetch, read_back
 from storekit.demo.crash import kill_a_writer
-from storekit.demo.expect import expect
 from storekit.demo.inputs import Document, documents
 from storekit.demo.job import Saved, save
 from storekit.demo.screen import Screen
-from storekit.demo.servers import Servers
+from storekit.demo.servers import Servers, expect
 from storekit.embedded import down, status
 
 
@@ -26,7 +26,7 @@ def run(files: Path | None, directory: Path | None, screen: Screen) -> None:
 
     Args:
         files: every *.md under it becomes an output and a post, every *.pdf a contract; by default
-            storekit's own documentation.
+            storekit's README, and a contract.
         directory: holds the servers' data and stays; by default a temporary one.
 
     Raises:

@@ -1,1 +1,1 @@
-"""What a deployer runs: migrations, schema changes from classes, embedded servers. Blocking calls only."""
+"""Functions for deployment: migrations, schema changes from classes, embedded servers. All of them block."""

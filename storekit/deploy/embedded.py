@@ -1,4 +1,4 @@
-"""The embedded stack with its schema: what `Store.embedded(path, entities=(...))` starts."""
+"""The embedded servers with the schema of an application's classes, as `Store.embedded(path)` starts them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _OWN_LINE = "app"
 _MARK = "schema.sha256"
 
 
-class Hosting:
-    """Starts the servers of a directory, brings their schema up to the classes, and lets go again."""
+class EmbeddedServers:
+    """Starts the servers of a directory, migrates them to the classes, and stops using them at the end."""
 
     def __init__(self, path: Path, entities: Sequence[type[Entity]]) -> None:
         for entity in entities:
@@ -39,30 +39,31 @@ class Hosting:
         self._stack: Stack | None = None
 
     def start(self) -> Settings:
-        """Start what does not run and apply what is pending (blocking)."""
+        """Start servers that are not running, and apply pending migrations. Blocking."""
         from storekit.embedded import Stack
 
         self._stack = Stack.start(self._path)
         try:
             settings = self._stack.settings()
-            self._bring_up(settings)
+            self._migrate(settings)
         except BaseException:
             self.stop()
             raise
         return settings
 
     def stop(self) -> None:
-        """Cease to own the servers; the last owner ends them."""
+        """Stop owning the servers. They stop when the last owner has gone."""
         if self._stack is not None:
             self._stack.close()
             self._stack = None
 
-    def _bring_up(self, settings: Settings) -> None:
+    def _migrate(self, settings: Settings) -> None:
         directory, mark = self._path / "migrations", self._path / _MARK
         directory.mkdir(exist_ok=True)
         own = Line(_OWN_LINE, directory)
-        with _alone(directory):
+        with _locked(directory):
             lines = lines_of(self._entities, own)
+            # Most starts follow one with the same classes and files: nothing has to be compared then.
             if mark.exists() and mark.read_text() == _digest(lines, self._entities):
                 return
             migrate(settings, lines)
@@ -71,29 +72,29 @@ class Hosting:
 
 
 def evolve(settings: Settings, entities: Sequence[type[Entity]], lines: Sequence[Line]) -> None:
-    """Write and apply the next files of the last line, if classes have grown.
+    """Write and apply the next files of the last line, if the classes need them.
 
     Raises:
-        ConfigurationError: a class changed in a way that a person has to decide on.
+        ConfigurationError: a class changed in a way that needs a person's decision; nothing was written.
     """
     directory = Path(str(lines[-1].directory))
     found = [each for each in compare(settings, entities, lines[-1]) if each.weight != "remark"]
     following = next_files(directory, found, in_use=False)
     decisions = [each for each in found if each.weight == "decision"]
     if decisions:
-        raise ConfigurationError(_told(decisions, entities, following))
+        raise ConfigurationError(_open_decisions(decisions, entities, following))
     for path, text in following.items():
         path.write_text(text, encoding="utf-8")
         try:
             migrate(settings, lines)
         except ConfigurationError:
-            # it was rolled back, and nobody wrote it
+            # The file was generated here and has been rolled back. Left there, it would fail at every start.
             if f"{lines[-1].name} {path.name}" in pending(settings, lines):
                 path.unlink()
             raise
 
 
-def _told(
+def _open_decisions(
     decisions: Sequence[Difference], entities: Sequence[type[Entity]], following: Mapping[Path, str]
 ) -> str:
     classes = {qualified(entity.storekit_table.name): entity.__name__ for entity in entities}
@@ -101,15 +102,15 @@ def _told(
     first, *others = following
     more = "".join(f"\n\nand {path}:\n\n{following[path]}" for path in others)
     return (
-        f"{names} is no longer what the database holds ({'; '.join(map(str, decisions))}); decide, write the "
-        f"change as {first}, or start in an empty directory:\n\n{following[first]}{more}"
+        f"the database differs from {names} ({'; '.join(map(str, decisions))}); write the change as {first}, "
+        f"or start in an empty directory:\n\n{following[first]}{more}"
     )
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Let one process at a time write files: two that start together would write the same change twice."""
-    handle = os.open(directory, os.O_RDONLY)
+def _locked(directory: Path) -> Iterator[None]:
+    """Lock the directory: two processes that start together would write the same change twice."""
+    handle = os.open(directory, os.O_RDONLY)  # the directory itself: a lock file would stand among migrations
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -118,7 +119,7 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def _digest(lines: Sequence[Line], entities: Sequence[type[Entity]]) -> str:
-    """Hash everything that setting up depends on, so that attaching to a ready stack costs nothing."""
+    """Hash everything that the setup depends on, so that attaching to a migrated stack skips it."""
     digest = hashlib.sha256()
     directories = [line.directory for line in (core(), *lines)] + [root() / "mongo", root() / "s3"]
     for directory in directories:

@@ -1,4 +1,4 @@
-"""Bringing a line of migrations up to its classes: what differs, and the files that end it. Blocking."""
+"""Compare classes with the database, and write the differences as migrations. Blocking."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from storekit.deploy.migrate import admin_url, status
 from storekit.errors import ConfigurationError
 from storekit.model.declare.entity import Entity
 from storekit.model.table.keys import foreign_keys
+from storekit.model.table.table import Table
 from storekit.schema.diff import Difference, differences, files, missing, undeclared
 from storekit.schema.lines import Line, read, shipped
 from storekit.settings import Settings
@@ -19,30 +20,30 @@ _MANAGED = re.compile(r"storekit\.manage\('([^']+)'")
 
 
 def lines_of(entities: Iterable[type[Entity]], own: Line) -> list[Line]:
-    """Name the lines that make these classes and what they refer to, `own` last."""
-    everything = [each for entity in entities for each in (entity, *_targets(entity))]
-    names = dict.fromkeys(each.storekit_table.line for each in everything)
+    """Return the lines whose migrations create these classes and the classes they refer to, `own` last."""
+    tables = [entity.storekit_table for entity in entities]
+    names = dict.fromkeys(each.line for table in tables for each in (table, *_targets(table)))
     return [*(shipped(name) for name in names if name), own]
 
 
 def pending(settings: Settings, lines: Sequence[Line]) -> list[str]:
-    """Name the migrations that are not applied yet, as "app 0001_notes.sql".
+    """Return the names of pending migrations, such as "app 0001_notes.sql".
 
     Raises:
-        ConfigurationError: one that was applied has been edited, renamed or lost.
+        ConfigurationError: an applied migration was edited, renamed or removed.
     """
     found = status(settings, lines)
     return [f"{each.line} {each.number:04}_{each.name}.sql" for each in found if each.applied_on is None]
 
 
 def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> list[Difference]:
-    """Tell where the database differs from these classes; those of other lines are left out.
+    """Return the differences between the database and these classes, without classes of other lines.
 
-    Every migration must have been applied.
+    All migrations must have been applied.
 
     Raises:
         ConfigurationError: POSTGRES_ADMIN_URL is not set, a class refers to one without a table, or Postgres
-            refused to make a class's table.
+            refused to create the table of a class.
         Unavailable: Postgres cannot be reached.
     """
     from storekit.drivers.postgres.admin.as_owner import as_owner
@@ -52,6 +53,7 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
     from storekit.drivers.postgres.admin.migrate import connect
 
     lines = {None, own.name}
+    # Tables of shipped lines change by their own migrations only.
     wanted = {e.storekit_table.name: e for e in _sorted(entities) if e.storekit_table.line in lines}
     found = []
     with connect(admin_url(settings)) as connection, as_owner(connection):
@@ -59,8 +61,8 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
             with explained(f"comparing {entity.__name__} with {table}"):
                 for target in _referenced(entity):
                     if target not in wanted and not exists(connection, target):
-                        told = f"{entity.__name__} references {target}, which is no table"
-                        raise ConfigurationError(f"{told}: list its class too")
+                        fact = f"{entity.__name__} references {target}, which does not exist"
+                        raise ConfigurationError(f"{fact}; list its class too")
                 actual = facts(connection, table)
                 if actual is None:
                     found.append(missing(entity))
@@ -71,7 +73,7 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
 
 
 def breaches(settings: Settings) -> list[str]:
-    """Tell what in the database would let somebody past the tenant's policies or the write API.
+    """Return whatever in the database would bypass the tenants' policies or the write API, as sentences.
 
     Raises:
         ConfigurationError: POSTGRES_ADMIN_URL is not set, or the database was never migrated.
@@ -85,10 +87,12 @@ def breaches(settings: Settings) -> list[str]:
 
 
 def next_files(own: Path, found: Sequence[Difference], *, in_use: bool = True) -> dict[Path, str]:
-    """Write differences as the line's next files, by path. A remark that a file of the line has is known.
+    """Return the differences as the line's next files, by path. Writes nothing.
+
+    A remark is repeated only if no file of the line contains it.
 
     Args:
-        in_use: build indexes without making writers wait, each in a file of its own.
+        in_use: build indexes without blocking writers (CONCURRENTLY), which takes one file for each.
     """
     past = read([Line("own", own)])
     fresh = [
@@ -99,13 +103,13 @@ def next_files(own: Path, found: Sequence[Difference], *, in_use: bool = True) -
 
 
 def _made_by(own: Line) -> set[str]:
-    """Name the tables that a line's files manage."""
+    """Return the tables that the files of a line manage."""
     texts = "\n".join(migration.text for migration in read([own]))
     return {name.replace('"', "").removeprefix("public.") for name in _MANAGED.findall(texts)}
 
 
 def _sorted(entities: Iterable[type[Entity]]) -> Iterator[type[Entity]]:
-    """Put a class after those that it refers to, and otherwise leave them in their order."""
+    """Yield the classes so that each follows those it refers to; otherwise the order is kept."""
     wanted = {entity.storekit_table.name: entity for entity in entities}
     order = TopologicalSorter[str]()
     for name, entity in wanted.items():
@@ -115,7 +119,7 @@ def _sorted(entities: Iterable[type[Entity]]) -> Iterator[type[Entity]]:
     except CycleError as error:
         circle = " -> ".join(error.args[1])
         raise ConfigurationError(
-            f"{circle} refer to each other; leave one reference to a later change"
+            f"{circle} refer to each other; add one of the references in a later migration"
         ) from error
 
 
@@ -123,7 +127,7 @@ def _referenced(entity: type[Entity]) -> list[str]:
     return [key.target for key in foreign_keys(entity.storekit_table)]
 
 
-def _targets(entity: type[Entity]) -> Iterator[type[Entity]]:
-    for column in entity.storekit_table.columns.values():
-        if column.reference is not None and isinstance(column.reference.target, type):
-            yield column.reference.target
+def _targets(table: Table) -> Iterator[Table]:
+    for column in table.columns.values():
+        if column.reference is not None and column.reference.table is not None:
+            yield column.reference.table

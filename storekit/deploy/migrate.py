@@ -1,4 +1,7 @@
-"""Set the three stores up: migrations first, then what they say the others need. Blocking, idempotent."""
+"""Set up the three stores. Blocking and idempotent.
+
+Migrations run first, because the database knows which collections the declared documents need.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,18 @@ def migrate(
 ) -> list[Migration]:
     """Apply pending migrations of the core and of `lines`, then create bucket, collections and TTL indexes.
 
-    Stores that are not set are left out. A dry run changes nothing and answers what would be applied.
+    Stores without settings are skipped. Returns the applied migrations.
+
+    Args:
+        lines: lines of migrations beside the core's, applied in this order.
+        to: line and number of the last migration to apply.
+        dry_run: change nothing, and return the migrations that would be applied.
 
     Raises:
-        ConfigurationError: POSTGRES_ADMIN_URL is not set, a server is not as it must be, or a pending file
-            holds a decision that nobody has made; then nothing is applied.
-        UsageError: `to`, the line and number to stop after, names no file.
-        Unavailable: a server could not be reached.
+        ConfigurationError: POSTGRES_ADMIN_URL is not set, a server or its settings do not fit, or a pending
+            file contains an open decision, in which case nothing is applied.
+        UsageError: `to` does not name a migration.
+        Unavailable: a server cannot be reached.
     """
     from storekit.drivers.mongo.control import ensure_collections
     from storekit.drivers.postgres.admin.catalog import collections
@@ -37,6 +45,7 @@ def migrate(
     from storekit.drivers.s3.control import ensure_bucket
 
     admin = admin_url(settings)
+    # Checked before anything is applied: half of a deployment would be worse than none.
     if not dry_run and (undecided := _undecided(lines)):
         for migration in apply(admin, [core(), *lines], to=to, dry_run=True):
             if finding := undecided.get(str(migration)):
@@ -50,14 +59,14 @@ def migrate(
 
 
 def status(settings: Settings, lines: Sequence[Line] = ()) -> list[Status]:
-    """Tell of each migration of the core and of `lines` when it was applied and by whom; change nothing."""
+    """Return when and by whom each migration of the core and of `lines` was applied. Changes nothing."""
     from storekit.drivers.postgres.admin.migrate import status as ask
 
     return ask(admin_url(settings), [core(), *lines])
 
 
 def check(lines: Sequence[Line] = ()) -> list[tuple[Migration, list[Finding]]]:
-    """Find what is unsafe in the migrations of the core and of `lines`. Asks no server."""
+    """Find unsafe statements in the migrations of the core and of `lines`. Needs no server."""
     from storekit.schema.lint import lint
 
     files = read([core(), *lines])
@@ -65,7 +74,7 @@ def check(lines: Sequence[Line] = ()) -> list[tuple[Migration, list[Finding]]]:
 
 
 def _undecided(lines: Sequence[Line]) -> dict[str, Finding]:
-    """Find the first open decision of each file, by the file's name."""
+    """Return the first open decision of each file, by the name of the file."""
     from storekit.schema.lint import lint
 
     return {
@@ -77,14 +86,14 @@ def _undecided(lines: Sequence[Line]) -> dict[str, Finding]:
 
 
 def admin_url(settings: Settings) -> str:
-    """Give the URL of the login that may become storekit_owner.
+    """Return the URL of the login that can SET ROLE storekit_owner.
 
     Raises:
-        ConfigurationError: it is not set.
+        ConfigurationError: POSTGRES_ADMIN_URL is not set.
     """
     if settings.postgres_admin_url is None:
         raise ConfigurationError(
-            "POSTGRES_ADMIN_URL is not set: a login that may become storekit_owner; "
-            'the servers of storekit up have one: eval "$(storekit env)"'
+            "POSTGRES_ADMIN_URL is not set; it must be the URL of a login that can SET ROLE storekit_owner; "
+            'for the servers of storekit up, run: eval "$(storekit env)"'
         )
     return settings.postgres_admin_url.get_secret_value()

@@ -1,1 +1,1 @@
-"""The only files that import clients of the three stores."""
+"""The drivers of the three stores. Only modules below this one import client libraries."""

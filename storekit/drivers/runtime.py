@@ -1,4 +1,4 @@
-"""Threads for the synchronous colour, tasks for the asynchronous one: the wave, blocking work, sleep."""
+"""The runtime port: threads for the sync API, tasks for the async API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Put = Callable[[], Awaitable[T]]
 
 
 class ThreadRuntime:
-    """The synchronous colour: each put of a wave is driven to its end by a thread of a bounded pool."""
+    """The runtime of the sync API. Each put of a wave runs to its end in a thread of a bounded pool."""
 
     def __init__(self, max_puts: int) -> None:
         self._pool = ThreadPoolExecutor(max_puts, thread_name_prefix="storekit")
@@ -27,29 +27,31 @@ class ThreadRuntime:
     async def wave(
         self,
         puts: Sequence[Put[T]],
-        beat: Callable[[], Awaitable[None]],
+        renew: Callable[[], Awaitable[None]],
         every: timedelta,
-        told: Callable[[T], None] = lambda _: None,
+        on_done: Callable[[T], None] = lambda _: None,
     ) -> list[T]:
+        # The waiting thread renews the lease: the threads of the puts are blocked in their sockets.
         futures = [self._pool.submit(copy_context().run, _drive, put) for put in puts]
         ended: SimpleQueue[Future[T]] = SimpleQueue()
         for future in futures:
-            future.add_done_callback(ended.put)
+            future.add_done_callback(ended.put)  # so that on_done runs in the caller's thread
         try:
             left, due = len(futures), time.monotonic() + every.total_seconds()
             while left:
                 try:
                     future = ended.get(timeout=max(0.0, due - time.monotonic()))
                 except Empty:
-                    await beat()
+                    await renew()
                     due = time.monotonic() + every.total_seconds()
                     continue
                 if future.exception():
                     break
                 left -= 1
-                told(future.result())
+                on_done(future.result())
         finally:
-            # a put that has begun may be reading the caller's file: nobody returns before it is over
+            # A put that has started may be reading the caller's file, and cannot be stopped: wait for it, so
+            # that no thread reads a file that the caller has closed meanwhile.
             for future in futures:
                 future.cancel()
             wait(futures)
@@ -66,20 +68,20 @@ class ThreadRuntime:
 
 
 class TaskRuntime:
-    """The asynchronous colour: puts are tasks; synchronous clients run on the runtime's own threads."""
+    """The runtime of the async API. Puts are tasks; blocking clients such as the S3 driver run in threads."""
 
     def __init__(self, max_puts: int) -> None:
         self._pool = ThreadPoolExecutor(max_puts, thread_name_prefix="storekit")
-        self._slots = asyncio.Semaphore(max_puts)
+        self._slots = asyncio.Semaphore(max_puts)  # an async put, as of MongoDB, takes no thread of the pool
 
     async def wave(
         self,
         puts: Sequence[Put[T]],
-        beat: Callable[[], Awaitable[None]],
+        renew: Callable[[], Awaitable[None]],
         every: timedelta,
-        told: Callable[[T], None] = lambda _: None,
+        on_done: Callable[[T], None] = lambda _: None,
     ) -> list[T]:
-        tasks = [asyncio.create_task(self._one(put, told)) for put in puts]
+        tasks = [asyncio.create_task(self._one(put, on_done)) for put in puts]
         try:
             while True:
                 seconds = every.total_seconds()
@@ -88,17 +90,17 @@ class TaskRuntime:
                 )
                 if not pending or any(task.exception() for task in done):
                     break
-                await beat()
+                await renew()
         finally:
             for task in tasks:
                 task.cancel()
-            await _outlast(tasks)
+            await _wait_for_all(tasks)
         return _results(tasks)
 
-    async def _one(self, put: Put[T], told: Callable[[T], None]) -> T:
+    async def _one(self, put: Put[T], on_done: Callable[[T], None]) -> T:
         async with self._slots:
             done = await put()
-        told(done)
+        on_done(done)
         return done
 
     async def blocking(self, work: Callable[[], T]) -> T:
@@ -107,8 +109,8 @@ class TaskRuntime:
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            # the thread cannot be stopped and may be reading the caller's file: wait for it, then go
-            await _outlast([future])
+            # The thread cannot be stopped and may be reading the caller's file: wait for it before leaving.
+            await _wait_for_all([future])
             raise
 
     async def sleep(self, delay: timedelta) -> None:
@@ -118,8 +120,12 @@ class TaskRuntime:
         self._pool.shutdown(wait=False)
 
 
-async def _outlast(futures: Sequence[asyncio.Future[Any]]) -> None:
-    """Wait until all have ended, however often this task is cancelled meanwhile."""
+async def _wait_for_all(futures: Sequence[asyncio.Future[Any]]) -> None:
+    """Wait until all have ended, even if this task is cancelled meanwhile, then raise that cancellation.
+
+    A single `await` would not do: a second cancellation, as by a time-out around a cancelled task, would end
+    it.
+    """
     cancelled: asyncio.CancelledError | None = None
     while pending := [future for future in futures if not future.done()]:
         try:
@@ -128,7 +134,8 @@ async def _outlast(futures: Sequence[asyncio.Future[Any]]) -> None:
             cancelled = error
     for future in futures:
         if not future.cancelled():
-            future.exception()  # only the first is raised; asyncio logs those that nobody has looked at
+            # Only the first error is raised; asyncio logs each one that was never retrieved.
+            future.exception()
     if cancelled:
         raise cancelled
 
@@ -139,7 +146,7 @@ def _drive(put: Put[T]) -> T:
 
 
 def _results(ended: Sequence[Future[T]] | Sequence[asyncio.Task[T]]) -> list[T]:
-    """Raise the first failure, not the cancellations that it caused."""
+    """Return all results, or raise the first failure instead of the cancellations that it caused."""
     for each in ended:
         if not each.cancelled() and (error := each.exception()):
             raise error

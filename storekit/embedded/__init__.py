@@ -1,4 +1,9 @@
-"""The three servers, from their wheels, in one directory: for development, tests and demonstrations."""
+"""The three servers, run from their wheels in one directory, for development, tests and demonstrations.
+
+Example:
+    with Stack.start(Path("data")) as stack:
+        store = Store.open(stack.settings())
+"""
 
 from __future__ import annotations
 

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from secrets import token_urlsafe
 
-from storekit.embedded.directory import Home
+from storekit.embedded.directory import Directory
 from storekit.errors import ConfigurationError
 
 _FILE = "secrets.json"
 
 
-def credentials(home: Home, names: Iterable[str]) -> dict[str, str]:
-    """Read the credentials, making those that are not there yet.
+def credentials(directory: Directory, names: Iterable[str]) -> dict[str, str]:
+    """Return the credentials, generating missing ones.
 
     Raises:
-        ConfigurationError: the file is gone, and the servers' data still asks for what was in it.
+        ConfigurationError: the file is missing, while the servers' data still needs its passwords.
     """
-    known: dict[str, str] = home.read(_FILE)
-    if not known and ((home.path / "postgres").exists() or (home.path / "mongo").exists()):
+    known: dict[str, str] = directory.read(_FILE)
+    if not known and ((directory.path / "postgres").exists() or (directory.path / "mongo").exists()):
         raise ConfigurationError(
-            f"{home.path / _FILE} is gone, and with it the passwords of the data beside it; "
-            "restore it, or remove the whole directory and its data"
+            f"{directory.path / _FILE} is missing, and with it the passwords of the data beside it; "
+            "restore it, or delete the whole directory with its data"
         )
     missing = {name: token_urlsafe(24) for name in names if name not in known}
     if missing:
         known = {**known, **missing}
-        home.write(_FILE, known)
+        directory.write(_FILE, known)
     return known

@@ -1,4 +1,4 @@
-"""The directory of a stack: whose it is, what lies where, what is remembered."""
+"""The directory of a stack: its owner, its files, and the lock for starting servers."""
 
 from __future__ import annotations
 
@@ -16,44 +16,47 @@ from storekit.errors import ConfigurationError, Unavailable
 
 _MARK = "stack.json"
 _FORMAT = 1
-_OURS_BEFORE = {"migrations", ".gitignore"}
-"""What may be there before the first start: a project keeps its migrations and starts with fresh data."""
+_ALLOWED_BEFORE = {"migrations", ".gitignore"}
+"""Entries that a new stack may contain: a project commits its migrations and starts with fresh data."""
 
 
-class Home:
+class Directory:
     """A directory that belongs to one stack and one user."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
-    def claim(cls, directory: Path) -> Self:
-        """Take a new or empty directory, or one that is a stack of this user already.
+    def claim(cls, path: Path) -> Self:
+        """Use a new or empty directory, or an existing stack of this user.
 
         Raises:
-            ConfigurationError: it is something else, or another user's.
+            ConfigurationError: the directory holds other files, or is the stack of another user.
         """
-        home = cls(Path(os.path.abspath(directory)))
-        if home.path.exists() and not home.path.is_dir():
-            raise ConfigurationError(f"{home.path} is not a directory; name another for the embedded stack")
-        home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not home.taken:
-            home._take()
-        home._check_mark()
-        return home
+        claimed = cls(Path(os.path.abspath(path)))
+        if claimed.path.exists() and not claimed.path.is_dir():
+            raise ConfigurationError(
+                f"{claimed.path} is not a directory; use another path for the embedded stack"
+            )
+        claimed.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not claimed.is_stack:
+            claimed._initialise()
+        claimed._check_mark()
+        return claimed
 
     @property
-    def taken(self) -> bool:
-        """Whether a stack has been here."""
+    def is_stack(self) -> bool:
+        """Whether the directory is a stack, running or not."""
         return (self.path / _MARK).exists()
 
-    def _take(self) -> None:
-        strangers = {each.name for each in self.path.iterdir() if not each.name.startswith(_MARK)}
-        if strangers - _OURS_BEFORE and not self.taken:
-            found = ", ".join(sorted(strangers - _OURS_BEFORE)[:3])
+    def _initialise(self) -> None:
+        # Another process may initialise it at the same time, so its temporary files of the mark are ignored.
+        entries = {each.name for each in self.path.iterdir() if not each.name.startswith(_MARK)}
+        if entries - _ALLOWED_BEFORE and not self.is_stack:
+            found = ", ".join(sorted(entries - _ALLOWED_BEFORE)[:3])
             raise ConfigurationError(
                 f"{self.path} is not a stack of storekit and not empty (it holds {found}); "
-                "name another directory"
+                "use another directory"
             )
         self.path.chmod(0o700)
         self.write(_MARK, {"format": _FORMAT, "uid": os.geteuid()})
@@ -64,43 +67,46 @@ class Home:
         mark = self.read(_MARK)
         if mark.get("format") != _FORMAT:
             raise ConfigurationError(
-                f"{self.path} is a stack of format {mark.get('format')}, this storekit knows {_FORMAT}; "
-                "open it with the version that made it, or name another directory"
+                f"{self.path} is a stack of format {mark.get('format')}, this version of storekit needs "
+                f"{_FORMAT}; open it with the version that created it, or use another directory"
             )
         if mark["uid"] != os.geteuid():
             raise ConfigurationError(
                 f"{self.path} is the stack of uid {mark['uid']}, this process is uid {os.geteuid()}; "
-                "start it as that user, or name another directory"
+                "start it as that user, or use another directory"
             )
 
     def log(self, name: str) -> Path:
-        """Say where a server's log is; the log of its run before this one is beside it, in `.1`."""
+        """Return the path of a server's log. The log of its previous run has the suffix `.1`."""
         return self.path / "log" / f"{name}.log"
 
     def read(self, name: str) -> dict[str, Any]:
-        """Read a remembered thing; nothing is remembered as an empty dict."""
+        """Read a JSON file; an empty dict if it does not exist."""
         try:
             found = json.loads((self.path / name).read_text())
         except FileNotFoundError:
             return {}
         except ValueError as error:
             raise ConfigurationError(
-                f"{self.path / name} is damaged; restore it, or remove the whole directory and its data"
+                f"{self.path / name} is damaged; restore it, or delete the whole directory with its data"
             ) from error
         return found if isinstance(found, dict) else {}
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """Remember a thing, for this user's eyes only, whole or not at all."""
+        """Write a JSON file with mode 0600, atomically: a crash leaves the old content or the new one."""
         fresh = self.path / f"{name}.{token_hex(4)}.tmp"
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(content, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(self.path / name)
+        fresh.replace(self.path / name)  # atomic within one directory
 
     @contextmanager
-    def turn(self, timeout: float) -> Iterator[None]:
-        """Let one process at a time start or heal servers; the kernel ends a dead one's turn."""
+    def start_lock(self, timeout: float) -> Iterator[None]:
+        """Hold the lock under which one process at a time starts servers.
+
+        It is a lock of the kernel, so a process that dies releases it.
+        """
         deadline = time.monotonic() + timeout
         file = os.open(self.path / "start.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -116,7 +122,7 @@ class Home:
 
 
 def try_lock(file: int) -> bool:
-    """Lock an open file, unless somebody holds it."""
+    """Lock an open file; return False if another process holds the lock."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

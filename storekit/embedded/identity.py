@@ -1,4 +1,8 @@
-"""As whom the servers run: PostgreSQL refuses root, and root has ways to be somebody else."""
+"""The identity that the servers run as.
+
+PostgreSQL refuses to run as root, and containers often have no other user. Root therefore starts it in a user
+namespace, where it has another uid and no capabilities, or as another uid if namespaces are not allowed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from storekit.embedded import run_as
-from storekit.embedded.directory import Home
+from storekit.embedded.directory import Directory
 from storekit.errors import ConfigurationError
 
 Way = Literal["plain", "namespace", "user"]
@@ -25,21 +29,24 @@ _PROBE = f'cd "$0" || exit {_NO_DIRECTORY}; "$1" --version || exit {_NO_PROGRAM}
 
 @dataclass(frozen=True)
 class Identity:
-    """One way to run a program."""
+    """One way to run a program: as this user, in a user namespace, or as another uid."""
 
     way: Way
     uid: int
 
     def command(self, argv: Sequence[str], *, parent: int, stop: int = signal.SIGKILL) -> list[str]:
-        """Make the command line that runs `argv` this way, and sends it `stop` when `parent` dies."""
+        """Return the command line that runs `argv` this way, and sends it `stop` when `parent` dies."""
         return [
             *(sys.executable, "-I", "-S", run_as.__file__),
             *(self.way, str(self.uid), str(int(stop)), str(parent)),
             *argv,
         ]
 
-    def own(self, path: Path) -> None:
-        """Give a tree to the uid that will meet it, however it was run before. Links are not followed."""
+    def take_ownership(self, path: Path) -> None:
+        """Change the owner of a tree to the uid that will use it. Symbolic links are not followed.
+
+        The stack may have run another way before, so the owner can be a different one.
+        """
         owner = self.uid if self.way == "user" else os.geteuid()
         if path.lstat().st_uid == owner:
             return
@@ -47,7 +54,7 @@ class Identity:
             os.chown(each, owner, -1, follow_symlinks=False)
 
     def probe(self, directory: Path, program: Path) -> subprocess.CompletedProcess[str]:
-        """Try to reach a directory and to run a program; the exit code says how far it came."""
+        """Try to enter a directory and to run a program; the exit code says which of the two failed."""
         command = ["/bin/sh", "-c", _PROBE, str(directory), str(program)]
         confined = self.command(command, parent=os.getpid())
         return subprocess.run(  # noqa: S603  our own script and the wheel's program
@@ -59,35 +66,35 @@ PLAIN = Identity("plain", -1)
 
 
 def ways() -> tuple[Way, ...]:
-    """Name the ways open to this process, the best first."""
+    """Return the ways that this process can try, in order of preference."""
     return ("plain",) if os.geteuid() else _ROOTS_WAYS
 
 
-def find(home: Home, package: Path, choices: Sequence[Way]) -> tuple[Identity, Path]:
-    """Choose the first way that the machine allows, and the PostgreSQL programs that it reaches.
+def find(directory: Directory, package: Path, choices: Sequence[Way]) -> tuple[Identity, Path]:
+    """Return the first way that the machine allows, and the directory of PostgreSQL's programs.
 
     Raises:
-        ConfigurationError: no way is allowed, or it does not reach the directory.
+        ConfigurationError: the machine allows none of them, or the directory cannot be entered.
     """
     for way in choices:
         identity = PLAIN if way == "plain" else Identity(way, _nobody())
         if way == "user":
-            # Others may pass through, never look: what lies inside has modes of its own.
-            home.path.chmod(0o711)
-        found = identity.probe(home.path, _postgres(package))
+            # The other uid may enter the directory but not list it; its content has modes of its own.
+            directory.path.chmod(0o711)
+        found = identity.probe(directory.path, _postgres(package))
         if found.returncode == run_as.REFUSED:
             continue
         if found.returncode == _NO_DIRECTORY:
-            raise _unreachable(home, identity)
+            raise _unreachable(directory, identity)
         if found.returncode:
-            package = _private_copy(home, package)
-            found = identity.probe(home.path, _postgres(package))
+            package = _private_copy(directory, package)
+            found = identity.probe(directory.path, _postgres(package))
         if found.returncode:
             raise ConfigurationError(f"cannot run {_postgres(package)}: {found.stderr.strip()[-300:]}")
         return identity, _postgres(package).parent
     raise ConfigurationError(
-        "postgres refuses to run as root, and this root may neither make a user namespace "
-        "nor change its uid; start the stack as an ordinary user"
+        "postgres cannot run as root, and this process can neither create a user namespace nor change its "
+        "uid; start the stack as an ordinary user"
     )
 
 
@@ -96,26 +103,26 @@ def _postgres(package: Path) -> Path:
 
 
 def _nobody() -> int:
-    # initdb asks for the name of its uid, so it must be one that the machine knows.
+    # initdb looks up the name of its uid, so the uid must have an entry in the user database.
     try:
         return pwd.getpwnam("nobody").pw_uid
     except KeyError:
         return next((each.pw_uid for each in pwd.getpwall() if each.pw_uid), 65534)
 
 
-def _unreachable(home: Home, identity: Identity) -> ConfigurationError:
+def _unreachable(directory: Directory, identity: Identity) -> ConfigurationError:
     return ConfigurationError(
-        f"postgres cannot run as root and would run as uid {identity.uid}, which cannot reach {home.path} "
-        "because of a directory above it; name a directory elsewhere (under /var/lib, say), "
-        "or start the stack as an ordinary user"
+        f"postgres cannot run as root and would run as uid {identity.uid}, which cannot enter "
+        f"{directory.path} because of a directory above it; use a directory elsewhere (such as "
+        "/var/lib/storekit), or start the stack as an ordinary user"
     )
 
 
-def _private_copy(home: Home, package: Path) -> Path:
-    """Copy the programs to where the uid can reach them, once for each version of the wheel."""
+def _private_copy(directory: Directory, package: Path) -> Path:
+    """Copy the programs into the stack's directory, which the uid can enter, once for each wheel version."""
     libraries = package.parent / f"{package.name}.libs"
     stamp = int((package / "pginstall" / "bin" / "postgres").stat().st_mtime)
-    copy = home.path / f"postgres-programs-{stamp}"
+    copy = directory.path / f"postgres-programs-{stamp}"
     if not copy.exists():
         fresh = copy.with_suffix(".new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -123,7 +130,7 @@ def _private_copy(home: Home, package: Path) -> Path:
             if each.exists():
                 target = fresh / each.relative_to(package.parent)
                 shutil.copytree(each, target, symlinks=True, ignore=shutil.ignore_patterns("include"))
-        for directory in (fresh, fresh / package.name):
-            directory.chmod(0o755)
+        for each in (fresh, fresh / package.name):
+            each.chmod(0o755)
         fresh.rename(copy)
     return copy / package.name

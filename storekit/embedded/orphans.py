@@ -1,4 +1,4 @@
-"""Servers whose supervisor was killed: they are ended before new ones start."""
+"""Stop servers whose supervisor was killed, before new ones start on the same data."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from storekit.embedded.supervisor import PATIENCE, birth
+from storekit.embedded.supervisor import PATIENCE, start_time
 
 
 def end_orphans(record: Mapping[str, Any]) -> None:
-    """End the servers of a killed supervisor's record: those alone that are still the processes it started.
+    """Stop the servers in the record of a killed supervisor.
 
-    On Linux the kernel has told them already; elsewhere nobody has.
+    A pid may have been reused since, so only a process with the recorded start time is stopped. On Linux the
+    kernel has already signalled the servers when their parent died; other systems have no such signal.
     """
     deadline = time.monotonic() + PATIENCE
     orphans = record.get("servers", {}).values()
     for each in orphans:
         _send(each, each["stop"])
     for each in orphans:
-        while _lives(each):
+        while _is_running(each):
             if time.monotonic() > deadline:
                 _send(each, signal.SIGKILL)
             time.sleep(0.02)
 
 
-def _lives(server: Mapping[str, Any]) -> bool:
-    return server["birth"] is not None and birth(server["pid"]) == server["birth"]
+def _is_running(server: Mapping[str, Any]) -> bool:
+    return server["start_time"] is not None and start_time(server["pid"]) == server["start_time"]
 
 
 def _send(server: Mapping[str, Any], number: int) -> None:
-    if _lives(server):
+    if _is_running(server):
         try:
             os.kill(server["pid"], number)
         except ProcessLookupError:

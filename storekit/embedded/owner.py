@@ -1,4 +1,4 @@
-"""An owner's connection to the supervisor of a stack, and how the supervisor comes to be."""
+"""The connection of an owner to the supervisor of a stack, and the start of the supervisor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from storekit.embedded import supervisor
-from storekit.embedded.directory import Home, try_lock
+from storekit.embedded.directory import Directory, try_lock
 from storekit.embedded.orphans import end_orphans
 from storekit.errors import Unavailable
 
@@ -27,15 +27,15 @@ _LOCK = "supervisor.lock"
 _SOCKET = "supervisor.sock"
 _PATIENCE = 60.0
 """Seconds to wait for the supervisor, which may itself be waiting for servers to end."""
-_LONGEST = 100
-"""Bytes that a Unix socket's path may have everywhere (macOS: 104, Linux: 108, with the zero)."""
+_MAX_SOCKET_PATH = 100
+"""Bytes; the limit of a Unix socket's path is 104 on macOS and 108 on Linux, including the final zero."""
 
 
-class Link:
+class OwnerConnection:
     """A connection that owns the stack as long as it is open.
 
-    A forked child shares it: the stack then lives until both have closed it or ended. A program that the
-    process executes does not get it.
+    A forked child shares it: the servers then run until both processes have closed it or ended. A program
+    that the process executes does not inherit it.
     """
 
     def __init__(self, path: str) -> None:
@@ -46,130 +46,146 @@ class Link:
         except BaseException:
             self._socket.close()
             raise
-        self._answers = self._socket.makefile("rb")
-        self._turn = Lock()
+        self._replies = self._socket.makefile("rb")
+        self._lock = Lock()
 
-    def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """Send one request and take its answer; the supervisor's failure is an OSError here."""
-        with self._turn:
+    def request(self, do: str, **request: Any) -> dict[str, Any]:
+        """Send a request and return the reply; a failure in the supervisor is raised as OSError."""
+        with self._lock:  # one request at a time: replies have no ids
             self._socket.sendall(json.dumps({"do": do, **request}).encode() + b"\n")
-            line = self._answers.readline()
+            line = self._replies.readline()
         if not line:
             raise ConnectionResetError("the supervisor of the stack has ended")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise OSError(answer["errno"], answer["error"])
-        return answer
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise OSError(reply["errno"], reply["error"])
+        return reply
 
     def close(self) -> None:
-        """Cease to own the stack. May be called twice."""
-        self._answers.close()
+        """Stop owning the stack. May be called twice."""
+        self._replies.close()
         self._socket.close()
 
 
-def own(home: Home) -> Link:
-    """Connect to the supervisor of a stack, starting it where none lives."""
-    return _until_connected(home, _start)
+def connect_or_start(directory: Directory) -> OwnerConnection:
+    """Connect to the supervisor of a stack; start one if none is running."""
+    return _until_connected(directory, _start)
 
 
-def living(home: Home) -> Link | None:
-    """Connect to the supervisor of a stack, if one lives; what a killed one left running is ended."""
-    if not (home.path / _LOCK).exists():
+def connect_if_running(directory: Directory) -> OwnerConnection | None:
+    """Connect to the supervisor of a stack; None if none is running.
+
+    Servers that a killed supervisor left running are stopped.
+    """
+    if not (directory.path / _LOCK).exists():
         return None
-    return _until_connected(home, _clear)
+    return _until_connected(directory, _clear)
 
 
-def wait_for_end(home: Home) -> None:
+def wait_for_end(directory: Directory) -> None:
     """Wait until the supervisor and its servers have ended, without becoming an owner."""
     deadline = time.monotonic() + _PATIENCE
     while True:
-        with _supervisor_lock(home) as lock:
+        with _supervisor_lock(directory) as lock:
             if lock is not None:
                 return
         if time.monotonic() > deadline:
             raise Unavailable(
-                "embedded stack", f"{home.path} found a new owner while its servers were to end"
+                "embedded stack",
+                f"another process started to use {directory.path} while its servers were stopping",
             )
         time.sleep(0.02)
 
 
-def _until_connected(home: Home, alone: Callable[[Home, int], T]) -> Link | T:
+def _until_connected(
+    directory: Directory, if_not_running: Callable[[Directory, int], T]
+) -> OwnerConnection | T:
+    """Connect to a running supervisor, or call the function while holding the lock that it would hold.
+
+    A supervisor that has just started may not have written its record yet, and one that is about to end
+    accepts no more owners. In both cases the loop tries again.
+    """
     deadline = time.monotonic() + _PATIENCE
     while True:
-        with _supervisor_lock(home) as lock:
+        with _supervisor_lock(directory) as lock:
             if lock is not None:
-                return alone(home, lock)
-        link = _join(home)
-        if link:
-            return link
+                return if_not_running(directory, lock)
+        connection = _join(directory)
+        if connection:
+            return connection
         if time.monotonic() > deadline:
             raise Unavailable(
                 "embedded stack",
-                f"the supervisor of {home.path} lives but did not answer within {_PATIENCE:.0f} s; "
-                f"see {home.log('supervisor')}",
+                f"the supervisor of {directory.path} is running but did not reply within {_PATIENCE:.0f} s; "
+                f"see {directory.log('supervisor')}",
             )
         time.sleep(0.02)
 
 
-def _join(home: Home) -> Link | None:
-    path = home.read(RECORD).get("socket")
+def _join(directory: Directory) -> OwnerConnection | None:
+    path = directory.read(RECORD).get("socket")
     if path is None:
         return None
     try:
-        link = Link(path)
+        connection = OwnerConnection(path)
     except OSError:
         return None
     try:
-        # Only an answer says that we are counted: a supervisor about to end takes no more owners.
-        link.ask("status")
+        # Only a reply shows that this connection counts as an owner: a supervisor that is about to end
+        # accepts no more of them.
+        connection.request("status")
     except OSError:
-        link.close()
+        connection.close()
         return None
-    return link
+    return connection
 
 
 @contextmanager
-def _supervisor_lock(home: Home) -> Iterator[int | None]:
-    """Hold the lock that a supervisor holds for life; None where one lives."""
-    lock = os.open(home.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+def _supervisor_lock(directory: Directory) -> Iterator[int | None]:
+    """Hold the lock that a supervisor holds as long as it runs; yield None if one is running."""
+    lock = os.open(directory.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield lock if try_lock(lock) else None
     finally:
         os.close(lock)
 
 
-def _clear(home: Home, lock: int) -> None:
-    """Put away what a killed supervisor left: its servers and its socket."""
-    record = home.read(RECORD)
+def _clear(directory: Directory, lock: int) -> None:
+    """Stop the servers of a killed supervisor, and remove its socket and record."""
+    record = directory.read(RECORD)
     end_orphans(record)
     if record:
         supervisor.remove_socket(record["socket"])
-        (home.path / RECORD).unlink(missing_ok=True)
+        (directory.path / RECORD).unlink(missing_ok=True)
 
 
-def _start(home: Home, lock: int) -> Link:
-    _clear(home, lock)
-    path = _socket_path(home)
-    home.write(RECORD, {"socket": path, "servers": {}})
+def _start(directory: Directory, lock: int) -> OwnerConnection:
+    _clear(directory, lock)
+    path = _socket_path(directory)
+    directory.write(RECORD, {"socket": path, "servers": {}})
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen(64)
-        # Connected before the supervisor lives, we are its first owner, and there is nothing to wait for.
-        link = Link(path)
+        # Connecting before the supervisor runs makes this process its first owner: it cannot end for want of
+        # one, and there is no start to wait for.
+        connection = OwnerConnection(path)
         try:
-            _spawn(home, listener.fileno(), lock)
+            _spawn(directory, listener.fileno(), lock)
         except BaseException:
-            link.close()
+            connection.close()
             raise
-    return link
+    return connection
 
 
-def _spawn(home: Home, listener: int, lock: int) -> None:
-    log = os.open(home.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _spawn(directory: Directory, listener: int, lock: int) -> None:
+    log = os.open(directory.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
+        # -I -S: no site packages and no PYTHON* variables, so that it starts fast and the same everywhere.
+        # Its own session keeps Ctrl-C in the owner's terminal from stopping servers that other owners still
+        # use.
         subprocess.run(  # noqa: S603  our own script
-            [sys.executable, "-I", "-S", supervisor.__file__, str(listener), str(home.path / RECORD)],
+            [sys.executable, "-I", "-S", supervisor.__file__, str(listener), str(directory.path / RECORD)],
             pass_fds=(listener, lock),
             start_new_session=True,
             cwd="/",
@@ -182,9 +198,10 @@ def _spawn(home: Home, listener: int, lock: int) -> None:
         os.close(log)
 
 
-def _socket_path(home: Home) -> str:
-    path = str(home.path / _SOCKET)
-    if len(os.fsencode(path)) <= _LONGEST:
+def _socket_path(directory: Directory) -> str:
+    path = str(directory.path / _SOCKET)
+    if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
         return path
-    # Its own random directory, 0700: nobody can have made it before us, and the record says where it is.
+    # mkdtemp creates the directory with mode 0700, so no other user can place a socket there. The record says
+    # where it is.
     return str(Path(tempfile.mkdtemp(prefix="storekit-")) / _SOCKET)

@@ -1,4 +1,4 @@
-"""Free loopback ports, remembered so that a restart finds the same ones."""
+"""Free loopback ports, saved so that a restart uses the same ones."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from collections.abc import Sequence, Set
 from contextlib import ExitStack
 from threading import Lock
 
-from storekit.embedded.directory import Home
+from storekit.embedded.directory import Directory
 from storekit.errors import ConfigurationError
 
 _RANGE = range(20_000, 32_000)
-"""Below the ports that kernels give to outgoing connections, which could take one between two runs."""
-_MEMORY = "ports.json"
+"""Below the range that kernels use for outgoing connections, which could occupy a port between two runs."""
+_FILE = "ports.json"
 
 
 class Ports:
-    """The ports of a stack by server and purpose, no two the same."""
+    """The ports of a stack by server and purpose, all different."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._turn = Lock()
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._lock = Lock()
 
     def known(self, server: str) -> dict[str, int]:
-        """Recall a server's ports; empty before its first start."""
-        return dict(self._home.read(_MEMORY).get(server, {}))
+        """Return the saved ports of a server; empty before its first start."""
+        return dict(self._directory.read(_FILE).get(server, {}))
 
-    def give(self, server: str, purposes: Sequence[str]) -> dict[str, int]:
-        """Choose a server's ports: its old ones where all are free and its alone, else new ones."""
-        with self._turn:
-            memory = self._home.read(_MEMORY)
-            ports: dict[str, int] = memory.pop(server, {})
-            # A port that another server was given looks free until that one listens.
-            others = {port for given in memory.values() for port in given.values()}
-            if set(ports) != set(purposes) or not _fit(list(ports.values()), others):
+    def assign(self, server: str, purposes: Sequence[str]) -> dict[str, int]:
+        """Return a server's ports: its saved ones if they are free and no other server's, else new ones."""
+        with self._lock:
+            saved = self._directory.read(_FILE)
+            ports: dict[str, int] = saved.pop(server, {})
+            # A port assigned to another server looks free until that server listens.
+            others = {port for assigned in saved.values() for port in assigned.values()}
+            if set(ports) != set(purposes) or not _are_usable(list(ports.values()), others):
                 ports = dict(zip(purposes, _choose(len(purposes), others), strict=True))
-                self._home.write(_MEMORY, {**memory, server: ports})
+                self._directory.write(_FILE, {**saved, server: ports})
             return ports
 
 
-def _fit(ports: Sequence[int], others: Set[int]) -> bool:
+def _are_usable(ports: Sequence[int], others: Set[int]) -> bool:
     return len(set(ports)) == len(ports) and others.isdisjoint(ports) and all(map(_is_free, ports))
 
 
@@ -50,7 +50,7 @@ def _is_free(port: int) -> bool:
 
 
 def _choose(count: int, others: Set[int]) -> list[int]:
-    # All stay bound until the last is found, so that no two are the same.
+    # All stay bound until the last one is found, so that no port is chosen twice.
     with ExitStack() as bound:
         free = (
             port
@@ -59,12 +59,14 @@ def _choose(count: int, others: Set[int]) -> list[int]:
         )
         ports = [port for port, _ in zip(free, range(count), strict=False)]
     if len(ports) < count:
-        raise ConfigurationError(f"no {count} free ports from {_RANGE.start} to {_RANGE.stop - 1}; free some")
+        raise ConfigurationError(
+            f"fewer than {count} free ports from {_RANGE.start} to {_RANGE.stop - 1}; stop other programs"
+        )
     return ports
 
 
 def _bind(probe: socket.socket, port: int) -> bool:
-    # As servers bind: an address whose old connections still fade is free, one that is listened on is not.
+    # Servers set SO_REUSEADDR too: a port with connections in TIME_WAIT is free, one with a listener is not.
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         probe.bind(("127.0.0.1", port))

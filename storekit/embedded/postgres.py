@@ -1,4 +1,4 @@
-"""PostgreSQL as the ledger of an embedded stack."""
+"""The PostgreSQL server of an embedded stack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storekit.embedded import stale_postmaster
-from storekit.embedded.directory import Home
+from storekit.embedded.directory import Directory
 from storekit.embedded.identity import Identity
 from storekit.embedded.server import Command, Runner, disk_full
 from storekit.errors import ConfigurationError
@@ -31,11 +31,11 @@ LOGINS = {
     "storekit_auditor_login": "LOGIN",
     REPORTER: "LOGIN",
 }
-"""Each login is a member of the group role of its name; what a group may do is the migrations' to say."""
+"""Each login is a member of the group role of its name; migrations grant privileges to the groups."""
 _LOGIN = "_login"
 
-# fsync and its kin stay on: a stack keeps what it acknowledged. wal_level stays at its default, replica:
-# storekit decodes no log, and `minimal` would only forbid what a user may want to try.
+# fsync and full_page_writes stay on: a stack keeps what it acknowledged, even after kill -9. wal_level stays
+# at `replica`, the default: `minimal` would rule out backups and standbys that a user may want to try.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -55,27 +55,29 @@ class Postgres:
     name = "postgres"
     purposes: Sequence[str] = ("postgres",)
 
-    def __init__(self, home: Home, programs: Path, identity: Identity, secrets: Mapping[str, str]) -> None:
-        self._home = home
+    def __init__(
+        self, directory: Directory, programs: Path, identity: Identity, secrets: Mapping[str, str]
+    ) -> None:
+        self._directory = directory
         self._programs = programs
         self._identity = identity
         self._secrets = secrets
-        self._data = home.path / "postgres"
+        self._data = directory.path / "postgres"
 
     def prepare(self, runner: Runner) -> None:
-        """Make the data directory under another name, so that half a one is never taken for it."""
-        for left in self._home.path.glob("postgres.new*"):
+        """Create the data directory under another name and rename it, so that it is complete or absent."""
+        for left in self._directory.path.glob("postgres.new*"):
             shutil.rmtree(left, ignore_errors=True)
         if self._data.exists():
-            stale_postmaster.clear(self._data)
-            self._identity.own(self._data)
+            stale_postmaster.clear(self._data)  # the server may have been killed
+            self._identity.take_ownership(self._data)
             return
-        fresh = Path(tempfile.mkdtemp(prefix="postgres.new", dir=self._home.path))
+        fresh = Path(tempfile.mkdtemp(prefix="postgres.new", dir=self._directory.path))
         data = fresh / "data"
         data.mkdir()
         with open(os.open(fresh / "password", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(self._secrets[SUPERUSER])
-        self._identity.own(fresh)
+        self._identity.take_ownership(fresh)
         self._initdb(data, fresh / "password")
         data.rename(self._data)
         shutil.rmtree(fresh)
@@ -86,7 +88,7 @@ class Postgres:
             *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         ]
-        made = subprocess.run(  # noqa: S603  the wheel's program
+        result = subprocess.run(  # noqa: S603  the wheel's program
             self._identity.command(argv, parent=os.getpid()),
             check=False,
             cwd="/",
@@ -94,19 +96,21 @@ class Postgres:
             capture_output=True,
             text=True,
         )
-        if "o space left on device" in made.stderr:
-            raise disk_full(self._home.path)
-        if made.returncode:
-            raise ConfigurationError(f"initdb failed in {self._home.path}: {made.stderr.strip()[-500:]}")
+        if "o space left on device" in result.stderr:
+            raise disk_full(self._directory.path)
+        if result.returncode:
+            raise ConfigurationError(
+                f"initdb failed in {self._directory.path}: {result.stderr.strip()[-500:]}"
+            )
 
     def command(self, ports: Mapping[str, int]) -> Command:
-        """Run with safe settings on loopback; SIGINT ends it without waiting for clients."""
+        """Return the command for a server on loopback. SIGINT stops it without waiting for its clients."""
         settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
         argv = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(ports["postgres"])]
         return Command([*argv, *settings], Path("/"), signal.SIGINT, self._identity)
 
-    def answers(self, ports: Mapping[str, int]) -> bool:
-        """Log in, and see to it that the database and the logins are there."""
+    def is_ready(self, ports: Mapping[str, int]) -> bool:
+        """Log in, and create the database and the logins if missing."""
         import psycopg
 
         try:
@@ -119,24 +123,25 @@ class Postgres:
                 connect_timeout=5,
                 autocommit=True,
             ) as connection:
-                self._furnish(connection)
+                self._create_missing(connection)
         except psycopg.OperationalError as error:
+            # The server runs with LC_ALL=C, so its messages are in English.
             if "authentication failed" in str(error):
                 raise _refused(
-                    self._home, "another secrets.json than the one its data was made with"
+                    self._directory, "secrets.json does not match the passwords of its data"
                 ) from error
             return False
         except psycopg.Error as error:
-            raise _refused(self._home, str(error)) from error
+            raise _refused(self._directory, str(error)) from error
         return True
 
-    def _furnish(self, connection: Connection[Any]) -> None:
+    def _create_missing(self, connection: Connection[Any]) -> None:
         from psycopg import sql
 
         there = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
         for login, rights in LOGINS.items():
             if login not in there:
-                # The server learns, and could log, a verifier: never the password.
+                # The server gets a SCRAM verifier: a password in the statement could end up in its log.
                 verifier = connection.pgconn.encrypt_password(
                     self._secrets[login].encode(), login.encode(), b"scram-sha-256"
                 )
@@ -151,7 +156,10 @@ class Postgres:
 
 
 def _join_groups(connection: Connection[Any], there: set[str]) -> None:
-    """Make each login a member of its group, as the admin: who makes a role may grant it."""
+    """Create the group roles as the admin login, and grant them to the logins.
+
+    From PostgreSQL 16 on only the role that created a role may grant it, and migrations run as the admin.
+    """
     from psycopg import sql
 
     connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(ADMIN)))
@@ -166,5 +174,7 @@ def _join_groups(connection: Connection[Any], there: set[str]) -> None:
     connection.execute("RESET ROLE")
 
 
-def _refused(home: Home, why: str) -> ConfigurationError:
-    return ConfigurationError(f"postgres in {home.path} cannot be set up: {why}; see {home.log('postgres')}")
+def _refused(directory: Directory, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"cannot set up postgres in {directory.path}: {why}; see {directory.log('postgres')}"
+    )

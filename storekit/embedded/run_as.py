@@ -1,9 +1,9 @@
-"""Run a program that ends with its parent and that, under root, has none of root's rights.
+"""Run a program that ends with its parent and, if started by root, has none of root's rights.
 
-    python -I -S confine.py WAY UID SIGNAL PARENT PROGRAM ARGUMENT...
+    python -I -S run_as.py WAY UID SIGNAL PARENT PROGRAM ARGUMENT...
 
-A script of its own, on the standard library alone: this must happen between fork and exec, where a process
-with threads may run no Python, and a shell has no word for it.
+This is a script that uses the standard library only, because the calls below must happen between fork and
+exec. A process with threads must not run Python code there, and a shell cannot make these calls.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import os
 import sys
 
 REFUSED = 97
-"""Exit code: the kernel does not let us become UID this way."""
+"""Exit code: the kernel refused to change to UID this way."""
 
 _NEW_USER_NAMESPACE = 0x10000000
 _SET_PARENT_DEATH_SIGNAL = 1
 
 
 def main(way: str, uid: str, signal: str, parent: str, *command: str) -> None:
-    """Become UID, tie this process to its parent, turn into the program."""
+    """Change to UID, arrange for a signal when the parent dies, and execute the program."""
     try:
         _WAYS[way](int(uid))
     except OSError as error:
         sys.stderr.write(f"uid {uid} by {way}: {error}\n")
         sys.exit(REFUSED)
-    _follow(int(parent), int(signal))
+    _end_with(int(parent), int(signal))
     os.execv(command[0], command)  # noqa: S606  no shell is the point
 
 
@@ -35,12 +35,13 @@ def _plain(uid: int) -> None:
 
 
 def _namespace(uid: int) -> None:
-    # Inside, root is called `uid` and holds no capability; outside it is root still, so the files are root's.
+    # Inside the namespace the process has uid `uid` and no capabilities. Outside it is still root, so its
+    # files belong to root and are reachable under directories of mode 0700.
     own_uid, own_gid = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "unshare") or libc.unshare(_NEW_USER_NAMESPACE):
-        raise OSError(ctypes.get_errno(), "user namespaces are refused")
-    _write("/proc/self/setgroups", "deny")
+        raise OSError(ctypes.get_errno(), "user namespaces are not allowed")
+    _write("/proc/self/setgroups", "deny")  # the kernel requires this before gid_map may be written
     _write("/proc/self/uid_map", f"{uid} {own_uid} 1")
     _write("/proc/self/gid_map", f"{uid} {own_gid} 1")
 
@@ -56,11 +57,11 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _follow(parent: int, signal: int) -> None:
+def _end_with(parent: int, signal: int) -> None:
     if not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal, 0, 0, 0)
-    # A parent that died before the line above sends no signal any more.
+    # A parent that died before the call above will never cause a signal.
     if os.getppid() != parent:
         sys.exit(1)
 

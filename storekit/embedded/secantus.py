@@ -1,4 +1,4 @@
-"""SecantusDB as the MongoDB server of an embedded stack: a process of its own, never imported."""
+"""SecantusDB, the MongoDB server of an embedded stack. It runs as a process and is never imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storekit.embedded import wheels
-from storekit.embedded.directory import Home
+from storekit.embedded.directory import Directory
 from storekit.embedded.identity import PLAIN
 from storekit.embedded.server import Command, Runner
 from storekit.errors import ConfigurationError
@@ -37,24 +37,27 @@ class Secantus:
     name = "mongo"
     purposes: Sequence[str] = ("mongo",)
 
-    def __init__(self, home: Home, secrets: Mapping[str, str]) -> None:
+    def __init__(self, directory: Directory, secrets: Mapping[str, str]) -> None:
         wheels.require_secantus()
-        self._home = home
+        self._directory = directory
         self._secrets = secrets
-        self._data = home.path / "mongo"
+        self._data = directory.path / "mongo"
 
     def prepare(self, runner: Runner) -> None:
-        """Make users while it asks for none, in a directory that becomes the data when they are in it."""
-        # Empty, but named: else the server obeys a file of its name in the home or in /etc.
-        (self._home.path / _CONFIGURATION).touch(mode=0o600)
+        """Create the users without authentication, in a directory that is renamed once they exist.
+
+        The server has no way to create a first user while it requires one.
+        """
+        # Pass an empty configuration file: otherwise the server would read one in HOME or in /etc.
+        (self._directory.path / _CONFIGURATION).touch(mode=0o600)
         if self._data.exists():
             return
-        fresh = self._home.path / "mongo.new"
+        fresh = self._directory.path / "mongo.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        # Ended by kill -9: every commit is synced, and an orderly end takes it two seconds.
-        open_to_all = partial(_command, fresh, signal.SIGKILL)
-        ports = runner.run(self.name, self.purposes, open_to_all, self.answers)
+        # Stop it with SIGKILL: every commit is synced, and an orderly end takes two seconds.
+        without_auth = partial(_command, fresh, signal.SIGKILL)
+        ports = runner.run(self.name, self.purposes, without_auth, self.is_ready)
         self._make_users(ports["mongo"])
         runner.stop(self.name)
         fresh.rename(self._data)
@@ -69,26 +72,26 @@ class Secantus:
                 users = {each["user"] for each in client.admin.command("usersInfo", 1)["users"]}
         except PyMongoError as error:
             raise ConfigurationError(
-                f"no users could be made in the fresh MongoDB server ({type(error).__name__}); "
-                f"see {self._home.log(self.name)}, then start again"
+                f"cannot create users in the new MongoDB server ({type(error).__name__}); "
+                f"see {self._directory.log(self.name)}, then start again"
             ) from error
         if users != set(_ROLES):
-            # For a moment the server was open to this machine.
+            # While it required no authentication, any process of this machine could create a user.
             raise ConfigurationError(
-                f"another process made users {sorted(users - set(_ROLES))} in the fresh MongoDB server; "
-                "find out who, then start again"
+                f"another process created users {sorted(users - set(_ROLES))} in the new MongoDB server; "
+                "find that process, then start again"
             )
 
     def command(self, ports: Mapping[str, int]) -> Command:
-        """Run with authentication, syncing each commit: the default loses acknowledged writes at kill -9."""
+        """Return the command with authentication. Commits are synced: by default kill -9 loses some."""
         return _command(self._data, signal.SIGTERM, ports, "--auth")
 
-    def answers(self, ports: Mapping[str, int]) -> bool:
-        """Have it greet as a MongoDB server does: what listens there may be a stranger."""
+    def is_ready(self, ports: Mapping[str, int]) -> bool:
+        """Check that a MongoDB server answers `hello`: another program may listen on the port."""
         from pymongo.errors import PyMongoError
 
         try:
-            # First a look whether anything listens: pymongo waits half a second after it was refused.
+            # Check first whether anything listens: pymongo waits half a second after a refused connection.
             socket.create_connection(("127.0.0.1", ports["mongo"]), timeout=5).close()
             with _client(ports["mongo"], 2.0) as client:
                 client.admin.command("hello")
@@ -113,7 +116,7 @@ def _command(data: Path, stop: int, ports: Mapping[str, int], *flags: str) -> Co
     argv = [
         *(sys.executable, "-P", "-m", "secantus", "--config", str(data.parent / _CONFIGURATION)),
         *("--host", "127.0.0.1", "--port", str(ports["mongo"]), "--storage-path", str(data)),
-        # one insert of 4 MB, or of one document of 15, must not fill its cache: it would wait for itself
+        # With a smaller cache an insert of 4 MB, or of one document of 15 MB, fills it and never ends.
         *("--cache-size", "256M", "--sync-on-commit", "--log-level", "INFO", *flags),
     ]
     return Command(argv, data, stop, PLAIN)

@@ -1,4 +1,4 @@
-"""What the three servers have in common: how one is started, waited for, and explained when it fails."""
+"""Start a server, wait until it is ready, and explain its failure. Shared by the three servers."""
 
 from __future__ import annotations
 
@@ -13,145 +13,153 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from storekit.embedded.directory import Home
+from storekit.embedded.directory import Directory
 from storekit.embedded.identity import Identity
-from storekit.embedded.owner import Link
+from storekit.embedded.owner import OwnerConnection
 from storekit.embedded.ports import Ports
 from storekit.errors import ConfigurationError, Unavailable
 
-START = 60.0
-"""Seconds that a server has to answer; PostgreSQL may have to replay its log first."""
+START_TIMEOUT = 60.0
+"""Seconds until a server must be ready; PostgreSQL may have to replay its log first."""
 _INHERITED = ("PATH", "HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME")
-"""Of the environment; the rest may hold secrets of the application, or settings that a server would obey."""
+"""Environment variables that servers get. Others may hold secrets, or settings that a server would apply."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """How to run a server: its programs, the signal that ends it, the files it leaves behind."""
+    """How to run a server, the signal that stops it, and the files to remove afterwards."""
 
     argv: Sequence[str]
     cwd: Path
     stop: int
     identity: Identity
     env: Mapping[str, str] = field(default_factory=dict)
-    litter: Sequence[str] = ()
+    leftovers: Sequence[str] = ()
 
 
 class Server(Protocol):
-    """One of the three."""
+    """One of the three servers."""
 
     name: str
     purposes: Sequence[str]
 
     def prepare(self, runner: Runner) -> None:
-        """Make what must be there before the server runs; interrupted, it is made afresh."""
+        """Create what the server needs. Runs again if it was interrupted."""
         ...
 
-    def command(self, ports: Mapping[str, int]) -> Command: ...
+    def command(self, ports: Mapping[str, int]) -> Command:
+        """Return the command that runs the server on these ports."""
+        ...
 
-    def answers(self, ports: Mapping[str, int]) -> bool:
-        """Tell whether the server does its work."""
+    def is_ready(self, ports: Mapping[str, int]) -> bool:
+        """Return whether the server serves requests."""
         ...
 
 
 class _PortTaken(Exception):
-    """Another process took the port between the look and the start."""
+    """Another process bound the port after it was found free."""
 
 
 class Runner:
-    """Starts servers of one stack through its supervisor."""
+    """Starts the servers of one stack through its supervisor."""
 
-    def __init__(self, home: Home, link: Link, ports: Ports, secrets: Mapping[str, str]) -> None:
-        self.home = home
-        self._link = link
+    def __init__(
+        self, directory: Directory, connection: OwnerConnection, ports: Ports, secrets: Mapping[str, str]
+    ) -> None:
+        self.directory = directory
+        self._connection = connection
         self._ports = ports
         self._secrets = secrets
-        self._supervisor: int = link.ask("status")["pid"]
+        self._supervisor: int = connection.request("status")["pid"]
 
     def start(self, server: Server) -> None:
-        """Prepare a server, run it and wait until it does its work."""
+        """Prepare a server, run it and wait until it is ready."""
         server.prepare(self)
-        self.run(server.name, server.purposes, server.command, server.answers)
-        self._link.ask("ready", name=server.name)
+        self.run(server.name, server.purposes, server.command, server.is_ready)
+        self._connection.request("ready", name=server.name)
 
     def run(
         self,
         name: str,
         purposes: Sequence[str],
         command: Callable[[Mapping[str, int]], Command],
-        answers: Callable[[Mapping[str, int]], bool],
+        is_ready: Callable[[Mapping[str, int]], bool],
     ) -> Mapping[str, int]:
-        """Run a command on free ports until it answers."""
+        """Run a command on free ports, and return the ports once it is ready."""
         for _ in range(3):
-            ports = self._ports.give(name, purposes)
+            ports = self._ports.assign(name, purposes)
             self._spawn(name, command(ports))
             try:
-                self._wait(name, partial(answers, ports))
+                self._wait(name, partial(is_ready, ports))
             except _PortTaken:
                 continue
             return ports
-        raise Unavailable(name, "its ports were taken three times by others while it started")
+        raise Unavailable(name, "other processes took its ports three times while it started")
 
     def stop(self, name: str) -> None:
-        """End a server and wait for its end."""
-        self._link.ask("stop", name=name)
+        """Stop a server and wait until it has ended."""
+        self._connection.request("stop", name=name)
 
     def _spawn(self, name: str, command: Command) -> None:
         inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
-        self._link.ask(
+        self._connection.request(
             "spawn",
             name=name,
             argv=command.identity.command(command.argv, parent=self._supervisor, stop=command.stop),
             env={**inherited, "LC_ALL": "C", **command.env},
             cwd=str(command.cwd),
-            log=str(self.home.log(name)),
+            log=str(self.directory.log(name)),
             stop=int(command.stop),
-            litter=list(command.litter),
+            leftovers=list(command.leftovers),
         )
 
-    def _wait(self, name: str, answers: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START
+    def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
         while True:
-            # First the answer, then the pulse: what answered may be another's server on our port.
-            done = answers()
-            code = self._link.ask("status")["servers"][name]["code"]
+            # Check the response before the process: if the process has ended, another program answered on
+            # its port.
+            ready = is_ready()
+            code = self._connection.request("status")["servers"][name]["code"]
             if code is not None:
                 raise self._ended(name, code)
-            if done:
+            if ready:
                 return
             if time.monotonic() > deadline:
                 raise ConfigurationError(
-                    f"{name} did not answer within {START:g} s; see {self.home.log(name)}, then start again"
+                    f"{name} was not ready within {START_TIMEOUT:g} s; "
+                    f"see {self.directory.log(name)}, then start again"
                 )
             time.sleep(0.02)
 
     def _ended(self, name: str, code: int) -> Exception:
-        log = self.home.log(name)
+        log = self.directory.log(name)
         tail = log.read_text(errors="replace")[-20_000:]
         if "ddress already in use" in tail:
             return _PortTaken()
         if "o space left on device" in tail:
-            return disk_full(self.home.path)
+            return disk_full(self.directory.path)
         lines = " | ".join(line.strip() for line in tail.splitlines()[-5:] if line.strip())
         for secret in self._secrets.values():
             lines = lines.replace(secret, "***")
         return ConfigurationError(
-            f"{name} ended with code {code} while it started; its log ends: {lines[-600:]} (all of it: {log})"
+            f"{name} exited with code {code} while starting; end of its log: {lines[-600:]} (all: {log})"
         )
 
 
 def disk_full(directory: Path) -> ConfigurationError:
-    """Name the remedy of a full disk."""
+    """Return the error of a full disk."""
     return ConfigurationError(f"the disk that holds {directory} is full; free some space and start again")
 
 
 @contextmanager
 def translated(directory: Path) -> Iterator[None]:
-    """Turn what the operating system says into errors that name the remedy."""
+    """Turn errors of the operating system into storekit's, with the next step."""
     try:
         yield
     except (ConnectionError, TimeoutError) as error:
-        raise Unavailable("embedded stack", f"the supervisor of {directory} was lost ({error})") from error
+        raise Unavailable(
+            "embedded stack", f"the connection to the supervisor of {directory} broke ({error})"
+        ) from error
     except subprocess.SubprocessError as error:
         raise ConfigurationError(f"a program of the embedded stack failed: {error}") from error
     except OSError as error:
@@ -159,5 +167,5 @@ def translated(directory: Path) -> Iterator[None]:
             raise disk_full(directory) from error
         raise ConfigurationError(
             f"cannot use {directory} for the embedded stack ({error}); "
-            "name a directory that this user may write to"
+            "use a directory that this user may write to"
         ) from error

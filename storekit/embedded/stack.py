@@ -1,4 +1,4 @@
-"""Three servers in one directory, alive as long as a process owns them."""
+"""Three servers in one directory, which run as long as a process owns them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from storekit.embedded import identity, postgres, seaweedfs, secantus, wheels
 from storekit.embedded.credentials import credentials
-from storekit.embedded.directory import Home
-from storekit.embedded.owner import Link, living, own, wait_for_end
+from storekit.embedded.directory import Directory
+from storekit.embedded.owner import OwnerConnection, connect_if_running, connect_or_start, wait_for_end
 from storekit.embedded.ports import Ports
 from storekit.embedded.server import Runner, Server, translated
 from storekit.errors import ConfigurationError
@@ -24,19 +24,19 @@ from storekit.settings import Settings
 
 _BUCKET = "storekit"
 _SERVERS = {"postgres": "postgres", "s3": "s3.port", "mongo": "mongo"}
-"""Each server and the purpose of the port that clients use."""
+"""The servers, and the purpose of the port that clients connect to."""
 _CREDENTIALS = (
     *(postgres.SUPERUSER, *postgres.LOGINS),
     *(seaweedfs.ACCESS_KEY, seaweedfs.SECRET_KEY),
     *secantus.USERS,
 )
-_TURN = 180.0
+_START_LOCK_TIMEOUT = 180.0
 """Seconds to wait while another process starts the same stack."""
 
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """One server of a stack, as it is now."""
+    """The current state of one server."""
 
     name: str
     pid: int | None
@@ -45,49 +45,54 @@ class ServerStatus:
 
 
 class Stack:
-    """PostgreSQL, an S3 server and a MongoDB server, owned by this process until it closes it or ends.
+    """PostgreSQL, an S3 server and a MongoDB server, owned by this process until it closes them or ends.
 
-    Owners are processes. When the last one has gone, however it went, the servers end. The data stays.
+    The owners of a stack are processes. The servers stop when the last owner has closed it or ended, even by
+    kill -9. The data is kept.
 
+    Example:
         with Stack.start(Path("data")) as stack:
             settings = stack.settings()
     """
 
-    def __init__(self, home: Home, link: Link) -> None:
-        self._home = home
-        self._link = link
+    def __init__(self, stack_directory: Directory, connection: OwnerConnection) -> None:
+        self._directory = stack_directory
+        self._connection = connection
 
     @classmethod
     def start(cls, directory: Path) -> Self:
-        """Own the stack of a directory, starting what does not run. Blocking: a fresh one takes seconds.
+        """Own the stack of a directory, and start the servers that are not running.
+
+        Blocks until they are ready; a new stack takes some seconds.
 
         Raises:
-            ConfigurationError: a wheel, the directory, the disk or a server is not as it must be.
-            Unavailable: something did not answer in time; start again.
+            ConfigurationError: a wheel is not installed, the directory or disk cannot be used, or a server
+                did not start.
+            Unavailable: the supervisor or another process took too long; start again.
         """
         return cls._start(Path(directory), identity.ways())
 
     @classmethod
     def _start(cls, directory: Path, ways: Sequence[identity.Way]) -> Self:
         with translated(directory):
-            home = Home.claim(directory)
-            link = own(home)
+            stack_directory = Directory.claim(directory)
+            connection = connect_or_start(stack_directory)
             try:
-                if _not_ready(link):
-                    with home.turn(_TURN):
-                        _heal(home, link, ways)
+                if _not_ready(connection):  # without the lock: attaching to a running stack must be quick
+                    with stack_directory.start_lock(_START_LOCK_TIMEOUT):
+                        _start_missing(stack_directory, connection, ways)
             except BaseException:
-                link.close()
+                connection.close()
                 raise
-            return cls(home, link)
+            return cls(stack_directory, connection)
 
     def settings(self) -> Settings:
-        """Say where the servers are, and as whom to come."""
-        return _settings(self._home)
+        """Return settings with the addresses and credentials of the servers."""
+        return _settings(self._directory)
 
     def close(self) -> None:
-        """Cease to own the stack; may be called twice."""
-        self._link.close()
+        """Stop owning the stack. May be called twice."""
+        self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -99,69 +104,71 @@ class Stack:
 
 
 def up(directory: Path) -> list[ServerStatus]:
-    """Start a stack that stays until `down`, though this process ends."""
+    """Start a stack that keeps running until `down`, also after this process has ended."""
     with Stack.start(directory) as stack, translated(directory):
-        stack._link.ask("keep", kept=True)  # noqa: SLF001  one module, one idea
+        stack._connection.request("keep", kept=True)  # noqa: SLF001  one module, one idea
         return status(directory)
 
 
 def down(directory: Path) -> int:
-    """Take back `up`, and answer how many processes still own the stack; at 0 its servers have ended."""
-    home = Home(Path(os.path.abspath(directory)))
-    with translated(home.path):
-        link = living(home)
-        if link is None:
+    """Undo `up` and return how many processes still own the stack; if 0, its servers have ended."""
+    stack_directory = Directory(Path(os.path.abspath(directory)))
+    with translated(stack_directory.path):
+        connection = connect_if_running(stack_directory)
+        if connection is None:
             return 0
-        link.ask("keep", kept=False)
-        others: int = link.ask("status")["owners"] - 1
-        link.close()
+        connection.request("keep", kept=False)
+        others: int = connection.request("status")["owners"] - 1
+        connection.close()
         if not others:
-            wait_for_end(home)
+            wait_for_end(stack_directory)
         return others
 
 
 def status(directory: Path) -> list[ServerStatus]:
-    """Look at a stack, starting nothing."""
-    home = Home(Path(os.path.abspath(directory)))
-    with translated(home.path):
-        link = living(home)
+    """Return the state of each server. Starts nothing."""
+    stack_directory = Directory(Path(os.path.abspath(directory)))
+    with translated(stack_directory.path):
+        connection = connect_if_running(stack_directory)
         found: dict[str, Any] = {}
-        if link:
-            found = link.ask("status")["servers"]
-            link.close()
-        ports = Ports(home)
+        if connection:
+            found = connection.request("status")["servers"]
+            connection.close()
+        ports = Ports(stack_directory)
         return [
             _status(name, found.get(name), ports.known(name).get(port)) for name, port in _SERVERS.items()
         ]
 
 
 def settings(directory: Path) -> Settings:
-    """Say where the servers of a running stack are, starting nothing.
+    """Return the settings of a running stack. Starts nothing.
 
     Raises:
-        ConfigurationError: a server does not run.
+        ConfigurationError: a server is not running.
     """
     require(directory)
     down = [server.name for server in status(directory) if not server.running]
     if down:
         start = f"storekit up --dir {shlex.quote(str(directory))}"
-        raise ConfigurationError(f"of the stack in {directory} {', '.join(down)} is down; run: {start}")
-    return _settings(Home(Path(os.path.abspath(directory))))
+        raise ConfigurationError(
+            f"servers of the stack in {directory} are down: {', '.join(down)}; run: {start}"
+        )
+    return _settings(Directory(Path(os.path.abspath(directory))))
 
 
 def require(directory: Path) -> None:
-    """Make sure that there is a stack in a directory, running or not.
+    """Check that a directory is a stack, running or not.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: it is not a stack.
     """
-    if not Home(Path(os.path.abspath(directory))).taken:
-        raise ConfigurationError(f"there is no stack in {directory}; name its directory with --dir")
+    if not Directory(Path(os.path.abspath(directory))).is_stack:
+        raise ConfigurationError(f"{directory} is not a stack; name the directory of one with --dir")
 
 
-def _settings(home: Home) -> Settings:
-    secrets = credentials(home, ())
-    ports = {name: Ports(home).known(name)[port] for name, port in _SERVERS.items()}
+def _settings(stack_directory: Directory) -> Settings:
+    secrets = credentials(stack_directory, ())
+    ports = {name: Ports(stack_directory).known(name)[port] for name, port in _SERVERS.items()}
 
     def login(user: str) -> SecretStr:
         at = f"127.0.0.1:{ports['postgres']}/{postgres.DATABASE}"
@@ -190,8 +197,8 @@ def _status(name: str, found: dict[str, Any] | None, port: int | None) -> Server
     return ServerStatus(name, found["pid"] if found and running else None, port, running)
 
 
-def _not_ready(link: Link) -> set[str]:
-    found = link.ask("status")["servers"]
+def _not_ready(connection: OwnerConnection) -> set[str]:
+    found = connection.request("status")["servers"]
     return {
         name
         for name in _SERVERS
@@ -199,21 +206,24 @@ def _not_ready(link: Link) -> set[str]:
     }
 
 
-def _heal(home: Home, link: Link, ways: Sequence[identity.Way]) -> None:
-    wanted = _not_ready(link)
-    secrets = credentials(home, _CREDENTIALS)
-    run_as, programs = identity.find(home, wheels.postgres_package(), ways)
+def _start_missing(
+    stack_directory: Directory, connection: OwnerConnection, ways: Sequence[identity.Way]
+) -> None:
+    wanted = _not_ready(connection)  # again, under the lock: another process may have started them meanwhile
+    secrets = credentials(stack_directory, _CREDENTIALS)
+    run_as, programs = identity.find(stack_directory, wheels.postgres_package(), ways)
     servers: list[Server] = [
-        postgres.Postgres(home, programs, run_as, secrets),
-        seaweedfs.SeaweedFS(home, secrets),
-        secantus.Secantus(home, secrets),
+        postgres.Postgres(stack_directory, programs, run_as, secrets),
+        seaweedfs.SeaweedFS(stack_directory, secrets),
+        secantus.Secantus(stack_directory, secrets),
     ]
-    runner = Runner(home, link, Ports(home), secrets)
+    runner = Runner(stack_directory, connection, Ports(stack_directory), secrets)
     with ThreadPoolExecutor(len(servers)) as threads:
         starts = [threads.submit(runner.start, each) for each in servers if each.name in wanted]
         try:
             for each in starts:
                 each.result()
         except BaseException:
-            link.close()  # the other threads' next question fails, and nobody waits for them in vain
+            # Let the next request of the other threads fail, so that nobody waits for their servers.
+            connection.close()
             raise

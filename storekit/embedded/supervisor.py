@@ -1,12 +1,14 @@
-"""The parent of a stack's servers: it ends them when the last owner has gone.
+"""The parent process of a stack's servers. It stops them when the last owner has gone.
 
     python -I -S supervisor.py LISTENER RECORD
 
-An owner is a connection. The kernel closes it even after kill -9, so no list of pids can grow stale.
-Requests and answers are JSON, one a line. The process is a script on the standard library alone (small, up
-in some 20 ms) and knows nothing about its servers: a starter tells it what to run.
+Each owner is a connection, not a pid: the kernel closes the connection of a process even after kill -9, while
+a list of pids would become stale. Requests and replies are JSON, one per line.
 
-It inherits the lock of the directory, which the kernel holds until it ends, whatever ends it.
+The supervisor is a script that uses the standard library only, so that it starts in about 20 ms and stays
+small. It knows nothing about the servers; requests say what to run. It inherits the locked lock file of the
+directory, which the kernel unlocks when the supervisor ends for whatever reason. At most one therefore runs
+in a directory.
 """
 
 from __future__ import annotations
@@ -24,46 +26,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-LOOK = 1.0
-"""Seconds between two looks at whether the directory is still there."""
+CHECK_INTERVAL = 1.0
+"""Seconds between two checks that the directory still exists."""
 PATIENCE = 15.0
-"""Seconds that a server has to end before it is killed; none of them loses anything by that."""
-HASTE = 3.0
-"""The same where the directory is gone: there a server may wait in vain for files of its own."""
+"""Seconds that a server has to end before it is killed. Killing is safe: all of them sync their commits."""
+PATIENCE_WITHOUT_DIRECTORY = 3.0
+"""The same once the directory was deleted: a server may then wait for files that will never come back."""
 
 
 @dataclass
 class Server:
+    """One running server."""
+
     process: subprocess.Popen[bytes]
-    birth: str | None
+    start_time: str | None
     stop: int
-    litter: list[str]
+    leftovers: list[str]
     ready: bool = False
 
-    def ask_to_end(self) -> None:
+    def send_stop(self) -> None:
+        """Send the signal that stops it, if it is still running."""
         if self.process.poll() is None:
             self.process.send_signal(self.stop)
 
-    def end(self, deadline: float) -> None:
-        """Wait for the end, and bring it about at the deadline."""
+    def wait(self, deadline: float) -> None:
+        """Wait until it has ended, and kill it at the deadline."""
         try:
             self.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 
-    def clear(self) -> None:
-        """Remove what the server leaves lying."""
-        for path in self.litter:
+    def remove_files(self) -> None:
+        """Remove the files that the server leaves behind."""
+        for path in self.leftovers:
             Path(path).unlink(missing_ok=True)
 
 
 class Supervisor:
+    """Starts and stops servers on request, and stops them all when the last owner has gone."""
+
     def __init__(self, listener: socket.socket, record: Path) -> None:
         self._listener = listener
         self._record = record
-        # An open directory's inode is not given anew, so another directory of this name is not taken for it.
-        self._home = os.open(record.parent, os.O_RDONLY)
+        # While it is open its inode cannot be reused, so a new directory of the same name differs.
+        self._directory = os.open(record.parent, os.O_RDONLY)
         self._socket = listener.getsockname()
         self._servers: dict[str, Server] = {}
         self._owners: dict[socket.socket, bytes] = {}
@@ -71,55 +78,56 @@ class Supervisor:
         self._events = selectors.DefaultSelector()
 
     def run(self) -> None:
-        """Serve until the last owner has gone, or the directory with all that the servers keep."""
+        """Serve until the last owner has gone, or the directory was deleted."""
         self._listener.setblocking(False)
         self._events.register(self._listener, selectors.EVENT_READ)
         try:
-            self._accept()  # the starter connected before it made this process
-            while (self._owners or self._kept) and self._is_home():
-                for key, _ in self._events.select(LOOK):
+            self._accept()  # its starter connected before it started this process
+            while (self._owners or self._kept) and self._directory_exists():
+                for key, _ in self._events.select(CHECK_INTERVAL):
                     if key.fileobj is self._listener:
                         self._accept()
                     elif isinstance(key.fileobj, socket.socket):
-                        self._hear(key.fileobj)
+                        self._receive(key.fileobj)
         finally:
-            self._end_all()
+            self._stop_all()
 
-    def _is_home(self) -> bool:
+    def _directory_exists(self) -> bool:
+        """Return whether the path still leads to the directory in which the supervisor was started."""
         try:
-            return os.path.samestat(os.fstat(self._home), os.stat(self._record.parent))
+            return os.path.samestat(os.fstat(self._directory), os.stat(self._record.parent))
         except OSError:
             return False
 
     def _accept(self) -> None:
         try:
             owner, _ = self._listener.accept()
-        except OSError:  # it left while it waited
+        except OSError:  # it closed the connection meanwhile
             return
-        owner.setblocking(True)
+        owner.setblocking(True)  # replies fit in a socket buffer, so no slow owner can block the others
         self._owners[owner] = b""
         self._events.register(owner, selectors.EVENT_READ)
 
-    def _hear(self, owner: socket.socket) -> None:
+    def _receive(self, owner: socket.socket) -> None:
         try:
-            heard = owner.recv(65536)
-            *lines, self._owners[owner] = (self._owners[owner] + heard).split(b"\n")
+            received = owner.recv(65536)
+            *lines, self._owners[owner] = (self._owners[owner] + received).split(b"\n")
             for line in lines:
-                owner.sendall(json.dumps(self._answer(json.loads(line))).encode() + b"\n")
+                owner.sendall(json.dumps(self._handle(json.loads(line))).encode() + b"\n")
         except OSError:
-            heard = b""
-        if not heard:
+            received = b""
+        if not received:
             self._events.unregister(owner)
             del self._owners[owner]
             owner.close()
 
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _handle(self, request: dict[str, Any]) -> dict[str, Any]:
         do = getattr(self, f"do_{request.pop('do')}")
         try:
-            answer: dict[str, Any] = do(**request)
+            reply: dict[str, Any] = do(**request)
         except OSError as error:
             return {"errno": error.errno, "error": str(error)}
-        return answer
+        return reply
 
     def do_status(self) -> dict[str, Any]:
         servers = {
@@ -136,17 +144,17 @@ class Supervisor:
         cwd: str,
         log: str,
         stop: int,
-        litter: list[str],
+        leftovers: list[str],
     ) -> dict[str, Any]:
-        self.do_stop(name)
+        self.do_stop(name)  # a former attempt on ports that were taken may still be running
         if os.path.exists(log):
             os.replace(log, f"{log}.1")
         with open(log, "wb") as output:
             process = subprocess.Popen(  # noqa: S603  only the stack's owner reaches the socket
                 argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
-        self._servers[name] = Server(process, birth(process.pid), stop, litter)
-        self._note()
+        self._servers[name] = Server(process, start_time(process.pid), stop, leftovers)
+        self._write_record()
         return {}
 
     def do_ready(self, name: str) -> dict[str, Any]:
@@ -156,78 +164,86 @@ class Supervisor:
     def do_stop(self, name: str) -> dict[str, Any]:
         server = self._servers.pop(name, None)
         if server:
-            server.ask_to_end()
-            server.end(time.monotonic() + PATIENCE)
-            server.clear()
+            server.send_stop()
+            server.wait(time.monotonic() + PATIENCE)
+            server.remove_files()
         return {}
 
     def do_keep(self, kept: bool) -> dict[str, Any]:
         self._kept = kept
         return {}
 
-    def _note(self) -> None:
-        # For a starter that finds this process killed and, where nothing ties them to it, its servers alive.
+    def _write_record(self) -> None:
+        # If this process is killed, the next starter finds its servers by this record and stops them.
         servers = {
-            name: {"pid": each.process.pid, "birth": each.birth, "stop": each.stop}
+            name: {"pid": each.process.pid, "start_time": each.start_time, "stop": each.stop}
             for name, each in self._servers.items()
         }
         fresh = self._record.with_suffix(".tmp")
         fresh.write_text(json.dumps({"socket": self._socket, "servers": servers}))
         fresh.replace(self._record)
 
-    def _end_all(self) -> None:
+    def _stop_all(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # Signal all before waiting for any, so that they stop side by side.
         for server in self._servers.values():
-            server.ask_to_end()
-        deadline = time.monotonic() + (PATIENCE if self._is_home() else HASTE)
+            server.send_stop()
+        patience = PATIENCE if self._directory_exists() else PATIENCE_WITHOUT_DIRECTORY
+        deadline = time.monotonic() + patience
         for server in self._servers.values():
-            server.end(deadline)
-        # What lies where the directory was may be another stack's by now.
-        if self._is_home():
+            server.wait(deadline)
+        # Files at the path of a deleted directory may belong to a new stack.
+        if self._directory_exists():
             for server in self._servers.values():
-                server.clear()
+                server.remove_files()
             self._record.unlink(missing_ok=True)
-        if self._is_home() or Path(self._socket).parent != self._record.parent:
+        if self._directory_exists() or Path(self._socket).parent != self._record.parent:
             remove_socket(self._socket)
 
 
 def remove_socket(path: str) -> None:
-    """Remove a supervisor's socket, and its directory if it had one to itself."""
+    """Remove a supervisor's socket, and its directory if that held nothing else."""
     Path(path).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # not empty: it is the stack's
+    with contextlib.suppress(OSError):  # not empty: it is the directory of the stack
         os.rmdir(os.path.dirname(path))
 
 
-def birth(pid: int) -> str | None:
-    """Tell when a living process began, so that a pid that was given anew is not taken for it."""
+def start_time(pid: int) -> str | None:
+    """Return when a running process started; None if it has ended.
+
+    A pid together with its start time identifies a process even if the pid is reused.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except FileNotFoundError:
-        return None if sys.platform.startswith("linux") else _birth_by_ps(pid)
+        return None if sys.platform.startswith("linux") else _start_time_by_ps(pid)
     except ProcessLookupError:
         return None
-    # The name, in brackets, may itself hold spaces and brackets; a zombie (Z) has ended.
+    # The name in parentheses may itself contain spaces and parentheses. A zombie (Z) has ended.
     state, *fields = stat.rpartition(")")[2].split()
     return None if state == "Z" else f"{boot} {fields[18]}"
 
 
-def _birth_by_ps(pid: int) -> str | None:
+def _start_time_by_ps(pid: int) -> str | None:
     command = ["/bin/ps", "-o", "lstart=", "-p", str(pid)]
     found = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  a fixed program
     return found.stdout.strip() or None
 
 
-def _leave(number: int, frame: object) -> NoReturn:
+def _exit(number: int, frame: object) -> NoReturn:
     sys.exit(0)
 
 
 def main(listener: str, record: str) -> None:
-    """Detach from the starter, whose child would otherwise wait for it as a zombie, and serve."""
+    """Detach from the starter and serve.
+
+    The starter waits for its direct child only, so a fork leaves neither a zombie nor a wait behind.
+    """
     if os.fork():
         os._exit(0)
-    os.umask(0o077)  # of the servers too
-    signal.signal(signal.SIGTERM, _leave)
+    os.umask(0o077)  # inherited by the servers
+    signal.signal(signal.SIGTERM, _exit)
     Supervisor(socket.socket(fileno=int(listener)), Path(record)).run()
 
 

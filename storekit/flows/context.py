@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 from uuid import UUID
@@ -12,6 +11,29 @@ from storekit.model.table.table import Table
 from storekit.model.values.limits import check_length, check_text
 from storekit.ports.stores import Blobs, Documents, Ledger, Runtime
 from storekit.settings import Settings
+
+_MOST_UNRESOLVED = 10_000
+
+
+class Unresolved:
+    """Writes of this process whose outcome is unknown, by tenant and idempotency key.
+
+    It holds only writes that have ended: abandoning a write that another thread still carries out would
+    steal it from that thread. It keeps the latest 10,000; the leases of the ledger (60 s) end the others.
+    """
+
+    def __init__(self) -> None:
+        self._writes: dict[tuple[UUID, str], UUID] = {}
+
+    def add(self, tenant: UUID, key: str, write_id: UUID) -> None:
+        """Keep a write until the next save with its key."""
+        while len(self._writes) >= _MOST_UNRESOLVED:
+            del self._writes[next(iter(self._writes))]
+        self._writes[tenant, key] = write_id
+
+    def take(self, tenant: UUID, key: str) -> UUID | None:
+        """Remove and return the write of a key, if there is one."""
+        return self._writes.pop((tenant, key), None)
 
 
 class Ports(Protocol):
@@ -36,13 +58,7 @@ class Ports(Protocol):
         ...
 
     @property
-    def unresolved(self) -> MutableMapping[tuple[UUID, str], UUID]:
-        """Writes of this process that failed or have no known outcome, by tenant and idempotency key.
-
-        A write is added only after its flow has ended. The next save of the key abandons it, which would
-        otherwise take it away from a thread that is still uploading its parts.
-        """
-        ...
+    def unresolved(self) -> Unresolved: ...
 
 
 _LONGEST_NAME = 255

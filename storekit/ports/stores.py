@@ -171,10 +171,53 @@ class StoredPart:
 
 
 class BlobStream(Protocol):
-    """The bytes of a blob as they arrive; its SHA-256 is checked when the last one was read."""
+    """Read the bytes of a blob as they arrive from S3.
 
-    def read(self, size: int = -1, /) -> bytes: ...
-    def close(self) -> None: ...
+    `repository.open(ref_id, field)` gives it. The last bytes are returned only after the SHA-256 of the
+    whole blob was checked. Used by one thread at a time.
+
+    Example:
+        >>> with articles.open(article.ref_id, "body") as stream:
+        ...     sizes = [len(chunk) for chunk in stream]
+        >>> sizes
+        [5]
+    """
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read the next bytes.
+
+        Cost: no trip; the bytes come on the connection that `open` holds.
+
+        Args:
+            size: the maximum number of bytes. Default: all that are left.
+
+        Returns:
+            The bytes; empty at the end of the blob.
+
+        Raises:
+            Corrupt: the bytes are not the bytes that were saved. Never retry.
+            Unavailable: the connection broke. Retryable: open the blob again.
+            UsageError: the stream is closed.
+
+        Example:
+            >>> with articles.open(article.ref_id, "body") as stream:
+            ...     first, rest = stream.read(2), stream.read()
+            >>> (first, rest)
+            (b'# ', b'Sun')
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the connection. The end of the `with` block calls it.
+
+        Cost: no trip.
+
+        Example:
+            >>> with articles.open(article.ref_id, "body") as stream:
+            ...     stream.close()
+        """
+        ...
+
     def __iter__(self) -> Iterator[bytes]: ...
 
 

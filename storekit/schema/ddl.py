@@ -1,4 +1,4 @@
-"""A class as migration text: what `storekit schema diff` writes of a new one and a reviewer reads."""
+"""The SQL that creates the table of a class, as `storekit schema diff` writes it into a migration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from storekit.model.declare.entity import Entity
-from storekit.model.table.keys import foreign_keys, keys
+from storekit.model.table.keys import foreign_keys, key_definitions
 from storekit.model.table.names import literal, qualified, quoted
 from storekit.model.table.table import Column, Machine, Part, Table
 
@@ -29,40 +29,44 @@ _SOFT_DELETE = {"deleted_on": "timestamptz", "deleted_by": "text"}
 
 
 def render(entity: type[Entity]) -> str:
-    """Render a class as the text of its first migration.
+    """Return the text of the first migration of a class: its types, table, indexes and rules.
 
     >>> class Note(Entity, table="notes"):
     ...     title: str
     >>> "title text NOT NULL" in render(Note)
     True
+
+    Args:
+        entity: a class with a table. Tables that it refers to must exist before the migration runs.
     """
     table, schema = entity.storekit_table, entity.storekit_table.name.rpartition(".")[0]
     blocks = [f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)};"] if schema else []
     blocks += [create_enum(column) for column in table.columns.values() if column.enum]
     blocks.append(create_table(table, entity.model_fields, (key.line for key in foreign_keys(table))))
-    blocks += [key.create(qualified(table.name)) for key in keys(table) if not key.inline]
-    blocks += [*part_facts(table), *lookup_fact(table), *moves(table), manage(table)]
+    blocks += [key.create(qualified(table.name)) for key in key_definitions(table) if not key.inline]
+    # `manage` comes last: it reads what the statements before it wrote into storekit's own tables
+    blocks += [*insert_parts(table), *insert_lookup(table), *insert_moves(table), call_manage(table)]
     return "\n\n".join(blocks) + "\n"
 
 
 def create_enum(column: Column) -> str:
-    """Make the type of a StrEnum column."""
+    """Return CREATE TYPE for a StrEnum column."""
     labels = ", ".join(literal(member.value) for member in column.enum or ())
     return f"CREATE TYPE {qualified(column.sql)} AS ENUM ({labels});"
 
 
 def create_table(table: Table, fields: Mapping[str, FieldInfo], more: Iterable[str]) -> str:
-    """Make the table itself, with its keys and `more` lines."""
-    lines = [f"{quoted(name)} {text}" for name, text in columns(table, fields).items()]
-    lines += [key.line for key in keys(table) if key.inline]
+    """Return CREATE TABLE with columns, keys and `more` lines, such as foreign keys."""
+    lines = [f"{quoted(name)} {text}" for name, text in column_definitions(table, fields).items()]
+    lines += [key.line for key in key_definitions(table) if key.inline]
     if table.scope == "self":
         lines.append("CONSTRAINT storekit_scope CHECK (tenant_id = id)")
     body = ",\n".join(f"    {line}" for line in (*lines, *more))
     return f"CREATE TABLE {qualified(table.name)} (\n{body}\n);"
 
 
-def columns(table: Table, fields: Mapping[str, FieldInfo]) -> dict[str, str]:
-    """Define every column of a table, by its name."""
+def column_definitions(table: Table, fields: Mapping[str, FieldInfo]) -> dict[str, str]:
+    """Return the definition of every column of a table, by name."""
     defined = {**_BASE, **(_MUTABLE if table.mutable else {}), **(_SOFT_DELETE if table.soft_delete else {})}
     for column in table.columns.values():
         sql = qualified(column.sql) if column.enum else column.sql
@@ -73,17 +77,19 @@ def columns(table: Table, fields: Mapping[str, FieldInfo]) -> dict[str, str]:
         defined[f"{part.name}_ref"] = "uuid"
         if part.ttl:
             defined[f"{part.name}_expired_on"] = "timestamptz"
+    # A constant, so that a foreign key can demand a live part: (tenant_id, x_ref, parts_live) refers to
+    # storekit.part (tenant_id, part_id, live). No row can point to a part that was staged only, or swept.
     return {**defined, "parts_live": "boolean NOT NULL GENERATED ALWAYS AS (true) STORED"}
 
 
 def _default(column: Column, info: FieldInfo) -> str:
-    """Give hand-written INSERTs the class's constant defaults; a computed one has no SQL."""
+    """Return the DEFAULT for hand-written INSERTs; empty if the class has no default or computes it."""
     text = None if info.is_required() else constant(column, info.default)
     return "" if text is None else f" DEFAULT {text}"
 
 
 def constant(column: Column, value: Any) -> str | None:
-    """Write a field's default as SQL, if it has one."""
+    """Return a field's default as SQL; None if it has no constant default or SQL cannot express it."""
     match value:
         case bool():
             return str(value).lower()
@@ -100,11 +106,11 @@ def constant(column: Column, value: Any) -> str | None:
     return None
 
 
-def part_facts(table: Table, names: Iterable[str] | None = None) -> Iterator[str]:
-    """Tell the database of a table's parts, or of those that are named."""
+def insert_parts(table: Table, names: Iterable[str] | None = None) -> Iterator[str]:
+    """Yield the INSERT that registers a table's parts, all or only those named, in `storekit.field`."""
     wanted = [table.parts[name] for name in (table.parts if names is None else names)]
     if wanted:
-        rows = ",\n".join(f"    ({_fact(table, part)})" for part in wanted)
+        rows = ",\n".join(f"    ({_part_row(table, part)})" for part in wanted)
         yield (
             "INSERT INTO storekit.field (table_name, field, kind, ttl, links, collection) VALUES\n"
             f"{rows}\nON CONFLICT (table_name, field) DO UPDATE SET\n    kind = excluded.kind, "
@@ -112,7 +118,7 @@ def part_facts(table: Table, names: Iterable[str] | None = None) -> Iterator[str
         )
 
 
-def _fact(table: Table, part: Part) -> str:
+def _part_row(table: Table, part: Part) -> str:
     ttl = f"interval {literal(_interval(part.ttl))}" if part.ttl else "NULL"
     links = literal("{" + ",".join(part.links) + "}")
     collection = literal(part.collection) if part.collection else "NULL"
@@ -124,8 +130,8 @@ def _interval(ttl: timedelta) -> str:
     return f"{ttl.days} days" + (f" {seconds} seconds" if seconds != "0" else "")
 
 
-def lookup_fact(table: Table) -> Iterator[str]:
-    """Tell the database by which column a row is found before its tenant is known."""
+def insert_lookup(table: Table) -> Iterator[str]:
+    """Yield the INSERT that registers the `lookup()` column of a table, if it has one."""
     if table.lookup is not None:
         yield (
             "INSERT INTO storekit.field (table_name, field, kind) VALUES "
@@ -134,36 +140,36 @@ def lookup_fact(table: Table) -> Iterator[str]:
         )
 
 
-def moves(table: Table) -> Iterator[str]:
-    """Tell the database which moves of a state it may let through."""
+def insert_moves(table: Table) -> Iterator[str]:
+    """Yield the statements that replace the allowed moves of a table, if it has a state machine."""
     if table.machine is not None:
-        told = [literal(table.name), literal(table.machine.field)]
-        rows = [", ".join([*told, *map(literal, pair)]) for pair in pairs(table.machine)]
+        field = [literal(table.name), literal(table.machine.field)]
+        rows = [", ".join([*field, *map(literal, pair)]) for pair in move_pairs(table.machine)]
         body = ",\n".join(f"    ({row})" for row in rows)
         yield (
-            f"{forget_moves(table)}\n"
+            f"{delete_moves(table)}\n"
             f"INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES\n{body};"
         )
 
 
-def forget_moves(table: Table) -> str:
-    """Let the state of a table change in any way."""
+def delete_moves(table: Table) -> str:
+    """Return the DELETE after which the state of a table may change in any way."""
     return f"DELETE FROM storekit.move WHERE entity = {literal(table.name)};"
 
 
-def forget_field(table: Table, name: str) -> str:
-    """Take back what was told of a part or a look-up."""
+def delete_field(table: Table, name: str) -> str:
+    """Return the DELETE that removes the registration of a part or a look-up."""
     return f"DELETE FROM storekit.field WHERE table_name = {literal(table.name)} AND field = {literal(name)};"
 
 
-def pairs(machine: Machine) -> Iterator[tuple[str, str]]:
-    """List the moves; from '' means that a record may begin there."""
+def move_pairs(machine: Machine) -> Iterator[tuple[str, str]]:
+    """Yield each allowed change as (from, to); from '' means that a new record may have the state."""
     yield from (("", state) for state in machine.initial)
     for state, others in machine.allowed.items():
         yield from ((state, other) for other in others)
 
 
-def manage(table: Table) -> str:
-    """Put the table under the rules."""
+def call_manage(table: Table) -> str:
+    """Return the call that adds row-level security, triggers and write functions to a table."""
     scope = "" if table.scope == "tenant" else f", {literal(table.scope)}"
     return f"SELECT storekit.manage({literal(qualified(table.name))}{scope});"

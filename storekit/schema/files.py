@@ -1,4 +1,4 @@
-"""Where the schema files are: inside an installed wheel, or beside the package in its repository."""
+"""Locate the schema files: inside the installed wheel, or next to the package in a checkout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def root() -> Traversable:
-    """Find the directory that holds `postgres/`, `mongo/` and `s3/`."""
+    """Return the directory that contains `postgres/`, `mongo/` and `s3/`."""
     from importlib.resources import files
 
     shipped = files("storekit") / "schemas"

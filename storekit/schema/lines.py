@@ -1,4 +1,4 @@
-"""Lines of migrations: core, agency, the user's own; each has its own numbers."""
+"""Lines of migrations: storekit's own, those shipped with it, and the user's; each has its own numbers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,33 @@ _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A directory of files `NNNN_what.sql`, numbered from 0001 without a gap."""
+    """A directory of migration files `NNNN_what.sql`, numbered from 0001 without a gap.
+
+    >>> from pathlib import Path
+    >>> Line("app", Path("migrations")).name
+    'app'
+
+    Attributes:
+        name: name of the line in the database; each line of a database needs its own.
+        directory: path of the directory.
+    """
 
     name: str
     directory: Traversable
+    shipped: bool = False
+    """Whether the files come with storekit, which never changes them after a release."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file of a line."""
+    """One migration file.
+
+    Attributes:
+        line: name of its line.
+        number: number in its line, from 1.
+        name: name without number and suffix.
+        text: SQL of the file.
+    """
 
     line: str
     number: int
@@ -36,7 +54,7 @@ class Migration:
 
     @property
     def sha256(self) -> bytes:
-        """Hash what Postgres is sent, so that a checkout's line ends do not count."""
+        """SHA-256 of the text that Postgres is sent; line endings of a checkout do not change it."""
         return sha256(self.text.encode()).digest()
 
     def __str__(self) -> str:
@@ -44,25 +62,26 @@ class Migration:
 
 
 def core() -> Line:
-    """Name storekit's own line; it comes first."""
-    return Line("core", files.root() / "postgres" / "migrations")
+    """Return storekit's own line, which comes before all others."""
+    return Line("core", files.root() / "postgres" / "migrations", shipped=True)
 
 
 def shipped(name: str) -> Line:
-    """Name a line that comes with storekit, such as `agency`."""
-    return Line(name, files.root() / "postgres" / "migrations" / name)
+    """Return a line that is shipped with storekit, such as "agency"."""
+    return Line(name, files.root() / "postgres" / "migrations" / name, shipped=True)
 
 
 def read(lines: Sequence[Line]) -> list[Migration]:
-    """Read the files of all lines in their order.
+    """Read the files of all lines, in the order in which they are applied.
 
     Raises:
-        ConfigurationError: a gap, a stray name, a line that is named twice.
+        ConfigurationError: the numbers of a line have a gap, a file has another form of name, or two lines
+            have the same name.
     """
     names = [line.name for line in lines]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigurationError(f"line {name} is named twice; give each directory a name of its own")
+            raise ConfigurationError(f"two lines of migrations are named {name}; give each a name of its own")
     return [migration for line in lines for migration in _read_line(line)]
 
 
@@ -72,8 +91,8 @@ def _read_line(line: Line) -> Iterator[Migration]:
         match = _FILE.fullmatch(name)
         if match is None or int(match[1]) != expected:
             raise ConfigurationError(
-                f"line {line.name}: found {name} where number {expected:04} belongs; "
-                "files are named NNNN_what.sql and numbered from 0001 without gaps"
+                f"line {line.name}: expected number {expected:04}, found {name}; "
+                "name the files NNNN_what.sql and number them from 0001 without gaps"
             )
         text = (line.directory / name).read_text(encoding="utf-8")
         yield Migration(line.name, expected, match[2], text)

@@ -1,14 +1,14 @@
-"""Faults at every step of a flow: the steps are counted as they happen, never listed.
+"""Inject faults at every step of a call. The steps are recorded as they happen, not listed by hand.
 
-    points = faults.observe()
-    with points:
-        repository.save(first)                  # what there is to break
+Example:
+    with faults.observe() as points:
+        repository.save(first)                  # records the steps
     for point in points.seen:
-        with faults.at(point, fail):            # `fail` raises there, kills, cancels or cuts a link
+        with faults.at(point, faults.fail):     # or any function that kills, cancels or cuts a connection
             repository.save(another)
 
-So a step is covered the day it is written. Steps of a wave run side by side: which put of a wave is the
-second is a matter of chance, that there is a second one is not.
+A new step is therefore covered as soon as it exists. The puts of a wave run in parallel: which of them is
+counted as the second varies, but there always is a second one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ _WHEN: dict[Phase, When] = {"started": "before", "finished": "after"}
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A moment of a flow: before or after the n-th step of that name."""
+    """A moment in a call: before or after the n-th step of a name.
+
+    Example:
+        assert str(Point("before", "s3.put", 2)) == "before s3.put #2"
+    """
 
     when: When
     step: str
@@ -40,16 +44,31 @@ class Point:
 
 
 class InjectedError(Exception):
-    """What `fail` raises: an error that no code can be prepared for."""
+    """The error that `fail` raises; no code handles it.
+
+    Example:
+        with faults.at(point, faults.fail), pytest.raises(faults.InjectedError):
+            repository.save(record)
+    """
 
 
 def fail() -> None:
-    """Raise at a point."""
+    """Raise `InjectedError`; the action to pass to `at`.
+
+    Example:
+        with faults.at(Point("after", "s3.put", 1), faults.fail): ...
+    """
     raise InjectedError
 
 
 class Points:
-    """Watches the steps of its context, threads and tasks included, and acts at one of them or at none."""
+    """Records the steps inside its context, including those of threads and tasks, and may act at one of them.
+
+    Example:
+        with faults.observe() as points:
+            repository.save(record)
+        assert points.count("postgres.commit") == 1
+    """
 
     def __init__(self, target: Point | None = None, action: Callable[[], None] | None = None) -> None:
         self.seen: list[Point] = []
@@ -60,15 +79,15 @@ class Points:
 
     @property
     def hit(self) -> bool:
-        """Whether the flow came by the target at all."""
+        """Whether the target was reached."""
         return self._target in self.seen
 
     def count(self, step: str) -> int:
-        """Tell how often a step was begun."""
+        """Return how often a step was started."""
         return self._counts["started", step]
 
     def __enter__(self) -> Self:
-        self._listening = listen(self._hear)
+        self._listening = listen(self._record)
         self._listening.__enter__()
         return self
 
@@ -78,22 +97,34 @@ class Points:
         if self._listening is not None:
             self._listening.__exit__(kind, error, trace)
 
-    def _hear(self, step: str, phase: Phase) -> None:
+    def _record(self, step: str, phase: Phase) -> None:
         if phase not in _WHEN:
             return
         with self._lock:
             self._counts[phase, step] += 1
             point = Point(_WHEN[phase], step, self._counts[phase, step])
             self.seen.append(point)
+        # Outside the lock: the action may kill the process, or wait for another step.
         if point == self._target and self._action is not None:
             self._action()
 
 
 def observe() -> Points:
-    """Watch, and break nothing."""
+    """Record the steps and inject nothing.
+
+    Example:
+        with faults.observe() as points:
+            repository.save(record)
+        assert [point.step for point in points.seen if point.when == "before"] == ["postgres.commit"]
+    """
     return Points()
 
 
 def at(point: Point, action: Callable[[], None]) -> Points:
-    """Do `action` at one point, on the thread that comes by it."""
+    """Call `action` at one point, in the thread that reaches it.
+
+    Example:
+        with faults.at(Point("before", "postgres.commit", 1), faults.fail):
+            repository.save(record)
+    """
     return Points(point, action)

@@ -1,4 +1,4 @@
-"""A store in memory: no server, no disk, nothing to clean up."""
+"""Create stores in memory: no server, no disk, nothing to clean up."""
 
 from __future__ import annotations
 
@@ -15,9 +15,19 @@ from storekit.testing.stores import Fetched, MemoryBlobs, MemoryDocuments, Memor
 
 
 class Memory:
-    """What memory stores keep, their clock, and the far end of their URLs.
+    """The content of memory stores, their clock, and the server behind their URLs.
 
-    Stores over one memory see each other's records, whatever their colour.
+    Stores that share one memory see each other's records. A sync and an async store can share one.
+
+    Example:
+        memory = Memory()
+        with memory_store(Report, memory=memory) as store:
+            reports = store.scope(tenant=uuid4(), actor="test").repository(Report)
+            report = reports.save(Report(content=Blob("text")))
+            url = reports.url(report.ref_id, "content", expires_in=60)
+            assert memory.fetch(url).body == b"text"
+            memory.move_clock(timedelta(seconds=61))
+            assert memory.fetch(url).status == 403
     """
 
     def __init__(self) -> None:
@@ -29,25 +39,41 @@ class Memory:
         self.declare(Position)
 
     def now(self) -> datetime:
-        """Tell the time of these servers."""
+        """Return the time of these stores.
+
+        Example:
+            assert memory.now() > report.created_on
+        """
         return ids.now() + self._ahead
 
     def move_clock(self, ahead: timedelta) -> None:
-        """Set the servers' clock that much ahead of the real one: documents and URLs expire by it."""
+        """Set the clock of these stores ahead of the real one, so that documents and URLs expire.
+
+        Example:
+            memory.move_clock(timedelta(days=91))  # 91 days from now, not from the last call
+        """
         self._ahead = ahead
 
     def fetch(self, url: str) -> Fetched:
-        """Get what a URL of these stores points at, as a browser would."""
+        """Return what a browser would get from a URL of these stores.
+
+        Example:
+            assert memory.fetch(url).media_type == "text/plain"
+        """
         return self._blobs.fetch(url)
 
     def declare(self, *entities: type[Entity]) -> None:
-        """Make the tables of some classes."""
+        """Create the tables of more classes.
+
+        Example:
+            memory.declare(Invoice, InvoiceLine)
+        """
         tables = (require_table(entity) for entity in entities)
         self._state.tables.update((table.name, table) for table in tables)
 
     @property
     def drivers(self) -> dict[str, Any]:
-        """The ports, for the assembly of a store."""
+        """The ports that a store is assembled from."""
         return {
             "ledger": MemoryLedger(self._state),
             "documents": self._documents,
@@ -58,12 +84,17 @@ class Memory:
 def memory_store(
     *entities: type[Entity], memory: Memory | None = None, settings: Settings | None = None
 ) -> Store:
-    """Make a store in memory for some classes.
+    """Create a store in memory.
+
+    Example:
+        with memory_store(Run, ToolCall) as store:
+            runs = store.scope(tenant=uuid4(), actor="test").repository(Run)
+            run = runs.save(Run(name="nightly"))
 
     Args:
-        entities: the classes that it keeps, with those that they refer to.
-        memory: shared with other stores; default is a fresh one.
-        settings: only their limits count.
+        entities: the classes to keep, with the classes that they refer to.
+        memory: the memory to share with other stores; default is a new one.
+        settings: only their limits apply; addresses and credentials are not used.
     """
     memory = memory or Memory()
     memory.declare(*entities)
@@ -73,7 +104,18 @@ def memory_store(
 def async_memory_store(
     *entities: type[Entity], memory: Memory | None = None, settings: Settings | None = None
 ) -> AsyncStore:
-    """As `memory_store`, asynchronous."""
+    """Create an async store in memory.
+
+    Example:
+        async with async_memory_store(Run, ToolCall) as store:
+            runs = store.scope(tenant=uuid4(), actor="test").repository(Run)
+            run = await runs.save(Run(name="nightly"))
+
+    Args:
+        entities: the classes to keep, with the classes that they refer to.
+        memory: the memory to share with other stores; default is a new one.
+        settings: only their limits apply; addresses and credentials are not used.
+    """
     memory = memory or Memory()
     memory.declare(*entities)
     return AsyncStore(settings or Settings.model_validate({}), drivers=memory.drivers)

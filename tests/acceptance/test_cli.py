@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from commands import storekit_command
 
 from storekit import Settings
+from tests.support.commands import storekit_command
 
 ROOT = Path(__file__).parents[2]
 OURS = {"POSTGRES_URL", "POSTGRES_ADMIN_URL", "MONGO_URL", "S3_BUCKET", "S3_ENDPOINT_URL"}
@@ -50,11 +50,11 @@ def test_up_status_migrate_down(tmp_path: Path) -> None:
         up = storekit("up", "--dir", home)
         assert (up.returncode, up.stderr) == (0, "")
         *servers, hint = up.stdout.splitlines(keepends=True)
-        assert hint == f'to use them from here: eval "$(storekit env --dir {home})"\n'
+        assert hint == f'to use them in this shell, run: eval "$(storekit env --dir {home})"\n'
         assert [line.split()[:2] for line in servers] == [
-            ["postgres", "runs"],
-            ["s3", "runs"],
-            ["mongo", "runs"],
+            ["postgres", "is"],
+            ["s3", "is"],
+            ["mongo", "is"],
         ]
         assert storekit("up", "--dir", home).stdout == up.stdout
         assert storekit("status", "--dir", home).stdout == "".join(servers)
@@ -72,13 +72,13 @@ def test_up_status_migrate_down(tmp_path: Path) -> None:
     finally:
         down = storekit("down", "--dir", home)
     assert down.returncode == 0
-    assert "have ended" in down.stdout
+    assert "have stopped" in down.stdout
     after = storekit("status", "--dir", home)
     assert after.returncode == 1
     assert after.stdout.count("is down") == 3
     env = storekit("env", "--dir", home)
     assert (env.returncode, env.stdout) == (1, "")
-    assert env.stderr.endswith(f"postgres, s3, mongo is down; run: storekit up --dir {home}\n")
+    assert env.stderr.endswith(f"are down: postgres, s3, mongo; run: storekit up --dir {home}\n")
 
 
 def exported(lines: str) -> dict[str, str]:
@@ -100,7 +100,7 @@ def test_where_there_is_no_stack_a_command_says_so(command: str, tmp_path: Path)
     for directory in (tmp_path, tmp_path / "missing"):
         done = quick(command, "--dir", directory)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == f"storekit: there is no stack in {directory}; name its directory with --dir\n"
+        assert done.stderr == f"storekit: {directory} is not a stack; name the directory of one with --dir\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -126,9 +126,9 @@ def test_the_version_is_the_distributions() -> None:
         ("own", "it has no '='; write NAME=DIR, or agency"),
         ("=here", "it has no name before the '='"),
         ("own=", "it has no directory after the '='"),
-        ("own=/nowhere", "there is no directory /nowhere"),
-        ("core=.", "the name core is storekit's; give your line another"),
-        ("agency=.", "the name agency is storekit's; give your line another"),
+        ("own=/nowhere", "directory /nowhere does not exist"),
+        ("core=.", "the name core is reserved; use another name"),
+        ("agency=.", "the name agency is reserved; use another name"),
     ],
 )
 def test_a_line_that_is_none_is_one_line(line: str, why: str) -> None:
@@ -142,7 +142,7 @@ def test_an_error_is_one_line(tmp_path: Path) -> None:
     """An error of storekit is one line on stderr with its remedy, exit code 1, and no traceback."""
     (tmp_path / "mine.txt").write_text("keep me")
     for arguments, remedy in (
-        (("up", "--dir", tmp_path), "name another directory"),
+        (("up", "--dir", tmp_path), "use another directory"),
         (("migrate",), "POSTGRES_ADMIN_URL is not set"),
         (("migrate", "status"), 'eval "$(storekit env)"'),
     ):

@@ -109,5 +109,5 @@ def test_no_input_is_one_line(tmp_path: Path) -> None:
     with temporary() as home:
         done = demo(home, "--files", tmp_path)
     assert done.returncode == 1
-    assert re.fullmatch(r"storekit: .* holds no \*\.md and no \*\.pdf; .*\n", done.stderr)
+    assert re.fullmatch(r"storekit: .* contains no \*\.md and no \*\.pdf; .*\n", done.stderr)
     assert done.stdout == ""

@@ -11,7 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from commands import storekit_command
+
+from tests.support.commands import storekit_command
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -61,7 +62,7 @@ def test_the_quickstart_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """All blocks of the quickstart run, in order, as one program."""
     out = run_python("\n".join(blocks(ROOT / "docs" / "quickstart.md", "python")), tmp_path)
     assert "is not loaded" in out
-    assert "version is 2, you saved over 1" in out
+    assert "the stored version is 2, but the save was based on 1" in out
     assert "tool_calls.deleted" in out
     assert "column budget is bigint, not text" in out
     assert "\n-- ALTER TABLE public.runs ALTER COLUMN budget TYPE text USING budget::text;\n" in out

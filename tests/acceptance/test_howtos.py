@@ -46,7 +46,7 @@ def follow(page: str, directory: Path) -> str:
     finally:
         down(directory / ".storekit")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert done.stdout.endswith("the servers of .storekit have ended\n")
+    assert done.stdout.endswith("the servers of .storekit have stopped\n")
     return done.stdout
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from storekit import Store
-from storekit.api.store import Scope
+from storekit.api.scope import Scope
 from tests.bench.figures import Figure, Sides, against, few_rounds, twice, with_steps
 from tests.bench.measure import compare, times
 from tests.bench.naive_rows import NaiveRows

@@ -26,7 +26,8 @@ def asked(
     """Hear the statement, and let nothing be sent."""
     ear: Any = _Ear()
     try:
-        run(find(Context(ear, Actor(TENANT, ACTOR)), entity, where, order_by, limit, after))
+        context = Context(ear, Actor(TENANT, ACTOR))
+        run(find(context, entity, where, order_by, limit, after, (), deleted=False, unindexed=False))
     except _HeardError as heard:
         return heard.statement
     raise AssertionError("find asks for a page")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from storekit.testing.proxy import Proxy
+from tests.support.proxy import Proxy
 
 
 @contextmanager

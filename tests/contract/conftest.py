@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from cannot_honour import CANNOT_HONOUR, LEG
-from clock import clock_of
-from entities import ENTITIES
-from matrix_legs import behind_pgbouncer, lacking, legs, not_run, postgres_15
-from moto_leg import moto_store
-from world import World, over_http
 
 from storekit import AsyncStore, Store
 from storekit.testing import Memory, async_memory_store, memory_store
+from tests.contract.cannot_honour import CANNOT_HONOUR, LEG
+from tests.contract.matrix_legs import behind_pgbouncer, lacking, legs, not_run, postgres_15
+from tests.contract.moto_leg import moto_store
+from tests.support.clock import Clock
+from tests.support.entities import ENTITIES
+from tests.support.harness import Harness, over_http
 
 collect_ignore = ["test_pgbouncer.py"] if "pgbouncer" in lacking() else []
 LEGS = ("sync-servers", "async-servers", "sync-memory", "async-memory", LEG)
@@ -21,7 +21,7 @@ LEGS = ("sync-servers", "async-servers", "sync-memory", "async-memory", LEG)
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each case of the contract on all legs that there are."""
-    if "world" in metafunc.fixturenames:
+    if "harness" in metafunc.fixturenames:
         all_legs = [*LEGS, *legs(matrix=metafunc.config.option.matrix)]
         sql = metafunc.definition.get_closest_marker("sql") is not None
         metafunc.parametrize("leg", [leg for leg in all_legs if not (sql and leg.endswith("memory"))])
@@ -78,22 +78,22 @@ def pgbouncer_postgres15(postgres15: Store) -> Iterator[Store]:
 
 
 @pytest.fixture
-def place(leg: str, request: pytest.FixtureRequest) -> Iterator[World]:
+def place(leg: str, request: pytest.FixtureRequest) -> Iterator[Harness]:
     """Lay out one leg; an asynchronous store is opened in the test's own loop."""
     colour, _, where = leg.partition("-")
     if where == "memory":
         memory = Memory()
         make = memory_store if colour == "sync" else async_memory_store
-        yield World(make(*ENTITIES, memory=memory), memory.fetch, memory.move_clock)
+        yield Harness(make(*ENTITIES, memory=memory), memory.fetch, memory.move_clock)
         return
     store: Store = request.getfixturevalue("embedded" if where == "servers" else where.replace("-", "_"))
-    with clock_of(store.settings) as move_clock:
+    with Clock.of(store.settings).restored() as move_clock:
         coloured = store if colour == "sync" else AsyncStore.open(store.settings)
-        yield World(coloured, over_http, move_clock)
+        yield Harness(coloured, over_http, move_clock)
 
 
 @pytest.fixture
-async def world(place: World) -> AsyncIterator[World]:
+async def harness(place: Harness) -> AsyncIterator[Harness]:
     """Give a case its leg and a fresh tenant."""
     yield place
     if isinstance(place.store, AsyncStore):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from entities import Lead, Stage
+from tests.support.entities import Lead, Stage
 
 DUE = datetime(2026, 1, 1, tzinfo=UTC)
 

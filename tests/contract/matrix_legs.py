@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from entities import ENTITIES
-from pgbouncer import PROGRAM, behind_pgbouncer
 from pydantic import SecretStr
-from sql_database import MEMBERS, fresh_cluster, fresh_database, write_line
 
 from storekit import Settings
 from storekit.deploy.migrate import migrate
 from storekit.drivers.postgres.admin.migrate import grant
 from storekit.schema.ddl import render
+from tests.support.entities import ENTITIES
+from tests.support.pgbouncer import PROGRAM, behind_pgbouncer
+from tests.support.postgres import MEMBERS, fresh_cluster, fresh_database, write_line
 
-__all__ = ["behind_pgbouncer", "legs", "lacking", "not_run", "postgres_15"]
+__all__ = ["behind_pgbouncer", "lacking", "legs", "not_run", "postgres_15"]
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 _PACKAGES = {"postgresql-15": (POSTGRES_15 / "postgres").exists(), "pgbouncer": PROGRAM is not None}
@@ -63,6 +63,6 @@ def postgres_15(embedded: Settings, directory: Path) -> Iterator[Settings]:
             "postgres_reporter_url": None,
         }
         settings = embedded.model_copy(update=urls)
-        migrate(settings, [write_line(directory, "app", *map(render, ENTITIES))])
+        migrate(settings, [write_line(directory, "app", *(render(entity) for entity in ENTITIES))])
         grant(database.url("admin"), MEMBERS)
         yield settings

@@ -44,7 +44,7 @@ class _Found(list[RawBSONDocument]):
 
 class _Client:
     def __init__(self) -> None:
-        self._client = mongomock.MongoClient(tz_aware=True)
+        self._client: Any = mongomock.MongoClient(tz_aware=True)
 
     def get_database(self, name: str, codec_options: object) -> _Database:
         return _Database(self._client.get_database(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from cannot_honour import CANNOT_HONOUR
+from tests.contract.cannot_honour import CANNOT_HONOUR
 
 
 def test_each_entry_names_a_case() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from entities import Call, Note, Report, Run
-from world import World, steps, trips
 
 from storekit import Blob, NotFound, UsageError, ValidationError, ids, trace
+from tests.support.entities import Call, Note, Report, Run
+from tests.support.harness import Harness, steps, trips
 
 TEXT = "Grüße, 世界 🌍\r\n"
 
@@ -51,30 +51,30 @@ CONTENTS: dict[str, tuple[Any, bytes]] = {
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
-async def test_content_comes_back_byte_for_byte(world: World, kind: str, tmp_path: Path) -> None:
+async def test_content_comes_back_byte_for_byte(harness: Harness, kind: str, tmp_path: Path) -> None:
     """str, bytes, a path, a file, a pipe and an iterator are stored as the bytes that they are."""
     make, expected = CONTENTS[kind]
-    calls = world.repository(Call)
-    saved = await world.call(transcript=Blob(make(tmp_path)))
+    calls = harness.repository(Call)
+    saved = await harness.call(transcript=Blob(make(tmp_path)))
     assert await calls.read(saved.ref_id, "transcript") == expected
     found = (await calls.get(saved.ref_id)).transcript
     assert (found.size, found.sha256) == (len(expected), sha256(expected).hexdigest())
 
 
-async def test_a_file_is_read_from_where_it_stands(world: World) -> None:
+async def test_a_file_is_read_from_where_it_stands(harness: Harness) -> None:
     """A file object is saved from its position on, and is not closed."""
     file = io.BytesIO(b"header|content")
     file.seek(7)
-    saved = await world.call(transcript=Blob(file))
-    assert await world.repository(Call).read(saved.ref_id, "transcript") == b"content"
+    saved = await harness.call(transcript=Blob(file))
+    assert await harness.repository(Call).read(saved.ref_id, "transcript") == b"content"
     assert not file.closed
 
 
-async def test_an_open_blob_streams(world: World) -> None:
+async def test_an_open_blob_streams(harness: Harness) -> None:
     """open gives a stream that reads in pieces, to the same end as read."""
     body = bytes(range(256)) * 4_000
-    calls = world.repository(Call)
-    saved = await world.call(transcript=Blob(body))
+    calls = harness.repository(Call)
+    saved = await harness.call(transcript=Blob(body))
     async with calls.open(saved.ref_id, "transcript") as stream:
         first = await stream.read(10)
         rest = b"".join([chunk async for chunk in stream])
@@ -82,89 +82,89 @@ async def test_an_open_blob_streams(world: World) -> None:
     assert (first, first + rest) == (body[:10], body)
 
 
-async def test_a_stream_may_be_left_early(world: World) -> None:
+async def test_a_stream_may_be_left_early(harness: Harness) -> None:
     """Leaving a stream half-read disturbs nothing that comes after."""
-    calls = world.repository(Call)
-    saved = await world.call(transcript=Blob(bytes(3_000_000)))
+    calls = harness.repository(Call)
+    saved = await harness.call(transcript=Blob(bytes(3_000_000)))
     async with calls.open(saved.ref_id, "transcript") as stream:
         await stream.read(1)
     assert len(await calls.read(saved.ref_id, "transcript")) == 3_000_000
 
 
-async def test_a_url_serves_exactly_the_saved_bytes(world: World) -> None:
+async def test_a_url_serves_exactly_the_saved_bytes(harness: Harness) -> None:
     """The URL answers 200 with the bytes and the media type, as an attachment."""
-    saved = await world.call(transcript=Blob(TEXT))
-    answer = await world.fetch(await world.repository(Call).url(saved.ref_id, "transcript"))
+    saved = await harness.call(transcript=Blob(TEXT))
+    answer = await harness.fetch(await harness.repository(Call).url(saved.ref_id, "transcript"))
     assert (answer.status, answer.body) == (200, TEXT.encode())
     assert (answer.media_type, answer.disposition) == ("text/markdown", "attachment")
 
 
-async def test_a_url_keeps_serving_its_own_version(world: World) -> None:
+async def test_a_url_keeps_serving_its_own_version(harness: Harness) -> None:
     """A URL signed before the content was replaced still answers the former bytes."""
-    saved = await world.call(transcript=Blob("# one"))
-    calls = world.repository(Call)
+    saved = await harness.call(transcript=Blob("# one"))
+    calls = harness.repository(Call)
     url = await calls.url(saved.ref_id, "transcript")
     await calls.update(saved.ref_id, {"transcript": Blob("# two")})
-    assert (await world.fetch(url)).body == b"# one"
-    assert (await world.fetch(await calls.url(saved.ref_id, "transcript"))).body == b"# two"
+    assert (await harness.fetch(url)).body == b"# one"
+    assert (await harness.fetch(await calls.url(saved.ref_id, "transcript"))).body == b"# two"
 
 
-async def test_a_url_names_the_file(world: World) -> None:
+async def test_a_url_names_the_file(harness: Harness) -> None:
     """The file name is the saved one, or what download_as says, in any alphabet."""
-    reports = world.repository(Report)
+    reports = harness.repository(Report)
     saved = await reports.save(Report(title="t", pdf=Blob(b"%PDF", filename="plan.pdf")))
-    answer = await world.fetch(await reports.url(saved.ref_id, "pdf"))
+    answer = await harness.fetch(await reports.url(saved.ref_id, "pdf"))
     assert answer.disposition == 'attachment; filename="plan.pdf"'
-    answer = await world.fetch(await reports.url(saved.ref_id, "pdf", download_as="Übersicht.pdf"))
+    answer = await harness.fetch(await reports.url(saved.ref_id, "pdf", download_as="Übersicht.pdf"))
     assert answer.disposition == "attachment; filename=\"_bersicht.pdf\"; filename*=UTF-8''%C3%9Cbersicht.pdf"
 
 
-async def test_inline_is_for_what_a_browser_does_not_run(world: World) -> None:
+async def test_inline_is_for_what_a_browser_does_not_run(harness: Harness) -> None:
     """inline=True shows a PDF in the browser and is refused for HTML."""
-    reports = world.repository(Report)
+    reports = harness.repository(Report)
     pdf = await reports.save(Report(title="t", pdf=Blob(b"%PDF")))
-    assert (await world.fetch(await reports.url(pdf.ref_id, "pdf", inline=True))).disposition == "inline"
+    assert (await harness.fetch(await reports.url(pdf.ref_id, "pdf", inline=True))).disposition == "inline"
     page = await reports.save(Report(title="t", pdf=Blob("<script>", media_type="text/html")))
     with pytest.raises(UsageError):
         await reports.url(page.ref_id, "pdf", inline=True)
-    answer = await world.fetch(await reports.url(page.ref_id, "pdf"))
+    answer = await harness.fetch(await reports.url(page.ref_id, "pdf"))
     assert (answer.media_type, answer.disposition) == ("application/octet-stream", "attachment")
 
 
-async def test_an_expired_url_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_expired_url_is_refused(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A URL whose time is over answers 403."""
-    saved = await world.call(transcript=Blob("# hi"))
+    saved = await harness.call(transcript=Blob("# hi"))
     past = ids.now() - timedelta(hours=2)
     with monkeypatch.context() as patch:
         patch.setattr(ids, "now", lambda: past)
-        url = await world.repository(Call).url(saved.ref_id, "transcript", expires_in=60)
-    assert (await world.fetch(url)).status == 403
+        url = await harness.repository(Call).url(saved.ref_id, "transcript", expires_in=60)
+    assert (await harness.fetch(url)).status == 403
 
 
-async def test_a_url_under_another_signature_is_refused(world: World) -> None:
+async def test_a_url_under_another_signature_is_refused(harness: Harness) -> None:
     """A URL that carries the signature of another URL answers 403."""
-    calls = world.repository(Call)
-    one, two = await world.call(transcript=Blob("# one")), await world.call(transcript=Blob("# two"))
+    calls = harness.repository(Call)
+    one, two = await harness.call(transcript=Blob("# one")), await harness.call(transcript=Blob("# two"))
     signed, other = [await calls.url(each.ref_id, "transcript") for each in (one, two)]
     forged = signed[:-64] + other[-64:]
-    assert (await world.fetch(signed)).status == 200
-    assert (await world.fetch(forged)).status == 403
+    assert (await harness.fetch(signed)).status == 200
+    assert (await harness.fetch(forged)).status == 403
 
 
-async def test_urls_answers_all_that_have_content(world: World) -> None:
+async def test_urls_answers_all_that_have_content(harness: Harness) -> None:
     """urls gives one URL for each record with content; empty and unknown records are absent."""
-    calls = world.repository(Call)
-    full, empty = await world.call(transcript=Blob("# hi")), await world.call()
+    calls = harness.repository(Call)
+    full, empty = await harness.call(transcript=Blob("# hi")), await harness.call()
     found = await calls.urls([full.ref_id, empty.ref_id, Run(name="x").ref_id, full.ref_id], "transcript")
     assert found.keys() == {full.ref_id}
-    assert (await world.fetch(found[full.ref_id])).body == b"# hi"
+    assert (await harness.fetch(found[full.ref_id])).body == b"# hi"
     assert await calls.urls([], "transcript") == {}
 
 
-async def test_an_empty_field_has_neither_bytes_nor_url(world: World) -> None:
+async def test_an_empty_field_has_neither_bytes_nor_url(harness: Harness) -> None:
     """read, open and url of a field without content raise NotFound with the field's name."""
-    calls = world.repository(Call)
-    saved = await world.call()
+    calls = harness.repository(Call)
+    saved = await harness.call()
     for attempt in (calls.read, calls.url):
         with pytest.raises(NotFound) as caught:
             await attempt(saved.ref_id, "transcript")
@@ -174,25 +174,25 @@ async def test_an_empty_field_has_neither_bytes_nor_url(world: World) -> None:
             pass
 
 
-async def test_the_media_type_of_the_blob_wins(world: World) -> None:
+async def test_the_media_type_of_the_blob_wins(harness: Harness) -> None:
     """A Blob's own media type is kept, else the field's."""
-    notes = world.repository(Note)
+    notes = harness.repository(Note)
     own = await notes.save(Note(title="t", content=Blob("a,b", media_type="text/csv")))
     default = await notes.save(Note(title="t", content=Blob("a")))
     assert (await notes.get(own.ref_id)).content.media_type == "text/csv"
     assert (await notes.get(default.ref_id)).content.media_type == "text/plain"
 
 
-async def test_a_loaded_blob_cannot_be_saved_elsewhere(world: World) -> None:
+async def test_a_loaded_blob_cannot_be_saved_elsewhere(harness: Harness) -> None:
     """A Blob that was loaded holds no content: saving it into another record is refused."""
-    saved = await world.call(transcript=Blob("# hi"))
-    loaded = await world.repository(Call).get(saved.ref_id)
+    saved = await harness.call(transcript=Blob("# hi"))
+    loaded = await harness.repository(Call).get(saved.ref_id)
     with steps() as seen, pytest.raises(UsageError):
-        await world.repository(Call).save(Call(run_id=saved.run_id, name="x", transcript=loaded.transcript))
+        await harness.repository(Call).save(Call(run_id=saved.run_id, name="x", transcript=loaded.transcript))
     assert trips(seen) == {}
 
 
-async def test_content_that_shrinks_while_it_is_saved_is_refused(world: World, tmp_path: Path) -> None:
+async def test_content_that_shrinks_while_it_is_saved_is_refused(harness: Harness, tmp_path: Path) -> None:
     """Content that changes between measuring and sending is a ValidationError, and nothing is visible."""
     file = tmp_path / "content"
     file.write_bytes(b"content")
@@ -201,9 +201,9 @@ async def test_content_that_shrinks_while_it_is_saved_is_refused(world: World, t
         if (name, phase) == ("s3.put", "started"):
             file.write_bytes(b"co")
 
-    run = await world.run()
+    run = await harness.run()
     call = Call(run_id=run.id, name="x", transcript=Blob(file))
     with trace.listen(shrink), pytest.raises(ValidationError):
-        await world.repository(Call).save(call)
+        await harness.repository(Call).save(call)
     with pytest.raises(NotFound):
-        await world.repository(Call).get(call.ref_id)
+        await harness.repository(Call).get(call.ref_id)

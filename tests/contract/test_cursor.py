@@ -5,82 +5,83 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
-from entities import Hit
-from world import World, fail, steps, trips
 
 from storekit import Conflict, UsageError, ValidationError
+from tests.support.entities import Hit
+from tests.support.harness import Harness, fail, steps, trips
 
 
-async def test_a_cursor_moves_with_what_was_made_of_the_data(world: World) -> None:
+async def test_a_cursor_moves_with_what_was_made_of_the_data(harness: Harness) -> None:
     """The events and the place up to which they were read become visible by one commit."""
-    cursor = await world.cursor("webhooks")
+    cursor = await harness.cursor("webhooks")
     assert cursor.position is None
     with steps() as seen:
-        async with world.unit() as tx:
+        async with harness.unit() as tx:
             tx.insert_ignore([Hit(external_id="1"), Hit(external_id="2")])
             tx.advance(cursor, "evt_2")
     assert trips(seen) == {"postgres.select": 1, "postgres.commit": 1}
     assert cursor.position == "evt_2"
     with steps() as seen:
-        assert (await world.cursor("webhooks")).position == "evt_2"
+        assert (await harness.cursor("webhooks")).position == "evt_2"
     assert trips(seen) == {"postgres.select": 1}
-    async with world.unit() as tx:
+    async with harness.unit() as tx:
         tx.advance(cursor, "evt_3")
-    assert (await world.cursor("webhooks")).position == "evt_3"
-    assert (await world.cursor("payments")).position is None
-    assert (await world.cursor("webhooks", tenant=uuid4())).position is None
+    assert (await harness.cursor("webhooks")).position == "evt_3"
+    assert (await harness.cursor("payments")).position is None
+    assert (await harness.cursor("webhooks", tenant=uuid4())).position is None
 
 
 @pytest.mark.parametrize("first", [True, False])
-async def test_of_two_who_read_the_same_place_one_moves_it(world: World, first: bool) -> None:
+async def test_of_two_who_read_the_same_place_one_moves_it(harness: Harness, first: bool) -> None:
     """Who comes late with what another has moved gets Conflict, and nothing of its unit is visible."""
     if not first:
-        async with world.unit() as tx:
-            tx.advance(await world.cursor("webhooks"), "evt_0")
-    mine, theirs = await world.cursor("webhooks"), await world.cursor("webhooks")
-    async with world.unit() as tx:
+        async with harness.unit() as tx:
+            tx.advance(await harness.cursor("webhooks"), "evt_0")
+    mine, theirs = await harness.cursor("webhooks"), await harness.cursor("webhooks")
+    async with harness.unit() as tx:
         tx.insert_ignore([Hit(external_id="1")])
         tx.advance(theirs, "evt_1")
     hit = Hit(external_id="2")
     with pytest.raises(Conflict):
-        await world.work(lambda tx: tx.insert_ignore([hit]), lambda tx: tx.advance(mine, "evt_2"))
-    assert await world.repository(Hit).count() == 1
-    assert (await world.cursor("webhooks")).position == "evt_1"
+        await harness.work(lambda tx: tx.insert_ignore([hit]), lambda tx: tx.advance(mine, "evt_2"))
+    assert await harness.repository(Hit).count() == 1
+    assert (await harness.cursor("webhooks")).position == "evt_1"
 
 
-async def test_a_unit_that_fails_leaves_the_cursor_where_it_was(world: World) -> None:
+async def test_a_unit_that_fails_leaves_the_cursor_where_it_was(harness: Harness) -> None:
     """After a failure the same cursor still tells where it is, and can be moved by another try."""
-    cursor = await world.cursor("webhooks")
+    cursor = await harness.cursor("webhooks")
     asks = lambda tx: tx.save(Hit(external_id="1")), lambda tx: tx.advance(cursor, "evt_1")
     with pytest.raises(ZeroDivisionError):
-        await world.work(*asks, fail)
+        await harness.work(*asks, fail)
     assert cursor.position is None
-    await world.work(*asks)
-    assert (cursor.position, await world.repository(Hit).count()) == ("evt_1", 1)
+    await harness.work(*asks)
+    position: str | None = cursor.position
+    assert (position, await harness.repository(Hit).count()) == ("evt_1", 1)
 
 
-async def test_what_is_no_name_or_no_place_is_refused(world: World) -> None:
+async def test_what_is_no_name_or_no_place_is_refused(harness: Harness) -> None:
     """Names and positions are texts that are not empty; a cursor is read before it is moved."""
-    scope = world.store.scope(tenant=world.tenant, actor="user:tester")
+    scope = harness.store.scope(tenant=harness.tenant, actor="user:tester")
     for name in ("", None, 7, "x" * 256, "a\0"):
         with pytest.raises(ValidationError):
             scope.cursor(name)  # type: ignore[arg-type]
-    async with world.unit() as tx:
+    async with harness.unit() as tx:
         with pytest.raises(UsageError, match="was not read"):
             tx.advance(scope.cursor("webhooks"), "evt_1")
-        cursor = await world.cursor("webhooks")
+        cursor = await harness.cursor("webhooks")
         for to in ("", None, 7, {"$gt": ""}, "x" * 5000, "a\0"):
             with pytest.raises(ValidationError):
                 tx.advance(cursor, to)
         with pytest.raises(UsageError, match="takes a cursor"):
             tx.advance("webhooks", "evt_1")
-    assert (await world.cursor("webhooks")).position is None
+    assert (await harness.cursor("webhooks")).position is None
 
 
-async def test_a_cursor_moves_in_its_own_tenants_unit(world: World) -> None:
+async def test_a_cursor_moves_in_its_own_tenants_unit(harness: Harness) -> None:
     """A cursor that another tenant's scope gave is refused, and neither tenant's is moved."""
     other = uuid4()
-    mine, theirs = await world.cursor("webhooks"), await world.cursor("webhooks", tenant=other)
+    mine, theirs = await harness.cursor("webhooks"), await harness.cursor("webhooks", tenant=other)
     with pytest.raises(UsageError, match="another tenant's"):
-        await world.work(lambda tx: tx.advance(theirs, "evt_1"))
-    assert (mine.position, (await world.cursor("webhooks", tenant=other)).position) == (None, None)
+        await harness.work(lambda tx: tx.advance(theirs, "evt_1"))
+    assert (mine.position, (await harness.cursor("webhooks", tenant=other)).position) == (None, None)

@@ -7,9 +7,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from entities import Address, Call, Customer, Everything, Lead, Run, Stage, Status, Tariff
-from world import World, steps, trips
-
 from storekit import (
     between,
     contains,
@@ -23,6 +20,8 @@ from storekit import (
     lt,
     prefix,
 )
+from tests.support.entities import Address, Call, Customer, Everything, Lead, Run, Stage, Status, Tariff
+from tests.support.harness import Harness, steps, trips
 
 UID = UUID(int=7)
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
@@ -132,9 +131,9 @@ FOUND: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_every_filter_finds_what_it_says(world: World) -> None:
+async def test_every_filter_finds_what_it_says(harness: Harness) -> None:
     """Each word of a filter finds the records that it describes, newest first; count tells their number."""
-    everything = world.repository(Everything)
+    everything = harness.repository(Everything)
     saved = {name: await everything.save(Everything(**values)) for name, values in ROWS.items()}
     names = {record.ref_id: name for name, record in saved.items()}
     for where, expected in FOUND:
@@ -147,38 +146,38 @@ async def test_every_filter_finds_what_it_says(world: World) -> None:
             assert [each.ref_id for each in await everything.find(where)] == [saved[name].ref_id]
 
 
-async def test_what_is_found_is_loaded(world: World) -> None:
+async def test_what_is_found_is_loaded(harness: Harness) -> None:
     """A record that was found is as get gives it, and can be changed and saved."""
-    call = await world.call(tags=["x"], meta={"a": 1})
-    calls = world.repository(Call)
+    call = await harness.call(tags=["x"], meta={"a": 1})
+    calls = harness.repository(Call)
     (found,) = await calls.find({"tags": contains("x")})
     assert found == await calls.get(call.ref_id)
     found.name = "changed"
     assert (await calls.save(found)).version == 2
 
 
-async def test_a_page_is_one_trip(world: World) -> None:
+async def test_a_page_is_one_trip(harness: Harness) -> None:
     """Find and count ask Postgres once."""
-    call = await world.call()
+    call = await harness.call()
     with steps() as seen:
-        await world.repository(Call).find({"run_id": call.run_id, "name": "search"}, limit=1)
+        await harness.repository(Call).find({"run_id": call.run_id, "name": "search"}, limit=1)
     assert trips(seen) == {"postgres.select": 1}
     with steps() as seen:
-        assert await world.repository(Call).count({"name": "search"}) == 1
+        assert await harness.repository(Call).count({"name": "search"}) == 1
     assert trips(seen) == {"postgres.select": 1}
 
 
-async def test_another_tenants_records_are_not_found(world: World) -> None:
+async def test_another_tenants_records_are_not_found(harness: Harness) -> None:
     """Neither find nor count sees what belongs to another tenant."""
-    await world.call()
-    others = world.repository(Call, tenant=uuid4())
+    await harness.call()
+    others = harness.repository(Call, tenant=uuid4())
     assert (await others.find()).items == ()
     assert await others.count() == 0
 
 
-async def test_deleted_records_are_hidden(world: World) -> None:
+async def test_deleted_records_are_hidden(harness: Harness) -> None:
     """A soft-deleted record is found and counted only if it is asked for; a restored one again."""
-    call, calls = await world.call(), world.repository(Call)
+    call, calls = await harness.call(), harness.repository(Call)
     await calls.delete(call.ref_id)
     assert ((await calls.find()).items, await calls.count()) == ((), 0)
     (found,) = await calls.find({"deleted_on": is_null(False)}, deleted=True)
@@ -187,9 +186,9 @@ async def test_deleted_records_are_hidden(world: World) -> None:
     assert (len(await calls.find()), await calls.count()) == (1, 1)
 
 
-async def test_children_are_found_by_the_parents_ref_id(world: World) -> None:
+async def test_children_are_found_by_the_parents_ref_id(harness: Harness) -> None:
     """A parent's ref_id selects its children in the same trip; foreign and deleted parents have none."""
-    leads, run = world.repository(Lead), await world.run()
+    leads, run = harness.repository(Lead), await harness.run()
     one, two = await leads.save_many([Lead(number=n, run_id=run.id) for n in "12"])
     child = await leads.save(Lead(number="3", lead_id=one.id))
     with steps() as seen:
@@ -198,26 +197,26 @@ async def test_children_are_found_by_the_parents_ref_id(world: World) -> None:
     assert await leads.count({"run.ref_id": run.ref_id, "number": "2"}) == 1
     assert [each.ref_id for each in await leads.find({"lead.ref_id": one.ref_id})] == [child.ref_id]
     assert await leads.count({"lead.ref_id": two.ref_id}) == 0
-    foreign = await world.repository(Run, tenant=uuid4()).save(Run(name="foreign"))
+    foreign = await harness.repository(Run, tenant=uuid4()).save(Run(name="foreign"))
     assert await leads.count({"run.ref_id": foreign.ref_id}) == 0
     await leads.delete(one.ref_id)
     assert await leads.count({"lead.ref_id": one.ref_id}) == 0
 
 
-async def test_children_of_a_global_parent_are_found(world: World) -> None:
+async def test_children_of_a_global_parent_are_found(harness: Harness) -> None:
     """A global parent's ref_id selects the children that this tenant has."""
-    tariffs = world.store.admin(actor="user:admin").repository(Tariff)
+    tariffs = harness.store.admin(actor="user:admin").repository(Tariff)
     saved = tariffs.save(Tariff(name="basic"))
     tariff = await saved if hasattr(saved, "__await__") else saved
     customer = Customer(name="Jane", tariff_id=tariff.id)
-    customers = world.repository(Customer, tenant=customer.id)
+    customers = harness.repository(Customer, tenant=customer.id)
     await customers.save(customer)
     assert [each.name for each in await customers.find({"tariff.ref_id": tariff.ref_id})] == ["Jane"]
 
 
-async def test_ten_thousand_values_are_one_filter(world: World) -> None:
+async def test_ten_thousand_values_are_one_filter(harness: Harness) -> None:
     """in_ takes 10,000 values, of a state too."""
-    leads = world.repository(Lead)
+    leads = harness.repository(Lead)
     await leads.save_many([Lead(number=str(i), score=i, stage=Stage.WON) for i in range(3)])
     assert await leads.count({"score": in_(*range(1, 10_001))}) == 2
     assert await leads.count({"stage": in_(*["lost", "won"] * 5_000)}) == 3

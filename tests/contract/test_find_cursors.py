@@ -11,45 +11,45 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Lead, Run
-from leads import lead
-from world import World, steps, trips
 
 from storekit import ValidationError, ge, lt
+from tests.contract.leads import lead
+from tests.support.entities import Lead, Run
+from tests.support.harness import Harness, steps, trips
 
-OTHERS: dict[str, Callable[[World], tuple[Any, dict[str, Any]]]] = {
-    "another value": lambda world: (world.repository(Lead), {"where": {"score": lt(4)}}),
-    "another filter": lambda world: (world.repository(Lead), {"where": {"score": ge(5)}}),
-    "no filter": lambda world: (world.repository(Lead), {}),
-    "another column": lambda world: (world.repository(Lead), {"where": {"worth": lt(Decimal(5))}}),
-    "the other direction": lambda world: (
-        world.repository(Lead),
+OTHERS: dict[str, Callable[[Harness], tuple[Any, dict[str, Any]]]] = {
+    "another value": lambda harness: (harness.repository(Lead), {"where": {"score": lt(4)}}),
+    "another filter": lambda harness: (harness.repository(Lead), {"where": {"score": ge(5)}}),
+    "no filter": lambda harness: (harness.repository(Lead), {}),
+    "another column": lambda harness: (harness.repository(Lead), {"where": {"worth": lt(Decimal(5))}}),
+    "the other direction": lambda harness: (
+        harness.repository(Lead),
         {"where": {"score": lt(5)}, "order_by": "due"},
     ),
-    "another order": lambda world: (
-        world.repository(Lead),
+    "another order": lambda harness: (
+        harness.repository(Lead),
         {"where": {"score": lt(5)}, "order_by": "-score"},
     ),
-    "with hidden records": lambda world: (
-        world.repository(Lead),
+    "with hidden records": lambda harness: (
+        harness.repository(Lead),
         {"where": {"score": lt(5)}, "deleted": True, "order_by": "-due"},
     ),
-    "another tenant": lambda world: (
-        world.repository(Lead, tenant=uuid4()),
+    "another tenant": lambda harness: (
+        harness.repository(Lead, tenant=uuid4()),
         {"where": {"score": lt(5)}, "order_by": "-due"},
     ),
-    "another class": lambda world: (world.repository(Run), {"where": {"score": lt(5)}}),
+    "another class": lambda harness: (harness.repository(Run), {"where": {"score": lt(5)}}),
 }
 
 
-async def test_a_cursor_of_another_query_is_refused(world: World) -> None:
+async def test_a_cursor_of_another_query_is_refused(harness: Harness) -> None:
     """A cursor is good for its class, tenant, filters and order; the limit may change."""
-    leads = world.repository(Lead)
+    leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(6)))
     page = await leads.find({"score": lt(5)}, order_by="-due", limit=2)
     with steps() as seen:
         for what, make in OTHERS.items():
-            repository, query = make(world)
+            repository, query = make(harness)
             with pytest.raises(ValidationError, match="after: it is no cursor of this query") as caught:
                 await repository.find(after=page.next, **query)
             assert caught.value.field == "after", what
@@ -58,15 +58,14 @@ async def test_a_cursor_of_another_query_is_refused(world: World) -> None:
     assert (len(rest), rest.next) == (4, None)
 
 
-async def test_a_forged_cursor_is_refused(world: World) -> None:
+async def test_a_forged_cursor_is_refused(harness: Harness) -> None:
     """A cursor that was cut, changed or made up is a ValidationError; nothing is sent."""
-    leads = world.repository(Lead)
+    leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(6)))
     cursor = (await leads.find(order_by="-due", limit=2)).next
-    plain = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    changed = [
-        [plain[0], *rest] for rest in product([None, 1, True, "x", [], {}, 1.5, "2026-01-01"], repeat=2)
-    ]
+    plain: list[Any] = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    values: list[Any] = [None, 1, True, "x", [], {}, 1.5, "2026-01-01"]
+    changed = [[plain[0], *rest] for rest in product(values, repeat=2)]
     bad: list[Any] = [
         *(cursor[:i] for i in range(0, len(cursor), 7)), cursor + "A", cursor + "=", f" {cursor}",
         cursor[::-1], cursor.swapcase(), "", "x", "é", "\0", "A" * 16_385, "W" * 16_384, 1, b"x", [], {},
@@ -86,9 +85,9 @@ def sealed(value: Any) -> str:
     return urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-async def test_a_cursor_that_would_be_too_long_is_refused(world: World) -> None:
+async def test_a_cursor_that_would_be_too_long_is_refused(harness: Harness) -> None:
     """Where the values of an order do not go into 16 KB the page says so, and hands out no dead end."""
-    runs = world.repository(Run)
+    runs = harness.repository(Run)
     await runs.save_many([Run(name="x" * 20_000) for _ in range(3)])
     assert len(await runs.find(order_by="name", unindexed=True)) == 3
     with pytest.raises(ValidationError, match="16384 are the most"):

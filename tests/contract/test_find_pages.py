@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from entities import Call, Lead, Payload, Run, Stage
-from leads import DUE, lead
-from world import World, steps, trips
 
 from storekit import Page, UsageError, ValidationError, ge, in_, is_null
+from tests.contract.leads import DUE, lead
+from tests.support.entities import Call, Lead, Payload, Run, Stage
+from tests.support.harness import Harness, steps, trips
 
 SERVED: list[tuple[dict[str, Any], str | list[str] | None]] = [
     ({}, None),
@@ -59,7 +59,8 @@ ONE_BY_ONE: list[Any] = [None, "due", ["team", "-due"]]
 
 async def walk(repository: Any, **query: Any) -> list[Any]:
     """Read all pages."""
-    records, after = [], None
+    records: list[Any] = []
+    after = None
     while True:
         page: Page[Any] = await repository.find(after=after, **query)
         assert len(page) <= query["limit"]
@@ -87,9 +88,9 @@ def _place(value: Any) -> tuple[bool, Any]:
     return (True, 0) if value is None else (False, value)
 
 
-async def test_pages_are_complete_in_every_order(world: World) -> None:
+async def test_pages_are_complete_in_every_order(harness: Harness) -> None:
     """Whatever the order, its pages hold each record once, and one after the other they are in that order."""
-    leads = world.repository(Lead)
+    leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(40)))
     for unindexed, queries in ((False, SERVED), (True, UNSERVED)):
         for where, order_by in queries:
@@ -101,9 +102,9 @@ async def test_pages_are_complete_in_every_order(world: World) -> None:
                 assert [each.number for each in found] == [each.number for each in whole], (where, order_by)
 
 
-async def test_an_order_without_index_is_refused_unless_asked_for(world: World) -> None:
+async def test_an_order_without_index_is_refused_unless_asked_for(harness: Harness) -> None:
     """An order that no index gives is refused with the index that would; unindexed=True sorts."""
-    leads = world.repository(Lead)
+    leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(4)))
     with steps() as seen:
         for where, order_by in UNSERVED:
@@ -118,9 +119,9 @@ async def test_an_order_without_index_is_refused_unless_asked_for(world: World) 
         await leads.find(order_by="worth")
 
 
-async def test_a_partial_index_serves_what_it_holds(world: World) -> None:
+async def test_a_partial_index_serves_what_it_holds(harness: Harness) -> None:
     """An index of some records gives its order where the filters leave only such records."""
-    leads = world.repository(Lead)
+    leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(12)))
     by_due = await leads.find({"stage": "new"}, order_by="-due")
     assert in_order(by_due.items, ["-due", "-ref_id"])
@@ -128,23 +129,24 @@ async def test_a_partial_index_serves_what_it_holds(world: World) -> None:
     assert in_order((await leads.find({"stage": "new"}, order_by="-due", deleted=True)).items, "-due")
 
 
-async def test_a_unique_key_that_is_given_serves_any_order(world: World) -> None:
+async def test_a_unique_key_that_is_given_serves_any_order(harness: Harness) -> None:
     """Of what can be one record at most, every order is served, and the page is the last one."""
-    leads = world.repository(Lead)
+    leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(4)))
     for order_by in (None, "worth", ["-stage", "email"], "number"):
         page = await leads.find({"number": "002"}, order_by=order_by, limit=1)
         assert ([each.number for each in page], page.next) == (["002"], None)
 
 
-async def test_what_is_no_order_is_refused(world: World) -> None:
+async def test_what_is_no_order_is_refused(harness: Harness) -> None:
     """A name that is no column, a part, a list or a column twice is no order."""
-    leads, calls = world.repository(Lead), world.repository(Call)
+    leads, calls = harness.repository(Lead), harness.repository(Call)
+    orders: tuple[Any, ...] = (
+        "nmae", "--score", "-", "", "tenant_id", "notes", [], {}, 1, ["score", 1], [["score"]],
+        ["score", "-score"], "score DESC", {"score"},
+    )  # fmt: skip
     with steps() as seen:
-        for order_by in (
-            "nmae", "--score", "-", "", "tenant_id", "notes", [], {}, 1, ["score", 1], [["score"]],
-            ["score", "-score"], "score DESC", {"score"},
-        ):  # fmt: skip
+        for order_by in orders:
             with pytest.raises(ValidationError, match="order_by: "):
                 await leads.find(order_by=order_by, unindexed=True)
         for order_by in ("tags", "meta"):
@@ -154,9 +156,11 @@ async def test_what_is_no_order_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("order_by", [None, ["team", "-due"], "worth"])
-async def test_pages_are_stable_while_other_records_come_change_and_go(world: World, order_by: Any) -> None:
+async def test_pages_are_stable_while_other_records_come_change_and_go(
+    harness: Harness, order_by: Any
+) -> None:
     """Records that stay as they are come once, in order, while others are inserted, changed and deleted."""
-    leads = world.repository(Lead)
+    leads = harness.repository(Lead)
     saved = await leads.save_many(map(lead, range(30)))
     staying = {each.ref_id for i, each in enumerate(saved) if i % 3}
     moving = [each for i, each in enumerate(saved) if not i % 3]
@@ -185,16 +189,16 @@ async def test_pages_are_stable_while_other_records_come_change_and_go(world: Wo
     ]
 
 
-async def test_documents_of_a_page_are_loaded_in_one_wave(world: World) -> None:
+async def test_documents_of_a_page_are_loaded_in_one_wave(harness: Harness) -> None:
     """`load` reads the documents of all records of a page, one trip for each collection."""
-    leads = world.repository(Lead)
+    leads = harness.repository(Lead)
     await leads.save_many([Lead(number=str(i), notes={"n": i}, letter={"l": i}) for i in range(5)])
     with steps() as seen:
         page = await leads.find(order_by="number", load=["notes", "letter"])
     assert trips(seen) == {"postgres.select": 1, "mongo.fetch": 2}
     assert [(each.notes, each.letter) for each in page] == [({"n": i}, {"l": i}) for i in range(5)]
-    run = await world.run()
-    calls = world.repository(Call)
+    run = await harness.run()
+    calls = harness.repository(Call)
     await calls.save_many([Call(run_id=run.id, name=n, payload=Payload(q=n)) for n in "ab"])
     assert {each.payload.q for each in await calls.find(load=["payload"])} == {"a", "b"}
     with steps() as seen:
@@ -202,9 +206,9 @@ async def test_documents_of_a_page_are_loaded_in_one_wave(world: World) -> None:
     assert trips(seen) == {"postgres.select": 1}
 
 
-async def test_a_page_is_its_records(world: World) -> None:
+async def test_a_page_is_its_records(harness: Harness) -> None:
     """A page has a length, places and an end; an empty one is false."""
-    runs = world.repository(Run)
+    runs = harness.repository(Run)
     empty = await runs.find()
     assert (len(empty), bool(empty), list(empty), empty.next) == (0, False, [], None)
     saved = await runs.save_many([Run(name=n) for n in "abc"])

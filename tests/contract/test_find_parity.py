@@ -6,10 +6,8 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
-from entities import ENTITIES, Everything
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from values import FIELDS, records
 
 from storekit import (
     Repository,
@@ -28,6 +26,8 @@ from storekit import (
     prefix,
 )
 from storekit.testing import memory_store
+from tests.support.entities import ENTITIES, Everything
+from tests.support.values import FIELDS, records
 
 BATCH, LIMIT, QUERIES = 25, 7, 30
 LISTS, TREES = ("texts", "numbers", "reals"), ("tree", "address")

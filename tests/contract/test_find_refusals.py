@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from entities import Everything, Lead, Report
-from world import World, steps, trips
 
 from storekit import UsageError, ValidationError, contains, has_key, in_, is_null, json_path, lt, prefix
+from tests.support.entities import Everything, Lead, Report
+from tests.support.harness import Harness, steps, trips
 
 UID = UUID(int=7)
 REFUSED: list[tuple[Any, type[Exception], str]] = [
@@ -48,9 +48,9 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
 ]
 
 
-async def test_what_is_no_filter_is_refused(world: World) -> None:
+async def test_what_is_no_filter_is_refused(harness: Harness) -> None:
     """An unknown column, a value that its column cannot hold, an operator from JSON: refused, not sent."""
-    leads = world.repository(Lead)
+    leads = harness.repository(Lead)
     with steps() as seen:
         for call, (where, error, why) in product((leads.find, leads.count), REFUSED):
             with pytest.raises(error, match=why):
@@ -58,9 +58,9 @@ async def test_what_is_no_filter_is_refused(world: World) -> None:
     assert not trips(seen)
 
 
-async def test_json_filters_take_only_json(world: World) -> None:
+async def test_json_filters_take_only_json(harness: Harness) -> None:
     """A path is keys, a key is a text, a value is JSON: whatever else is refused."""
-    everything = world.repository(Everything)
+    everything = harness.repository(Everything)
     for given in (
         json_path("", 1),
         json_path("a..b", 1),
@@ -81,9 +81,9 @@ async def test_json_filters_take_only_json(world: World) -> None:
         is_null("no")  # type: ignore[arg-type]
 
 
-async def test_a_limit_is_a_number_from_one_to_a_thousand(world: World) -> None:
+async def test_a_limit_is_a_number_from_one_to_a_thousand(harness: Harness) -> None:
     """Any other limit is refused, and so is a load that names no documents."""
-    reports = world.repository(Report)
+    reports = harness.repository(Report)
     for limit in (0, -1, 1001, True, "5", None, 1.0):
         with pytest.raises(UsageError, match="from 1 to 1000"):
             await reports.find(limit=limit)

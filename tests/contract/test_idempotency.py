@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from entities import Call, Note, Payload, Run
-from world import World, steps, trips
 
 from storekit import Blob, IdempotencyConflict, NotFound, trace
+from tests.support.entities import Call, Note, Payload, Run
+from tests.support.harness import Harness, steps, trips
 
 
-def _call(run: Run, **values: object) -> Call:
+def _call(run: Run, **values: Any) -> Call:
     return Call(
         run_id=run.id, **{"name": "x", "payload": Payload(q="x"), "transcript": Blob("# hi"), **values}
     )
 
 
-async def test_a_repeat_answers_the_first_record(world: World) -> None:
+async def test_a_repeat_answers_the_first_record(harness: Harness) -> None:
     """The same request under the same key gives a new object of the first record, and uploads nothing."""
-    calls, run = world.repository(Call), await world.run()
+    calls, run = harness.repository(Call), await harness.run()
     first = await calls.save(_call(run), idempotency_key="k")
     passed = _call(run)
     with steps() as seen:
@@ -33,9 +34,9 @@ async def test_a_repeat_answers_the_first_record(world: World) -> None:
         await calls.get(passed.ref_id)
 
 
-async def test_a_repeat_without_parts_answers_the_first_record(world: World) -> None:
+async def test_a_repeat_without_parts_answers_the_first_record(harness: Harness) -> None:
     """A record of columns alone is replayed too, in one trip of commit and one of look-up."""
-    runs = world.repository(Run)
+    runs = harness.repository(Run)
     first = await runs.save(Run(name="x"), idempotency_key="k")
     with steps() as seen:
         second = await runs.save(Run(name="x"), idempotency_key="k")
@@ -43,9 +44,9 @@ async def test_a_repeat_without_parts_answers_the_first_record(world: World) -> 
     assert second.ref_id == first.ref_id
 
 
-async def test_a_repeat_answers_the_current_version(world: World) -> None:
+async def test_a_repeat_answers_the_current_version(harness: Harness) -> None:
     """A replayed object is the record as it is now, and can be changed and saved."""
-    runs = world.repository(Run)
+    runs = harness.repository(Run)
     first = await runs.save(Run(name="x"), idempotency_key="k")
     await runs.update(first.ref_id, {"score": 5})
     second = await runs.save(Run(name="x"), idempotency_key="k")
@@ -55,18 +56,18 @@ async def test_a_repeat_answers_the_current_version(world: World) -> None:
     assert (await runs.get(first.ref_id)).score == 6
 
 
-async def test_a_repeat_of_a_deleted_record_is_not_found(world: World) -> None:
+async def test_a_repeat_of_a_deleted_record_is_not_found(harness: Harness) -> None:
     """The key of a record that was deleted since makes no second one."""
-    calls, run = world.repository(Call), await world.run()
+    calls, run = harness.repository(Call), await harness.run()
     first = await calls.save(_call(run), idempotency_key="k")
     await calls.delete(first.ref_id)
     with pytest.raises(NotFound):
         await calls.save(_call(run), idempotency_key="k")
 
 
-async def test_a_batch_is_replayed_in_order(world: World) -> None:
+async def test_a_batch_is_replayed_in_order(harness: Harness) -> None:
     """The n-th record of a repeated list is the n-th of the first, whatever ids were minted."""
-    calls, run = world.repository(Call), await world.run()
+    calls, run = harness.repository(Call), await harness.run()
     names = [f"n{(i * 7) % 20}" for i in range(20)]
     first = await calls.save_many([_call(run, name=name) for name in names], idempotency_key="k")
     second = await calls.save_many([_call(run, name=name) for name in names], idempotency_key="k")
@@ -77,9 +78,9 @@ async def test_a_batch_is_replayed_in_order(world: World) -> None:
 @pytest.mark.parametrize(
     "values", [{"name": "y"}, {"payload": Payload(q="y")}, {"transcript": Blob("# other")}, {"payload": None}]
 )
-async def test_a_key_is_bound_to_its_request(world: World, values: dict[str, object]) -> None:
+async def test_a_key_is_bound_to_its_request(harness: Harness, values: dict[str, object]) -> None:
     """Another column, document or content under a used key is IdempotencyConflict, and saves nothing."""
-    calls, run = world.repository(Call), await world.run()
+    calls, run = harness.repository(Call), await harness.run()
     await calls.save(_call(run), idempotency_key="k")
     other = _call(run, **values)
     with pytest.raises(IdempotencyConflict) as caught:
@@ -89,17 +90,17 @@ async def test_a_key_is_bound_to_its_request(world: World, values: dict[str, obj
         await calls.get(other.ref_id)
 
 
-async def test_a_key_belongs_to_its_tenant(world: World) -> None:
+async def test_a_key_belongs_to_its_tenant(harness: Harness) -> None:
     """Two tenants may use the same key for different requests."""
-    other = World(world.store, world.browse, world.move_clock)
-    mine = await world.repository(Run).save(Run(name="mine"), idempotency_key="k")
+    other = Harness(harness.store, harness.browse, harness.move_clock)
+    mine = await harness.repository(Run).save(Run(name="mine"), idempotency_key="k")
     theirs = await other.repository(Run).save(Run(name="theirs"), idempotency_key="k")
     assert (mine.name, theirs.name) == ("mine", "theirs")
 
 
-async def test_a_refused_save_frees_its_key(world: World) -> None:
+async def test_a_refused_save_frees_its_key(harness: Harness) -> None:
     """A key whose save failed for good can be used at once, by the corrected request."""
-    runs, calls = world.repository(Run), world.repository(Call)
+    runs, calls = harness.repository(Run), harness.repository(Call)
     absent = Run(name="absent")
     with pytest.raises(Exception, match="calls_tenant_id_run_id_fkey"):
         await calls.save(_call(absent), idempotency_key="k")
@@ -108,18 +109,18 @@ async def test_a_refused_save_frees_its_key(world: World) -> None:
     assert saved.name == "corrected"
 
 
-async def test_racing_saves_make_one_record(world: World) -> None:
+async def test_racing_saves_make_one_record(harness: Harness) -> None:
     """Many saves of one request at once under one key: one upload, one record, all get it."""
-    calls, run = world.repository(Call), await world.run()
+    calls, run = harness.repository(Call), await harness.run()
     with steps() as seen:
         saved = await asyncio.gather(*(calls.save(_call(run), idempotency_key="k") for _ in range(6)))
     assert len({each.ref_id for each in saved}) == 1
     assert (seen["s3.put"], seen["mongo.insert"]) == (1, 1)
 
 
-async def test_a_dead_writers_key_is_taken_over_when_its_lease_is_over(world: World) -> None:
+async def test_a_dead_writers_key_is_taken_over_when_its_lease_is_over(harness: Harness) -> None:
     """A write that its process left staged holds the key until its lease ends; then the next one gets it."""
-    calls, run = world.repository(Call), await world.run()
+    calls, run = harness.repository(Call), await harness.run()
     dead = _call(run)
 
     class Killed(BaseException):
@@ -131,8 +132,8 @@ async def test_a_dead_writers_key_is_taken_over_when_its_lease_is_over(world: Wo
 
     with trace.listen(kill), pytest.raises(Killed):
         await calls.save(dead, idempotency_key="k")
-    _forget(world, "k")
-    world.move_clock(timedelta(minutes=2))
+    _forget(harness, "k")
+    harness.move_clock(timedelta(minutes=2))
     with steps() as seen:
         saved = await calls.save(_call(run), idempotency_key="k")
     assert seen["sleep"] == 0
@@ -142,14 +143,14 @@ async def test_a_dead_writers_key_is_taken_over_when_its_lease_is_over(world: Wo
         await calls.get(dead.ref_id)
 
 
-def _forget(world: World, key: str) -> None:
+def _forget(harness: Harness, key: str) -> None:
     """Make this process as ignorant of its former write as another one would be."""
-    assert world.store._ports.unresolved.pop((world.tenant, key))
+    assert harness.store._ports.unresolved.take(harness.tenant, key)
 
 
-async def test_the_same_process_takes_its_own_failed_write_back(world: World) -> None:
+async def test_the_same_process_takes_its_own_failed_write_back(harness: Harness) -> None:
     """A save that failed in mid-air is abandoned by the next with its key, without waiting for the lease."""
-    calls, run = world.repository(Call), await world.run()
+    calls, run = harness.repository(Call), await harness.run()
 
     def fail(name: str, phase: str) -> None:
         if name == "postgres.commit":
@@ -163,9 +164,9 @@ async def test_the_same_process_takes_its_own_failed_write_back(world: World) ->
     assert saved.version == 1
 
 
-async def test_content_that_is_read_once_counts_by_its_media_type(world: World) -> None:
+async def test_content_that_is_read_once_counts_by_its_media_type(harness: Harness) -> None:
     """An iterator's bytes cannot be compared by another process, so a repeat with other bytes replays."""
-    notes = world.repository(Note)
+    notes = harness.repository(Note)
     first = await notes.save(Note(title="t", content=Blob(iter([b"one"]))), idempotency_key="k")
     second = await notes.save(Note(title="t", content=Blob(iter([b"two"]))), idempotency_key="k")
     assert second.ref_id == first.ref_id

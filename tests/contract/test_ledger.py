@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from entities import ENTITIES, Note
 
 from storekit import Store, UsageError
 from storekit.bridge import run
@@ -18,6 +17,7 @@ from storekit.ids import new_id, new_ref_id
 from storekit.ports.statements import Call
 from storekit.ports.stores import Ledger
 from storekit.testing import Memory
+from tests.support.entities import ENTITIES, Note
 
 MINUTE = timedelta(minutes=1)
 DIGEST = "\\x" + "ab" * 32

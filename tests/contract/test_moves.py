@@ -5,8 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from entities import Everything, Order, OrderStatus, Run
-from world import World, steps, trips
 
 from storekit import (
     Conflict,
@@ -17,18 +15,20 @@ from storekit import (
     ValidationError,
 )
 from storekit.ids import new_ref_id
+from tests.support.entities import Everything, Order, OrderStatus, Run
+from tests.support.harness import Harness, steps, trips
 
 
-async def order(world: World) -> Order:
-    saved: Order = await world.repository(Order).save(Order(number="A-1"))
+async def order(harness: Harness) -> Order:
+    saved: Order = await harness.repository(Order).save(Order(number="A-1"))
     return saved
 
 
-async def test_a_transition_moves_the_state_in_one_trip_and_answers_the_record(world: World) -> None:
+async def test_a_transition_moves_the_state_in_one_trip_and_answers_the_record(harness: Harness) -> None:
     """transition() answers the record as it is now: new state, next version, who moved it."""
-    saved = await order(world)
+    saved = await order(harness)
     with steps() as seen:
-        moved = await world.repository(Order, actor="user:packer").transition(
+        moved = await harness.repository(Order, actor="user:packer").transition(
             saved.ref_id, OrderStatus.CONFIRMED, reason="paid by card"
         )
     assert trips(seen) == {"postgres.transition": 1}
@@ -41,64 +41,66 @@ async def test_a_transition_moves_the_state_in_one_trip_and_answers_the_record(w
 
 
 @pytest.mark.parametrize("to", ["shipped", "pending", OrderStatus.DELIVERED])
-async def test_a_move_that_is_not_listed_is_refused_and_tells_what_is_allowed(world: World, to: str) -> None:
+async def test_a_move_that_is_not_listed_is_refused_and_tells_what_is_allowed(
+    harness: Harness, to: str
+) -> None:
     """InvalidTransition carries from, to and the allowed states; staying where it is needs a move too."""
-    saved = await order(world)
-    with pytest.raises(InvalidTransition, match="confirmed, refunded would do") as error:
-        await world.repository(Order).transition(saved.ref_id, to)
+    saved = await order(harness)
+    with pytest.raises(InvalidTransition, match="allowed: confirmed, refunded") as error:
+        await harness.repository(Order).transition(saved.ref_id, to)
     assert (error.value.from_, error.value.to, error.value.allowed) == (
         "pending",
         str(to),
         ("confirmed", "refunded"),
     )
-    assert (await world.repository(Order).get(saved.ref_id)).version == 1
+    assert (await harness.repository(Order).get(saved.ref_id)).version == 1
 
 
-async def test_a_final_state_says_that_it_is_final(world: World) -> None:
+async def test_a_final_state_says_that_it_is_final(harness: Harness) -> None:
     """From a state without moves nothing is allowed."""
-    saved = await order(world)
-    await world.repository(Order).transition(saved.ref_id, "refunded")
+    saved = await order(harness)
+    await harness.repository(Order).transition(saved.ref_id, "refunded")
     with pytest.raises(InvalidTransition, match="refunded is final") as error:
-        await world.repository(Order).transition(saved.ref_id, "pending")
+        await harness.repository(Order).transition(saved.ref_id, "pending")
     assert error.value.allowed == ()
 
 
-async def test_save_and_update_obey_the_machine_too(world: World) -> None:
+async def test_save_and_update_obey_the_machine_too(harness: Harness) -> None:
     """save() and update() move a state along the same edges, and nothing of a refusal stays."""
-    saved = await order(world)
+    saved = await order(harness)
     with pytest.raises(InvalidTransition):
-        await world.repository(Order).update(saved.ref_id, {"status": "delivered", "number": "A-2"})
+        await harness.repository(Order).update(saved.ref_id, {"status": "delivered", "number": "A-2"})
     saved.status = OrderStatus.SHIPPED
     with pytest.raises(InvalidTransition):
-        await world.repository(Order).save(saved)
+        await harness.repository(Order).save(saved)
     saved.status = OrderStatus.CONFIRMED
-    assert (await world.repository(Order).save(saved)).version == 2
-    events = await world.repository(Order).history(saved.ref_id)
+    assert (await harness.repository(Order).save(saved)).version == 2
+    events = await harness.repository(Order).history(saved.ref_id)
     assert [event.type for event in events] == ["orders.created", "orders.transitioned"]
 
 
-async def test_a_record_begins_where_its_machine_says(world: World) -> None:
+async def test_a_record_begins_where_its_machine_says(harness: Harness) -> None:
     """A new record in another state than the first one is refused, without a state it came from."""
     with pytest.raises(InvalidTransition, match="begin as shipped") as error:
-        await world.repository(Order).save(Order(number="A-1", status=OrderStatus.SHIPPED))
+        await harness.repository(Order).save(Order(number="A-1", status=OrderStatus.SHIPPED))
     assert (error.value.from_, error.value.allowed) == (None, ("pending",))
 
 
-async def test_a_transition_compares_the_version(world: World) -> None:
+async def test_a_transition_compares_the_version(harness: Harness) -> None:
     """A stale expected_version is a conflict, and the record stays."""
-    saved = await order(world)
+    saved = await order(harness)
     with pytest.raises(Conflict) as error:
-        await world.repository(Order).transition(saved.ref_id, "confirmed", expected_version=7)
+        await harness.repository(Order).transition(saved.ref_id, "confirmed", expected_version=7)
     assert (error.value.expected, error.value.found) == (7, 1)
 
 
-async def test_what_is_not_there_does_not_move(world: World) -> None:
+async def test_what_is_not_there_does_not_move(harness: Harness) -> None:
     """An unknown record, one of another tenant and a hidden one are not found."""
-    saved = await order(world)
-    orders = world.repository(Order)
+    saved = await order(harness)
+    orders = harness.repository(Order)
     with pytest.raises(NotFound):
         await orders.transition(new_ref_id(), "confirmed")
-    other = World(world.store, world.browse, world.move_clock).repository(Order)
+    other = Harness(harness.store, harness.browse, harness.move_clock).repository(Order)
     with pytest.raises(NotFound):
         await other.transition(saved.ref_id, "confirmed")
     await orders.delete(saved.ref_id)
@@ -117,23 +119,23 @@ async def test_what_is_not_there_does_not_move(world: World) -> None:
     ],
 )
 async def test_what_is_no_state_is_refused_before_anything_is_sent(
-    world: World, entity: type[Entity], to: str, error: type[Exception]
+    harness: Harness, entity: type[Entity], to: str, error: type[Exception]
 ) -> None:
     """A state that the class does not have, or a class without a machine: refused without a trip."""
     with steps() as seen, pytest.raises(error):
-        await world.repository(entity).transition(new_ref_id(), to)
+        await harness.repository(entity).transition(new_ref_id(), to)
     assert trips(seen) == {}
 
 
-async def test_history_tells_who_did_what_and_why_oldest_first(world: World) -> None:
+async def test_history_tells_who_did_what_and_why_oldest_first(harness: Harness) -> None:
     """Each change is one event with its actor, its reason and the values before and after."""
-    saved = await order(world)
-    orders = world.repository(Order, actor="user:boss")
+    saved = await order(harness)
+    orders = harness.repository(Order, actor="user:boss")
     await orders.transition(saved.ref_id, "confirmed", reason="paid by card")
     await orders.update(saved.ref_id, {"number": "A-2"})
     await orders.delete(saved.ref_id)
     with steps() as seen:
-        events = await world.repository(Order).history(saved.ref_id)
+        events = await harness.repository(Order).history(saved.ref_id)
     assert trips(seen) == {"postgres.select": 1}
     assert [(e.type, e.version, e.by, e.reason) for e in events] == [
         ("orders.created", 1, "user:tester", None),
@@ -147,33 +149,33 @@ async def test_history_tells_who_did_what_and_why_oldest_first(world: World) -> 
     assert [event.on for event in events] == sorted(event.on for event in events)
 
 
-async def test_a_long_history_gives_the_newest_events(world: World) -> None:
+async def test_a_long_history_gives_the_newest_events(harness: Harness) -> None:
     """With a limit history() tells the last events, still oldest first."""
-    saved = await order(world)
+    saved = await order(harness)
     for number in range(2, 5):
-        await world.repository(Order).update(saved.ref_id, {"number": f"A-{number}"})
-    events = await world.repository(Order).history(saved.ref_id, limit=2)
+        await harness.repository(Order).update(saved.ref_id, {"number": f"A-{number}"})
+    events = await harness.repository(Order).history(saved.ref_id, limit=2)
     assert [event.version for event in events] == [3, 4]
 
 
 @pytest.mark.parametrize("limit", [0, 1001, True, "10"])
-async def test_a_history_has_a_limit(world: World, limit: object) -> None:
+async def test_a_history_has_a_limit(harness: Harness, limit: object) -> None:
     """A limit outside 1 to 1000 is refused."""
     with pytest.raises(UsageError):
-        await world.repository(Order).history(new_ref_id(), limit=limit)
+        await harness.repository(Order).history(new_ref_id(), limit=limit)
 
 
-async def test_there_is_no_history_of_another_tenants_record(world: World) -> None:
+async def test_there_is_no_history_of_another_tenants_record(harness: Harness) -> None:
     """What this tenant never had is not found."""
-    saved = await order(world)
-    other = World(world.store, world.browse, world.move_clock).repository(Order)
+    saved = await order(harness)
+    other = Harness(harness.store, harness.browse, harness.move_clock).repository(Order)
     with pytest.raises(NotFound):
         await other.history(saved.ref_id)
 
 
-async def test_history_rounds_no_number(world: World) -> None:
+async def test_history_rounds_no_number(harness: Harness) -> None:
     """A decimal of many digits is told to the last one."""
-    everything = world.repository(Everything)
+    everything = harness.repository(Everything)
     saved = await everything.save(Everything(money=Decimal("12345678901234567.89"), number=2**62))
     await everything.update(saved.ref_id, {"money": Decimal("12.50")})
     created, updated = await everything.history(saved.ref_id)

@@ -10,11 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from entities import Call, Payload, Run, Tariff, Wide
-from pgbouncer import LOGINS, behind_pgbouncer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
-from world import World, over_http
 
 from storekit import (
     AsyncStore,
@@ -28,6 +25,9 @@ from storekit import (
     Store,
 )
 from storekit.drivers.postgres.sql.queries import SET_TENANT
+from tests.support.entities import Call, Payload, Run, Tariff, Wide
+from tests.support.harness import Harness, over_http
+from tests.support.pgbouncer import LOGINS, behind_pgbouncer
 
 TENANT = "SELECT coalesce(current_setting('storekit.tenant', true), '')"
 SEEN = "SELECT count(*) FROM runs"
@@ -47,18 +47,18 @@ def shared(embedded: Store) -> Iterator[Settings]:
 
 
 @pytest.fixture(params=["sync", "async"])
-async def two(request: pytest.FixtureRequest, shared: Settings) -> AsyncIterator[tuple[World, World]]:
+async def two(request: pytest.FixtureRequest, shared: Settings) -> AsyncIterator[tuple[Harness, Harness]]:
     """Give two stores, each with a tenant of its own, on that one session."""
     if request.param == "sync":
         with Store.open(shared) as one, Store.open(shared) as other:
-            yield world(one), world(other)
+            yield harness(one), harness(other)
     else:
         async with AsyncStore.open(shared) as first, AsyncStore.open(shared) as second:
-            yield world(first), world(second)
+            yield harness(first), harness(second)
 
 
-def world(store: Store | AsyncStore) -> World:
-    return World(store, over_http, lambda _: None)
+def harness(store: Store | AsyncStore) -> Harness:
+    return Harness(store, over_http, lambda _: None)
 
 
 def client(shared: Settings, login: str = "postgres_url") -> closing[psycopg.Connection[Any]]:
@@ -84,10 +84,10 @@ def test_all_have_one_session(shared: Settings) -> None:
     assert len(pids) == 1
 
 
-async def test_two_tenants_at_once_see_their_own(two: tuple[World, World], shared: Settings) -> None:
+async def test_two_tenants_at_once_see_their_own(two: tuple[Harness, Harness], shared: Settings) -> None:
     """Saves and reads of two tenants, all at the same time on one session, never meet."""
 
-    async def work(mine: World, i: int) -> tuple[World, Call, str]:
+    async def work(mine: Harness, i: int) -> tuple[Harness, Call, bytes]:
         saved = await mine.call(name=f"n{i}", payload=Payload(q=str(i)), transcript=Blob(f"# {mine.tenant}"))
         found = await mine.repository(Call).get(saved.ref_id, load=["payload"])
         assert (found.tenant_id, found.name, found.payload.q) == (mine.tenant, f"n{i}", str(i))
@@ -102,7 +102,7 @@ async def test_two_tenants_at_once_see_their_own(two: tuple[World, World], share
     assert left_behind(shared) == ("", 0)
 
 
-async def test_an_error_leaves_no_tenant_behind(two: tuple[World, World], shared: Settings) -> None:
+async def test_an_error_leaves_no_tenant_behind(two: tuple[Harness, Harness], shared: Settings) -> None:
     """Whatever the server refused, and wherever in the transaction, the next client has no tenant."""
     mine, other = two
     run = await mine.run()
@@ -139,7 +139,7 @@ def half_a_pipeline(connection: psycopg.Connection[Any], tenant: bytes) -> None:
 
 @pytest.mark.parametrize("leave_at", [begin, half_a_pipeline])
 async def test_a_client_that_disappears_leaves_no_tenant_behind(
-    two: tuple[World, World], shared: Settings, leave_at: Callable[[psycopg.Connection[Any], bytes], None]
+    two: tuple[Harness, Harness], shared: Settings, leave_at: Callable[[psycopg.Connection[Any], bytes], None]
 ) -> None:
     """Of a client that was gone in the middle of its transaction the next finds neither tenant nor rows."""
     mine, other = two
@@ -166,7 +166,7 @@ def test_the_admin_is_the_owner_in_its_transaction_alone(shared: Settings) -> No
 def test_more_is_asked_at_once_than_there_are_sessions(shared: Settings) -> None:
     """A store with thirty connections works on one session: who comes later waits."""
     with Store.open(shared) as store:
-        wide = store.scope(tenant=world(store).tenant, actor="test").repository(Wide)
+        wide = store.scope(tenant=harness(store).tenant, actor="test").repository(Wide)
         saved = wide.save_many(Wide(a=Blob("a"), f={"n": i}) for i in range(30))
         assert len(wide.urls([each.ref_id for each in saved], "a")) == 30
 
@@ -180,4 +180,4 @@ def test_a_database_that_pgbouncer_does_not_know_is_a_wrong_setting(shared: Sett
         Store.open(shared.model_copy(update={"postgres_url": url})) as store,
         pytest.raises(ConfigurationError, match=r"no such database: nowhere; check POSTGRES_URL"),
     ):
-        store.scope(tenant=world(store).tenant, actor="test").repository(Run).save(Run(name="x"))
+        store.scope(tenant=harness(store).tenant, actor="test").repository(Run).save(Run(name="x"))

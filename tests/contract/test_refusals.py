@@ -11,11 +11,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Call, Everything, Note, Report, Run
 from pydantic import ValidationError as PydanticError
-from world import World, steps
 
 from storekit import Blob, TenantRequired, UsageError, ValidationError
+from tests.support.entities import Call, Everything, Note, Report, Run
+from tests.support.harness import Harness, steps
 
 NAN = float("nan")
 
@@ -30,8 +30,8 @@ def _nested(depth: int) -> dict[str, Any]:
 def _list_of(value: object) -> Everything:
     """Put something into a list after it was checked, as an edit in place does."""
     record = Everything(texts=[], numbers=[], reals=[])
-    target = {str: record.texts, int: record.numbers, float: record.reals}[type(value)]
-    target.append(value)  # type: ignore[union-attr]
+    lists: dict[type, Any] = {str: record.texts, int: record.numbers, float: record.reals}
+    lists[type(value)].append(value)
     return record
 
 
@@ -86,35 +86,35 @@ BAD_UPDATES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("why", BAD_COLUMNS)
-async def test_a_column_refuses_what_postgres_cannot_hold(world: World, why: str) -> None:
+async def test_a_column_refuses_what_postgres_cannot_hold(harness: Harness, why: str) -> None:
     """A value that a column cannot hold is ValidationError with the field's name, and no step is taken."""
     record = BAD_COLUMNS[why]()
     with steps() as seen, pytest.raises(ValidationError, match=r"^Everything\.") as caught:
-        await world.repository(Everything).save(record)
+        await harness.repository(Everything).save(record)
     assert str(caught.value.field).startswith("Everything.")
     assert not seen
 
 
 @pytest.mark.parametrize("why", BAD_DOCUMENTS)
-async def test_a_document_refuses_what_mongodb_cannot_hold(world: World, why: str) -> None:
+async def test_a_document_refuses_what_mongodb_cannot_hold(harness: Harness, why: str) -> None:
     """A document that MongoDB cannot hold is ValidationError with the field's name, and no step is taken."""
     record = Report(title="t", body=BAD_DOCUMENTS[why]())
     with steps() as seen, pytest.raises(ValidationError) as caught:
-        await world.repository(Report).save(record)
+        await harness.repository(Report).save(record)
     assert caught.value.field == "Report.body"
     assert not seen
 
 
 @pytest.mark.parametrize("why", BAD_UPDATES)
-async def test_an_update_refuses_what_its_fields_do_not_take(world: World, why: str) -> None:
+async def test_an_update_refuses_what_its_fields_do_not_take(harness: Harness, why: str) -> None:
     """update checks names and values against the class, and no step is taken."""
     record = Everything(text="x")
     with steps() as seen, pytest.raises(ValidationError):
-        await world.repository(Everything).update(record.ref_id, BAD_UPDATES[why])
+        await harness.repository(Everything).update(record.ref_id, BAD_UPDATES[why])
     assert not seen
 
 
-async def test_the_class_refuses_what_it_does_not_declare(world: World) -> None:
+async def test_the_class_refuses_what_it_does_not_declare(harness: Harness) -> None:
     """Unknown fields, wrong types, NaN and the server's own fields are refused when the object is made."""
     for values in ({"nope": 1}, {"number": "many"}, {"real": NAN}, {"ref_id": "x"}, {"version": 3}):
         with pytest.raises(PydanticError):
@@ -126,29 +126,29 @@ async def test_the_class_refuses_what_it_does_not_declare(world: World) -> None:
         run.version = 7
 
 
-async def test_the_largest_document_is_taken(world: World) -> None:
+async def test_the_largest_document_is_taken(harness: Harness) -> None:
     """A document just under 15 MB is saved and read back."""
     body = {"a": "x" * (15 * 1024 * 1024 - 100)}
-    saved = await world.repository(Report).save(Report(title="t", body=body))
-    assert (await world.repository(Report).get(saved.ref_id, load=["body"])).body == body
+    saved = await harness.repository(Report).save(Report(title="t", body=body))
+    assert (await harness.repository(Report).get(saved.ref_id, load=["body"])).body == body
 
 
-async def test_the_deepest_document_is_taken(world: World) -> None:
+async def test_the_deepest_document_is_taken(harness: Harness) -> None:
     """64 levels are saved and read back, in a document and in a column."""
-    records = world.repository(Everything)
+    records = harness.repository(Everything)
     saved = await records.save(Everything(tree=_nested(64), doc=_nested(64)))
     found = await records.get(saved.ref_id, load=["doc"])
     assert (found.tree, found.doc) == (_nested(64), _nested(64))
 
 
-async def test_a_file_that_vanished_is_refused(world: World, tmp_path: Path) -> None:
+async def test_a_file_that_vanished_is_refused(harness: Harness, tmp_path: Path) -> None:
     """A path without a file is ValidationError, and nothing leaves."""
     path = tmp_path / "report"
     path.write_bytes(b"x")
     record = Report(title="t", pdf=Blob(path))
     path.unlink()
     with steps() as seen, pytest.raises(ValidationError) as caught:
-        await world.repository(Report).save(record)
+        await harness.repository(Report).save(record)
     assert caught.value.field == "Report.pdf"
     assert set(seen) <= {"local.measure"}
 
@@ -164,28 +164,28 @@ async def test_a_file_that_vanished_is_refused(world: World, tmp_path: Path) -> 
     ],
     ids=["media type", "header", "line in a name", "long name", "surrogate"],
 )
-async def test_a_blob_refuses_what_a_header_cannot_carry(world: World, blob: Blob) -> None:
+async def test_a_blob_refuses_what_a_header_cannot_carry(harness: Harness, blob: Blob) -> None:
     """Media types and file names are checked before anything leaves."""
     with steps() as seen, pytest.raises(ValidationError) as caught:
-        await world.repository(Report).save(Report(title="t", pdf=blob))
+        await harness.repository(Report).save(Report(title="t", pdf=blob))
     assert caught.value.field == "Report.pdf"
     assert set(seen) <= {"local.measure"}
 
 
-async def test_a_required_field_is_required(world: World) -> None:
+async def test_a_required_field_is_required(harness: Harness) -> None:
     """A record that lost a required field's value is refused, and no step is taken."""
     note = Note(title="t", content=Blob("x"))
     note.__dict__["content"] = None
     with steps() as seen, pytest.raises(ValidationError):
-        await world.repository(Note).save(note)
+        await harness.repository(Note).save(note)
     assert not seen
 
 
 @pytest.mark.parametrize("ref_id", ["", "x", "01M7YYJ1QXWRWM911EDFRDG47", "01m7yyj1qxwrwm911edfrdg472", None])
-async def test_what_cannot_be_a_ref_id_is_refused(world: World, ref_id: Any) -> None:
+async def test_what_cannot_be_a_ref_id_is_refused(harness: Harness, ref_id: Any) -> None:
     """A ref_id that is not a ULID goes nowhere."""
-    calls = world.repository(Call)
-    attempts = (
+    calls = harness.repository(Call)
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: calls.get(ref_id),
         lambda: calls.read(ref_id, "transcript"),
         lambda: calls.url(ref_id, "transcript"),
@@ -200,9 +200,9 @@ async def test_what_cannot_be_a_ref_id_is_refused(world: World, ref_id: Any) -> 
         assert not seen
 
 
-async def test_a_field_that_is_no_blob_has_no_bytes(world: World) -> None:
+async def test_a_field_that_is_no_blob_has_no_bytes(harness: Harness) -> None:
     """read, url and urls of a column, a document or an unknown name are UsageError; no step is taken."""
-    calls, ref_id = world.repository(Call), Run(name="x").ref_id
+    calls, ref_id = harness.repository(Call), Run(name="x").ref_id
     for field in ("name", "payload", "nope"):
         for attempt in (calls.read, calls.url, lambda ref, name: calls.urls([ref], name)):
             with steps() as seen, pytest.raises(UsageError, match="transcript"):
@@ -213,9 +213,9 @@ async def test_a_field_that_is_no_blob_has_no_bytes(world: World) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 901, 10**9, 60.5, True, None])
-async def test_an_expiry_over_the_limit_is_refused(world: World, seconds: Any) -> None:
+async def test_an_expiry_over_the_limit_is_refused(harness: Harness, seconds: Any) -> None:
     """expires_in is whole seconds from 1 to the limit; anything else is UsageError and no step is taken."""
-    calls, ref_id = world.repository(Call), Run(name="x").ref_id
+    calls, ref_id = harness.repository(Call), Run(name="x").ref_id
     with steps() as seen:
         with pytest.raises(UsageError):
             await calls.url(ref_id, "transcript", expires_in=seconds)
@@ -225,44 +225,44 @@ async def test_an_expiry_over_the_limit_is_refused(world: World, seconds: Any) -
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\0b", "\ud800"])
-async def test_a_key_that_cannot_be_stored_is_refused(world: World, key: str) -> None:
+async def test_a_key_that_cannot_be_stored_is_refused(harness: Harness, key: str) -> None:
     """An idempotency key has 1 to 255 characters of text; else no step is taken."""
     with steps() as seen, pytest.raises(ValidationError):
-        await world.repository(Run).save(Run(name="x"), idempotency_key=key)
+        await harness.repository(Run).save(Run(name="x"), idempotency_key=key)
     assert not seen
 
 
 @pytest.mark.parametrize("tenant", [None, "", "acme", 7])
-async def test_without_a_tenant_there_is_no_scope(world: World, tenant: Any) -> None:
+async def test_without_a_tenant_there_is_no_scope(harness: Harness, tenant: Any) -> None:
     """A scope needs a tenant's UUID."""
     with pytest.raises(TenantRequired):
-        world.store.scope(tenant=tenant, actor="x")
+        harness.store.scope(tenant=tenant, actor="x")
 
 
 @pytest.mark.parametrize("actor", ["", "  ", None, "a\0b"])
-async def test_without_an_actor_there_is_no_scope(world: World, actor: Any) -> None:
+async def test_without_an_actor_there_is_no_scope(harness: Harness, actor: Any) -> None:
     """A scope needs an actor's name."""
     with pytest.raises((UsageError, ValidationError)):
-        world.store.scope(tenant=world.tenant, actor=actor)
+        harness.store.scope(tenant=harness.tenant, actor=actor)
 
 
-async def test_another_class_is_refused(world: World) -> None:
+async def test_another_class_is_refused(harness: Harness) -> None:
     """A repository takes the records of its own class only."""
     with steps() as seen, pytest.raises(UsageError):
-        await world.repository(Run).save(Report(title="t"))
+        await harness.repository(Run).save(Report(title="t"))
     assert not seen
 
 
-async def test_a_new_record_has_no_version_to_compare(world: World) -> None:
+async def test_a_new_record_has_no_version_to_compare(harness: Harness) -> None:
     """expected_version of a record that was never saved is UsageError, and no step is taken."""
     with steps() as seen, pytest.raises(UsageError):
-        await world.repository(Run).save(Run(name="x"), expected_version=1)
+        await harness.repository(Run).save(Run(name="x"), expected_version=1)
     assert not seen
 
 
-async def test_errors_tell_no_content(world: World) -> None:
+async def test_errors_tell_no_content(harness: Harness) -> None:
     """The message of a refused value names the field and not the value."""
     secret = "hunter2" + "\0"
     with pytest.raises(ValidationError) as caught:
-        await world.repository(Everything).save(Everything(text=secret))
+        await harness.repository(Everything).save(Everything(text=secret))
     assert "hunter2" not in str(caught.value)

@@ -6,27 +6,27 @@ from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import pytest
-from entities import Call, Clip, Customer, Folder, Remark, Report, Run
-from world import World, steps, trips
 
 from storekit import Blob, ConstraintViolation, Entity, NotFound, UsageError, references
 from storekit.ids import new_ref_id
+from tests.support.entities import Call, Clip, Customer, Folder, Remark, Report, Run
+from tests.support.harness import Harness, steps, trips
 
 
-async def _remark(world: World, **values: Any) -> tuple[Report, Remark]:
-    report: Report = await world.repository(Report).save(Report(title="t", **values))
-    remark: Remark = await world.repository(Remark).save(Remark(report_id=report.id, text="x"))
+async def _remark(harness: Harness, **values: Any) -> tuple[Report, Remark]:
+    report: Report = await harness.repository(Report).save(Report(title="t", **values))
+    remark: Remark = await harness.repository(Remark).save(Remark(report_id=report.id, text="x"))
     return report, remark
 
 
-async def test_a_reference_is_followed_to_its_blob_in_the_same_trip(world: World) -> None:
+async def test_a_reference_is_followed_to_its_blob_in_the_same_trip(harness: Harness) -> None:
     """url, urls, read and open take "report.pdf" and give the report's own, in one Postgres trip."""
-    _, remark = await _remark(world, pdf=Blob(b"%PDF", filename="plan.pdf"))
-    remarks = world.repository(Remark)
+    _, remark = await _remark(harness, pdf=Blob(b"%PDF", filename="plan.pdf"))
+    remarks = harness.repository(Remark)
     with steps() as seen:
         url = await remarks.url(remark.ref_id, "report.pdf")
     assert trips(seen) == {"postgres.select": 1}
-    answer = await world.fetch(url)
+    answer = await harness.fetch(url)
     assert (answer.body, answer.media_type) == (b"%PDF", "application/pdf")
     assert answer.disposition == 'attachment; filename="plan.pdf"'
     with steps() as seen:
@@ -36,32 +36,32 @@ async def test_a_reference_is_followed_to_its_blob_in_the_same_trip(world: World
         assert await stream.read() == b"%PDF"
 
 
-async def test_urls_follow_a_reference_of_each_record(world: World) -> None:
+async def test_urls_follow_a_reference_of_each_record(harness: Harness) -> None:
     """urls in one trip: records that share what they refer to, and none where there is nothing to serve."""
-    report, first = await _remark(world, pdf=Blob(b"one"))
-    remarks = world.repository(Remark)
+    report, first = await _remark(harness, pdf=Blob(b"one"))
+    remarks = harness.repository(Remark)
     second = await remarks.save(Remark(report_id=report.id, text="y"))
-    _, third = await _remark(world, pdf=Blob(b"two"))
-    _, empty = await _remark(world)
+    _, third = await _remark(harness, pdf=Blob(b"two"))
+    _, empty = await _remark(harness)
     asked = [first.ref_id, empty.ref_id, second.ref_id, third.ref_id, new_ref_id()]
     with steps() as seen:
         found = await remarks.urls(asked, "report.pdf")
     assert trips(seen) == {"postgres.select": 1}
     assert [*found] == [first.ref_id, second.ref_id, third.ref_id]
-    assert [(await world.fetch(url)).body for url in found.values()] == [b"one", b"one", b"two"]
+    assert [(await harness.fetch(url)).body for url in found.values()] == [b"one", b"one", b"two"]
 
 
-async def test_a_reference_to_its_own_kind_is_followed(world: World) -> None:
+async def test_a_reference_to_its_own_kind_is_followed(harness: Harness) -> None:
     """A reference to "self" leads to the other record's blob, not to the record's own."""
-    folders = world.repository(Folder)
+    folders = harness.repository(Folder)
     parent = await folders.save(Folder(cover=Blob(b"parent")))
     child = await folders.save(Folder(parent_id=parent.id, cover=Blob(b"child")))
     assert await folders.read(child.ref_id, "parent.cover") == b"parent"
     assert await folders.read(child.ref_id, "cover") == b"child"
 
 
-async def _is_empty(world: World, folder: Folder) -> None:
-    folders = world.repository(Folder)
+async def _is_empty(harness: Harness, folder: Folder) -> None:
+    folders = harness.repository(Folder)
     for call in (folders.url, folders.read):
         with pytest.raises(NotFound) as caught:
             await call(folder.ref_id, "call.transcript")
@@ -69,31 +69,31 @@ async def _is_empty(world: World, folder: Folder) -> None:
     assert await folders.urls([folder.ref_id], "call.transcript") == {}
 
 
-async def test_a_reference_that_leads_to_nothing_is_told_by_the_field(world: World) -> None:
+async def test_a_reference_that_leads_to_nothing_is_told_by_the_field(harness: Harness) -> None:
     """An empty reference, an empty field and a hidden target are NotFound with the field's whole name."""
-    folders, calls = world.repository(Folder), world.repository(Call)
-    await _is_empty(world, await folders.save(Folder()))
-    call = await world.call()
+    folders, calls = harness.repository(Folder), harness.repository(Call)
+    await _is_empty(harness, await folders.save(Folder()))
+    call = await harness.call()
     folder = await folders.save(Folder(call_id=call.id))
-    await _is_empty(world, folder)
+    await _is_empty(harness, folder)
     await calls.update(call.ref_id, {"transcript": Blob("# hi")})
     assert await folders.read(folder.ref_id, "call.transcript") == b"# hi"
     await calls.delete(call.ref_id)
-    await _is_empty(world, folder)
+    await _is_empty(harness, folder)
     await calls.restore(call.ref_id)
     assert await folders.read(folder.ref_id, "call.transcript") == b"# hi"
 
 
-async def test_a_record_that_is_not_there_leads_nowhere(world: World) -> None:
+async def test_a_record_that_is_not_there_leads_nowhere(harness: Harness) -> None:
     """An unknown record, a hidden one and one of another tenant are NotFound without a field."""
-    report, remark = await _remark(world, pdf=Blob(b"x"))
-    clips = world.repository(Clip)
+    report, remark = await _remark(harness, pdf=Blob(b"x"))
+    clips = harness.repository(Clip)
     hidden = await clips.save(Clip(report_id=report.id))
     await clips.delete(hidden.ref_id)
     cases = [
-        (world.repository(Remark), new_ref_id()),
+        (harness.repository(Remark), new_ref_id()),
         (clips, hidden.ref_id),
-        (world.repository(Remark, tenant=uuid4()), remark.ref_id),
+        (harness.repository(Remark, tenant=uuid4()), remark.ref_id),
     ]
     for repository, ref_id in cases:
         for call in (repository.url, repository.read):
@@ -110,8 +110,8 @@ class Loose(Entity, table="loose"):
 
 
 REFUSED: dict[str, tuple[type[Entity], str, str]] = {
-    "an unknown reference": (Remark, "parent.pdf", "has no reference 'parent', .* it has report"),
-    "no reference": (Report, "title.pdf", "has no reference 'title', .* it has run"),
+    "an unknown reference": (Remark, "parent.pdf", "has no reference 'parent': .*; it has report"),
+    "no reference": (Report, "title.pdf", "has no reference 'title': .*; it has run"),
     "the column": (Remark, "report_id.pdf", "has no reference 'report_id'"),
     "nothing before the dot": (Remark, ".pdf", "has no reference ''"),
     "nothing after it": (Remark, "report.", "reports. is not a blob; it has pdf"),
@@ -122,16 +122,16 @@ REFUSED: dict[str, tuple[type[Entity], str, str]] = {
         "report.run.pdf",
         "at most one reference is followed; use the repository of reports",
     ),
-    "a target by name": (Loose, "report.pdf", "give references.. the class"),
+    "a target by name": (Loose, "report.pdf", "pass the class to references"),
     "a global target": (Customer, "tariff.terms", "tariffs is global; use the repository of its class"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_leads_to_no_blob_is_refused_before_any_trip(world: World, name: str) -> None:
+async def test_what_leads_to_no_blob_is_refused_before_any_trip(harness: Harness, name: str) -> None:
     """A path that no declaration has is UsageError with the remedy, whatever the method."""
     entity, field, told = REFUSED[name]
-    repository, ref_id = world.repository(entity), new_ref_id()
+    repository, ref_id = harness.repository(entity), new_ref_id()
     for call, asked in (
         (repository.url, ref_id),
         (repository.urls, [ref_id]),
@@ -142,28 +142,28 @@ async def test_what_leads_to_no_blob_is_refused_before_any_trip(world: World, na
         assert trips(seen) == {}
 
 
-async def _types(world: World, record: Entity) -> list[tuple[str, int, str]]:
-    events = await world.repository(type(record)).history(record.ref_id)
+async def _types(harness: Harness, record: Entity) -> list[tuple[str, int, str]]:
+    events = await harness.repository(type(record)).history(record.ref_id)
     return [(event.type, event.version, event.by) for event in events]
 
 
-async def test_cascade_takes_records_along_with_an_event_each(world: World) -> None:
+async def test_cascade_takes_records_along_with_an_event_each(harness: Harness) -> None:
     """What goes with its target is gone, hidden or not, at every level, by who deleted the target."""
-    report, remark = await _remark(world, pdf=Blob(b"x"))
-    clips, folders = world.repository(Clip), world.repository(Folder)
+    report, remark = await _remark(harness, pdf=Blob(b"x"))
+    clips, folders = harness.repository(Clip), harness.repository(Folder)
     clip = await clips.save(Clip(report_id=report.id))
     hidden = await clips.save(Clip(report_id=report.id))
     await clips.delete(hidden.ref_id)
-    await world.repository(Report, actor="user:boss").delete(report.ref_id)
+    await harness.repository(Report, actor="user:boss").delete(report.ref_id)
     for record in (report, remark, clip):
         with pytest.raises(NotFound):
-            await world.repository(type(record)).get(record.ref_id)
+            await harness.repository(type(record)).get(record.ref_id)
         kind = record.storekit_table.name
-        assert await _types(world, record) == [
+        assert await _types(harness, record) == [
             (f"{kind}.created", 1, "user:tester"),
             (f"{kind}.deleted", 2, "user:boss"),
         ]
-    assert (await _types(world, hidden))[-1] == ("clips.deleted", 3, "user:boss")
+    assert (await _types(harness, hidden))[-1] == ("clips.deleted", 3, "user:boss")
     with pytest.raises(NotFound):
         await clips.restore(hidden.ref_id)
     top = await folders.save(Folder())
@@ -171,53 +171,53 @@ async def test_cascade_takes_records_along_with_an_event_each(world: World) -> N
     leaf = await folders.save(Folder(parent_id=middle.id))
     await folders.delete(top.ref_id)
     for folder in (top, middle, leaf):
-        assert (await _types(world, folder))[-1][:2] == ("folders.deleted", 2)
+        assert (await _types(harness, folder))[-1][:2] == ("folders.deleted", 2)
 
 
-async def test_set_null_is_a_change_of_the_record(world: World) -> None:
+async def test_set_null_is_a_change_of_the_record(harness: Harness) -> None:
     """A reference that is emptied raises the version, by who deleted the target; nothing else moves."""
-    run = await world.run()
-    reports = world.repository(Report)
+    run = await harness.run()
+    reports = harness.repository(Report)
     report = await reports.save(Report(title="t", run_id=run.id, pdf=Blob(b"x")))
-    await world.repository(Run, actor="user:boss").delete(run.ref_id)
+    await harness.repository(Run, actor="user:boss").delete(run.ref_id)
     found = await reports.get(report.ref_id)
     assert (found.run_id, found.version, found.updated_by, found.title) == (None, 2, "user:boss", "t")
     assert await reports.read(report.ref_id, "pdf") == b"x"
-    assert (await _types(world, report))[-1] == ("reports.updated", 2, "user:boss")
+    assert (await _types(harness, report))[-1] == ("reports.updated", 2, "user:boss")
     (event,) = [each for each in await reports.history(report.ref_id) if each.version == 2]
     assert event.before == {**event.before, "run_id": str(run.id)}
     assert event.after == {**event.after, "run_id": None}
 
 
-async def test_restrict_keeps_a_target_that_even_a_hidden_record_needs(world: World) -> None:
+async def test_restrict_keeps_a_target_that_even_a_hidden_record_needs(harness: Harness) -> None:
     """A target stays while a record refers to it, and nothing of the delete happened."""
-    run = await world.run()
-    calls, runs = world.repository(Call), world.repository(Run)
+    run = await harness.run()
+    calls, runs = harness.repository(Call), harness.repository(Run)
     call = await calls.save(Call(run_id=run.id, name="x"))
-    report = await world.repository(Report).save(Report(title="t", run_id=run.id))
+    report = await harness.repository(Report).save(Report(title="t", run_id=run.id))
     await calls.delete(call.ref_id)
     with pytest.raises(ConstraintViolation) as caught:
         await runs.delete(run.ref_id)
     assert caught.value.constraint == "calls_tenant_id_run_id_fkey"
     assert (await runs.get(run.ref_id)).version == 1
-    assert (await world.repository(Report).get(report.ref_id)).run_id == run.id
+    assert (await harness.repository(Report).get(report.ref_id)).run_id == run.id
 
 
-async def test_hiding_a_target_changes_nothing_of_what_refers_to_it(world: World) -> None:
+async def test_hiding_a_target_changes_nothing_of_what_refers_to_it(harness: Harness) -> None:
     """A delete that only hides neither empties nor follows a reference, and new ones may be made."""
-    call = await world.call()
-    folders = world.repository(Folder)
+    call = await harness.call()
+    folders = harness.repository(Folder)
     folder = await folders.save(Folder(call_id=call.id))
-    await world.repository(Call).delete(call.ref_id)
+    await harness.repository(Call).delete(call.ref_id)
     found = await folders.get(folder.ref_id)
     assert (found.call_id, found.version) == (call.id, 1)
     assert (await folders.save(Folder(call_id=call.id))).version == 1
 
 
-async def test_no_reference_crosses_tenants(world: World) -> None:
+async def test_no_reference_crosses_tenants(harness: Harness) -> None:
     """save, update and save_many refuse the id of another tenant's record, as of one that never was."""
-    foreign = await World(world.store, world.browse, world.move_clock).call()
-    folders = world.repository(Folder)
+    foreign = await Harness(harness.store, harness.browse, harness.move_clock).call()
+    folders = harness.repository(Folder)
     own = await folders.save(Folder())
     for call_id in (foreign.id, uuid4()):
         loaded = await folders.get(own.ref_id)
@@ -236,9 +236,9 @@ async def test_no_reference_crosses_tenants(world: World) -> None:
     assert (await folders.get(own.ref_id)).version == 1
 
 
-async def test_records_that_are_made_together_refer_to_each_other(world: World) -> None:
+async def test_records_that_are_made_together_refer_to_each_other(harness: Harness) -> None:
     """Ids are there before any save: one batch may refer within itself, in any order."""
-    folders = world.repository(Folder)
+    folders = harness.repository(Folder)
     top = Folder()
     leaf = Folder(parent_id=top.id)
     await folders.save_many([leaf, top])

@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from entities import Address, Call, Everything, Note, Payload, Report, Run, Status
-from world import World, steps, trips
 
 from storekit import Blob, Conflict, ConstraintViolation, NotFound, NotLoaded, UsageError
+from tests.support.entities import Address, Call, Everything, Note, Payload, Report, Run, Status
+from tests.support.harness import Harness, steps, trips
 
 
-async def test_a_saved_record_comes_back_whole(world: World) -> None:
+async def test_a_saved_record_comes_back_whole(harness: Harness) -> None:
     """What get answers with every document loaded equals what was saved, in columns, document and blob."""
-    calls = world.repository(Call)
+    calls = harness.repository(Call)
     payload = Payload(q="weather", hits=[3, 1])
-    saved = await world.call(tags=["a", "b"], meta={"x": 1}, payload=payload, transcript=Blob("# hi"))
+    saved = await harness.call(tags=["a", "b"], meta={"x": 1}, payload=payload, transcript=Blob("# hi"))
     found = await calls.get(saved.ref_id, load=["payload"])
     assert (found.name, found.status, found.tags, found.meta) == (
         "search",
@@ -30,29 +30,29 @@ async def test_a_saved_record_comes_back_whole(world: World) -> None:
     assert await calls.read(saved.ref_id, "transcript") == b"# hi"
 
 
-async def test_save_fills_in_what_the_server_decides(world: World) -> None:
+async def test_save_fills_in_what_the_server_decides(harness: Harness) -> None:
     """The passed object gets tenant, version, time and actor, and is what save returns."""
     run = Run(name="x")
-    assert await world.repository(Run, actor="agent:writer").save(run) is run
-    assert (run.tenant_id, run.version, run.created_by) == (world.tenant, 1, "agent:writer")
+    assert await harness.repository(Run, actor="agent:writer").save(run) is run
+    assert (run.tenant_id, run.version, run.created_by) == (harness.tenant, 1, "agent:writer")
     assert isinstance(run.created_on, datetime)
     assert run.created_on.tzinfo is not None
 
 
-async def test_ids_are_minted_by_the_object(world: World) -> None:
+async def test_ids_are_minted_by_the_object(harness: Harness) -> None:
     """id is a uuid7 and ref_id a ULID before anything is saved, and both survive the save."""
     run = Run(name="x")
     id_, ref_id = run.id, run.ref_id
     assert id_.version == 7
     assert len(ref_id) == 26
-    await world.repository(Run).save(run)
-    assert ((await world.repository(Run).get(ref_id)).id, run.ref_id) == (id_, ref_id)
+    await harness.repository(Run).save(run)
+    assert ((await harness.repository(Run).get(ref_id)).id, run.ref_id) == (id_, ref_id)
 
 
-async def test_an_unloaded_document_says_so(world: World) -> None:
+async def test_an_unloaded_document_says_so(harness: Harness) -> None:
     """A document that was not asked for raises NotLoaded, is not dumped, and shows as <not loaded>."""
-    saved = await world.call(payload=Payload(q="x"))
-    found = await world.repository(Call).get(saved.ref_id)
+    saved = await harness.call(payload=Payload(q="x"))
+    found = await harness.repository(Call).get(saved.ref_id)
     with pytest.raises(NotLoaded) as caught:
         _ = found.payload
     assert caught.value.field == "Call.payload"
@@ -60,19 +60,19 @@ async def test_an_unloaded_document_says_so(world: World) -> None:
     assert "payload=<not loaded>" in repr(found)
 
 
-async def test_an_empty_document_needs_no_loading(world: World) -> None:
+async def test_an_empty_document_needs_no_loading(harness: Harness) -> None:
     """A document field that holds nothing is None, loaded or not, and costs no MongoDB trip."""
-    saved = await world.call()
+    saved = await harness.call()
     with steps() as seen:
-        found = await world.repository(Call).get(saved.ref_id, load=["payload"])
+        found = await harness.repository(Call).get(saved.ref_id, load=["payload"])
     assert found.payload is None
     assert trips(seen) == {"postgres.select": 1}
 
 
-async def test_a_loaded_blob_tells_its_facts(world: World) -> None:
+async def test_a_loaded_blob_tells_its_facts(harness: Harness) -> None:
     """A loaded Blob shows size, SHA-256 and media type without a trip of its own."""
-    saved = await world.call(transcript=Blob("# hi"))
-    found = await world.repository(Call).get(saved.ref_id)
+    saved = await harness.call(transcript=Blob("# hi"))
+    found = await harness.repository(Call).get(saved.ref_id)
     with steps() as seen:
         facts = (found.transcript.size, found.transcript.sha256, found.transcript.media_type)
     digest = "8a5d8b28d66ae90b5876fe0337b963d9f66ab1047f8c866ff4646b73a8a3aa41"
@@ -80,30 +80,30 @@ async def test_a_loaded_blob_tells_its_facts(world: World) -> None:
     assert not seen
 
 
-async def test_saving_again_without_a_change_sends_nothing(world: World) -> None:
+async def test_saving_again_without_a_change_sends_nothing(harness: Harness) -> None:
     """An unchanged save makes no trip and leaves the version alone."""
-    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
-    loaded = await world.repository(Call).get(saved.ref_id, load=["payload"])
+    saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    loaded = await harness.repository(Call).get(saved.ref_id, load=["payload"])
     with steps() as seen:
-        await world.repository(Call).save(saved)
-        await world.repository(Call).save(loaded)
+        await harness.repository(Call).save(saved)
+        await harness.repository(Call).save(loaded)
     assert trips(seen) == {}
     assert (saved.version, loaded.version) == (1, 1)
 
 
-async def test_saving_equal_content_again_sends_nothing(world: World) -> None:
+async def test_saving_equal_content_again_sends_nothing(harness: Harness) -> None:
     """A new Blob with the bytes that are stored already is no change."""
-    saved = await world.call(transcript=Blob("# hi"))
+    saved = await harness.call(transcript=Blob("# hi"))
     saved.transcript = Blob(b"# hi")
     with steps() as seen:
-        await world.repository(Call).save(saved)
+        await harness.repository(Call).save(saved)
     assert trips(seen) == {}
 
 
-async def test_a_changed_column_sends_no_part(world: World) -> None:
+async def test_a_changed_column_sends_no_part(harness: Harness) -> None:
     """Changing a column is one Postgres trip, and the unloaded document stays as it was."""
-    calls = world.repository(Call)
-    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    calls = harness.repository(Call)
+    saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     found = await calls.get(saved.ref_id)
     found.name = "renamed"
     with steps() as seen:
@@ -114,9 +114,9 @@ async def test_a_changed_column_sends_no_part(world: World) -> None:
     assert await calls.read(saved.ref_id, "transcript") == b"# hi"
 
 
-async def test_a_changed_document_sends_no_blob(world: World) -> None:
+async def test_a_changed_document_sends_no_blob(harness: Harness) -> None:
     """Changing only the document sends nothing to S3."""
-    reports = world.repository(Report)
+    reports = harness.repository(Report)
     saved = await reports.save(Report(title="t", body={"a": 1}, pdf=Blob(b"%PDF")))
     saved.body = {"a": 2}
     with steps() as seen:
@@ -125,9 +125,9 @@ async def test_a_changed_document_sends_no_blob(world: World) -> None:
     assert (await reports.get(saved.ref_id, load=["body"])).body == {"a": 2}
 
 
-async def test_a_changed_blob_sends_no_document(world: World) -> None:
+async def test_a_changed_blob_sends_no_document(harness: Harness) -> None:
     """Changing only a blob that no document links sends nothing to MongoDB."""
-    reports = world.repository(Report)
+    reports = harness.repository(Report)
     saved = await reports.save(Report(title="t", body={"a": 1}, pdf=Blob(b"one")))
     saved.pdf = Blob(b"two")
     with steps() as seen:
@@ -136,9 +136,9 @@ async def test_a_changed_blob_sends_no_document(world: World) -> None:
     assert await reports.read(saved.ref_id, "pdf") == b"two"
 
 
-async def test_a_document_edited_in_place_is_a_change(world: World) -> None:
+async def test_a_document_edited_in_place_is_a_change(harness: Harness) -> None:
     """Documents are compared by content, so an edit inside one is saved."""
-    reports = world.repository(Report)
+    reports = harness.repository(Report)
     saved = await reports.save(Report(title="t", body={"list": [1]}))
     found = await reports.get(saved.ref_id, load=["body"])
     found.body["list"].append(2)
@@ -146,9 +146,9 @@ async def test_a_document_edited_in_place_is_a_change(world: World) -> None:
     assert (await reports.get(saved.ref_id, load=["body"])).body == {"list": [1, 2]}
 
 
-async def test_a_column_edited_in_place_is_a_change(world: World) -> None:
+async def test_a_column_edited_in_place_is_a_change(harness: Harness) -> None:
     """An edit inside an array, a dict or a model of a column is saved."""
-    records = world.repository(Everything)
+    records = harness.repository(Everything)
     saved = await records.save(Everything(texts=["a"], tree={"k": {}}, address=Address(street="s")))
     saved.texts.append("b")
     saved.tree["k"]["new"] = True
@@ -159,10 +159,10 @@ async def test_a_column_edited_in_place_is_a_change(world: World) -> None:
     assert found.address == Address(street="s", floors={"first": 1})
 
 
-async def test_none_removes_a_part(world: World) -> None:
+async def test_none_removes_a_part(harness: Harness) -> None:
     """Saving None into a part's field empties it: nothing is loaded, nothing read."""
-    calls = world.repository(Call)
-    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    calls = harness.repository(Call)
+    saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     saved.payload, saved.transcript = None, None
     with steps() as seen:
         await calls.save(saved)
@@ -174,10 +174,10 @@ async def test_none_removes_a_part(world: World) -> None:
     assert caught.value.field == "transcript"
 
 
-async def test_a_lost_race_is_a_conflict(world: World) -> None:
+async def test_a_lost_race_is_a_conflict(harness: Harness) -> None:
     """Saving over a version that has moved on raises Conflict with both numbers, and changes nothing."""
-    calls = world.repository(Call)
-    saved = await world.call(transcript=Blob("# one"))
+    calls = harness.repository(Call)
+    saved = await harness.call(transcript=Blob("# one"))
     mine, theirs = await calls.get(saved.ref_id), await calls.get(saved.ref_id)
     theirs.name = "theirs"
     await calls.save(theirs)
@@ -188,10 +188,10 @@ async def test_a_lost_race_is_a_conflict(world: World) -> None:
     assert (await calls.get(saved.ref_id)).name == "theirs"
 
 
-async def test_a_lost_race_with_content_sends_no_byte(world: World) -> None:
+async def test_a_lost_race_with_content_sends_no_byte(harness: Harness) -> None:
     """A conflict of a save with parts is found at stage, before anything is uploaded."""
-    calls = world.repository(Call)
-    saved = await world.call(transcript=Blob("# one"))
+    calls = harness.repository(Call)
+    saved = await harness.call(transcript=Blob("# one"))
     mine = await calls.get(saved.ref_id)
     await calls.update(saved.ref_id, {"name": "theirs"})
     mine.transcript = Blob("# mine")
@@ -201,10 +201,10 @@ async def test_a_lost_race_with_content_sends_no_byte(world: World) -> None:
     assert await calls.read(saved.ref_id, "transcript") == b"# one"
 
 
-async def test_expected_version_overrides_the_loaded_one(world: World) -> None:
+async def test_expected_version_overrides_the_loaded_one(harness: Harness) -> None:
     """A caller who names the version that is there may save over a change that he did not load."""
-    calls = world.repository(Call)
-    saved = await world.call()
+    calls = harness.repository(Call)
+    saved = await harness.call()
     await calls.update(saved.ref_id, {"tags": ["theirs"]})
     saved.name = "mine"
     await calls.save(saved, expected_version=2)
@@ -212,10 +212,10 @@ async def test_expected_version_overrides_the_loaded_one(world: World) -> None:
     assert (found.name, found.tags, found.version) == ("mine", ["theirs"], 3)
 
 
-async def test_save_many_is_all_or_nothing(world: World) -> None:
+async def test_save_many_is_all_or_nothing(harness: Harness) -> None:
     """One record that the database refuses keeps the others of its list invisible."""
-    notes = world.repository(Call)
-    run = await world.run()
+    notes = harness.repository(Call)
+    run = await harness.run()
     good, bad = Call(run_id=run.id, name="good"), Call(run_id=uuid4(), name="bad")
     with pytest.raises(ConstraintViolation) as caught:
         await notes.save_many([good, bad])
@@ -224,9 +224,9 @@ async def test_save_many_is_all_or_nothing(world: World) -> None:
         await notes.get(good.ref_id)
 
 
-async def test_save_many_inserts_and_updates_at_once(world: World) -> None:
+async def test_save_many_inserts_and_updates_at_once(harness: Harness) -> None:
     """A list may mix new and changed records; each gets its own version."""
-    runs = world.repository(Run)
+    runs = harness.repository(Run)
     old = await runs.save(Run(name="old"))
     old.score = 7
     new = Run(name="new")
@@ -235,24 +235,24 @@ async def test_save_many_inserts_and_updates_at_once(world: World) -> None:
     assert (await runs.get(old.ref_id)).score == 7
 
 
-async def test_save_many_of_nothing_does_nothing(world: World) -> None:
+async def test_save_many_of_nothing_does_nothing(harness: Harness) -> None:
     """An empty list is saved without a trip."""
     with steps() as seen:
-        assert await world.repository(Run).save_many([]) == []
+        assert await harness.repository(Run).save_many([]) == []
     assert trips(seen) == {}
 
 
-async def test_a_record_twice_in_one_list_is_refused(world: World) -> None:
+async def test_a_record_twice_in_one_list_is_refused(harness: Harness) -> None:
     """The same record cannot be saved twice at once; nothing is sent."""
     run = Run(name="x")
     with steps() as seen, pytest.raises(UsageError):
-        await world.repository(Run).save_many([run, run])
+        await harness.repository(Run).save_many([run, run])
     assert trips(seen) == {}
 
 
-async def test_saving_a_copy_of_a_new_record_is_refused(world: World) -> None:
+async def test_saving_a_copy_of_a_new_record_is_refused(harness: Harness) -> None:
     """A second record under the ids of another is refused by the key, and the first stays."""
-    runs = world.repository(Run)
+    runs = harness.repository(Run)
     first = Run(name="first")
     second = first.model_copy(update={"name": "second"})
     await runs.save(first)
@@ -261,9 +261,9 @@ async def test_saving_a_copy_of_a_new_record_is_refused(world: World) -> None:
     assert (await runs.get(first.ref_id)).name == "first"
 
 
-async def test_append_only_records_do_not_change(world: World) -> None:
+async def test_append_only_records_do_not_change(harness: Harness) -> None:
     """A class without Mutable refuses a second save with a change, and update; nothing is sent."""
-    notes = world.repository(Note)
+    notes = harness.repository(Note)
     note = await notes.save(Note(title="t", content=Blob("c")))
     note.title = "other"
     with steps() as seen:
@@ -274,17 +274,17 @@ async def test_append_only_records_do_not_change(world: World) -> None:
     assert trips(seen) == {}
 
 
-async def test_a_record_that_is_not_there_is_not_found(world: World) -> None:
+async def test_a_record_that_is_not_there_is_not_found(harness: Harness) -> None:
     """get of an unknown ref_id raises NotFound with table and ref_id."""
     unknown = Run(name="x").ref_id
     with pytest.raises(NotFound) as caught:
-        await world.repository(Run).get(unknown)
+        await harness.repository(Run).get(unknown)
     assert (caught.value.table, caught.value.ref_id) == ("runs", unknown)
 
 
-async def test_times_come_from_the_server(world: World) -> None:
+async def test_times_come_from_the_server(harness: Harness) -> None:
     """created_on and updated_on of the saved object are those that get answers."""
-    runs = world.repository(Run)
+    runs = harness.repository(Run)
     run = await runs.save(Run(name="x"))
     run.score = 1
     await runs.save(run)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from entities import Call, Order, Payload, Report, Run
-from world import World, steps, trips
 
 from storekit import Blob, NotFound, UsageError, ValidationError
+from tests.support.entities import Call, Order, Payload, Report, Run
+from tests.support.harness import Harness, steps, trips
 
 
-async def test_another_tenants_record_is_not_found(world: World) -> None:
+async def test_another_tenants_record_is_not_found(harness: Harness) -> None:
     """No call reaches a record of another tenant, not even to tell that it is there."""
-    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
-    other = World(world.store, world.browse, world.move_clock).repository(Call)
-    attempts = (
+    saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    other = Harness(harness.store, harness.browse, harness.move_clock).repository(Call)
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: other.get(saved.ref_id, load=["payload"]),
         lambda: other.read(saved.ref_id, "transcript"),
         lambda: other.url(saved.ref_id, "transcript"),
@@ -28,38 +30,40 @@ async def test_another_tenants_record_is_not_found(world: World) -> None:
         with pytest.raises(NotFound):
             await attempt()
     assert await other.urls([saved.ref_id], "transcript") == {}
-    assert (await world.repository(Call).get(saved.ref_id)).version == 1
+    assert (await harness.repository(Call).get(saved.ref_id)).version == 1
 
 
-async def test_a_loaded_record_stays_in_its_tenant(world: World) -> None:
+async def test_a_loaded_record_stays_in_its_tenant(harness: Harness) -> None:
     """An object that was loaded in one tenant's scope is refused in another's; no step is taken."""
-    run = await world.run()
-    other = World(world.store, world.browse, world.move_clock)
+    run = await harness.run()
+    other = Harness(harness.store, harness.browse, harness.move_clock)
     run.score = 1
     with steps() as seen, pytest.raises(UsageError):
         await other.repository(Run).save(run)
     assert not seen
 
 
-async def test_a_tenant_may_be_text(world: World) -> None:
+async def test_a_tenant_may_be_text(harness: Harness) -> None:
     """A tenant is a UUID or its text."""
-    run = await world.run()
-    same = world.repository(Run, tenant=str(world.tenant))
+    run = await harness.run()
+    same = harness.repository(Run, tenant=str(harness.tenant))
     assert (await same.get(run.ref_id)).id == run.id
 
 
-async def test_explain_shows_a_record_on_one_screen(world: World) -> None:
+async def test_explain_shows_a_record_on_one_screen(harness: Harness) -> None:
     """explain names each field's store, key, size, hash, state, writer and expiry, and the last events."""
-    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
-    await world.repository(Call, actor="user:editor").update(saved.ref_id, {"status": "done"})
-    screen = await world.repository(Call).explain(saved.ref_id)
+    saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    await harness.repository(Call, actor="user:editor").update(saved.ref_id, {"status": "done"})
+    screen = await harness.repository(Call).explain(saved.ref_id)
     lines = {
         line.split()[0]: " ".join(line.split()[1:]) for line in screen.splitlines() if line.startswith("  ")
     }
     assert screen.startswith(f"calls {saved.ref_id}, version 2\n")
     assert lines["status"] == "Postgres done"
     assert lines["payload"].startswith("MongoDB tool_call_logs/")
-    assert lines["transcript"].startswith(f"S3 {world.tenant}/calls/{saved.ref_id}/transcript/")
+    assert lines["transcript"].startswith(f"S3 {harness.tenant}/calls/{saved.ref_id}/transcript/")
+    assert saved.transcript
+    assert saved.transcript.sha256
     assert saved.transcript.sha256 in screen
     assert "committed by write" in screen
     assert [line.split()[2:] for line in screen.splitlines()[-2:]] == [
@@ -68,10 +72,10 @@ async def test_explain_shows_a_record_on_one_screen(world: World) -> None:
     ]
 
 
-async def test_explain_shows_what_is_empty(world: World) -> None:
+async def test_explain_shows_what_is_empty(harness: Harness) -> None:
     """A part that holds nothing is shown as empty in its store."""
-    saved = await world.repository(Report).save(Report(title="t"))
-    screen = await world.repository(Report).explain(saved.ref_id)
+    saved = await harness.repository(Report).save(Report(title="t"))
+    screen = await harness.repository(Report).explain(saved.ref_id)
     assert sum(line.endswith("(empty)") for line in screen.splitlines()) == 2
 
 
@@ -87,9 +91,9 @@ async def test_plan_needs_no_server() -> None:
     assert Run.plan().splitlines()[-1].endswith("one Postgres trip")
 
 
-async def test_a_repository_serves_many_at_once(world: World) -> None:
+async def test_a_repository_serves_many_at_once(harness: Harness) -> None:
     """One repository is shared by threads and tasks: every save and read gets its own answer."""
-    calls, run = world.repository(Call), await world.run()
+    calls, run = harness.repository(Call), await harness.run()
 
     async def one(i: int) -> bool:
         saved = await calls.save(Call(run_id=run.id, name=f"n{i}", transcript=Blob(f"# {i}")))
@@ -99,10 +103,10 @@ async def test_a_repository_serves_many_at_once(world: World) -> None:
     assert all(await asyncio.gather(*(one(i) for i in range(12))))
 
 
-async def test_racing_updates_lose_nothing(world: World) -> None:
+async def test_racing_updates_lose_nothing(harness: Harness) -> None:
     """Of saves that race over one version exactly one wins; the others are told."""
-    runs = world.repository(Run)
-    run = await world.run()
+    runs = harness.repository(Run)
+    run = await harness.run()
     loaded = [await runs.get(run.ref_id) for _ in range(5)]
     for i, each in enumerate(loaded):
         each.score = i + 1
@@ -113,11 +117,11 @@ async def test_racing_updates_lose_nothing(world: World) -> None:
     assert (found.version, found.score) == (2, winners[0].score)
 
 
-async def test_a_name_or_a_reason_that_every_event_would_carry_on_has_a_limit(world: World) -> None:
+async def test_a_name_or_a_reason_that_every_event_would_carry_on_has_a_limit(harness: Harness) -> None:
     """An actor has 255 characters at most, a reason 4000; more is refused before anything is sent."""
     with pytest.raises(ValidationError, match="256 characters, at most 255"):
-        world.store.scope(tenant=world.tenant, actor="a" * 256)
-    orders = world.repository(Order, actor="a" * 255)
+        harness.store.scope(tenant=harness.tenant, actor="a" * 256)
+    orders = harness.repository(Order, actor="a" * 255)
     saved = await orders.save(Order(number="A-1"))
     with steps() as seen, pytest.raises(ValidationError, match="4001 characters, at most 4000"):
         await orders.transition(saved.ref_id, "confirmed", reason="r" * 4001)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
-from entities import Call, Payload, Report, Run, Wide
-from world import World, steps, trips
 
 from storekit import Blob
+from tests.support.entities import Call, Payload, Report, Run, Wide
+from tests.support.harness import Harness, steps, trips
 
 BLOBS, DOCUMENTS = "abcde", "fghij"
 
 
-async def test_a_save_without_parts_is_one_trip(world: World) -> None:
+async def test_a_save_without_parts_is_one_trip(harness: Harness) -> None:
     """A record of columns alone costs one Postgres trip."""
     with steps() as seen:
-        await world.repository(Run).save(Run(name="x"))
+        await harness.repository(Run).save(Run(name="x"))
     assert trips(seen) == {"postgres.commit": 1}
 
 
 @pytest.mark.parametrize(("blobs", "documents", "collections"), [(1, 0, 0), (2, 1, 1), (5, 5, 2)])
 async def test_a_save_with_parts_is_two_trips_around_one_wave(
-    world: World, blobs: int, documents: int, collections: int
+    harness: Harness, blobs: int, documents: int, collections: int
 ) -> None:
     """1, 3 or 10 parts cost two Postgres trips, one upload each, one insert for each collection."""
     record = Wide()
@@ -29,14 +32,14 @@ async def test_a_save_with_parts_is_two_trips_around_one_wave(
     for name in DOCUMENTS[:documents]:
         setattr(record, name, {name: 1})
     with steps() as seen:
-        await world.repository(Wide).save(record)
+        await harness.repository(Wide).save(record)
     wave = {"s3.put": blobs} | ({"mongo.insert": collections} if collections else {})
     assert trips(seen) == {"postgres.stage": 1, **wave, "postgres.commit": 1}
 
 
-async def test_a_batch_is_two_trips_around_one_wave(world: World) -> None:
+async def test_a_batch_is_two_trips_around_one_wave(harness: Harness) -> None:
     """save_many of 200 records with a document and a blob each costs two Postgres trips and one insert."""
-    calls, run = world.repository(Call), await world.run()
+    calls, run = harness.repository(Call), await harness.run()
     many = [
         Call(run_id=run.id, name=f"n{i}", payload=Payload(q=str(i)), transcript=Blob(f"# {i}"))
         for i in range(200)
@@ -50,14 +53,14 @@ async def test_a_batch_is_two_trips_around_one_wave(world: World) -> None:
     assert len(urls) == 100
     last = await calls.get(many[-1].ref_id, load=["payload"])
     assert (last.name, last.payload.q) == ("n199", "199")
-    assert (await world.fetch(urls[many[7].ref_id])).body == b"# 7"
+    assert (await harness.fetch(urls[many[7].ref_id])).body == b"# 7"
 
 
-async def test_reads_are_one_trip(world: World) -> None:
+async def test_reads_are_one_trip(harness: Harness) -> None:
     """get and url cost one Postgres trip; a loaded document one MongoDB trip more, bytes one S3 request."""
-    calls = world.repository(Call)
-    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"))
-    costs = {
+    calls = harness.repository(Call)
+    saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
+    costs: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
         "get": (lambda: calls.get(saved.ref_id), {}),
         "load": (lambda: calls.get(saved.ref_id, load=["payload"]), {"mongo.fetch": 1}),
         "url": (lambda: calls.url(saved.ref_id, "transcript"), {}),
@@ -70,8 +73,8 @@ async def test_reads_are_one_trip(world: World) -> None:
         assert trips(seen) == {"postgres.select": 1, **more}, name
 
 
-async def test_a_store_that_is_not_used_is_not_asked(world: World) -> None:
+async def test_a_store_that_is_not_used_is_not_asked(harness: Harness) -> None:
     """A record with a document only sends nothing to S3."""
     with steps() as seen:
-        await world.repository(Report).save(Report(title="t", body={}))
+        await harness.repository(Report).save(Report(title="t", body={}))
     assert trips(seen) == {"postgres.stage": 1, "mongo.insert": 1, "postgres.commit": 1}

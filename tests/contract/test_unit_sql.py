@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
-from entities import Lead, Note, Run
-from world import World, fail, steps, trips
 
 from storekit import Blob, UsageError
 from storekit.bridge import settle
+from tests.support.entities import Lead, Note, Run
+from tests.support.harness import Harness, fail, steps, trips
 
 pytestmark = pytest.mark.sql
 
@@ -23,11 +24,11 @@ async def rows(tx: Any, query: str, *values: Any) -> list[tuple[Any, ...]]:
     return list(await settle(cursor.fetchall())) if cursor.description else []
 
 
-async def test_saves_and_own_sql_are_one_commit(world: World) -> None:
+async def test_saves_and_own_sql_are_one_commit(harness: Harness) -> None:
     """What was saved before is seen by the user's SQL, and both are visible by one commit."""
     run, note, late = Run(name="a"), Note(title="n", content=Blob("n")), Run(name="late")
     with steps() as seen:
-        async with world.unit() as tx:
+        async with harness.unit() as tx:
             tx.save_many([run, note])
             await rows(tx, "INSERT INTO runs (name) VALUES (%s)", "by hand")
             assert run.version == 1
@@ -38,29 +39,30 @@ async def test_saves_and_own_sql_are_one_commit(world: World) -> None:
         "postgres.stage": 1, "s3.put": 1, "postgres.begin": 1, "postgres.flush": 1, "postgres.commit": 1,
     }  # fmt: skip
     found = {
-        each.name: (each.version, each.score, each.created_by) for each in await world.repository(Run).find()
+        each.name: (each.version, each.score, each.created_by)
+        for each in await harness.repository(Run).find()
     }
     who = "user:tester"
     assert found == {"a": (2, 7, who), "by hand": (1, 0, who), "late": (1, 0, who)}
     assert (run.version, late.version) == (2, 1)
-    assert await world.repository(Note).read(note.ref_id, "content") == b"n"
+    assert await harness.repository(Note).read(note.ref_id, "content") == b"n"
 
 
-async def test_own_sql_sees_its_tenant_alone(world: World) -> None:
+async def test_own_sql_sees_its_tenant_alone(harness: Harness) -> None:
     """The user's SQL runs for the scope's tenant and as its actor, and its events name no write."""
-    await world.repository(Run, tenant=uuid4()).save(Run(name="theirs"))
-    mine = await world.run()
-    async with world.unit(actor="user:hand") as tx:
+    await harness.repository(Run, tenant=uuid4()).save(Run(name="theirs"))
+    mine = await harness.run()
+    async with harness.unit(actor="user:hand") as tx:
         tx.save(Run(name="x"))
         assert {name for (name,) in await rows(tx, "SELECT name FROM runs")} == {"nightly", "x"}
         await rows(tx, "UPDATE runs SET score = 1 WHERE name = %s", "nightly")
-    last = (await world.repository(Run).history(mine.ref_id))[-1]
+    last = (await harness.repository(Run).history(mine.ref_id))[-1]
     assert (last.type, last.by, last.after) == ("runs.updated", "user:hand", {"score": 1})
 
 
-async def test_what_fails_after_the_users_sql_undoes_it_too(world: World) -> None:
+async def test_what_fails_after_the_users_sql_undoes_it_too(harness: Harness) -> None:
     """An error of the user's SQL or code, or of a later save, leaves nothing; objects are as they were."""
-    taken = await world.repository(Lead).save(Lead(number="1"))
+    taken = await harness.repository(Lead).save(Lead(number="1"))
     run, lead = Run(name="x"), Lead(number="1")
 
     async def insert(tx: Any) -> None:
@@ -76,26 +78,26 @@ async def test_what_fails_after_the_users_sql_undoes_it_too(world: World) -> Non
         (lambda tx: tx.delete(Lead, run.ref_id), Exception),
     ):
         with pytest.raises(error):
-            await world.work(lambda tx: tx.save(run), insert, wrong)
+            await harness.work(lambda tx: tx.save(run), insert, wrong)
         assert (run.version, lead.version) == (None, None)
-        assert await world.repository(Run).count() == 0
-    await world.repository(Run).save(run)
+        assert await harness.repository(Run).count() == 0
+    await harness.repository(Run).save(run)
     assert (run.version, taken.version) == (1, 1)
 
 
-async def test_a_swallowed_error_is_not_a_commit(world: World) -> None:
+async def test_a_swallowed_error_is_not_a_commit(harness: Harness) -> None:
     """Whoever swallows the error of a statement learns at the end that nothing was committed."""
 
     async def swallow(tx: Any) -> None:
         with pytest.raises(psycopg.errors.DivisionByZero):
             await rows(tx, "SELECT 1 / 0")
 
-    with pytest.raises(UsageError, match="swallowed"):
-        await world.work(lambda tx: tx.save(Run(name="x")), swallow)
-    assert await world.repository(Run).count() == 0
+    with pytest.raises(UsageError, match="suppressed"):
+        await harness.work(lambda tx: tx.save(Run(name="x")), swallow)
+    assert await harness.repository(Run).count() == 0
 
 
-async def test_parts_come_before_the_transaction(world: World) -> None:
+async def test_parts_come_before_the_transaction(harness: Harness) -> None:
     """A record with new parts is refused once the transaction has begun, where it is saved."""
     note = Note(title="n", content=Blob("n"))
 
@@ -104,32 +106,32 @@ async def test_parts_come_before_the_transaction(world: World) -> None:
         with pytest.raises(UsageError, match="save it before tx.connection"):
             tx.save(note)
 
-    await world.work(late, lambda tx: tx.save(Run(name="x")))
-    assert (await world.repository(Run).count(), note.version) == (1, None)
+    await harness.work(late, lambda tx: tx.save(Run(name="x")))
+    assert (await harness.repository(Run).count(), note.version) == (1, None)
 
 
-async def test_the_unit_ends_its_own_transaction(world: World) -> None:
+async def test_the_unit_ends_its_own_transaction(harness: Harness) -> None:
     """commit() and rollback() inside are refused; a COMMIT by SQL is found out at the end."""
 
     async def end(tx: Any, what: str) -> None:
         connection = await settle(tx.connection)
-        with pytest.raises(UsageError, match="leave it to the unit"):
+        with pytest.raises(UsageError, match="is not allowed inside a unit"):
             await settle(getattr(connection, what)())
 
-    await world.work(
+    await harness.work(
         lambda tx: tx.save(Run(name="x")), lambda tx: end(tx, "commit"), lambda tx: end(tx, "rollback")
     )
-    assert await world.repository(Run).count() == 1
+    assert await harness.repository(Run).count() == 1
     for word in ("COMMIT", "ROLLBACK"):
         with pytest.raises(UsageError, match="ended inside"):
-            await world.work(lambda tx, word=word: rows(tx, word))
-    await world.run()
+            await harness.work(partial(rows, query=word))
+    await harness.run()
 
 
-async def test_what_a_unit_sets_is_gone_with_it(world: World) -> None:
+async def test_what_a_unit_sets_is_gone_with_it(harness: Harness) -> None:
     """Settings, temporary tables, locks, statements and row factories do not reach the next borrower."""
     for _ in range(2):
-        async with world.unit() as tx:
+        async with harness.unit() as tx:
             tx.save(Run(name="x"))
             for query in (
                 "SET storekit.tenant = '00000000-0000-7000-8000-000000000001'",
@@ -141,25 +143,25 @@ async def test_what_a_unit_sets_is_gone_with_it(world: World) -> None:
                 await rows(tx, query)
             connection = await settle(tx.connection)
             connection.row_factory = psycopg.rows.dict_row
-    async with world.unit() as tx:
+    async with harness.unit() as tx:
         assert await rows(tx, "SELECT current_setting('search_path') <> 'pg_temp', to_regclass('mine')") == [
             (True, None)
         ]
-    await world.run()
-    assert await world.repository(Run).count() == 3
+    await harness.run()
+    assert await harness.repository(Run).count() == 3
 
 
-async def test_a_unit_survives_what_the_user_discards(world: World) -> None:
+async def test_a_unit_survives_what_the_user_discards(harness: Harness) -> None:
     """Dropping every prepared statement, or closing the connection, does the next borrower no harm."""
     for _ in range(6):
-        await world.run()
+        await harness.run()
 
     async def close(tx: Any) -> None:
         connection = await settle(tx.connection)
         await settle(connection.close())
 
-    await world.work(lambda tx: tx.save(Run(name="x")), lambda tx: rows(tx, "DEALLOCATE ALL"))
+    await harness.work(lambda tx: tx.save(Run(name="x")), lambda tx: rows(tx, "DEALLOCATE ALL"))
     with pytest.raises(UsageError, match="ended inside"):
-        await world.work(lambda tx: tx.save(Run(name="never")), close)
-    await world.run()
-    assert await world.repository(Run).count() == 8
+        await harness.work(lambda tx: tx.save(Run(name="never")), close)
+    await harness.run()
+    assert await harness.repository(Run).count() == 8

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Call, Note, Order, OrderStatus, Payload, Remark, Report, Run, Status
-from world import World, steps, trips
 
 from storekit import Blob, Conflict, ConstraintViolation, NotFound, NotLoaded, UsageError
 from storekit.ids import new_ref_id
+from tests.support.entities import Call, Note, Order, OrderStatus, Payload, Remark, Report, Run, Status
+from tests.support.harness import Harness, steps, trips
 
 
-async def test_update_writes_only_what_it_names(world: World) -> None:
+async def test_update_writes_only_what_it_names(harness: Harness) -> None:
     """update changes the named fields in one trip and answers the record with its documents unloaded."""
-    calls = world.repository(Call, actor="user:editor")
-    saved = await world.call(payload=Payload(q="x"), transcript=Blob("# hi"), tags=["kept"])
+    calls = harness.repository(Call, actor="user:editor")
+    saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"), tags=["kept"])
     with steps() as seen:
         now = await calls.update(saved.ref_id, {"status": "done"})
     assert trips(seen) == {"postgres.commit": 1}
@@ -26,9 +28,9 @@ async def test_update_writes_only_what_it_names(world: World) -> None:
     assert await calls.read(saved.ref_id, "transcript") == b"# hi"
 
 
-async def test_update_replaces_and_removes_parts(world: World) -> None:
+async def test_update_replaces_and_removes_parts(harness: Harness) -> None:
     """A Blob, a document or None in an update replaces or empties its field and nothing else."""
-    reports = world.repository(Report)
+    reports = harness.repository(Report)
     saved = await reports.save(Report(title="t", body={"a": 1}, pdf=Blob(b"one")))
     with steps() as seen:
         await reports.update(saved.ref_id, {"pdf": Blob(b"two")})
@@ -41,9 +43,9 @@ async def test_update_replaces_and_removes_parts(world: World) -> None:
     assert (await reports.get(saved.ref_id, load=["body"])).body == {"b": [1, {"c": None}]}
 
 
-async def test_update_compares_the_version(world: World) -> None:
+async def test_update_compares_the_version(harness: Harness) -> None:
     """update with an expected_version that has passed raises Conflict and changes nothing."""
-    runs = world.repository(Run)
+    runs = harness.repository(Run)
     run = await runs.save(Run(name="x"))
     assert (await runs.update(run.ref_id, {"score": 1}, expected_version=1)).version == 2
     with pytest.raises(Conflict) as caught:
@@ -52,21 +54,21 @@ async def test_update_compares_the_version(world: World) -> None:
     assert (await runs.get(run.ref_id)).score == 1
 
 
-async def test_update_of_nothing_there_is_not_found(world: World) -> None:
+async def test_update_of_nothing_there_is_not_found(harness: Harness) -> None:
     """update of an unknown record raises NotFound, with content before any byte leaves."""
-    unknown = Call(run_id=(await world.run()).id, name="x").ref_id
-    calls = world.repository(Call)
+    unknown = Call(run_id=(await harness.run()).id, name="x").ref_id
+    calls = harness.repository(Call)
     with pytest.raises(NotFound):
         await calls.update(unknown, {"name": "y"})
     with steps() as seen, pytest.raises(NotFound):
-        await world.repository(Report).update(unknown, {"pdf": Blob(b"x")})
+        await harness.repository(Report).update(unknown, {"pdf": Blob(b"x")})
     assert trips(seen) == {"postgres.stage": 1}
 
 
-async def test_a_linked_document_follows_its_blob(world: World) -> None:
+async def test_a_linked_document_follows_its_blob(harness: Harness) -> None:
     """Replacing a blob that a document links rewrites the document with the same body and expiry."""
-    calls = world.repository(Call)
-    saved = await world.call(payload=Payload(q="kept"), transcript=Blob("# one"))
+    calls = harness.repository(Call)
+    saved = await harness.call(payload=Payload(q="kept"), transcript=Blob("# one"))
     expiry = _expiry(await calls.explain(saved.ref_id))
     with steps() as seen:
         await calls.update(saved.ref_id, {"transcript": Blob("# two")})
@@ -87,14 +89,14 @@ def _expiry(screen: str) -> str:
     return line.partition("expires")[2]
 
 
-async def test_a_soft_delete_hides(world: World) -> None:
+async def test_a_soft_delete_hides(harness: Harness) -> None:
     """A deleted SoftDelete record is not found by any read, update or second delete, and frees nothing."""
-    calls = world.repository(Call)
-    saved = await world.call(transcript=Blob("# hi"))
+    calls = harness.repository(Call)
+    saved = await harness.call(transcript=Blob("# hi"))
     with steps() as seen:
         await calls.delete(saved.ref_id)
     assert trips(seen) == {"postgres.commit": 1}
-    attempts = (
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: calls.get(saved.ref_id),
         lambda: calls.read(saved.ref_id, "transcript"),
         lambda: calls.url(saved.ref_id, "transcript"),
@@ -108,19 +110,19 @@ async def test_a_soft_delete_hides(world: World) -> None:
     assert ", deleted " in (await calls.explain(saved.ref_id)).splitlines()[0]
 
 
-async def test_saving_a_deleted_record_is_not_found(world: World) -> None:
+async def test_saving_a_deleted_record_is_not_found(harness: Harness) -> None:
     """Who holds an object of a record that was deleted meanwhile cannot save it back."""
-    calls = world.repository(Call)
-    saved = await world.call()
+    calls = harness.repository(Call)
+    saved = await harness.call()
     await calls.delete(saved.ref_id)
     saved.name = "zombie"
     with pytest.raises(NotFound):
         await calls.save(saved)
 
 
-async def test_a_hard_delete_removes(world: World) -> None:
+async def test_a_hard_delete_removes(harness: Harness) -> None:
     """A record without SoftDelete is gone after delete, and its events stay."""
-    reports = world.repository(Report)
+    reports = harness.repository(Report)
     saved = await reports.save(Report(title="t", body={"a": 1}, pdf=Blob(b"x")))
     await reports.delete(saved.ref_id, expected_version=1)
     for attempt in (reports.get, reports.explain, reports.delete):
@@ -128,9 +130,9 @@ async def test_a_hard_delete_removes(world: World) -> None:
             await attempt(saved.ref_id)
 
 
-async def test_delete_compares_the_version(world: World) -> None:
+async def test_delete_compares_the_version(harness: Harness) -> None:
     """delete with an expected_version that has passed raises Conflict and deletes nothing."""
-    runs = world.repository(Run)
+    runs = harness.repository(Run)
     run = await runs.save(Run(name="x"))
     await runs.update(run.ref_id, {"score": 1})
     with pytest.raises(Conflict):
@@ -138,36 +140,36 @@ async def test_delete_compares_the_version(world: World) -> None:
     assert (await runs.get(run.ref_id)).version == 2
 
 
-async def test_append_only_records_are_not_deleted(world: World) -> None:
+async def test_append_only_records_are_not_deleted(harness: Harness) -> None:
     """delete of a class without Mutable and SoftDelete is UsageError, before any trip."""
-    notes = world.repository(Note)
+    notes = harness.repository(Note)
     note = await notes.save(Note(title="t", content=Blob("c")))
     with steps() as seen, pytest.raises(UsageError):
         await notes.delete(note.ref_id)
     assert trips(seen) == {}
 
 
-async def test_a_record_that_others_need_is_not_deleted(world: World) -> None:
+async def test_a_record_that_others_need_is_not_deleted(harness: Harness) -> None:
     """A reference with on_delete restrict keeps its target."""
-    saved = await world.call()
-    runs = world.repository(Run)
-    run = next(iter(await _run_of(world, saved)))
+    saved = await harness.call()
+    runs = harness.repository(Run)
+    run = next(iter(await _run_of(harness, saved)))
     with pytest.raises(ConstraintViolation) as caught:
         await runs.delete(run)
     assert caught.value.constraint == "calls_tenant_id_run_id_fkey"
     assert (await runs.get(run)).version == 1
 
 
-async def _run_of(world: World, call: Call) -> list[str]:
+async def _run_of(harness: Harness, call: Call) -> list[str]:
     run = Run(name="needed")
-    await world.repository(Run).save(run)
-    await world.repository(Call).update(call.ref_id, {"run_id": run.id})
+    await harness.repository(Run).save(run)
+    await harness.repository(Call).update(call.ref_id, {"run_id": run.id})
     return [run.ref_id]
 
 
-async def test_references_are_nulled_or_followed(world: World) -> None:
+async def test_references_are_nulled_or_followed(harness: Harness) -> None:
     """on_delete set null empties the column as a change of its own; cascade removes the record."""
-    runs, reports, remarks = (world.repository(each) for each in (Run, Report, Remark))
+    runs, reports, remarks = (harness.repository(each) for each in (Run, Report, Remark))
     run = await runs.save(Run(name="x"))
     report = await reports.save(Report(title="t", run_id=run.id, pdf=Blob(b"x")))
     remark = await remarks.save(Remark(report_id=report.id, text="good"))
@@ -179,21 +181,21 @@ async def test_references_are_nulled_or_followed(world: World) -> None:
         await remarks.get(remark.ref_id)
 
 
-async def test_a_reference_to_nothing_is_refused(world: World) -> None:
+async def test_a_reference_to_nothing_is_refused(harness: Harness) -> None:
     """A record cannot refer to a row that is not there, nor to one of another tenant."""
-    other = World(world.store, world.browse, world.move_clock)
+    other = Harness(harness.store, harness.browse, harness.move_clock)
     foreign = await other.run()
     call = Call(run_id=foreign.id, name="x", transcript=Blob("# hi"))
     with pytest.raises(ConstraintViolation):
-        await world.repository(Call).save(call)
+        await harness.repository(Call).save(call)
     with pytest.raises(NotFound):
-        await world.repository(Call).get(call.ref_id)
+        await harness.repository(Call).get(call.ref_id)
 
 
-async def test_a_hidden_record_is_brought_back_as_it_was(world: World) -> None:
+async def test_a_hidden_record_is_brought_back_as_it_was(harness: Harness) -> None:
     """restore() answers the record with its content, in one trip; it is an event, and can be compared."""
-    saved = await world.call(transcript=Blob("# hi"))
-    calls = world.repository(Call, actor="user:boss")
+    saved = await harness.call(transcript=Blob("# hi"))
+    calls = harness.repository(Call, actor="user:boss")
     await calls.delete(saved.ref_id)
     with pytest.raises(Conflict):
         await calls.restore(saved.ref_id, expected_version=1)
@@ -209,21 +211,21 @@ async def test_a_hidden_record_is_brought_back_as_it_was(world: World) -> None:
     ]
 
 
-async def test_only_what_is_hidden_can_be_brought_back(world: World) -> None:
+async def test_only_what_is_hidden_can_be_brought_back(harness: Harness) -> None:
     """A record that is there, one that never was, and a class that does not hide: refused."""
-    saved = await world.call()
+    saved = await harness.call()
     for ref_id in (saved.ref_id, new_ref_id()):
         with pytest.raises(NotFound):
-            await world.repository(Call).restore(ref_id)
+            await harness.repository(Call).restore(ref_id)
     with pytest.raises(UsageError, match="derive it from SoftDelete"):
-        await world.repository(Run).restore(saved.ref_id)
+        await harness.repository(Run).restore(saved.ref_id)
 
 
-async def test_a_value_that_is_taken_is_named_by_its_field(world: World) -> None:
+async def test_a_value_that_is_taken_is_named_by_its_field(harness: Harness) -> None:
     """ConstraintViolation of a unique key tells its fields; another tenant may have the same values."""
-    orders = world.repository(Order)
+    orders = harness.repository(Order)
     first = await orders.save(Order(number="A-1", external_id="x"))
-    await world.repository(Order, tenant=uuid4()).save(Order(number="A-1", external_id="x"))
+    await harness.repository(Order, tenant=uuid4()).save(Order(number="A-1", external_id="x"))
     await orders.save_many([Order(number="A-1"), Order(number="A-1")])
     with pytest.raises(ConstraintViolation, match="of this tenant has the same external_id") as error:
         await orders.save(Order(number="A-2", external_id="x"))
@@ -233,9 +235,9 @@ async def test_a_value_that_is_taken_is_named_by_its_field(world: World) -> None
     assert (await orders.update(first.ref_id, {"external_id": "x", "number": "A-4"})).version == 2
 
 
-async def test_a_partial_key_holds_what_its_condition_names(world: World) -> None:
+async def test_a_partial_key_holds_what_its_condition_names(harness: Harness) -> None:
     """Two pending orders of one number are refused; once the first has moved on there may be another."""
-    orders = world.repository(Order)
+    orders = harness.repository(Order)
     first = await orders.save(Order(number="B-1", batch="x"))
     with pytest.raises(ConstraintViolation) as error:
         await orders.save(Order(number="B-2", batch="x"))

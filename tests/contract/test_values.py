@@ -6,12 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Everything
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from values import FIELDS, facts, records
 
 from storekit import Repository, Store
+from tests.support.entities import Everything
+from tests.support.values import FIELDS, facts, records
 
 BATCH = 40
 slow = settings(

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from fault_clock import Clock
-from fault_entities import ENTITIES, Note, note
-from fault_nursery import Nursery
-from fault_reader import Reader
-from fault_rig import Rig
 
 from storekit import Store
+from tests.faults.entities import ENTITIES, Note, note
+from tests.faults.reader import Reader
+from tests.faults.rig import Rig
+from tests.faults.writers import Writers
+from tests.support.clock import Clock
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +21,11 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         reader = Reader(store.settings)
         # the first upload of all makes S3 grow a volume, which takes longer than a test's time-out
         store.scope(tenant=uuid4(), actor="test").repository(Note).save(note("first of all"))
-        yield Rig(store.settings, reader, Clock(store.settings))
+        yield Rig(store.settings, reader, Clock.of(store.settings))
         reader.close()
 
 
 @pytest.fixture(scope="session")
-def nursery(rig: Rig) -> Iterator[Nursery]:
-    with Nursery(rig.settings) as nursery:
-        yield nursery
+def writers(rig: Rig) -> Iterator[Writers]:
+    with Writers(rig.settings) as found:
+        yield found

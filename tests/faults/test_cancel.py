@@ -13,13 +13,13 @@ from typing import IO, Any, cast
 from uuid import uuid4
 
 import pytest
-from fault_colours import save
-from fault_entities import REQUESTS, Details, Note, Saved
-from fault_reader import address
-from fault_rig import Rig
 
 from storekit import AsyncStore, Blob
 from storekit.testing.faults import Point, at, observe
+from tests.faults.entities import REQUESTS, Details, Note, Saved
+from tests.faults.reader import address
+from tests.faults.rig import Rig
+from tests.support.adapters import save
 
 
 @asynccontextmanager

@@ -6,12 +6,12 @@ import threading
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, save
-from fault_entities import REQUESTS, Saved
-from fault_rig import Rig
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import InjectedError, Point, at, fail, observe
+from tests.faults.entities import REQUESTS, Saved
+from tests.faults.rig import Rig
+from tests.support.adapters import COLOURS, opened, save
 
 _COMMITTED = Point("after", "postgres.commit", 1)
 _PUTS = 4

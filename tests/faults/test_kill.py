@@ -6,13 +6,13 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, save
-from fault_entities import ALL_REQUESTS, LONG_REQUESTS, REQUESTS
-from fault_nursery import Nursery
-from fault_rig import Rig
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import Point, at, observe
+from tests.faults.entities import ALL_REQUESTS, LONG_REQUESTS, REQUESTS
+from tests.faults.rig import Rig
+from tests.faults.writers import Writers
+from tests.support.adapters import COLOURS, opened, save
 
 _COMMITTED = Point("after", "postgres.commit", 1)
 _FIRST_WAIT = Point("before", "sleep", 1)
@@ -23,7 +23,7 @@ _REQUESTS = [*REQUESTS, *(pytest.param(name, marks=pytest.mark.long) for name in
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("request_", _REQUESTS)
 async def test_a_writer_killed_at_any_step_leaves_nothing_half_visible_and_its_key_gives_one_record(
-    rig: Rig, nursery: Nursery, colour: str, request_: str
+    rig: Rig, writers: Writers, colour: str, request_: str
 ) -> None:
     """Before the commit nothing is visible, after it everything; the same key again gives one record."""
     async with opened(colour, rig.settings) as survivor:
@@ -32,7 +32,7 @@ async def test_a_writer_killed_at_any_step_leaves_nothing_half_visible_and_its_k
         assert _COMMITTED in steps.seen
         for point in steps.seen:
             tenant = uuid4()
-            assert nursery.kill_at(point, colour, request_, tenant, "key") == _KILLED, point
+            assert writers.kill_at(point, colour, request_, tenant, "key") == _KILLED, point
             await _survive(rig, survivor, request_, tenant, point)
 
 

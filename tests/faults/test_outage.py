@@ -9,15 +9,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, save
-from fault_entities import Saved, three_notes
-from fault_rig import Rig
-from fault_wire import TIMEOUT, Wire, wired
 
 from storekit import AsyncStore, OutcomeUnknown, Store, StorekitError, Unavailable
 from storekit.drivers.s3 import dataplane
 from storekit.testing.faults import Point, at, observe
-from storekit.testing.proxy import Proxy
+from tests.faults.entities import Saved, three_notes
+from tests.faults.rig import Rig
+from tests.faults.wire import TIMEOUT, Wire, wired
+from tests.support.adapters import COLOURS, opened, save
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.side_by_side(8)
 _STORES = ("postgres", "mongo", "s3")

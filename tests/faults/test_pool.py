@@ -8,10 +8,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, repository, save
-from fault_entities import Note, Shelf, marker, note
-from fault_rig import Rig
-from fault_wire import Wire, wired
 
 from storekit import (
     AsyncStore,
@@ -27,6 +23,10 @@ from storekit import (
 from storekit.bridge import settle
 from storekit.ids import new_id, new_ref_id
 from storekit.testing.faults import InjectedError, Point, at, fail
+from tests.faults.entities import Note, Shelf, marker, note
+from tests.faults.rig import Rig
+from tests.faults.wire import Wire, wired
+from tests.support.adapters import COLOURS, opened, repository, save
 
 _TIMES = 4
 """More than the store has connections."""

@@ -11,14 +11,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, repository, save
-from fault_entities import Marker, marker
-from fault_pool import pool_of, seen
-from fault_rig import Rig
-from fault_wire import wired
 
 from storekit import AsyncStore, Store, Unavailable
 from storekit.bridge import settle
+from tests.faults.entities import Marker, marker
+from tests.faults.rig import Rig
+from tests.faults.wire import wired
+from tests.support.adapters import COLOURS, opened, repository, save
+from tests.support.pool_connections import pool_of, seen
 
 _CALLERS = 40
 _SHORT = timedelta(seconds=0.2)
@@ -110,10 +110,12 @@ async def test_a_busy_pool_is_told_from_an_unreachable_server(rig: Rig, colour: 
         taken = await _taken(store, 2)
         with pytest.raises(Unavailable) as caught:
             await save(store, uuid4(), [marker("refused")])
-        told = "all 2 connections are busy and none came free within 0.2 s; nothing is visible, call again"
-        assert str(caught.value) == f"postgres is unavailable: {told}"
+        assert str(caught.value) == (
+            "postgres is unavailable: all 2 connections are busy and none came free within 0.2 s; "
+            "raise POSTGRES_POOL_SIZE or shorten units of work; nothing is visible; call again"
+        )
         assert caught.value.retryable
-        assert "POSTGRES_POOL_SIZE" in str(caught.value.step)
+        assert caught.value.step == "postgres.commit"
         await _give_back(store, taken)
         await save(store, uuid4(), [marker("served")])
 
@@ -126,9 +128,10 @@ async def test_whoever_finds_the_queue_full_is_refused_at_once(rig: Rig, colour:
             taken = await _taken(store, 1)
             first = asyncio.create_task(_in_the_queue(store))
             await _someone_waits(store)
-            with pytest.raises(Unavailable, match="1 wait already for one of 1 connections") as caught:
+            with pytest.raises(Unavailable, match="at most 1 calls wait for one of 1") as caught:
                 await save(store, uuid4(), [marker("refused")])
-            assert "POSTGRES_POOL_SIZE" in str(caught.value.step)
+            assert "raise POSTGRES_POOL_SIZE" in str(caught.value)
+            assert caught.value.step == "postgres.commit"
             await _give_back(store, taken)
             await _give_back(store, [await first])
 

@@ -13,13 +13,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, save
-from fault_entities import Marker, marker
-from fault_pool import pool_of, seen
-from fault_rig import Rig
 
 from storekit import AsyncStore, Store, UsageError
 from storekit.bridge import settle
+from tests.faults.entities import Marker, marker
+from tests.faults.rig import Rig
+from tests.support.adapters import COLOURS, opened, save
+from tests.support.pool_connections import pool_of, seen
 
 BOTH = pytest.mark.parametrize("colour", COLOURS)
 
@@ -150,9 +150,9 @@ async def test_what_is_left_of_a_closed_store_opens_no_pool(rig: Rig, colour: st
     with seen(rig.settings, pool_min=0) as server:
         async with opened(colour, server.settings) as store:
             await _use(store)
-            ledger = (store._assembly if isinstance(store, Store) else store._ports).ledger
+            pool = pool_of(store)
         with pytest.raises(UsageError, match="the store is closed"):
-            await settle(ledger.pool.take())
+            await settle(pool.take())
         server.come_to(0)
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from storekit.testing.proxy import Proxy
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture

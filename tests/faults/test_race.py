@@ -11,13 +11,13 @@ from typing import TypeVar
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import opened, save
-from fault_entities import Note, note, one_note
-from fault_nursery import Nursery
-from fault_rig import Rig
 
 from storekit import IdempotencyConflict, InProgress, Settings, Store
 from storekit.testing.faults import Point, observe
+from tests.faults.entities import Note, note, one_note
+from tests.faults.rig import Rig
+from tests.faults.writers import Writers
+from tests.support.adapters import opened, save
 
 _CALLERS = 12
 _KEYS = [30, pytest.param(300, marks=pytest.mark.long)]
@@ -92,10 +92,10 @@ def test_a_key_is_bound_to_the_request_that_came_first(rig: Rig) -> None:
 
 
 def test_one_of_many_callers_takes_over_from_a_dead_writer_and_leaves_its_bytes_alone(
-    rig: Rig, nursery: Nursery
+    rig: Rig, writers: Writers
 ) -> None:
     """When a dead writer's lease is over one caller uploads afresh; the dead one's bytes are not touched."""
-    tenant = _dead_writer(nursery)
+    tenant = _dead_writer(writers)
     with Store.open(rig.settings) as store, rig.clock.restored(), observe() as steps:
         rig.clock.move(rig.settings.lease + timedelta(seconds=1))
         notes = store.scope(tenant=tenant, actor="agent:writer").repository(Note)
@@ -107,9 +107,9 @@ def test_one_of_many_callers_takes_over_from_a_dead_writer_and_leaves_its_bytes_
     assert rig.reader.stored(tenant) == (2, 2)
 
 
-def test_nobody_takes_over_while_the_lease_runs(rig: Rig, nursery: Nursery) -> None:
+def test_nobody_takes_over_while_the_lease_runs(rig: Rig, writers: Writers) -> None:
     """Until a writer's lease is over others wait as long as they are told to, then say InProgress."""
-    tenant = _dead_writer(nursery)
+    tenant = _dead_writer(writers)
     with Store.open(_patient(rig.settings, timedelta(seconds=0.2))) as store, observe() as steps:
         notes = store.scope(tenant=tenant, actor="agent:writer").repository(Note)
         with pytest.raises(InProgress):
@@ -118,12 +118,12 @@ def test_nobody_takes_over_while_the_lease_runs(rig: Rig, nursery: Nursery) -> N
     assert [rig.reader.writes(tenant, state) for state in ("pending", "aborted")] == [1, 0]
 
 
-def _dead_writer(nursery: Nursery) -> UUID:
+def _dead_writer(writers: Writers) -> UUID:
     """Leave a write behind that has all its bytes and no commit."""
     tenant = uuid4()
-    assert nursery.kill_at(Point("before", "postgres.commit", 1), "sync", "one_note", tenant, "key") == -9
+    assert writers.kill_at(Point("before", "postgres.commit", 1), "sync", "one_note", tenant, "key") == -9
     return tenant
 
 
 def _patient(settings: Settings, wait: timedelta) -> Settings:
-    return settings.model_copy(update={"wait": wait})
+    return settings.model_copy(update={"idempotency_wait": wait})

@@ -9,15 +9,15 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from fault_colours import COLOURS, opened, repository, save
-from fault_entities import Note, note
-from fault_rig import Rig
 
 from storekit import Settings
 from storekit.bridge import settle
 from storekit.testing.faults import observe
-from storekit.testing.proxy import Proxy
 from storekit.trace import Phase, listen
+from tests.faults.entities import Note, note
+from tests.faults.rig import Rig
+from tests.support.adapters import COLOURS, opened, repository, save
+from tests.support.proxy import Proxy
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def slow(rig: Rig) -> Iterator[Settings]:
     parts = urlsplit(rig.settings.s3_endpoint_url or "")
     with Proxy(str(parts.hostname), int(parts.port or 80), delay=0.3) as proxy:
         address = {"s3_endpoint_url": f"http://127.0.0.1:{proxy.port}"}
-        yield rig.settings.model_copy(update={**address, "beat": timedelta(milliseconds=20)})
+        yield rig.settings.model_copy(update={**address, "renew_every": timedelta(milliseconds=20)})
 
 
 @pytest.mark.parametrize("colour", COLOURS)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, repository, save
-from fault_entities import Ticket, TicketStatus
-from fault_rig import Rig
-from fault_wire import wired
 
 from storekit import AsyncStore, InvalidTransition, OutcomeUnknown, Store, Unavailable
 from storekit.bridge import settle
 from storekit.testing.faults import InjectedError, Point, at, fail
+from tests.faults.entities import Ticket, TicketStatus
+from tests.faults.rig import Rig
+from tests.faults.wire import wired
+from tests.support.adapters import COLOURS, opened, repository, save
 
 _STEP = "postgres.transition"
 
@@ -73,7 +74,7 @@ async def test_a_transition_that_postgres_never_got_moved_nothing_and_can_be_rep
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize(("when", "moved"), [("before", []), ("after", ["done"])])
 async def test_an_error_around_the_step_leaves_the_record_moved_or_not(
-    rig: Rig, colour: str, when: str, moved: list[str]
+    rig: Rig, colour: str, when: Literal["before", "after"], moved: list[str]
 ) -> None:
     """Before the step nothing has moved, after it the record has; one connection serves on."""
     tenant = uuid4()

@@ -10,12 +10,12 @@ from typing import Literal
 from uuid import uuid4
 
 import pytest
-from fault_colours import COLOURS, opened
-from fault_rig import Rig
-from fault_units import KINDS, Work
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import InjectedError, Point, at, fail, observe
+from tests.faults.rig import Rig
+from tests.faults.units import KINDS, Work
+from tests.support.adapters import COLOURS, opened
 
 _OWN_SQL = "with own sql"
 _COMMITTED = Point("after", "postgres.commit", 1)

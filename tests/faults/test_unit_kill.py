@@ -5,13 +5,13 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import COLOURS, opened
-from fault_nursery import Nursery
-from fault_rig import Rig
-from fault_units import FEED, KINDS, Work, import_feed
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import Point, observe
+from tests.faults.rig import Rig
+from tests.faults.units import FEED, KINDS, Work, import_feed
+from tests.faults.writers import Writers
+from tests.support.adapters import COLOURS, opened
 
 _KILLED = -9
 _COLOURS = ["sync", pytest.param("async", marks=pytest.mark.long)]
@@ -19,14 +19,14 @@ _COLOURS = ["sync", pytest.param("async", marks=pytest.mark.long)]
 
 @pytest.mark.parametrize("colour", _COLOURS)
 async def test_an_import_killed_at_any_step_and_run_again_comes_to_the_same_end(
-    rig: Rig, nursery: Nursery, colour: str
+    rig: Rig, writers: Writers, colour: str
 ) -> None:
     """After a death at any step each page is there whole or not at all, and a rerun completes each once."""
     async with opened(colour, rig.settings) as survivor:
         points, whole = await _uninterrupted(rig, survivor)
         for point in points:
             tenant = uuid4()
-            assert nursery.kill_at(point, colour, "import", tenant, "") == _KILLED, point
+            assert writers.kill_at(point, colour, "import", tenant, "") == _KILLED, point
             _assert_whole_pages(rig, tenant, point)
             await import_feed(survivor, tenant)
             assert rig.reader.records(tenant) == whole, point
@@ -60,7 +60,7 @@ def _assert_whole_pages(rig: Rig, tenant: UUID, point: Point) -> None:
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_unit_killed_at_any_step_is_whole_or_not_there(
-    rig: Rig, nursery: Nursery, colour: str, kind: str
+    rig: Rig, writers: Writers, colour: str, kind: str
 ) -> None:
     """Whatever a unit holds: before its commit nothing is visible, after it everything."""
     async with opened(colour, rig.settings) as store:
@@ -69,7 +69,7 @@ async def test_a_unit_killed_at_any_step_is_whole_or_not_there(
             await KINDS[kind](work)
     for point in steps.seen:
         tenant = uuid4()
-        assert nursery.kill_at(point, colour, kind, tenant, "") == _KILLED, point
+        assert writers.kill_at(point, colour, kind, tenant, "") == _KILLED, point
         committed = point == Point("after", "postgres.commit", 1)
         whole = work.whole(own_sql=kind == "with own sql")
         assert rig.reader.records(tenant) == (whole if committed else []), point

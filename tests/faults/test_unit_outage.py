@@ -12,17 +12,17 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from fault_colours import COLOURS, opened, repository
-from fault_entities import Delivery, delivery
-from fault_rig import Rig
-from fault_units import KINDS, Work, unit
-from fault_wire import wired
 
 from storekit import AsyncStore, OutcomeUnknown, Settings, Store, StorekitError, Unavailable
 from storekit.bridge import settle
 from storekit.flows.write import bulk
 from storekit.testing.faults import Point, at
-from storekit.testing.proxy import Proxy
+from tests.faults.entities import Delivery, delivery
+from tests.faults.rig import Rig
+from tests.faults.units import KINDS, Work, unit
+from tests.faults.wire import wired
+from tests.support.adapters import COLOURS, opened, repository
+from tests.support.proxy import Proxy
 
 _LONELY: dict[str, Any] = {"pool_size": 1, "pool_min": 1}
 _COMMIT = Point("before", "postgres.commit", 1)

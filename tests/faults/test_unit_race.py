@@ -12,14 +12,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import COLOURS, opened
-from fault_entities import Delivery, Tally, delivery, marker, note
-from fault_rig import Rig
-from fault_units import unit
 from psycopg.errors import DeadlockDetected
 
 from storekit import AsyncStore, Conflict, Store, Unavailable, in_
 from storekit.bridge import settle
+from tests.faults.entities import Delivery, Tally, delivery, marker, note
+from tests.faults.rig import Rig
+from tests.faults.units import unit
+from tests.support.adapters import COLOURS, opened
 
 _WORKERS = 16
 _TALLIES = [f"tally {n}" for n in range(8)]

@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fault_colours import COLOURS, opened, repository, save
-from fault_entities import Details, Note, Shelf, marker, note
-from fault_rig import Rig
-from fault_wire import Wire, wired
 
 from storekit import AsyncStore, Blob, Entity, Store
 from storekit.bridge import settle
+from tests.faults.entities import Details, Note, Shelf, marker, note
+from tests.faults.rig import Rig
+from tests.faults.wire import Wire, wired
+from tests.support.adapters import COLOURS, opened, repository, save
 
 
 class _Trips:

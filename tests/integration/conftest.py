@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sql_api import Api
-from sql_database import Database, fresh_cluster, fresh_database, set_up
-from sql_evolving import Evolving, copied, start
-from sql_shipped import shipped_database
 
 from storekit import Settings, Store
 from storekit.drivers.s3.control import ensure_bucket
+from tests.integration.evolving import Evolving, copied, start
+from tests.support.postgres import Database, fresh_cluster, fresh_database, set_up
+from tests.support.shipped import shipped_database
+from tests.support.write_api import Api
 
 
 @pytest.fixture(scope="session")

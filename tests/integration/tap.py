@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
-from sql_database import Database
+
+from tests.support.postgres import Database
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "schemas" / "postgres" / "tests"

@@ -135,7 +135,7 @@ def test_who_follows_the_message_keeps_the_table_and_its_rows(home: Path) -> Non
     before = files(home)
     said = refusal(home, Numbered)
     assert said.startswith(
-        "Numbered is no longer what the database holds (public.tickets: column number is text, not bigint); "
+        "the database differs from Numbered (public.tickets: column number is text, not bigint); "
     )
     assert files(home) == before
     path, sql = re.findall(r"write the change as (\S+\.sql),", said)[0], said.partition("\n\n")[2]
@@ -192,7 +192,12 @@ def test_a_ready_stack_is_not_compared(home: Path, monkeypatch: pytest.MonkeyPat
     with Store.embedded(home, entities=[Idle]):
         pass
     asked: list[object] = []
-    monkeypatch.setattr(embedded, "compare", lambda *given: asked.append(given) or [])
+
+    def note(*given: object) -> list[object]:
+        asked.append(given)
+        return []
+
+    monkeypatch.setattr(embedded, "compare", note)
     with Store.embedded(home, entities=[Idle]):
         assert asked == []
     with Store.embedded(home):

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from mypy_boto3_s3.type_defs import CORSRuleTypeDef
 from pydantic import SecretStr
-from s3_parts import at
 
 from storekit.drivers.s3.control import _client, ensure_bucket
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.settings import Settings
+from tests.integration.s3_parts import at
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,7 +46,7 @@ def test_it_can_be_repeated_and_leaves_other_rules_alone(s3: Settings, client: S
         {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 9}}
     )
     client.put_bucket_lifecycle_configuration(Bucket="shared", LifecycleConfiguration={"Rules": lifecycle})
-    theirs = {"AllowedMethods": ["GET"], "AllowedOrigins": ["https://their.example"]}
+    theirs: CORSRuleTypeDef = {"AllowedMethods": ["GET"], "AllowedOrigins": ["https://their.example"]}
     client.put_bucket_cors(Bucket="shared", CORSConfiguration={"CORSRules": [theirs]})
     for _ in range(2):
         ensure_bucket(settings)

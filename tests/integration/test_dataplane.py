@@ -7,11 +7,11 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from s3_parts import Measured, at, data_plane, ref, upload
 
 from storekit.drivers.s3.connections import Connections
 from storekit.drivers.s3.control import _client
@@ -26,6 +26,7 @@ from storekit.errors import (
 )
 from storekit.ports.stores import BlobRef
 from storekit.settings import Settings
+from tests.integration.s3_parts import Measured, at, data_plane, ref, upload
 
 T = TypeVar("T")
 
@@ -112,7 +113,12 @@ def test_a_media_type_that_no_header_carries_is_refused(plane: DataPlane, media_
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     connections: list[object] = []
     new = Connections._new
-    monkeypatch.setattr(Connections, "_new", lambda pool: connections.append(pool) or new(pool))
+
+    def noted(pool: Connections) -> object:
+        connections.append(pool)
+        return new(pool)
+
+    monkeypatch.setattr(Connections, "_new", noted)
     return connections
 
 
@@ -134,8 +140,13 @@ def test_a_blob_left_half_read_harms_nobody(plane: DataPlane, monkeypatch: pytes
     put = upload(os.urandom(4 * CHUNK))
     found = ref(put, plane.put(put))
     kept: list[object] = []
-    give = Connections.give
-    monkeypatch.setattr(Connections, "give", lambda pool, it: kept.append(it) or give(pool, it))
+    release = Connections.release
+
+    def noted(pool: Connections, connection: HTTPConnection) -> None:
+        kept.append(connection)
+        release(pool, connection)
+
+    monkeypatch.setattr(Connections, "release", noted)
     stream = plane.get(found)
     assert stream.read(10) == put.source.open().read(10)
     stream.close()
@@ -201,7 +212,7 @@ def test_threads_share_a_plane(plane: DataPlane) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"s3_bucket": "nobodys"}, "NoSuchBucket; let store.migrate"),
+        ({"s3_bucket": "nobodys"}, "NoSuchBucket; run store.migrate"),
         ({"s3_access_key": "stranger"}, "403"),
     ],
 )

@@ -15,7 +15,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from s3_faults import (
+
+from storekit.drivers.s3 import dataplane
+from storekit.drivers.s3.dataplane import DataPlane
+from storekit.errors import ConfigurationError, Corrupt, Unavailable, WriteLost
+from storekit.settings import Settings
+from tests.integration.s3_faults import (
     Fault,
     Faults,
     answer_lost,
@@ -29,12 +34,7 @@ from s3_faults import (
     request_lost,
     silent,
 )
-from s3_parts import at, data_plane, ref, upload
-
-from storekit.drivers.s3 import dataplane
-from storekit.drivers.s3.dataplane import DataPlane
-from storekit.errors import ConfigurationError, Corrupt, Unavailable, WriteLost
-from storekit.settings import Settings
+from tests.integration.s3_parts import at, data_plane, ref, upload
 
 BUSY = answered(503, "SlowDown")
 
@@ -131,7 +131,7 @@ def test_a_body_that_takes_too_long_is_given_up(
 ) -> None:
     """A try ends by the clock even if it moves on: a sweep relies on that."""
     monkeypatch.setattr(dataplane, "LONGEST_PUT", -1e6)
-    with pytest.raises(Unavailable, match="were not sent in"):
+    with pytest.raises(Unavailable, match="were not sent within"):
         plane.put(upload(os.urandom(1 << 20)))
 
 

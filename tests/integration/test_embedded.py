@@ -29,14 +29,14 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from storekit.embedded import Stack, down, secantus, server, status, up, wheels
-from storekit.embedded.directory import Home
+from storekit.embedded.directory import Directory
 from storekit.embedded.identity import PLAIN, ways
 from storekit.embedded.orphans import end_orphans
-from storekit.embedded.owner import Link, own
+from storekit.embedded.owner import OwnerConnection, connect_or_start
 from storekit.embedded.ports import Ports
 from storekit.embedded.seaweedfs import SeaweedFS
 from storekit.embedded.server import Command, Runner, translated
-from storekit.embedded.supervisor import birth
+from storekit.embedded.supervisor import start_time
 from storekit.errors import ConfigurationError, Unavailable
 
 SERVERS = ["postgres", "s3", "mongo"]
@@ -48,7 +48,7 @@ def shared() -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as directory, Stack.start(Path(directory) / "stack") as stack:
         yield stack
         stack.close()
-        wait_until_ended(stack._home.path)
+        wait_until_ended(stack._directory.path)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def wait_until_ended(directory: Path) -> None:
 
 
 def pids(stack: Stack) -> dict[str, int]:
-    return {each.name: each.pid for each in status(stack._home.path) if each.pid is not None}
+    return {each.name: each.pid for each in status(stack._directory.path) if each.pid is not None}
 
 
 def postgres(stack: Stack) -> psycopg.Connection[Any]:
@@ -123,7 +123,7 @@ def owner(directory: Path) -> subprocess.Popen[str]:
     """Another process that owns the stack until it is killed."""
     code = (
         "import sys; from storekit.embedded import Stack\n"
-        "stack = Stack.start(sys.argv[1]); print(stack._link.ask('status')['pid'], flush=True)\n"
+        "stack = Stack.start(sys.argv[1]); print(stack._connection.request('status')['pid'], flush=True)\n"
         "sys.stdin.read()"
     )
     return subprocess.Popen(
@@ -201,7 +201,7 @@ def test_heals_a_killed_server(shared: Stack, name: str) -> None:
     os.kill(before[name], signal.SIGKILL)
     while name in pids(shared):
         pass
-    with Stack.start(shared._home.path) as healed:
+    with Stack.start(shared._directory.path) as healed:
         after = pids(healed)
         assert found_everywhere(healed, f"before {name}")
     assert {each for each in SERVERS if after[each] != before[each]} == {name}
@@ -220,16 +220,16 @@ def test_heals_beside_what_a_crash_left(shared: Stack) -> None:
         os.kill(pids(shared)["postgres"], signal.SIGKILL)
         while "postgres" in pids(shared):
             pass
-        assert birth(row[0])
-        with Stack.start(shared._home.path) as healed, postgres(healed) as connection:
+        assert start_time(row[0])
+        with Stack.start(shared._directory.path) as healed, postgres(healed) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
         assert isinstance(lost.exception(), psycopg.OperationalError)
     busy.close()
     os.kill(pids(shared)["postgres"], signal.SIGKILL)
     while "postgres" in pids(shared):
         pass
-    (shared._home.path / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n")
-    with Stack.start(shared._home.path) as healed, postgres(healed) as connection:
+    (shared._directory.path / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n")
+    with Stack.start(shared._directory.path) as healed, postgres(healed) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -240,12 +240,12 @@ def test_heals_a_killed_supervisor(tmp_path: Path) -> None:
     with Stack.start(deep) as stack:
         save_everywhere(stack, "first")
         before = pids(stack)
-        os.kill(stack._link.ask("status")["pid"], signal.SIGKILL)
+        os.kill(stack._connection.request("status")["pid"], signal.SIGKILL)
         wait_until_ended(deep)
         with Stack.start(deep) as healed:
             assert found_everywhere(healed, "first")
             assert not set(before.values()) & set(pids(healed).values())
-            assert [pid for pid in before.values() if birth(pid)] == []
+            assert [pid for pid in before.values() if start_time(pid)] == []
     wait_until_ended(deep)
 
 
@@ -259,7 +259,7 @@ def test_last_owner_ends_the_servers(tmp_path: Path) -> None:
     assert None not in running
     end(second)
     wait_until_ended(tmp_path)
-    assert [pid for pid in running if pid and birth(pid)] == []
+    assert [pid for pid in running if pid and start_time(pid)] == []
     assert not (tmp_path / "supervisor.sock").exists()
 
 
@@ -276,9 +276,9 @@ def test_simultaneous_starters(tmp_path: Path) -> None:
         mine = [threads.submit(start), threads.submit(start)]
         other = owner(tmp_path / "stack")
         stacks = [each.result() for each in mine]
-    assert said(other) == str(stacks[0]._link.ask("status")["pid"])
+    assert said(other) == str(stacks[0]._connection.request("status")["pid"])
     assert stacks[0].settings() == stacks[1].settings()
-    assert stacks[0]._link.ask("status")["owners"] == 3
+    assert stacks[0]._connection.request("status")["owners"] == 3
     for stack in stacks:
         stack.close()
     end(other)
@@ -301,13 +301,13 @@ def test_up_down_status(tmp_path: Path) -> None:
     assert status(tmp_path / "stack") == running
     assert down(tmp_path / "stack") == 0
     assert [(each.pid, each.running) for each in status(tmp_path / "stack")] == [(None, False)] * 3
-    assert [each.pid for each in running if each.pid and birth(each.pid)] == []
+    assert [each.pid for each in running if each.pid and start_time(each.pid)] == []
     assert down(tmp_path / "stack") == 0
 
 
 def test_secrets_stay_secret(shared: Stack) -> None:
     """Credentials lie in files of mode 0600 in a directory of mode 0700: not in `ps`, logs or reprs."""
-    home = shared._home.path
+    home = shared._directory.path
     secrets = [value.encode() for value in json.loads((home / "secrets.json").read_text()).values()]
     command_lines = b"".join(each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline"))
     logs = b"".join(each.read_bytes() for each in (home / "log").iterdir())
@@ -323,7 +323,7 @@ def test_secrets_stay_secret(shared: Stack) -> None:
 def test_nobody_comes_without_credentials(shared: Stack) -> None:
     """Each server refuses who has no password, and listens on loopback alone."""
     settings = shared.settings()
-    port = {each.name: each.port for each in status(shared._home.path)}
+    port = {each.name: each.port for each in status(shared._directory.path)}
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(host="127.0.0.1", port=port["postgres"], user="postgres", dbname="storekit")
     with MongoClient[Any]("127.0.0.1", port["mongo"]) as client, pytest.raises(OperationFailure):
@@ -363,14 +363,14 @@ def test_strange_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     file.touch()
     with pytest.raises(ConfigurationError, match="is not a directory"):
         Stack.start(file)
-    with pytest.raises(ConfigurationError, match="name a directory that this user may write to"):
+    with pytest.raises(ConfigurationError, match="use a directory that this user may write to"):
         Stack.start(Path("/proc/storekit"))
     with pytest.raises(ConfigurationError, match=r"not empty \(it holds file\)"):
         Stack.start(tmp_path)
     assert sorted(tmp_path.iterdir()) == [file]
     stack = tmp_path / "stack"
     (stack / "migrations").mkdir(parents=True)
-    Home.claim(stack)
+    Directory.claim(stack)
     with monkeypatch.context() as other:
         other.setattr(os, "geteuid", lambda: 4242)
         with pytest.raises(ConfigurationError, match="this process is uid 4242"):
@@ -385,9 +385,9 @@ def test_strange_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_lost_secrets(tmp_path: Path) -> None:
     """Data whose passwords are gone is not met with new ones that it would refuse."""
-    Home.claim(tmp_path / "stack")
+    Directory.claim(tmp_path / "stack")
     (tmp_path / "stack" / "postgres").mkdir()
-    with pytest.raises(ConfigurationError, match=r"secrets.json is gone"):
+    with pytest.raises(ConfigurationError, match=r"secrets.json is missing"):
         Stack.start(tmp_path / "stack")
     wait_until_ended(tmp_path / "stack")
 
@@ -428,7 +428,7 @@ class Shell:
         self.ports.append(ports["shell"])
         return Command(["/bin/sh", "-c", self.line], Path("/"), signal.SIGTERM, PLAIN)
 
-    def answers(self, ports: Any) -> bool:
+    def is_ready(self, ports: Any) -> bool:
         return False
 
 
@@ -449,8 +449,8 @@ def strange_server() -> Iterator[int]:
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Iterator[Runner]:
-    home = Home.claim(tmp_path / "stack")
-    link: Link = own(home)
+    home = Directory.claim(tmp_path / "stack")
+    link: OwnerConnection = connect_or_start(home)
     yield Runner(home, link, Ports(home), {"login": "hush"})
     link.close()
     wait_until_ended(home.path)
@@ -458,7 +458,7 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
 
 def test_server_that_dies_at_start(runner: Runner) -> None:
     """A server that ends while it starts is reported with the end of its log, without secrets."""
-    with pytest.raises(ConfigurationError, match=r"shell ended with code 3.*key \*\*\* is bad") as caught:
+    with pytest.raises(ConfigurationError, match=r"shell exited with code 3.*key \*\*\* is bad") as caught:
         runner.start(Shell("echo key hush is bad; exit 3"))
     assert "hush" not in str(caught.value)
 
@@ -473,21 +473,21 @@ def test_full_disk(runner: Runner, tmp_path: Path) -> None:
 
 def test_ports_taken_by_others(runner: Runner) -> None:
     """A remembered port that another program has taken is given up, and after three such losses the start."""
-    with pytest.raises(Unavailable, match="taken three times"):
+    with pytest.raises(Unavailable, match="took its ports three times"):
         runner.start(Shell("echo bind: address already in use; exit 1"))
-    ports = Ports(runner.home)
-    old = ports.give("server", ["main"])
-    assert ports.give("server", ["main"]) == old
+    ports = Ports(runner.directory)
+    old = ports.assign("server", ["main"])
+    assert ports.assign("server", ["main"]) == old
     with socket.create_server(("127.0.0.1", old["main"])):
-        assert ports.give("server", ["main"]) != old
+        assert ports.assign("server", ["main"]) != old
 
 
 @pytest.mark.side_by_side(3)
 def test_a_port_remembered_twice(tmp_path: Path) -> None:
     """Two servers remembered with one port start with one each."""
-    home = Home.claim(tmp_path / "stack")
+    home = Directory.claim(tmp_path / "stack")
     ports = Ports(home)
-    s3_ports = ports.give("s3", SeaweedFS.purposes)
+    s3_ports = ports.assign("s3", SeaweedFS.purposes)
     home.write("ports.json", {"s3": s3_ports, "mongo": {"mongo": s3_ports["master.port.grpc"]}})
     with Stack.start(home.path) as stack:
         save_everywhere(stack, "one")
@@ -498,8 +498,8 @@ def test_a_port_remembered_twice(tmp_path: Path) -> None:
 
 def test_a_server_that_never_answers(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that runs and does not answer in time is a ConfigurationError that names its log."""
-    monkeypatch.setattr(server, "START", 0.1)
-    with pytest.raises(ConfigurationError, match=r"shell did not answer within 0\.1 s; see .*shell\.log"):
+    monkeypatch.setattr(server, "START_TIMEOUT", 0.1)
+    with pytest.raises(ConfigurationError, match=r"shell was not ready within 0\.1 s; see .*shell\.log"):
         runner.start(Shell("exec sleep 60"))
 
 
@@ -507,9 +507,9 @@ def test_a_stranger_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.Mon
     """What is no MongoDB server is never ready, and making users there is an error that names the log."""
     client = secantus._client
     monkeypatch.setattr(secantus, "_client", lambda port, _: client(port, 0.2))
-    mongo_server = secantus.Secantus(runner.home, dict.fromkeys(secantus.USERS, "hush"))
+    mongo_server = secantus.Secantus(runner.directory, dict.fromkeys(secantus.USERS, "hush"))
     with strange_server() as port:
-        assert not mongo_server.answers({"mongo": port})
+        assert not mongo_server.is_ready({"mongo": port})
         with pytest.raises(ConfigurationError, match=r"see .*mongo\.log") as caught:
             mongo_server._make_users(port)
     assert "hush" not in str(caught.value)
@@ -518,8 +518,8 @@ def test_a_stranger_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.Mon
 def test_orphans_are_known_by_their_birth() -> None:
     """What a killed supervisor left running is ended, a stranger with a recorded pid never."""
     with subprocess.Popen(["/bin/sleep", "60"]) as process:
-        record = {"pid": process.pid, "birth": birth(process.pid), "stop": signal.SIGTERM}
-        end_orphans({"servers": {"stranger": {**record, "birth": "another day"}}})
+        record = {"pid": process.pid, "start_time": start_time(process.pid), "stop": signal.SIGTERM}
+        end_orphans({"servers": {"stranger": {**record, "start_time": "another day"}}})
         assert process.poll() is None
         end_orphans({"servers": {"ours": record}})
         assert process.wait() == -signal.SIGTERM

@@ -11,13 +11,13 @@ from uuid import uuid4
 
 import pytest
 from bson.decimal128 import Decimal128
-from entities import Everything
 
 from storekit import AsyncStore, Store
 from storekit.drivers.mongo import documents as driver
 from storekit.flows.read import load
 from storekit.model.save import documents
 from storekit.model.save import load as loaded
+from tests.support.entities import Everything
 
 Threads = dict[str, set[int]]
 

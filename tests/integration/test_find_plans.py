@@ -9,16 +9,16 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from entities import Everything, Lead, Report, Run, Tariff
 from psycopg import sql
 from pydantic import SecretStr
-from sql_database import fresh_database, set_up
 
 from storekit import Settings, Store, between, ge, is_null
 from storekit.drivers.postgres import ledger
 from storekit.drivers.postgres.wire import compose
 from storekit.model.find.orders import SEEN_THROUGH_A_POLICY
 from storekit.schema.ddl import render
+from tests.support.entities import Everything, Lead, Report, Run, Tariff
+from tests.support.postgres import fresh_database, set_up
 
 FEW, ROWS, TENANTS, LIMIT = 150, 2_000, 10, 20
 BIG, TINY = UUID(int=1), UUID(int=2)
@@ -102,13 +102,12 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def read(plan: list[dict[str, Any]], table: str = "leads") -> int:
     """Count the rows that a plan takes out of a table, those it throws away included."""
-    return round(
-        sum(
-            (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-            for node in plan
-            if node.get("Relation Name") == table
-        )
+    found: float = sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        for node in plan
+        if node.get("Relation Name") == table
     )
+    return round(found)
 
 
 def index_of(plan: list[dict[str, Any]]) -> str:
@@ -120,12 +119,17 @@ def index_of(plan: list[dict[str, Any]]) -> str:
 @pytest.fixture(scope="module")
 def bench(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """Plan every statement on a table of few rows, then fill it for many tenants; nobody takes statistics."""
-    text = "\n".join(map(render, (Run, Report, Tariff, Lead)))
+    text = "\n".join(render(entity) for entity in (Run, Report, Tariff, Lead))
     with fresh_database(cluster) as fresh, pytest.MonkeyPatch.context() as patch:
         database = set_up(fresh, tmp_path_factory.mktemp("leads"), text)
         database.ask("ALTER TABLE leads SET (autovacuum_enabled = off)")
         sent: list[Any] = []
-        patch.setattr(ledger, "compose", lambda *given: sent.append(compose(*given)) or sent[-1])
+
+        def noted(*given: Any) -> Any:
+            sent.append(compose(*given))
+            return sent[-1]
+
+        patch.setattr(ledger, "compose", noted)
         settings = Settings(postgres_url=SecretStr(database.url("app")))
         with Store.open(settings) as store, database.connect() as app:
             # at once what Postgres does from the sixth execution on, if that seems to cost no more

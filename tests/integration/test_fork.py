@@ -8,13 +8,14 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from entities import Call, Note, Run
 
 from storekit import AsyncStore, Blob, Settings, Store
+from tests.support.entities import Call, Note, Run
 
 _CHILDREN = 3
 _READS = 60
@@ -31,7 +32,7 @@ def test_no_process_reads_what_another_asked_for(store: Store) -> None:
     tenants = [uuid4() for _ in range(_CHILDREN + 1)]
     saved = [_save(store, tenant) for tenant in tenants]
     children = [
-        _forked(lambda tenant=tenant, ids=ids: _read_in_loops(store, tenant, *ids))
+        _forked(partial(_read_in_loops, store, tenant, *ids))
         for tenant, ids in zip(tenants[1:], saved[1:], strict=True)
     ]
     _read_in_loops(store, tenants[0], *saved[0])
@@ -44,8 +45,13 @@ def test_a_child_that_ends_or_closes_leaves_its_parents_connection_alone(store: 
     tenant = uuid4()
     ids = _save(store, tenant)
     before = _connection_of(store)
+
+    def read_and(end: Callable[[], None]) -> None:
+        _read_in_loops(store, tenant, *ids)
+        end()
+
     for end in (store.close, lambda: store.__exit__(None, None, None), lambda: None):
-        assert _ended(_forked(lambda end=end: (_read_in_loops(store, tenant, *ids), end()))) == 0
+        assert _ended(_forked(partial(read_and, end))) == 0
     assert _ended(_forked(store.close)) == 0
     _read_in_loops(store, tenant, *ids)
     assert _connection_of(store) is before

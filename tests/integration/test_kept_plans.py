@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sql_database import Database, fresh_database, set_up
 
 from storekit import Blob, Entity, Mutable, SoftDelete, blob, index, references
 from storekit.drivers.postgres.wire import compose
@@ -17,6 +16,7 @@ from storekit.flows.read.load import whole_row
 from storekit.ids import new_ref_id
 from storekit.ports.statements import Locate, Statement, Via
 from storekit.schema.ddl import render
+from tests.support.postgres import Database, fresh_database, set_up
 
 LISTS = [index("status"), index("-created_on"), index("status", "-created_on"), index("score", "-status")]
 TENANT = uuid4()
@@ -65,6 +65,7 @@ def execute(app: psycopg.Connection[Any], name: str, statement: Statement, expla
     """Run a prepared statement as the SDK does, in one transaction with what it sets."""
     (settings, [tenant]), (_, values) = compose(TENANT, [statement])
     with app.transaction():
+        assert tenant is not None
         app.execute(settings.replace("$1", "%s").encode(), [str(tenant, "ascii")])
         told = ", ".join(f"'{value.decode()}'" for value in values if value is not None)
         return app.execute(f"{explain} EXECUTE {name} ({told})".encode()).fetchall()

@@ -15,11 +15,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Report, Run
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from storekit import AsyncStore, ConfigurationError, Entity, Settings, Store, Unavailable, UsageError
+from tests.support.entities import Report, Run
 
 _SECRET = "hunter2"
 COLOURS = pytest.mark.parametrize("colour", ["sync", "async"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from storekit.embedded import Stack, down, status, up
-from storekit.embedded.owner import Link
+from storekit.embedded.owner import OwnerConnection
 
 DEADLINE = 12.0
 
@@ -39,8 +39,8 @@ def started() -> Iterator[Path]:
 
 
 def processes(home: Path) -> list[int]:
-    link = Link(str(home / "supervisor.sock"))
-    supervisor = link.ask("status")["pid"]
+    link = OwnerConnection(str(home / "supervisor.sock"))
+    supervisor = link.request("status")["pid"]
     link.close()
     return [supervisor, *(each.pid for each in status(home) if each.pid is not None)]
 

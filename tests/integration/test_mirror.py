@@ -6,8 +6,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sql_database import Database
-from sql_shipped import MIRROR, mirrored
 from typer.testing import CliRunner
 
 from storekit.cli import app
@@ -15,6 +13,8 @@ from storekit.cli.mirror import differences, renew
 from storekit.drivers.postgres.admin.migrate import connect
 from storekit.drivers.postgres.admin.mirror import HEADER, read
 from storekit.errors import ConfigurationError, UsageError
+from tests.support.postgres import Database
+from tests.support.shipped import MIRROR, mirrored
 
 # What the catalogue holds, asked otherwise than the mirror does.
 OBJECTS = """
@@ -23,9 +23,6 @@ SELECT relnamespace::regnamespace || CASE relkind WHEN 'v' THEN '/views/' ELSE '
 FROM pg_class JOIN mine ON mine.oid = relowner WHERE relkind IN ('r', 'v', 'm', 'p') AND NOT relispartition
 UNION SELECT pronamespace::regnamespace || '/functions/' || proname
 FROM pg_proc JOIN mine ON mine.oid = proowner
-UNION SELECT schemaname || '/policies/' || tablename || '.' || policyname FROM pg_policies
-UNION SELECT relnamespace::regnamespace || '/triggers/' || relname || '.' || tgname
-FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid WHERE NOT tgisinternal
 UNION SELECT typnamespace::regnamespace || '/types/' || typname
 FROM pg_type JOIN mine ON mine.oid = typowner WHERE typtype = 'e'
 UNION SELECT unnest('{public/schema,report/schema,storekit/schema}'::text[])
@@ -39,7 +36,7 @@ def test_the_committed_mirror_is_that_of_the_migrations(reference: Database) -> 
 
 
 def test_every_object_has_its_file(reference: Database) -> None:
-    """One file for each table, view, function, policy, trigger and type, and no other."""
+    """One file for each table, view, function and type, and no other."""
     assert set(mirrored(reference)) == {f"{name}.sql" for (name,) in reference.ask(OBJECTS)}
 
 
@@ -64,9 +61,12 @@ def test_every_object_has_its_file(reference: Database) -> None:
         ("GRANT EXECUTE ON FUNCTION storekit.touch() TO PUBLIC", "storekit/functions/touch"),
         ("SET ROLE storekit_owner; CREATE AGGREGATE storekit.chain(bytea)"
          " (SFUNC = byteacat, STYPE = bytea, INITCOND = '')", "storekit/functions/chain"),
-        ("ALTER POLICY tenant ON tool_calls USING (true)", "public/policies/tool_calls.tenant"),
-        ("DROP POLICY tenant ON tool_calls", "public/policies/tool_calls.tenant"),
-        ("ALTER TABLE contracts DISABLE TRIGGER storekit_keep", "public/triggers/contracts.storekit_keep"),
+        ("ALTER POLICY tenant ON tool_calls USING (true)", "public/tables/tool_calls"),
+        ("DROP POLICY tenant ON tool_calls", "public/tables/tool_calls"),
+        ("ALTER TABLE contracts DISABLE TRIGGER storekit_keep", "public/tables/contracts"),
+        ("ALTER TRIGGER storekit_keep ON contracts RENAME TO kept", "public/tables/contracts"),
+        ("CREATE TRIGGER instead INSTEAD OF DELETE ON storekit.event FOR EACH ROW"
+         " EXECUTE FUNCTION storekit.refuse_move()", "storekit/views/event"),
         ("ALTER TYPE storekit.write_state RENAME VALUE 'aborted' TO 'gone'", "storekit/types/write_state"),
         ("SET ROLE storekit_owner; CREATE DOMAIN storekit.\"a/b\" AS text CHECK (VALUE <> '')",
          "storekit/types/a%2Fb"),

@@ -10,12 +10,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 from pydantic import SecretStr
-from sql_database import MEMBERS, Database, fresh_database, write_line
 
 from storekit import Entity, Mutable, Settings, SoftDelete, Store, document
 from storekit.drivers.postgres.admin.migrate import grant, migrate
 from storekit.schema.ddl import render
 from storekit.schema.lines import core
+from tests.support.postgres import MEMBERS, Database, fresh_database, write_line
 
 WORDS = [
     *(
@@ -94,6 +94,11 @@ class Removed(Entity, Mutable, table="removed"):
     doc: Annotated[dict[str, Any] | None, document(collection="nasty")] = None
 
 
+def _made(number: int) -> Nasty:
+    values: dict[str, Any] = {word: f"{number} {word}" for word in WORDS}
+    return Nasty(**values)
+
+
 @pytest.fixture(scope="module")
 def nasty(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Make a database with the tables of these classes, as rendered."""
@@ -114,7 +119,7 @@ def store(nasty: Database) -> Iterator[Store]:
 def test_a_column_may_be_called_as_the_sql_around_it(store: Store) -> None:
     """Every name that a class may declare can be saved, read, updated and deleted."""
     records = store.scope(tenant=uuid4(), actor="t").repository(Nasty)
-    made = records.save_many([Nasty(**{word: f"{n} {word}" for word in WORDS}) for n in range(2)])
+    made = records.save_many([_made(n) for n in range(2)])
     for n, each in enumerate(made):
         found = records.get(each.ref_id)
         assert {word: getattr(found, word) for word in WORDS} == {word: f"{n} {word}" for word in WORDS}
@@ -128,12 +133,7 @@ def test_a_column_may_be_called_as_the_sql_around_it(store: Store) -> None:
 def test_a_batch_is_read_whatever_its_columns_are_called(store: Store) -> None:
     """The look-up of many rows, which a replay does, finds each of them."""
     records = store.scope(tenant=uuid4(), actor="t").repository(Nasty)
-    first, again = (
-        records.save_many(
-            [Nasty(**{word: f"{n} {word}" for word in WORDS}) for n in range(2)], idempotency_key="k"
-        )
-        for _ in range(2)
-    )
+    first, again = (records.save_many([_made(n) for n in range(2)], idempotency_key="k") for _ in range(2))
     assert [each.ref_id for each in again] == [each.ref_id for each in first]
     assert [each.wanted for each in again] == ["0 wanted", "1 wanted"]
 

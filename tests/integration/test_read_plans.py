@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from entities import Remark, Report
 
 from storekit import Store
 from storekit.drivers.postgres.sql.queries import SET_TENANT, locate, select
 from storekit.flows.read.load import whole_row
 from storekit.ports.statements import Locate, Via
+from tests.support.entities import Remark, Report
 
 ROWS = 2000
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from commands import storekit_command
-from sql_database import MEMBERS, Database, fresh_database
 
 from storekit.drivers.postgres.admin.migrate import grant
+from tests.support.commands import storekit_command
+from tests.support.postgres import MEMBERS, Database, fresh_database
 
 MODELS = """
 from enum import StrEnum
@@ -120,8 +120,8 @@ def test_from_a_new_class_to_a_saved_record(shell: Shell) -> None:
         "public.campaigns: the table is missing\npublic.leads: the table is missing\n")  # fmt: skip
     assert shell.storekit(*MIGRATE)[0] == 0
     grant(shell.database.url("admin"), MEMBERS)
-    assert shell.storekit(*CHECK) == (0, "no difference\n")
-    assert shell.storekit(*DIFF) == (0, "no difference\n")
+    assert shell.storekit(*CHECK) == (0, "no differences\n")
+    assert shell.storekit(*DIFF) == (0, "no differences\n")
     (shell.home / "save.py").write_text(SAVE)
     code, said = shell.run("save.py")
     assert code == 0, said
@@ -138,7 +138,7 @@ def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
     shell.models.write_text(grown + "    score: int = 0\n")
     assert shell.storekit(*CHECK) == (
         1,
-        "public.leads: column status does not take 'dead'\n"
+        "public.leads: column status does not accept 'dead'\n"
         "public.leads: column score is missing\n"
         "public.leads: index (tenant_id, created_on DESC, ref_id DESC) WHERE status = 'dead' is missing\n"
         "public.leads: index (tenant_id, score, ref_id) is missing\n",
@@ -149,7 +149,7 @@ def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
     assert [name[:-12] for name in shell.files[3:]] == ["0004_leads_created_on_ix_", "0005_leads_score_ix_"]
     assert shell.storekit("migrate", "lint", "--line", "app=migrations")[0] == 0
     assert shell.storekit(*MIGRATE)[0] == 0
-    assert shell.storekit(*CHECK) == (0, "no difference\n")
+    assert shell.storekit(*CHECK) == (0, "no differences\n")
 
 
 def test_a_decision_is_told_found_and_not_applied_until_it_is_made(shell: Shell) -> None:
@@ -158,7 +158,7 @@ def test_a_decision_is_told_found_and_not_applied_until_it_is_made(shell: Shell)
         assert shell.storekit(*command)[0] == 0
     shell.models.write_text(MODELS.replace("    name: str", "    name: int"))
     what, path = "public.campaigns: column name is text, not bigint", "migrations/0002_campaigns.sql"
-    assert shell.storekit(*DIFF) == (0, f"{path}\n{what}: yours to decide in {path}\n")
+    assert shell.storekit(*DIFF) == (0, f"{path}\n{what}: decide in {path}\n")
     code, said = shell.storekit("migrate", "lint", "--line", "agency")
     assert (code, len(said.splitlines())) == (1, 1)
     assert said.startswith("app 0002_campaigns.sql, line 1: undecided: ")
@@ -170,7 +170,7 @@ def test_a_decision_is_told_found_and_not_applied_until_it_is_made(shell: Shell)
     assert heading == f"-- storekit: decide: {what}"
     file.write_text("\n".join(line.removeprefix("-- ") for line in sql))
     assert shell.storekit(*MIGRATE) == (0, "applied app 0002_campaigns.sql\nthe stores are up to date\n")
-    assert shell.storekit(*CHECK) == (0, "no difference\n")
+    assert shell.storekit(*CHECK) == (0, "no differences\n")
 
 
 def test_diff_makes_the_directory_of_its_line(shell: Shell) -> None:
@@ -202,11 +202,12 @@ def test_pending_and_edited_migrations_are_named(shell: Shell) -> None:
     code, said = shell.storekit(*DIFF)
     assert code == 1
     assert (
-        "migrations are pending, first core 0001_ledger.sql; run storekit migrate --line agency --l" in said
+        "migrations are pending, first core 0001_clock_and_ids.sql; run storekit migrate --line agency"
+        in said
     )
     code, said = shell.storekit(*CHECK)
     assert code == 1
-    assert said.splitlines()[0] == "migration core 0001_ledger.sql is pending"
+    assert said.splitlines()[0] == "migration core 0001_clock_and_ids.sql is pending"
     for command in (MIGRATE, DIFF, MIGRATE):
         assert shell.storekit(*command)[0] == 0
     with (shell.home / "migrations" / shell.files[0]).open("a") as file:

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
-from sql_evolving import Evolving
-from sql_notes import Author, Longer, Plan, Status, note
 
 from storekit import Entity, Mutable, SoftDelete, blob, document, index, lookup, moves, references, unique
 from storekit.model.values.blob import Blob
+from tests.integration.evolving import Evolving
+from tests.integration.note_editions import Author, Longer, Plan, Status, note
 
 Editions = tuple[type[Entity], type[Entity], str]
 
@@ -35,18 +35,18 @@ DECISIONS: dict[str, Editions] = {
     "a label": (
         note({"status": (Longer, Longer.DRAFT)}),
         note({"status": (Status, Status.DRAFT)}),
-        "column status takes 'new', 'review', the class does not",
+        "column status accepts 'new', 'review', the class does not",
     ),
     "a label that indexes know": (
         note({"status": (Longer, Longer.DRAFT)}, indexes=[index("status", "-created_on")]),
         note({"status": (Status, Status.DRAFT)}, indexes=[index("status", "-created_on")]),
-        "column status takes 'new', 'review', the class does not",
+        "column status accepts 'new', 'review', the class does not",
     ),
-    "a requirement": (note(), note({"note": (str, ...)}), "column note takes NULL"),
+    "a requirement": (note(), note({"note": (str, ...)}), "column note allows NULL"),
     "no longer Mutable": (
         note(),
         note({}, SoftDelete),
-        "column updated_on is there, and the class is not Mutable",
+        "column updated_on exists, but the class is not Mutable",
     ),
     "an index": (note(indexes=[index("title")]), note(), "index notes_title_ix_"),
     "an index with another condition": (
@@ -58,7 +58,7 @@ DECISIONS: dict[str, Editions] = {
     "another natural key": (
         note(natural_key=("title",)),
         note(natural_key=("title", "token")),
-        "index notes_natural_key is not on (tenant_id, title, token)",
+        "index notes_natural_key has another definition than (tenant_id, title, token)",
     ),
     "a reference": (
         note({"author_id": RESTRICTED}),
@@ -68,7 +68,7 @@ DECISIONS: dict[str, Editions] = {
     "what a reference does": (
         note({"author_id": RESTRICTED}),
         note({"author_id": CASCADING}),
-        "column author_id refers otherwise than by FOREIGN KEY (tenant_id, author_id)",
+        "column author_id has another reference than FOREIGN KEY (tenant_id, author_id)",
     ),
     "a part": (note({"image": (Annotated[Blob | None, blob()], None)}), note(), "part image is not declared"),
     "a part of another kind": (
@@ -76,7 +76,11 @@ DECISIONS: dict[str, Editions] = {
         note({"image": DOCUMENT}),
         "part image is a blob, not a document",
     ),
-    "moves": (note({"status": MOVING}), note(), "the moves of its state are not declared"),
+    "moves": (
+        note({"status": MOVING}),
+        note(),
+        "the database restricts the moves of its state, the class does not",
+    ),
     "a look-up": (note({"token": (Annotated[str, lookup()], "x")}), note(), "rows are found by token"),
     "another look-up": (
         note({"token": (Annotated[str, lookup()], "x")}),
@@ -164,15 +168,18 @@ DRIFTS: dict[str, tuple[str, str]] = {
     ),
     "a column that no save fills": (
         f"{_ALTER} ADD slug text NOT NULL DEFAULT 'x'; {_ALTER} ALTER slug DROP DEFAULT",
-        "column slug is not declared, and no save gives it the value it needs",
+        "column slug is not declared, but required",
     ),
     "a type": (f"{_ALTER} ALTER token TYPE varchar", "column token is character varying, not text"),
     "a collation": (
         f'{_ALTER} ALTER ref_id TYPE text COLLATE "default"',
         'column ref_id is text, not text COLLATE "C"',
     ),
-    "a requirement": (f"{_ALTER} ALTER title DROP NOT NULL", "column title takes NULL"),
-    "a label": ("ALTER TYPE notes_status ADD VALUE 'lost'", "column status takes 'lost', the class does not"),
+    "a requirement": (f"{_ALTER} ALTER title DROP NOT NULL", "column title allows NULL"),
+    "a label": (
+        "ALTER TYPE notes_status ADD VALUE 'lost'",
+        "column status accepts 'lost', the class does not",
+    ),
     "a primary key": (f"{_ALTER} DROP CONSTRAINT notes_pkey", "PRIMARY KEY (tenant_id, id) is missing"),
     "a unique key": (
         f"{_ALTER} DROP CONSTRAINT notes_tenant_id_ref_id_key",
@@ -180,29 +187,32 @@ DRIFTS: dict[str, tuple[str, str]] = {
     ),
     "a check": (f"{_ALTER} DROP CONSTRAINT notes_ref_id_check", "CHECK (ref_id ~ "),
     "a ref's key": (f"{_ALTER} DROP CONSTRAINT pdf_ref_live", "key pdf_ref_live is missing"),
-    "a lifted wall": (f"{_ALTER} NO FORCE ROW LEVEL SECURITY", "row-level security is otherwise"),
-    "an open wall": (f"{_ALTER} DISABLE ROW LEVEL SECURITY", "row-level security is otherwise"),
+    "a lifted wall": (f"{_ALTER} NO FORCE ROW LEVEL SECURITY", "row-level security has another definition"),
+    "an open wall": (f"{_ALTER} DISABLE ROW LEVEL SECURITY", "row-level security has another definition"),
     "a lost policy": ("DROP POLICY tenant ON notes", "policy tenant is missing"),
-    "a policy of all": ("ALTER POLICY tenant ON notes USING (true)", "policy tenant is otherwise"),
+    "a policy of all": ("ALTER POLICY tenant ON notes USING (true)", "policy tenant has another definition"),
     "one policy more": ("CREATE POLICY debug ON notes USING (true)", "policy debug is not storekit's"),
     "a trigger that is off": (
         f"{_ALTER} DISABLE TRIGGER storekit_update",
-        "trigger storekit_update is otherwise",
+        "trigger storekit_update has another definition",
     ),
     "a lost trigger": ("DROP TRIGGER storekit_touch ON notes", "trigger storekit_touch is missing"),
-    "a grant": ("REVOKE INSERT ON notes FROM storekit_app", "column author_id is not known to its functions"),
+    "a grant": (
+        "REVOKE INSERT ON notes FROM storekit_app",
+        "column author_id is missing from the table's write functions",
+    ),
     "a column without manage": (
         f"{_ALTER} DROP note, ADD note text",
-        "column note is not known to its functions and grants",
+        "column note is missing from the table's write functions and grants",
     ),
     "a fact of a part": (
         "UPDATE storekit.field SET ttl = '8 days' WHERE ttl IS NOT NULL",
-        "part log is kept otherwise",
+        "part log is registered as",
     ),
     "a lost fact": ("DELETE FROM storekit.field WHERE field = 'pdf'", "part pdf is missing"),
     "a move": (
         "INSERT INTO storekit.move VALUES ('notes', 'status', 'draft', 'final')",
-        "the moves of its state are not declared",
+        "the database restricts the moves of its state, the class does not",
     ),
     "a scope": (
         "UPDATE storekit.managed SET scope = 'global' WHERE entity = 'notes'",

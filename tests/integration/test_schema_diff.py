@@ -7,8 +7,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from psycopg.errors import ForeignKeyViolation, IntegrityError, UniqueViolation
-from sql_evolving import TENANT, Evolving
-from sql_notes import Author, Longer, Plan, Status, logged, note
 
 from storekit import (
     Blob,
@@ -30,6 +28,8 @@ from storekit.agency import ENTITIES as AGENCY
 from storekit.deploy.evolve import compare
 from storekit.drivers.postgres.admin.migrate import migrate
 from storekit.schema.lines import core, shipped
+from tests.integration.evolving import TENANT, Evolving
+from tests.integration.note_editions import Author, Longer, Plan, Status, logged, note
 
 
 def refers(target: Any, **how: Any) -> tuple[Any, None]:
@@ -124,7 +124,7 @@ def test_the_indexes_of_a_former_release_are_replaced(evolving: Evolving) -> Non
         "public.notes: index (author_id, tenant_id, ref_id) is missing",
         "public.notes: index (tenant_id, title, created_on DESC, ref_id DESC) is missing",
         *(
-            f"public.notes: index {name} is one that another, which ends with ref_id, has replaced"
+            f"public.notes: index {name} is replaced by another that also ends with ref_id"
             for name in ("notes_author_id_tenant_id_idx", "notes_title_created_on_ix_0a0a0a0a")
         ),
     ]
@@ -213,7 +213,7 @@ def test_tables_of_other_schemas_are_followed_too(evolving: Evolving) -> None:
 
 def test_a_reference_to_no_table_is_named(evolving: Evolving) -> None:
     """A class whose target has no table yet, and is not listed, is refused by both names."""
-    with pytest.raises(ConfigurationError, match=r"Line references billing\.invoices, which is no table"):
+    with pytest.raises(ConfigurationError, match=r"Line references billing\.invoices, which does not exist"):
         evolving.differences(Line)
 
 

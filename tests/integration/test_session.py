@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from entities import Everything
 
 from storekit import ConfigurationError, Settings, Store
 from storekit.drivers.postgres.exchange import exchange
+from tests.support.entities import Everything
 
 ECHO = "SELECT $1::text"
 
@@ -50,6 +50,7 @@ def test_a_session_of_other_habits_changes_nothing_that_is_read(
         found = everything.get(saved.ref_id)
     assert (found.moment, found.day, found.created_on) == (moment, day, saved.created_on)
     assert found.moment is not None
+    assert found.created_on is not None
     assert (found.moment.tzinfo, found.created_on.tzinfo) == (UTC, UTC)
 
 
@@ -66,7 +67,8 @@ def test_a_statement_that_was_prepared_elsewhere_tells_of_the_pooler(
     session: psycopg.Connection[Any],
 ) -> None:
     """A client that finds itself in a session without its statements is told what to switch off."""
-    ask(session, prepared := {}, b"here")
+    prepared: dict[Any, Any] = {}
+    ask(session, prepared, b"here")
     session.execute("DEALLOCATE ALL")
     with pytest.raises(ConfigurationError, match="POSTGRES_PREPARE=false"):
         ask(session, prepared, b"elsewhere")

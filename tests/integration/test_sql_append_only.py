@@ -8,10 +8,10 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, events, insert_op, uploaded
-from sql_database import BASE, MUTABLE, PARTS, SOFT_DELETE, Database, fresh_database, set_up
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import BASE, MUTABLE, PARTS, SOFT_DELETE, Database, fresh_database, set_up
+from tests.support.write_api import Api, blob_part, change_op, events, insert_op, uploaded
 
 TABLES = f"""
 CREATE TABLE parents ({BASE}{MUTABLE}, name text);
@@ -159,7 +159,7 @@ def test_a_part_leaves_the_queue_only_when_nothing_forbids_it(database: Database
         connection.execute("UPDATE receipts SET scan_ref = NULL WHERE ref_id = %s", [ref_id])
     purge = "UPDATE storekit.part SET state = 'purging' WHERE part_id = %s"
     assert refuses(database, purge, part) == "SK002"
-    with database.later("8 days"):
+    with database.later(days=8):
         database.ask("UPDATE storekit.part SET legal_hold = true WHERE part_id = %s", part)
         assert refuses(database, purge, part) == "SK002"
         database.ask("UPDATE storekit.part SET legal_hold = false WHERE part_id = %s", part)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from sql_api import Api, blob_part, change_op, insert_op, states, uploaded
-from sql_database import Database
-
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import Api, blob_part, change_op, insert_op, states, uploaded
 
 LEASE = timedelta(seconds=60)
 OLD = UUID(int=(new_id().int & ~(0xFFFF_FFFF_FFFF << 80)) | (1_600_000_000_000 << 80))
@@ -17,25 +16,25 @@ OLD = UUID(int=(new_id().int & ~(0xFFFF_FFFF_FFFF << 80)) | (1_600_000_000_000 <
 def test_a_key_replays_its_first_commit(api: Api) -> None:
     """The same key and request answers the winner, from stage as from commit, and does nothing."""
     winner = new_id()
-    rows = api.commit(winner, [insert_op("activity_runs", [{"title": "a"}])], key="k1")["rows"]
+    rows = api.commit(winner, [insert_op("jobs", [{"title": "a"}])], key="k1")["rows"]
     replay = {"outcome": "replay", "write_id": str(winner), "result": {"rows": rows}}
     assert api.stage(new_id(), [blob_part(new_ref_id())], key="k1") == replay
-    assert api.commit(new_id(), [insert_op("activity_runs", [{"title": "a"}])], key="k1") == replay
+    assert api.commit(new_id(), [insert_op("jobs", [{"title": "a"}])], key="k1") == replay
 
 
 def test_a_key_is_bound_to_its_request(api: Api) -> None:
     """The same key with another fingerprint is refused, while its first write pends and after."""
     api.stage(new_id(), key="bound")
     assert api.stage(new_id(), key="bound", request=b"other") == {"outcome": "mismatch"}
-    op = insert_op("activity_runs", [{"title": "a"}])
+    op = insert_op("jobs", [{"title": "a"}])
     assert api.commit(new_id(), [op], key="bound", request=b"other") == {"outcome": "mismatch"}
 
 
 def test_keys_of_tenants_are_apart(api: Api) -> None:
     """One tenant's key says nothing to another."""
-    api.commit(new_id(), [insert_op("activity_runs", [{"title": "a"}])], key="shared")
+    api.commit(new_id(), [insert_op("jobs", [{"title": "a"}])], key="shared")
     api.tenant = uuid4()
-    op = insert_op("activity_runs", [{"title": "b"}])
+    op = insert_op("jobs", [{"title": "b"}])
     assert api.commit(new_id(), [op], key="shared", request=b"b")["outcome"] == "committed"
 
 
@@ -46,17 +45,17 @@ def test_a_pending_key_is_held_until_its_lease_ends(database: Database, api: Api
     held = api.stage(second, key="leased")
     assert held["outcome"] == "held"
     assert 0 < held["lease_left"] <= LEASE.total_seconds()
-    with database.later("61 seconds"):
+    with database.later(seconds=61):
         assert api.stage(second, key="leased")["outcome"] == "staged"
     assert states(database, first) == ["aborted", "aborted"]
 
 
 def test_a_commit_without_parts_takes_over_a_dead_key(database: Database, api: Api) -> None:
     """A write without parts waits for a live holder of its key and succeeds a dead one."""
-    dead, op = new_id(), insert_op("activity_runs", [{"title": "a"}])
+    dead, op = new_id(), insert_op("jobs", [{"title": "a"}])
     api.stage(dead, key="dead")
     assert api.commit(new_id(), [op], key="dead")["outcome"] == "held"
-    with database.later("61 seconds"):
+    with database.later(seconds=61):
         assert api.commit(new_id(), [op], key="dead")["outcome"] == "committed"
     assert states(database, dead) == ["aborted"]
 
@@ -65,23 +64,21 @@ def test_a_robbed_writer_creates_nothing(database: Database, api: Api) -> None:
     """Whoever lost its write gets `lost` from stage, renew and commit, whatever it uploaded."""
     write, ref_id = new_id(), new_ref_id()
     api.stage(write, [part := blob_part(ref_id)], key="robbed")
-    with database.later("61 seconds"):
+    with database.later(seconds=61):
         api.stage(new_id(), key="robbed")
     op = insert_op(
-        "tool_calls", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
+        "tasks", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
     )
     assert api.commit(write, [op], uploaded(part), key="robbed") == {"outcome": "lost"}
     assert api.renew(write) == {"outcome": "lost"}
     assert api.stage(write, [part], key="robbed") == {"outcome": "lost"}
-    assert database.ask("SELECT 1 FROM tool_calls WHERE ref_id = %s", ref_id) == []
+    assert database.ask("SELECT 1 FROM tasks WHERE ref_id = %s", ref_id) == []
 
 
 def test_a_write_staged_without_parts_commits_under_its_own_key(api: Api) -> None:
     """A write does not wait for itself."""
     api.stage(write := new_id(), key="own")
-    assert (
-        api.commit(write, [insert_op("activity_runs", [{"title": "a"}])], key="own")["outcome"] == "committed"
-    )
+    assert api.commit(write, [insert_op("jobs", [{"title": "a"}])], key="own")["outcome"] == "committed"
 
 
 def test_abandon_frees_the_key_at_once(database: Database, api: Api) -> None:
@@ -97,6 +94,6 @@ def test_a_committed_key_replays_though_its_target_moved_on(api: Api) -> None:
     """A retry of a committed update answers its result; the version that it once expected is history."""
     ref_id = api.insert()
     row = {"ref_id": ref_id, "expected_version": 1, "title": "z"}
-    api.commit(new_id(), [change_op("update", "activity_runs", row)], key="again")
-    targets = [{"entity": "activity_runs", "ref_id": ref_id, "expected_version": 1}]
+    api.commit(new_id(), [change_op("update", "jobs", row)], key="again")
+    targets = [{"entity": "jobs", "ref_id": ref_id, "expected_version": 1}]
     assert api.stage(new_id(), key="again", targets=targets)["outcome"] == "replay"

@@ -7,23 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sql_api import Api, change_op, insert_op
-from sql_database import (
-    AGENCY,
-    BASE,
-    MEMBERS,
-    MUTABLE,
-    PARTS,
-    Database,
-    fresh_database,
-    set_up,
-    write_line,
-)
 
 from storekit.drivers.postgres.admin.migrate import grant, migrate, status
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.ids import new_id
 from storekit.schema.lines import Line, core
+from tests.support.postgres import (
+    BASE,
+    MEMBERS,
+    MUTABLE,
+    PARTS,
+    SAMPLE,
+    Database,
+    fresh_database,
+    set_up,
+    write_line,
+)
+from tests.support.write_api import Api, change_op, insert_op
 
 
 @pytest.fixture
@@ -39,15 +39,15 @@ def apply(database: Database, *lines: Line) -> list[str]:
 
 def test_each_file_is_applied_once_with_its_record(database: Database, tmp_path: Path) -> None:
     """A login that is no superuser sets up an empty database; a second run finds nothing to do."""
-    agency = write_line(tmp_path / "a", "agency", AGENCY)
-    pending = [s for s in status(database.url("admin"), [core(), agency]) if s.applied_on is None]
-    assert apply(database, core(), agency) == [f"{s.line} {s.number}" for s in pending]
-    assert apply(database, core(), agency) == []
-    assert all(s.applied_on for s in status(database.url("admin"), [core(), agency]))
+    sample = write_line(tmp_path / "a", "sample", SAMPLE)
+    pending = [s for s in status(database.url("admin"), [core(), sample]) if s.applied_on is None]
+    assert apply(database, core(), sample) == [f"{s.line} {s.number}" for s in pending]
+    assert apply(database, core(), sample) == []
+    assert all(s.applied_on for s in status(database.url("admin"), [core(), sample]))
     record = database.ask(
-        "SELECT line, number, name, length(sha256), applied_by FROM storekit.migration WHERE line = 'agency'"
+        "SELECT line, number, name, length(sha256), applied_by FROM storekit.migration WHERE line = 'sample'"
     )
-    assert record == [("agency", 1, "step", 32, "admin")]
+    assert record == [("sample", 1, "step", 32, "admin")]
 
 
 def test_a_second_database_of_the_cluster_meets_the_roles(database: Database, cluster: str) -> None:
@@ -75,9 +75,9 @@ def test_a_superuser_may_migrate_and_owns_nothing(database: Database) -> None:
             "own 0001_step.sql was renamed to leap",
         ),
         (lambda d: (d / "0002_step.sql").unlink(), "own 0002_step.sql is missing"),
-        (lambda d: (d / "0001_step.sql").unlink(), "0002_step.sql where number 0001 belongs"),
-        (lambda d: (d / "0004_step.sql").write_text(""), "0004_step.sql where number 0003 belongs"),
-        (lambda d: (d / "notes.sql").write_text(""), "notes.sql where number 0003 belongs"),
+        (lambda d: (d / "0001_step.sql").unlink(), "expected number 0001, found 0002_step.sql"),
+        (lambda d: (d / "0004_step.sql").write_text(""), "expected number 0003, found 0004_step.sql"),
+        (lambda d: (d / "notes.sql").write_text(""), "expected number 0003, found notes.sql"),
     ],
     ids=["edited", "renamed", "last missing", "first missing", "gap", "stray"],
 )
@@ -90,6 +90,26 @@ def test_the_past_is_not_rewritten(database: Database, tmp_path: Path, change: o
     for refuse in (migrate, status):
         with pytest.raises(ConfigurationError, match=says):
             refuse(database.url("admin"), [core(), line])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("sha256 = 'x'", "was edited"),
+        ("name = 'ledger'", "0001_ledger.sql was renamed to "),
+        ("number = 9999", "9999_.*.sql is missing"),
+    ],
+    ids=["edited", "renamed", "missing"],
+)
+def test_a_database_of_an_unreleased_version_must_be_created_anew(
+    database: Database, change: str, says: str
+) -> None:
+    """If a past file of storekit itself differs from its record, the error says to create a new database."""
+    apply(database, core())
+    database.ask(f"UPDATE storekit.migration SET {change} WHERE line = 'core' AND number = 1")
+    for refuse in (migrate, status):
+        with pytest.raises(ConfigurationError, match=f"past migration core .*{says}.*create a new database"):
+            refuse(database.url("admin"), [core()])
 
 
 def test_line_ends_of_a_checkout_do_not_count(database: Database, tmp_path: Path) -> None:
@@ -124,15 +144,15 @@ def test_deployers_wait_for_each_other(database: Database, tmp_path: Path) -> No
 def test_a_backfill_that_would_see_no_rows_is_loud(database: Database, tmp_path: Path) -> None:
     """Under FORCE the owner sees nothing: a data step fails unless it lifts FORCE, and makes events."""
     set_up(database, tmp_path)
-    insert = "INSERT INTO activity_runs (tenant_id, title) SELECT storekit.new_id(), 'a'"
+    insert = "INSERT INTO jobs (tenant_id, title) SELECT storekit.new_id(), 'a'"
     database.ask(f"{insert} FROM generate_series(1, 3)")
-    silent = write_line(tmp_path / "own", "own", "UPDATE activity_runs SET title = 'b'")
-    with pytest.raises(ConfigurationError, match='row-level security policy for table "activity_runs"'):
+    silent = write_line(tmp_path / "own", "own", "UPDATE jobs SET title = 'b'")
+    with pytest.raises(ConfigurationError, match='row-level security policy for table "jobs"'):
         apply(database, silent)
-    force = "ALTER TABLE activity_runs {} ROW LEVEL SECURITY;"
-    text = f"{force.format('NO FORCE')} UPDATE activity_runs SET title = 'b'; {force.format('FORCE')}"
+    force = "ALTER TABLE jobs {} ROW LEVEL SECURITY;"
+    text = f"{force.format('NO FORCE')} UPDATE jobs SET title = 'b'; {force.format('FORCE')}"
     apply(database, write_line(tmp_path / "own", "own", text))
-    assert database.ask("SELECT title, version FROM activity_runs") == [("b", 2)] * 3
+    assert database.ask("SELECT title, version FROM jobs") == [("b", 2)] * 3
     assert database.ask(
         "SELECT actor, count(*) FROM storekit.event WHERE type LIKE '%.updated' GROUP BY 1"
     ) == [("admin", 3)]
@@ -141,20 +161,21 @@ def test_a_backfill_that_would_see_no_rows_is_loud(database: Database, tmp_path:
 def test_a_new_part_field_of_a_table_with_data(database: Database, tmp_path: Path) -> None:
     """manage() is run again by the migration that adds a field; old rows stay as they are."""
     set_up(database, tmp_path)
-    database.ask("INSERT INTO activity_runs (tenant_id, title) VALUES (gen_random_uuid(), 'a')")
+    database.ask("INSERT INTO jobs (tenant_id, title) VALUES (gen_random_uuid(), 'a')")
     text = f"""
-        ALTER TABLE activity_runs ADD COLUMN report_ref uuid {PARTS.replace(",", ", ADD COLUMN")};
-        INSERT INTO storekit.field (table_name, field, kind) VALUES ('activity_runs', 'report', 'blob');
-        SELECT storekit.manage('activity_runs');"""
+        ALTER TABLE jobs ADD COLUMN report_ref uuid {PARTS.replace(",", ", ADD COLUMN")};
+        INSERT INTO storekit.field (table_name, field, kind) VALUES ('jobs', 'report', 'blob');
+        SELECT storekit.manage('jobs');"""
     apply(database, write_line(tmp_path / "own", "own", text))
     keys = database.ask(
         "SELECT conname FROM pg_constraint"
-        " WHERE conrelid = 'activity_runs'::regclass AND contype = 'f' AND convalidated"
+        " WHERE conrelid = 'jobs'::regclass AND contype = 'f' AND convalidated"
     )
     assert keys == [("report_ref_live",)]
-    assert database.ask(
-        "SELECT relforcerowsecurity FROM pg_class WHERE relname IN ('activity_runs', 'part')"
-    ) == [(True,), (True,)]
+    assert database.ask("SELECT relforcerowsecurity FROM pg_class WHERE relname IN ('jobs', 'part')") == [
+        (True,),
+        (True,),
+    ]
 
 
 def test_a_ref_key_over_bad_rows_is_refused(database: Database, tmp_path: Path) -> None:

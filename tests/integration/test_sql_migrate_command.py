@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sql_database import Database, fresh_database, write_line
-from sql_deployer import storekit
 
 from storekit import AsyncStore, Settings, Store, UsageError
 from storekit.drivers.postgres.admin.migrate import migrate as apply
 from storekit.schema.lines import core, read, shipped
+from tests.integration.deployer import storekit
+from tests.support.postgres import Database, fresh_database, write_line
 
 SHIPPED = [f"{file.line} {file.number:04}_{file.name}" for file in read([core(), shipped("agency")])]
 AGENCY = ("--line", "agency")
-INDEX = "CREATE TABLE notes ();\nCREATE INDEX ON tool_calls (name);"
+CLOCK = "CREATE TABLE notes ();\nSELECT now();"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def objects(database: Database) -> int:
 
 def test_a_dry_run_tells_all_and_does_nothing(database: Database, tmp_path: Path) -> None:
     """--dry-run lists in order what is pending, with what the linter finds, and changes nothing."""
-    write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", INDEX)
+    write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", CLOCK)
     before = objects(database)
     told = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     applied = [f"would apply {name}.sql" for name in SHIPPED]
@@ -56,7 +56,7 @@ def test_a_dry_run_tells_all_and_does_nothing(database: Database, tmp_path: Path
         "would apply own 0001_step.sql",
         "would apply own 0002_step.sql",
     ]
-    assert told[-2].startswith("    line 2: concurrently: writers wait while it is built")
+    assert told[-2].startswith("    line 2: clock: tests move storekit's clock")
     assert told[-1] == f"{len(applied) + 2} to apply; nothing was changed"
     assert objects(database) == before
     shown(database, "migrate", *AGENCY, "--line", f"own={tmp_path / 'own'}")
@@ -65,7 +65,7 @@ def test_a_dry_run_tells_all_and_does_nothing(database: Database, tmp_path: Path
 
 
 def test_status_tells_when_and_by_whom(database: Database, tmp_path: Path) -> None:
-    """`migrate status` shows each migration of each line, before the first one too, and changes nothing."""
+    """`migrate status` shows each migration of each line, before the first one too, and takes only --line."""
     own = f"own={tmp_path / 'own'}"
     write_line(tmp_path / "own", "own", "CREATE TABLE kept ()")
     before = objects(database)
@@ -94,18 +94,20 @@ def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
     assert shown(database, *own, "--to", "2")[-3:] == [
         "applied own 0001_step.sql",
         "applied own 0002_step.sql",
-        "the stores are up to date, as far as own 0002",
+        "the stores are up to date as of own 0002",
     ]
     assert database.ask(agency, "own") == [(2,)]
     assert shown(database, *own, "--to", "2", "--dry-run") == ["0 to apply; nothing was changed"]
     told = shown(database, *own, "--to", "3", "--dry-run")
     assert told == ["would apply own 0003_step.sql", "1 to apply; nothing was changed"]
     assert "line own is at 0002, past 0001" in refused(database, *own, "--to", "1")
-    assert "no migration own 0009; that line has 4" in refused(database, *own, "--to", "9")
-    assert "no migration other 0001" in refused(database, *own, "--to", "other=1")
+    assert "migration own 0009 does not exist; the line has 4" in refused(database, *own, "--to", "9")
+    assert "migration other 0001 does not exist" in refused(database, *own, "--to", "other=1")
     for unclear in ("x", "own=", "own=x"):
-        assert "it must be N, of the last --line, or NAME=N" in refused(database, *own, "--to", unclear)
-    assert "it must be N, of the last --line" in refused(database, "migrate", "--to", "1")
+        assert "it must be N (a number of the last --line) or NAME=N" in refused(
+            database, *own, "--to", unclear
+        )
+    assert "it must be N (a number of the last --line" in refused(database, "migrate", "--to", "1")
     assert database.ask(agency, "own") == [(2,)]
 
 
@@ -118,7 +120,7 @@ def test_a_number_is_of_the_line_named_last(database: Database, tmp_path: Path) 
     record = "SELECT line, number FROM storekit.migration WHERE line IN ('one', 'two') ORDER BY 1, 2"
     assert database.ask(record) == [("one", 1), ("one", 2), ("two", 1)]
     twice = refused(database, "migrate", "--dry-run", *lines, "--line", f"one={tmp_path / 'two'}")
-    assert "line one is named twice" in twice
+    assert "two lines of migrations are named one" in twice
 
 
 def test_the_line_of_the_directory_migrations_needs_no_name(database: Database, tmp_path: Path) -> None:
@@ -133,7 +135,7 @@ def test_the_line_of_the_directory_migrations_needs_no_name(database: Database, 
     first = SHIPPED[len(core_files)]
     pending = [f"would apply {name}" for name in [*core_files, "app 0001_step.sql", "app 0002_step.sql"]]
     assert run("migrate", "--dry-run")[:-1] == pending
-    assert run("migrate", "lint") == [f"{len(pending)} migrations, nothing unsafe"]
+    assert run("migrate", "lint") == [f"{len(pending)} migrations checked, no issues found"]
     assert run("migrate", "--dry-run", "--to", "1")[-2] == "would apply app 0001_step.sql"
     assert run("migrate", "--dry-run", *AGENCY)[-3:-1] == pending[-2:]
     assert run("migrate", "--dry-run", *AGENCY, "--to", "1")[-2] == f"would apply {first}.sql"
@@ -175,7 +177,7 @@ def test_what_is_for_migrate_alone_is_not_taken_for_less(
     database: Database, command: str, option: list[str]
 ) -> None:
     """`migrate --dry-run status` is refused: nobody is left to wonder what it did."""
-    assert f"migrate {command} changes nothing" in refused(database, "migrate", *option, command)
+    assert f"migrate {command} takes only --line" in refused(database, "migrate", *option, command)
 
 
 def test_both_colours_take_the_same(database: Database, tmp_path: Path) -> None:
@@ -191,7 +193,7 @@ def test_both_colours_take_the_same(database: Database, tmp_path: Path) -> None:
         pending = [str(migration) for migration in store.migrate([line], to=("own", 1), dry_run=True)]
         assert pending[-1] == "own 0001_step.sql"
         assert [str(migration) for migration in store.migrate([line], to=("own", 1))] == pending
-        with pytest.raises(UsageError, match="no migration own 0003"):
+        with pytest.raises(UsageError, match="migration own 0003 does not exist"):
             store.migrate([line], to=("own", 3))
     for dry_run in (True, False):
         assert asyncio.run(migrate(2, dry_run=dry_run)) == ["own 0002_step.sql"]
@@ -200,15 +202,15 @@ def test_both_colours_take_the_same(database: Database, tmp_path: Path) -> None:
 
 def test_lint_needs_no_server_and_fails_on_a_finding(database: Database, tmp_path: Path) -> None:
     """`migrate lint` reads files alone: exit code 1 with a line for each finding, 0 when there is none."""
-    assert shown(database, "migrate", "lint", *AGENCY) == [f"{len(SHIPPED)} migrations, nothing unsafe"]
-    write_line(tmp_path / "own", "own", INDEX)
+    assert shown(database, "migrate", "lint", *AGENCY) == [
+        f"{len(SHIPPED)} migrations checked, no issues found"
+    ]
+    write_line(tmp_path / "own", "own", CLOCK)
     done = storekit(database, "migrate", "lint", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     assert (done.returncode, done.stderr) == (1, "")
-    assert re.fullmatch(r"own 0001_step\.sql, line 2: concurrently: .*\n", done.stdout)
-    write_line(
-        tmp_path / "own", "own", INDEX.replace("\n", "\n-- storekit: allow concurrently: no rows yet\n")
-    )
+    assert re.fullmatch(r"own 0001_step\.sql, line 2: clock: .*\n", done.stdout)
+    write_line(tmp_path / "own", "own", CLOCK.replace("\n", "\n-- storekit: allow clock: no test moves it\n"))
     assert shown(database, "migrate", "lint", *AGENCY, "--line", f"own={tmp_path / 'own'}") == [
-        f"{len(SHIPPED) + 1} migrations, nothing unsafe"
+        f"{len(SHIPPED) + 1} migrations checked, no issues found"
     ]
     assert database.ask("SELECT to_regclass('storekit.migration')::text") == [(None,)]

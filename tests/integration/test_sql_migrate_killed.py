@@ -7,12 +7,12 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from sql_database import Database, fresh_database, write_line
-from sql_deployer import deployer, kill_when
 
 from storekit.drivers.postgres.admin.migrate import migrate
 from storekit.errors import ConfigurationError
 from storekit.schema.lines import Line, core, shipped
+from tests.integration.deployer import deployer, kill_when
+from tests.support.postgres import Database, fresh_database, write_line
 
 TABLES = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 INDEX = """
@@ -138,8 +138,8 @@ def test_a_deployer_that_waits_does_not_hold_up_a_concurrent_index(
             assert (first.poll(), second.poll()) == (None, None)
             assert monotonic() < ends
         connection.execute("SELECT pg_advisory_unlock(4711)")
-        said = sorted(process.communicate() for process in (first, second))
+        said = sorted(process.communicate()[0] for process in (first, second))
         applied = b"applied own 0001_step.sql\napplied own 0002_step.sql\n"
-        assert said == [(applied + DONE, None), (DONE, None)]
+        assert said == [applied + DONE, DONE]
     assert apply(database, line) == []
     assert database.ask("SELECT number FROM storekit.migration WHERE line = 'own'") == [(1,), (2,)]

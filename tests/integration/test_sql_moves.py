@@ -9,10 +9,10 @@ from itertools import product
 
 import psycopg
 import pytest
-from sql_api import Api, change_op, events, insert_op, refused
-from sql_database import BASE, MUTABLE, SOFT_DELETE, Database, fresh_database, set_up
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import BASE, MUTABLE, SOFT_DELETE, Database, fresh_database, set_up
+from tests.support.write_api import Api, change_op, events, insert_op, refused
 
 STATES = ("pending", "confirmed", "in_fulfillment", "shipped", "delivered", "refunded")
 MOVES = {

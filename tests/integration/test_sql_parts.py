@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, saved
-from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import Api, blob_part, change_op, saved
 
 
 def move(database: Database, part_id: UUID, change: str) -> None:
@@ -20,17 +20,17 @@ def move(database: Database, part_id: UUID, change: str) -> None:
 def test_a_ref_to_bytes_that_are_not_live_cannot_be(database: Database, api: Api) -> None:
     """A foreign key refuses to purge under a ref, even a deleted row's, and to point at a pending part."""
     ref_id, part_id = saved(api)
-    with database.later("10 minutes"), pytest.raises(psycopg.errors.ForeignKeyViolation):
+    with database.later(minutes=10), pytest.raises(psycopg.errors.ForeignKeyViolation):
         move(database, part_id, "state = 'purging', purge_after = storekit.now()")
     api.stage(new_id(), [pending := blob_part(ref_id)])
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         database.ask(
             "WITH t AS (SELECT set_config('storekit.tenant', %s, true))"
-            " UPDATE tool_calls SET transcript_ref = %s FROM t WHERE ref_id = %s",
+            " UPDATE tasks SET transcript_ref = %s FROM t WHERE ref_id = %s",
             str(api.tenant), pending["part_id"], ref_id,
         )  # fmt: skip
-    api.commit(new_id(), [change_op("delete", "tool_calls", {"ref_id": ref_id})])
-    with database.later("10 minutes"), pytest.raises(psycopg.errors.ForeignKeyViolation):
+    api.commit(new_id(), [change_op("delete", "tasks", {"ref_id": ref_id})])
+    with database.later(minutes=10), pytest.raises(psycopg.errors.ForeignKeyViolation):
         move(database, part_id, "state = 'purging', purge_after = storekit.now()")
 
 

@@ -7,10 +7,10 @@ from time import perf_counter
 from uuid import uuid4
 
 import pytest
-from sql_api import Api, blob_part, change_op, insert_op, uploaded
-from sql_database import AGENCY, Database, fresh_database, set_up
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import SAMPLE, Database, fresh_database, set_up
+from tests.support.write_api import Api, blob_part, change_op, insert_op, uploaded
 
 BATCH = 1000
 
@@ -36,7 +36,7 @@ def best(work: Callable[[], object], times: int = 5) -> float:
 
 def insert_many(api: Api, count: int) -> list[str]:
     """Commit rows in one batch and answer their ref_ids."""
-    op = insert_op("activity_runs", [{"title": "x"}] * count)
+    op = insert_op("jobs", [{"title": "x"}] * count)
     api.commit(new_id(), [op])
     return [row["ref_id"] for row in op["rows"]]
 
@@ -44,7 +44,7 @@ def insert_many(api: Api, count: int) -> list[str]:
 def update(api: Api, ref_ids: list[str]) -> None:
     """Commit an update of rows in one batch."""
     rows = [{"ref_id": ref_id, "title": "y"} for ref_id in ref_ids]
-    api.commit(new_id(), [change_op("update", "activity_runs", *rows)])
+    api.commit(new_id(), [change_op("update", "jobs", *rows)])
 
 
 def test_a_batch_after_single_updates_is_linear(database: Database) -> None:
@@ -85,7 +85,7 @@ def test_a_session_that_fills_an_empty_ledger_does_not_slow_down(database: Datab
             write, ref_id = new_id(), new_ref_id()
             api.stage(write, [part := blob_part(ref_id)], key=ref_id)
             row = {"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}
-            api.commit(write, [insert_op("tool_calls", [row], ["transcript"])], uploaded(part), key=ref_id)
+            api.commit(write, [insert_op("tasks", [row], ["transcript"])], uploaded(part), key=ref_id)
 
         first = best(save, 100)
         for _ in range(3):
@@ -96,7 +96,7 @@ def test_a_session_that_fills_an_empty_ledger_does_not_slow_down(database: Datab
                 {"ref_id": r, "name": "x", "transcript_ref": p["part_id"]}
                 for r, p in zip(ref_ids, parts, strict=True)
             ]
-            api.commit(write, [insert_op("tool_calls", rows, ["transcript"])], uploaded(*parts))
+            api.commit(write, [insert_op("tasks", rows, ["transcript"])], uploaded(*parts))
         assert best(save, 100) < 2 * first
 
 
@@ -109,14 +109,14 @@ def test_a_session_that_fills_an_empty_ledger_does_not_slow_down(database: Datab
         "storekit.part WHERE tenant_id = $1 AND write_id = $2",
         "storekit.part WHERE tenant_id = $1 AND part_id = $2",
         "storekit.part WHERE tenant_id = $1 AND part_id = $2 AND live",
-        "activity_runs WHERE tenant_id = $1 AND ref_id = $2::text",
+        "jobs WHERE tenant_id = $1 AND ref_id = $2::text",
     ],
 )
 def test_a_plan_made_on_an_empty_table_looks_up_by_the_whole_key(
     tmp_path_factory: pytest.TempPathFactory, cluster: str, lookup: str
 ) -> None:
     """On empty tables all indexes cost the same; the one chosen, and kept, must hold the whole key."""
-    text = AGENCY.replace("CREATE INDEX ON activity_runs (tenant_id, title);", "")
+    text = SAMPLE.replace("CREATE INDEX ON jobs (tenant_id, title);", "")
     with (
         fresh_database(cluster) as fresh,
         set_up(fresh, tmp_path_factory.mktemp("l"), text).connect("postgres") as c,

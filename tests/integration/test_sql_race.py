@@ -12,10 +12,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, insert_op, uploaded
-from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import Api, blob_part, change_op, insert_op, uploaded
 
 T = TypeVar("T")
 KEYS = 100
@@ -38,9 +38,7 @@ def save_once(api: Api, key: str, chance: random.Random) -> str:
         reply = api.stage(write, [part], key=key, lease="1 millisecond" if dies else "60 seconds")
         if reply["outcome"] == "staged" and not dies:
             row = {"ref_id": ref_id, "name": key, "transcript_ref": part["part_id"]}
-            reply = api.commit(
-                write, [insert_op("tool_calls", [row], ["transcript"])], uploaded(part), key=key
-            )
+            reply = api.commit(write, [insert_op("tasks", [row], ["transcript"])], uploaded(part), key=key)
         match reply:
             case {"outcome": "committed", "rows": rows} | {"outcome": "replay", "result": {"rows": rows}}:
                 return str(rows[0][1])
@@ -68,7 +66,7 @@ def test_a_key_gives_one_entity_whoever_races_and_dies(database: Database) -> No
         tenant,
     )
     assert committed == [(KEYS, KEYS)]
-    assert database.ask("SELECT count(*) FROM tool_calls WHERE tenant_id = %s", tenant) == [(KEYS,)]
+    assert database.ask("SELECT count(*) FROM tasks WHERE tenant_id = %s", tenant) == [(KEYS,)]
     taken = "SELECT count(*) FROM storekit.write WHERE tenant_id = %s AND state = 'aborted'"
     assert database.ask(taken, tenant) > [(10,)]
     assert database.ask(
@@ -88,13 +86,13 @@ def test_keys_without_parts_commit_once(database: Database) -> None:
                 api = Api(connection, tenant)
                 reply = {"outcome": "held"}
                 while reply["outcome"] == "held":
-                    reply = api.commit(new_id(), [insert_op("activity_runs", [{"title": "x"}])], key=str(key))
+                    reply = api.commit(new_id(), [insert_op("jobs", [{"title": "x"}])], key=str(key))
                 seen[reply["outcome"]] += 1
         return seen
 
     total: Counter[str] = sum(together(work), Counter())
     assert total == {"committed": KEYS, "replay": KEYS * (THREADS - 1)}
-    assert database.ask("SELECT count(*) FROM activity_runs WHERE tenant_id = %s", tenant) == [(KEYS,)]
+    assert database.ask("SELECT count(*) FROM jobs WHERE tenant_id = %s", tenant) == [(KEYS,)]
 
 
 @pytest.mark.parametrize("ends", ["commit", "rollback"])
@@ -110,9 +108,7 @@ def test_abandon_waits_for_the_commit_in_doubt(database: Database, ends: str, pa
         if sent:
             writer.stage(write, sent)
         doubtful.execute("BEGIN")
-        committed = writer.commit(
-            write, [insert_op("tool_calls", [row], ["transcript"][:parts])], uploaded(*sent)
-        )
+        committed = writer.commit(write, [insert_op("tasks", [row], ["transcript"][:parts])], uploaded(*sent))
         answer = pool.submit(Api(asking, tenant).abandon, write)
         while not database.ask(
             "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
@@ -123,7 +119,7 @@ def test_abandon_waits_for_the_commit_in_doubt(database: Database, ends: str, pa
     rows = {"rows": committed["rows"]}
     kept = {"outcome": "committed", "write_id": str(write), "result": rows}
     assert answer.result() == (kept if ends == "commit" else {"outcome": "aborted"})
-    assert len(database.ask("SELECT 1 FROM tool_calls WHERE ref_id = %s", ref_id)) == (ends == "commit")
+    assert len(database.ask("SELECT 1 FROM tasks WHERE ref_id = %s", ref_id)) == (ends == "commit")
 
 
 def test_commit_or_abandon_wins_never_both(database: Database) -> None:
@@ -135,10 +131,8 @@ def test_commit_or_abandon_wins_never_both(database: Database) -> None:
             api = Api(connection, tenant)
             if number:
                 return [api.abandon(write)["outcome"] for write in writes]
-            op = insert_op("activity_runs", [{"title": "x"}])
-            return [
-                api.commit(w, [op | insert_op("activity_runs", [{"title": "x"}])])["outcome"] for w in writes
-            ]
+            op = insert_op("jobs", [{"title": "x"}])
+            return [api.commit(w, [op | insert_op("jobs", [{"title": "x"}])])["outcome"] for w in writes]
 
     commits, abandons = together(work, 2)
     for commit, abandon in zip(commits, abandons, strict=True):
@@ -148,7 +142,7 @@ def test_commit_or_abandon_wins_never_both(database: Database) -> None:
 def test_a_commit_held_up_longer_than_a_second_reports_held(database: Database) -> None:
     """A key in somebody's open transaction is `held`: the caller polls, it does not hang."""
     tenant = uuid4()
-    op = insert_op("activity_runs", [{"title": "x"}])
+    op = insert_op("jobs", [{"title": "x"}])
     with database.connect() as first, database.connect() as second, first.transaction():
         Api(first, tenant).commit(new_id(), [op], key="open")
         assert Api(second, tenant).commit(new_id(), [op], key="open") == {"outcome": "held", "lease_left": 0}
@@ -160,7 +154,7 @@ def test_a_holder_that_is_committing_is_not_waited_for(database: Database) -> No
     with database.connect() as first, database.connect() as second:
         Api(first, tenant).stage(write, key="late", lease="1 millisecond")
         with first.transaction():
-            Api(first, tenant).commit(write, [insert_op("activity_runs", [{"title": "x"}])], key="late")
+            Api(first, tenant).commit(write, [insert_op("jobs", [{"title": "x"}])], key="late")
             started = perf_counter()
             assert Api(second, tenant).stage(new_id(), key="late") == {"outcome": "held", "lease_left": 0}
             assert perf_counter() - started < 0.9  # the lock time-out is 1 s
@@ -173,7 +167,7 @@ def test_overlapping_batches_do_not_deadlock(database: Database) -> None:
     with database.connect() as connection:
         api = Api(connection, tenant)
         runs = [api.insert() for _ in range(20)]
-        calls = [api.insert("tool_calls", name="x") for _ in range(20)]
+        calls = [api.insert("tasks", name="x") for _ in range(20)]
 
     def work(number: int) -> int:
         chance = random.Random(number)
@@ -182,11 +176,11 @@ def test_overlapping_batches_do_not_deadlock(database: Database) -> None:
                 ops = [
                     change_op(
                         "update",
-                        "activity_runs",
+                        "jobs",
                         *({"ref_id": r, "title": "y"} for r in chance.sample(runs, 8)),
                     ),
                     change_op(
-                        "update", "tool_calls", *({"ref_id": r, "name": "y"} for r in chance.sample(calls, 8))
+                        "update", "tasks", *({"ref_id": r, "name": "y"} for r in chance.sample(calls, 8))
                     ),
                 ]
                 chance.shuffle(ops)
@@ -195,7 +189,7 @@ def test_overlapping_batches_do_not_deadlock(database: Database) -> None:
 
     changes = sum(together(work, 8))
     versions = "SELECT sum(version - 1) FROM (SELECT version FROM {} UNION ALL SELECT version FROM {}) v"
-    query = versions.format(*(f"{t} WHERE tenant_id = '{tenant}'" for t in ("activity_runs", "tool_calls")))
+    query = versions.format(*(f"{t} WHERE tenant_id = '{tenant}'" for t in ("jobs", "tasks")))
     assert database.ask(query) == [(changes,)]
     told = database.ask(
         "SELECT count(*) FROM storekit.event WHERE tenant_id = %s AND type LIKE '%%.updated'", tenant
@@ -213,7 +207,7 @@ def test_a_row_locked_too_long_is_an_error_that_may_be_retried(database: Databas
     tenant: UUID = uuid4()
     with database.connect() as first, database.connect() as second:
         ref_id = Api(first, tenant).insert()
-        op: dict[str, Any] = change_op("update", "activity_runs", {"ref_id": ref_id, "title": "y"})
+        op: dict[str, Any] = change_op("update", "jobs", {"ref_id": ref_id, "title": "y"})
         with first.transaction():
             Api(first, tenant).commit(new_id(), [op])
             with pytest.raises(psycopg.errors.LockNotAvailable):

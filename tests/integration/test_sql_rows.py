@@ -7,10 +7,18 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sql_api import Api, blob_part, change_op, document_part, events, insert_op, refused, uploaded
-from sql_database import Database
-
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import (
+    Api,
+    blob_part,
+    change_op,
+    document_part,
+    events,
+    insert_op,
+    refused,
+    uploaded,
+)
 
 
 def save_call(
@@ -22,9 +30,9 @@ def save_call(
     api.stage(write, parts)
     row = {"ref_id": ref_id} | {f"{p['field']}_ref": p["part_id"] for p in parts}
     change = (
-        insert_op("tool_calls", [row | {"name": "x"}], fields)
+        insert_op("tasks", [row | {"name": "x"}], fields)
         if op == "insert"
-        else change_op("update", "tool_calls", row, refs=fields)
+        else change_op("update", "tasks", row, refs=fields)
     )
     assert api.commit(write, [change], uploaded(*parts))["outcome"] == "committed"
     return {p["field"]: p["part_id"] for p in parts}
@@ -33,8 +41,8 @@ def save_call(
 def test_versions_climb_by_one(api: Api) -> None:
     """Each change of a row is one version, and the answer says which, in the order of the request."""
     ref_ids = sorted((api.insert() for _ in range(3)), reverse=True)
-    op = change_op("update", "activity_runs", *({"ref_id": r, "title": "t"} for r in ref_ids))
-    assert api.commit(new_id(), [op])["rows"] == [["activity_runs", r, 2] for r in ref_ids]
+    op = change_op("update", "jobs", *({"ref_id": r, "title": "t"} for r in ref_ids))
+    assert api.commit(new_id(), [op])["rows"] == [["jobs", r, 2] for r in ref_ids]
 
 
 def test_a_lost_race_is_a_conflict_that_says_both_versions(api: Api) -> None:
@@ -44,15 +52,13 @@ def test_a_lost_race_is_a_conflict_that_says_both_versions(api: Api) -> None:
         {"ref_id": first, "expected_version": 1, "title": "ok"},
         {"ref_id": second, "expected_version": 7, "title": "no"},
     ]
-    error = refused(api, change_op("update", "activity_runs", *rows), "SK409")
+    error = refused(api, change_op("update", "jobs", *rows), "SK409")
     assert error.diag.message_detail is not None
     assert json.loads(error.diag.message_detail) == {
-        "entity": "activity_runs", "ref_id": second, "expected": 7, "found": 1,
+        "entity": "jobs", "ref_id": second, "expected": 7, "found": 1,
     }  # fmt: skip
     assert (
-        api.stage(new_id(), targets=[{"entity": "activity_runs", "ref_id": first, "expected_version": 1}])[
-            "outcome"
-        ]
+        api.stage(new_id(), targets=[{"entity": "jobs", "ref_id": first, "expected_version": 1}])["outcome"]
         == "staged"
     )
 
@@ -61,21 +67,21 @@ def test_a_missing_row_is_not_found(api: Api) -> None:
     """Updating or deleting what the tenant does not have names it."""
     for op, row in (("update", {"title": "x"}), ("delete", {})):
         absent = new_ref_id()
-        error = refused(api, change_op(op, "activity_runs", {"ref_id": absent} | row), "SK404")
-        assert error.diag.message_detail == f'{{"entity": "activity_runs", "ref_id": "{absent}"}}'
+        error = refused(api, change_op(op, "jobs", {"ref_id": absent} | row), "SK404")
+        assert error.diag.message_detail == f'{{"entity": "jobs", "ref_id": "{absent}"}}'
 
 
 def test_soft_deleted_rows_wait_for_restore(database: Database, api: Api) -> None:
     """A soft-deleted row takes no change but restore, keeps its parts, and each step is an event."""
     ref_id = new_ref_id()
     save_call(api, ref_id)
-    refused(api, change_op("restore", "tool_calls", {"ref_id": ref_id}), "SK404")
-    api.commit(new_id(), [change_op("delete", "tool_calls", {"ref_id": ref_id})])
+    refused(api, change_op("restore", "tasks", {"ref_id": ref_id}), "SK404")
+    api.commit(new_id(), [change_op("delete", "tasks", {"ref_id": ref_id})])
     for op, row in (("update", {"name": "y"}), ("delete", {})):
-        refused(api, change_op(op, "tool_calls", {"ref_id": ref_id} | row), "SK404")
-    assert api.commit(new_id(), [change_op("restore", "tool_calls", {"ref_id": ref_id})])["rows"][0][2] == 3
+        refused(api, change_op(op, "tasks", {"ref_id": ref_id} | row), "SK404")
+    assert api.commit(new_id(), [change_op("restore", "tasks", {"ref_id": ref_id})])["rows"][0][2] == 3
     kinds = [(kind, version) for kind, version, *_ in events(database, ref_id)]
-    assert kinds == [("tool_calls.created", 1), ("tool_calls.deleted", 2), ("tool_calls.restored", 3)]
+    assert kinds == [("tasks.created", 1), ("tasks.deleted", 2), ("tasks.restored", 3)]
     assert database.ask("SELECT superseded_on FROM storekit.part WHERE ref_id = %s", ref_id) == [
         (None,),
         (None,),
@@ -105,7 +111,7 @@ def test_replacing_one_part_leaves_the_other(database: Database, api: Api) -> No
     ref_id = new_ref_id()
     first = save_call(api, ref_id)
     second = save_call(api, ref_id, "update", ("transcript",))
-    assert database.ask("SELECT transcript_ref, payload_ref FROM tool_calls WHERE ref_id = %s", ref_id) == [
+    assert database.ask("SELECT transcript_ref, payload_ref FROM tasks WHERE ref_id = %s", ref_id) == [
         (UUID(second["transcript"]), UUID(first["payload"]))
     ]
     marked = database.ask(
@@ -119,11 +125,11 @@ def test_a_fresh_document_has_not_expired(database: Database, api: Api) -> None:
     ref_id = new_ref_id()
     save_call(api, ref_id)
     database.ask(
-        "UPDATE tool_calls SET payload_ref = NULL, payload_expired_on = now(), tenant_id = tenant_id"
+        "UPDATE tasks SET payload_ref = NULL, payload_expired_on = now(), tenant_id = tenant_id"
         " FROM set_config('storekit.tenant', %s, true) WHERE ref_id = %s", str(api.tenant), ref_id,
     )  # fmt: skip
-    api.commit(new_id(), [change_op("update", "tool_calls", {"ref_id": ref_id, "name": "still"})])
-    query = "SELECT payload_expired_on IS NULL FROM tool_calls WHERE ref_id = %s"
+    api.commit(new_id(), [change_op("update", "tasks", {"ref_id": ref_id, "name": "still"})])
+    query = "SELECT payload_expired_on IS NULL FROM tasks WHERE ref_id = %s"
     assert database.ask(query, ref_id) == [(False,)]
     save_call(api, ref_id, "update", ("payload",))
     assert database.ask(query, ref_id) == [(True,)]
@@ -131,29 +137,27 @@ def test_a_fresh_document_has_not_expired(database: Database, api: Api) -> None:
 
 def test_an_update_touches_named_columns_only(database: Database, api: Api) -> None:
     """Columns that are not named keep their values; the event holds the difference alone."""
-    ref_id = api.insert("tool_calls", name="x", cost="12345678901234567890.123")
+    ref_id = api.insert("tasks", name="x", cost="12345678901234567890.123")
     row = {"ref_id": ref_id, "status": "done"}
-    api.commit(new_id(), [change_op("update", "tool_calls", row)])
-    assert database.ask("SELECT name, status, cost FROM tool_calls WHERE ref_id = %s", ref_id) == [
+    api.commit(new_id(), [change_op("update", "tasks", row)])
+    assert database.ask("SELECT name, status, cost FROM tasks WHERE ref_id = %s", ref_id) == [
         ("x", "done", Decimal("12345678901234567890.123"))
     ]
-    assert events(database, ref_id)[1] == ("tool_calls.updated", 2, {"status": "running"}, {"status": "done"})
+    assert events(database, ref_id)[1] == ("tasks.updated", 2, {"status": "running"}, {"status": "done"})
 
 
 def test_absent_columns_take_their_defaults(database: Database, api: Api) -> None:
     """An old client that does not know a column inserts its default, not NULL."""
-    ref_id = api.insert("tool_calls", name="x")
-    assert database.ask("SELECT status, cost FROM tool_calls WHERE ref_id = %s", ref_id) == [
-        ("running", None)
-    ]
+    ref_id = api.insert("tasks", name="x")
+    assert database.ask("SELECT status, cost FROM tasks WHERE ref_id = %s", ref_id) == [("running", None)]
 
 
 def test_several_tables_are_one_commit(database: Database, api: Api) -> None:
     """Rows of several tables, parents first, appear together and carry the write's id and actor."""
-    run = insert_op("activity_runs", [{"title": "run"}])
-    call = insert_op("tool_calls", [{"name": "x", "run_id": run["rows"][0]["id"]}])
+    run = insert_op("jobs", [{"title": "run"}])
+    call = insert_op("tasks", [{"name": "x", "run_id": run["rows"][0]["id"]}])
     reply = api.commit(write := new_id(), [run, call])
-    assert [row[0] for row in reply["rows"]] == ["activity_runs", "tool_calls"]
+    assert [row[0] for row in reply["rows"]] == ["jobs", "tasks"]
     told = database.ask('SELECT actor, "session_user" FROM storekit.event WHERE write_id = %s', write)
     assert told == [("agent:writer", "app")] * 2
 
@@ -162,17 +166,15 @@ def test_a_ref_without_a_promise_is_refused(api: Api) -> None:
     """A commit without parts cannot point at a part, not even at a live one of the same tenant."""
     live = save_call(api, ref_id := new_ref_id())
     row = {"ref_id": ref_id, "transcript_ref": live["transcript"]}
-    refused(
-        api, change_op("update", "tool_calls", row, refs=["transcript"]), "SK400", "its rows name 1 parts"
-    )
+    refused(api, change_op("update", "tasks", row, refs=["transcript"]), "SK400", "its rows name 1 parts")
 
 
 def test_the_users_own_sql_after_commit_is_not_the_writes(database: Database, api: Api) -> None:
     """In a unit of work, events of the user's SQL carry actor and tenant but not the write's id."""
     ref_id = api.insert()
     with api.connection.transaction():
-        api.commit(new_id(), [change_op("update", "activity_runs", {"ref_id": ref_id, "title": "by commit"})])
-        api.connection.execute("UPDATE activity_runs SET title = 'by hand' WHERE ref_id = %s", (ref_id,))
+        api.commit(new_id(), [change_op("update", "jobs", {"ref_id": ref_id, "title": "by commit"})])
+        api.connection.execute("UPDATE jobs SET title = 'by hand' WHERE ref_id = %s", (ref_id,))
     found = database.ask(
         "SELECT actor, write_id IS NULL FROM storekit.event WHERE ref_id = %s ORDER BY id", ref_id
     )
@@ -184,5 +186,5 @@ def test_the_users_own_sql_after_commit_is_not_the_writes(database: Database, ap
 def test_times_in_events_are_utc(database: Database, api: Api) -> None:
     """Events show times in UTC, whatever the session's zone."""
     api.connection.execute("SET timezone = 'Asia/Tokyo'")
-    ref_id = api.insert("tool_calls", name="x", at="2026-01-01T00:00:00+09:00")
+    ref_id = api.insert("tasks", name="x", at="2026-01-01T00:00:00+09:00")
     assert events(database, ref_id)[0][3]["at"] == "2025-12-31T15:00:00+00:00"

@@ -6,10 +6,10 @@ import json
 from uuid import uuid4
 
 import pytest
-from sql_database import Database
 
 from storekit.drivers.postgres.sql import queries
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
 
 SHIPPED = {
     "stage_v1": "p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, "
@@ -31,7 +31,7 @@ FIRST_RELEASE = {
     "$7::jsonb)",
     "renew": "SELECT storekit.renew_v1($1::uuid, $2::text, $3::uuid, $4::interval)",
     "abandon": "SELECT storekit.abandon_v1($1::uuid, $2::text, $3::uuid)",
-    "read": 'SELECT e.ref_id, e."name", e."version" FROM (SELECT * FROM "public"."tool_calls" '
+    "read": 'SELECT e.ref_id, e."name", e."version" FROM (SELECT * FROM "public"."tasks" '
     "WHERE tenant_id = $1::uuid AND ref_id = $2 OFFSET 0) e",
 }
 """What the first SDK sent, word for word."""
@@ -71,7 +71,7 @@ def test_what_the_first_sdk_sends_still_saves_reads_and_settles(database: Databa
     who = (tenant, "agent:old", write)
     described = {
         "part_id": part,
-        "entity": "tool_calls",
+        "entity": "tasks",
         "ref_id": ref_id,
         "field": "transcript",
         "size": 2,
@@ -88,7 +88,7 @@ def test_what_the_first_sdk_sends_still_saves_reads_and_settles(database: Databa
         "expected_version": None,
     }
     operation = {
-        "entity": "tool_calls",
+        "entity": "tasks",
         "op": "insert",
         "columns": ["name"],
         "refs": ["transcript"],
@@ -115,7 +115,7 @@ def test_what_the_first_sdk_sends_still_saves_reads_and_settles(database: Databa
             "renewed",
             "committed",
         ]
-        assert committed["rows"] == [["tool_calls", ref_id, 1]]  # type: ignore[index]
+        assert committed["rows"] == [["tasks", ref_id, 1]]  # type: ignore[index]
         with connection.transaction():
             connection.execute("SELECT set_config('storekit.tenant', %s, true)", [tenant])
             assert ask("read", tenant, ref_id) == (ref_id, "x", 1)

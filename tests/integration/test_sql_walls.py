@@ -8,10 +8,10 @@ from uuid import RFC_4122, uuid4
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, insert_op, saved
-from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import Api, blob_part, change_op, insert_op, saved
 
 
 def by_hand(api: Api, query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -25,33 +25,33 @@ def by_hand(api: Api, query: str, *values: Any) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     "query",
     [
-        "INSERT INTO storekit.write (tenant_id, write_id) SELECT tenant_id, id FROM tool_calls",
+        "INSERT INTO storekit.write (tenant_id, write_id) SELECT tenant_id, id FROM tasks",
         "UPDATE storekit.write SET state = 'aborted'",
         "UPDATE storekit.part SET state = 'purging'",
         "DELETE FROM storekit.part",
         "INSERT INTO storekit.event_inbox (tenant_id, type) VALUES (gen_random_uuid(), 'x')",
         "DELETE FROM storekit.event_inbox",
         "UPDATE storekit.domain_event SET actor = 'ceo'",
-        "TRUNCATE tool_calls",
-        "INSERT INTO storekit.field (table_name, field, kind) VALUES ('tool_calls', 'x', 'blob')",
+        "TRUNCATE tasks",
+        "INSERT INTO storekit.field (table_name, field, kind) VALUES ('tasks', 'x', 'blob')",
         "UPDATE storekit.managed SET mutable = true",
         "SELECT * FROM storekit.domain_event_0001",
         "SELECT * FROM storekit.migration",
-        "SELECT storekit.manage('tool_calls')",
-        "SELECT storekit.write_tool_calls('delete', '{}', '{}', '[]', '{}')",
+        "SELECT storekit.manage('tasks')",
+        "SELECT storekit.write_tasks('delete', '{}', '{}', '[]', '{}')",
         "SELECT storekit.abort_pending(gen_random_uuid(), gen_random_uuid(), NULL)",
-        "UPDATE tool_calls SET transcript_ref = NULL",
-        "UPDATE tool_calls SET payload_expired_on = now()",
-        "UPDATE tool_calls SET version = 9",
-        "UPDATE tool_calls SET tenant_id = gen_random_uuid()",
-        "UPDATE tool_calls SET deleted_on = now()",
-        "UPDATE tool_calls SET created_by = 'ceo'",
-        "UPDATE llm_calls SET model = 'x'",
-        "DELETE FROM llm_calls",
-        "INSERT INTO tool_calls (name, version) VALUES ('x', 9)",
-        "INSERT INTO tool_calls (name, tenant_id) VALUES ('x', gen_random_uuid())",
-        "INSERT INTO tool_calls (name, transcript_ref) VALUES ('x', gen_random_uuid())",
-        "ALTER TABLE tool_calls DISABLE TRIGGER ALL",
+        "UPDATE tasks SET transcript_ref = NULL",
+        "UPDATE tasks SET payload_expired_on = now()",
+        "UPDATE tasks SET version = 9",
+        "UPDATE tasks SET tenant_id = gen_random_uuid()",
+        "UPDATE tasks SET deleted_on = now()",
+        "UPDATE tasks SET created_by = 'ceo'",
+        "UPDATE readings SET model = 'x'",
+        "DELETE FROM readings",
+        "INSERT INTO tasks (name, version) VALUES ('x', 9)",
+        "INSERT INTO tasks (name, tenant_id) VALUES ('x', gen_random_uuid())",
+        "INSERT INTO tasks (name, transcript_ref) VALUES ('x', gen_random_uuid())",
+        "ALTER TABLE tasks DISABLE TRIGGER ALL",
         "SET ROLE storekit_owner",
         "SET session_replication_role = replica",
         "CREATE TABLE public.managed ()",
@@ -68,24 +68,22 @@ def test_the_app_has_no_way_around_the_write_api(api: Api, query: str) -> None:
 def test_hand_written_sql_goes_through_all_of_it(database: Database, api: Api) -> None:
     """An INSERT, UPDATE and DELETE by hand get tenant, ids, versions and one event each."""
     (ref_id, tenant, created_by) = by_hand(
-        api, "INSERT INTO activity_runs (title) VALUES ('a') RETURNING ref_id, tenant_id, created_by"
+        api, "INSERT INTO jobs (title) VALUES ('a') RETURNING ref_id, tenant_id, created_by"
     )[0]
     assert (tenant, created_by) == (api.tenant, "app")
-    by_hand(api, "UPDATE activity_runs SET title = 'b' WHERE ref_id = %s", ref_id)
-    by_hand(api, "DELETE FROM activity_runs WHERE ref_id = %s", ref_id)
+    by_hand(api, "UPDATE jobs SET title = 'b' WHERE ref_id = %s", ref_id)
+    by_hand(api, "DELETE FROM jobs WHERE ref_id = %s", ref_id)
     told = database.ask(
         "SELECT type, version, actor FROM storekit.event WHERE ref_id = %s ORDER BY id", ref_id
     )
-    assert told == [
-        (f"activity_runs.{verb}", n, "app") for n, verb in enumerate(("created", "updated", "deleted"), 1)
-    ]
+    assert told == [(f"jobs.{verb}", n, "app") for n, verb in enumerate(("created", "updated", "deleted"), 1)]
 
 
 def test_ids_of_hand_written_rows_are_like_the_sdks(api: Api) -> None:
     """`id` is a uuid7 and `ref_id` a ULID, both of this moment."""
     before = new_ref_id()[:10]
-    by_hand(api, "INSERT INTO activity_runs (title) SELECT 'a' FROM generate_series(1, 200)")
-    rows = by_hand(api, "SELECT id, ref_id, storekit.now() FROM activity_runs")
+    by_hand(api, "INSERT INTO jobs (title) SELECT 'a' FROM generate_series(1, 200)")
+    rows = by_hand(api, "SELECT id, ref_id, storekit.now() FROM jobs")
     assert len(rows) == len({ref_id for _, ref_id, _ in rows}) == 200
     for row_id, ref_id, now in rows:
         assert (row_id.version, row_id.variant) == (7, RFC_4122)
@@ -96,29 +94,29 @@ def test_ids_of_hand_written_rows_are_like_the_sdks(api: Api) -> None:
 
 def test_every_form_of_statement_gives_one_event_per_row(database: Database, api: Api) -> None:
     """INSERT ... ON CONFLICT DO UPDATE, MERGE and a skipped row: as many events as changed rows."""
-    by_hand(api, "INSERT INTO activity_runs (title) VALUES ('a'), ('b'), ('c')")
+    by_hand(api, "INSERT INTO jobs (title) VALUES ('a'), ('b'), ('c')")
     by_hand(
-        api, "MERGE INTO activity_runs t USING (VALUES ('a'), ('z')) v(title) ON t.title = v.title"
+        api, "MERGE INTO jobs t USING (VALUES ('a'), ('z')) v(title) ON t.title = v.title"
         " WHEN MATCHED THEN UPDATE SET title = 'A' WHEN NOT MATCHED THEN INSERT (title) VALUES (v.title)",
     )  # fmt: skip
-    by_hand(api, "UPDATE activity_runs SET title = title WHERE false")
+    by_hand(api, "UPDATE jobs SET title = title WHERE false")
     counts = database.ask(
         "SELECT type, count(*) FROM storekit.event WHERE tenant_id = %s GROUP BY 1 ORDER BY 1", api.tenant
     )
-    assert counts == [("activity_runs.created", 4), ("activity_runs.updated", 1)]
+    assert counts == [("jobs.created", 4), ("jobs.updated", 1)]
 
 
 def test_tenants_do_not_see_each_other(api: Api) -> None:
     """Rows, ledger and events of a tenant are nobody else's; an unset tenant sees nothing."""
     ref_id, _ = saved(api)
-    tables = ("tool_calls", "storekit.write", "storekit.part", "storekit.event", "storekit.event_inbox")
+    tables = ("tasks", "storekit.write", "storekit.part", "storekit.event", "storekit.event_inbox")
     assert all(by_hand(api, f"SELECT 1 FROM {table}") for table in tables)
     api.tenant = uuid4()
     assert not any(by_hand(api, f"SELECT 1 FROM {table}") for table in tables)
     assert not any(api.connection.execute(f"SELECT 1 FROM {table}".encode()).fetchall() for table in tables)
     for op, row in (("update", {"name": "mine"}), ("delete", {})):
         with pytest.raises(psycopg.Error) as caught:
-            api.commit(new_id(), [change_op(op, "tool_calls", {"ref_id": ref_id} | row)])
+            api.commit(new_id(), [change_op(op, "tasks", {"ref_id": ref_id} | row)])
         assert caught.value.sqlstate == "SK404"
 
 
@@ -135,22 +133,22 @@ def test_a_foreign_write_is_not_there(api: Api) -> None:
 
 def test_references_stay_inside_the_tenant(api: Api) -> None:
     """A row cannot point at another tenant's row."""
-    run = insert_op("activity_runs", [{"title": "a"}])
+    run = insert_op("jobs", [{"title": "a"}])
     api.commit(new_id(), [run])
     api.tenant = uuid4()
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
-        api.commit(new_id(), [insert_op("tool_calls", [{"name": "x", "run_id": run["rows"][0]["id"]}])])
+        api.commit(new_id(), [insert_op("tasks", [{"name": "x", "run_id": run["rows"][0]["id"]}])])
 
 
 def test_no_reference_by_hand_leaves_the_tenant(api: Api) -> None:
     """Hand-written SQL cannot point at another tenant's row either, new or changed."""
-    run = insert_op("activity_runs", [{"title": "a"}])
+    run = insert_op("jobs", [{"title": "a"}])
     api.commit(new_id(), [run])
     foreign, api.tenant = run["rows"][0]["id"], uuid4()
-    own = api.insert("tool_calls", name="x")
+    own = api.insert("tasks", name="x")
     for query in (
-        "INSERT INTO tool_calls (name, run_id) VALUES ('x', %s)",
-        "UPDATE tool_calls SET run_id = %s WHERE ref_id = %s",
+        "INSERT INTO tasks (name, run_id) VALUES ('x', %s)",
+        "UPDATE tasks SET run_id = %s WHERE ref_id = %s",
     ):
         values = [foreign, own][: query.count("%s")]
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
@@ -161,10 +159,10 @@ def test_a_shadowed_name_changes_nothing(api: Api) -> None:
     """A temporary table or setting of the session does not reach inside the API."""
     api.connection.execute("CREATE TEMP TABLE managed (entity text, mutable boolean)")
     api.connection.execute("SET search_path = pg_temp, public")
-    api.insert("public.activity_runs", title="x")
+    api.insert("public.jobs", title="x")
     api.connection.execute("SET row_security = off")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        api.insert("public.activity_runs", title="x")
+        api.insert("public.jobs", title="x")
 
 
 def test_worker_and_auditor_see_all_tenants_and_the_app_roles_nothing_more(
@@ -178,14 +176,14 @@ def test_worker_and_auditor_see_all_tenants_and_the_app_roles_nothing_more(
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             database.ask("UPDATE storekit.part SET legal_hold = false", login=login)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            database.ask("SELECT 1 FROM tool_calls", login=login)
+            database.ask("SELECT 1 FROM tasks", login=login)
 
 
 def test_a_key_never_changes(database: Database, api: Api) -> None:
     """Even the owner cannot move a row to another id or tenant: SK001."""
     ref_id, _ = saved(api)
     with pytest.raises(psycopg.Error) as caught:
-        database.ask("UPDATE tool_calls SET ref_id = 'x' WHERE ref_id = %s", ref_id)
+        database.ask("UPDATE tasks SET ref_id = 'x' WHERE ref_id = %s", ref_id)
     assert caught.value.sqlstate == "SK001"
 
 

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from sql_api import Api, blob_part, change_op, document_part, insert_op, states, uploaded
-from sql_database import Database
 
 from storekit.ids import new_id, new_ref_id
+from tests.support.postgres import Database
+from tests.support.write_api import Api, blob_part, change_op, document_part, insert_op, states, uploaded
 
 LEASE = timedelta(seconds=60)
 OLD = UUID(int=(new_id().int & ~(0xFFFF_FFFF_FFFF << 80)) | (1_600_000_000_000 << 80))
@@ -25,9 +25,9 @@ def test_stage_promises_parts_under_keys_made_by_the_server(api: Api) -> None:
     assert reply["outcome"] == "staged"
     assert until - now == LEASE
     assert reply["parts"][blob["part_id"]] == {
-        "key": f"{api.tenant}/tool_calls/{ref_id}/transcript/{blob['part_id']}", "expires_on": None,
+        "key": f"{api.tenant}/tasks/{ref_id}/transcript/{blob['part_id']}", "expires_on": None,
     }  # fmt: skip
-    assert reply["parts"][document["part_id"]]["key"] == "tool_call_logs"
+    assert reply["parts"][document["part_id"]]["key"] == "task_logs"
     expiry = datetime.fromisoformat(reply["parts"][document["part_id"]]["expires_on"])
     assert expiry - now == timedelta(days=90)
 
@@ -64,7 +64,7 @@ def test_stage_refuses_what_was_not_declared(api: Api, part: dict[str, object]) 
     """Kind, store, collection and ttl come from the declaration alone; an undeclared part is named."""
     with pytest.raises(psycopg.Error, match=f"{part['entity']}.{part['field']} is not declared") as caught:
         api.stage(new_id(), [part])
-    assert caught.value.sqlstate == "SK400"
+    assert caught.value.sqlstate == "SK424"
 
 
 def test_a_ref_id_that_is_no_ulid_gets_no_key(api: Api) -> None:
@@ -84,18 +84,16 @@ def test_commit_makes_rows_and_parts_visible_at_once(database: Database, api: Ap
         "transcript_ref": parts[0]["part_id"],
         "payload_ref": parts[1]["part_id"],
     }
-    reply = api.commit(
-        write, [insert_op("public.tool_calls", [row], ["transcript", "payload"])], uploaded(*parts)
-    )
-    assert (reply["outcome"], reply["rows"]) == ("committed", [["tool_calls", ref_id, 1]])
+    reply = api.commit(write, [insert_op("public.tasks", [row], ["transcript", "payload"])], uploaded(*parts))
+    assert (reply["outcome"], reply["rows"]) == ("committed", [["tasks", ref_id, 1]])
     assert states(database, write) == ["committed"] * 3
-    refs = database.ask("SELECT transcript_ref, payload_ref FROM tool_calls WHERE ref_id = %s", ref_id)
+    refs = database.ask("SELECT transcript_ref, payload_ref FROM tasks WHERE ref_id = %s", ref_id)
     assert refs == [tuple(UUID(p["part_id"]) for p in parts)]
 
 
 def test_a_commit_repeated_replays(api: Api) -> None:
     """A write commits once; the same call again answers the first result."""
-    write, op = new_id(), insert_op("activity_runs", [{"title": "once"}])
+    write, op = new_id(), insert_op("jobs", [{"title": "once"}])
     first = api.commit(write, [op])
     assert api.commit(write, [op]) == {
         "outcome": "replay",
@@ -110,9 +108,9 @@ def test_a_late_commit_that_nobody_robbed_is_welcome(database: Database, api: Ap
     write, ref_id = new_id(), new_ref_id()
     api.stage(write, [part := blob_part(ref_id)])
     op = insert_op(
-        "tool_calls", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
+        "tasks", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
     )
-    with database.later("10 minutes"):
+    with database.later(minutes=10):
         assert api.commit(write, [op], uploaded(part))["outcome"] == "committed"
 
 
@@ -121,7 +119,7 @@ def test_a_staged_write_is_never_claimed_by_insert(api: Api) -> None:
     ref_id = new_ref_id()
     part = blob_part(ref_id)
     op = insert_op(
-        "tool_calls", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
+        "tasks", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
     )
     assert api.commit(new_id(), [op], uploaded(part)) == {"outcome": "lost"}
 
@@ -129,7 +127,7 @@ def test_a_staged_write_is_never_claimed_by_insert(api: Api) -> None:
 def test_ids_older_than_a_day_start_nothing(api: Api) -> None:
     """A write id that is absent and more than a day old is lost; abandoning it decides nothing."""
     assert api.stage(OLD) == {"outcome": "lost"}
-    assert api.commit(OLD, [insert_op("activity_runs", [{"title": "a"}])]) == {"outcome": "lost"}
+    assert api.commit(OLD, [insert_op("jobs", [{"title": "a"}])]) == {"outcome": "lost"}
     assert api.abandon(OLD) == {"outcome": "unknown"}
 
 
@@ -137,7 +135,7 @@ def test_renew_moves_lease_and_signature_together(database: Database, api: Api) 
     """Renewing prolongs the lease and every part's last signature; neither ever shrinks."""
     write = new_id()
     first = api.stage(write, [blob_part(new_ref_id())], key="beat")
-    with database.later("30 seconds"):
+    with database.later(seconds=30):
         renewed = api.renew(write)
     assert renewed["outcome"] == "renewed"
     assert datetime.fromisoformat(renewed["sign_until"]) - datetime.fromisoformat(renewed["now"]) == LEASE
@@ -149,35 +147,35 @@ def test_renew_moves_lease_and_signature_together(database: Database, api: Api) 
 def test_a_write_is_not_renewed_for_ever(database: Database, api: Api) -> None:
     """A write more than a day old is lost to its writer."""
     api.stage(write := new_id())
-    with database.later("25 hours"):
+    with database.later(hours=25):
         assert api.renew(write) == {"outcome": "lost"}
 
 
 def test_abandon_of_a_committed_write_tells_its_result(api: Api) -> None:
     """What was committed stays so, and the answer says what it was."""
-    rows = api.commit(write := new_id(), [insert_op("activity_runs", [{"title": "a"}])])["rows"]
+    rows = api.commit(write := new_id(), [insert_op("jobs", [{"title": "a"}])])["rows"]
     assert api.abandon(write) == {"outcome": "committed", "write_id": str(write), "result": {"rows": rows}}
 
 
 def test_an_abandoned_id_commits_nothing(api: Api) -> None:
     """A commit that arrives after its write was abandoned is lost, though the row was never there before."""
     assert api.abandon(write := new_id()) == {"outcome": "aborted"}
-    assert api.commit(write, [insert_op("activity_runs", [{"title": "late"}])]) == {"outcome": "lost"}
+    assert api.commit(write, [insert_op("jobs", [{"title": "late"}])]) == {"outcome": "lost"}
 
 
 def test_targets_are_asked_before_any_byte_leaves(database: Database, api: Api) -> None:
     """Stage refuses a target that is missing, deleted or has moved on, and keeps nothing."""
-    ref_id = api.insert("tool_calls", name="x")
-    asked = [{"entity": "tool_calls", "ref_id": ref_id, "expected_version": 1}]
+    ref_id = api.insert("tasks", name="x")
+    asked = [{"entity": "tasks", "ref_id": ref_id, "expected_version": 1}]
     write = new_id()
     assert api.stage(write, targets=asked)["outcome"] == "staged"
-    api.commit(new_id(), [change_op("update", "tool_calls", {"ref_id": ref_id, "name": "y"})])
+    api.commit(new_id(), [change_op("update", "tasks", {"ref_id": ref_id, "name": "y"})])
     assert api.stage(moved := new_id(), key="t", targets=asked) == {
-        "outcome": "conflict", "entity": "tool_calls", "ref_id": ref_id, "expected": 1, "found": 2,
+        "outcome": "conflict", "entity": "tasks", "ref_id": ref_id, "expected": 1, "found": 2,
     }  # fmt: skip
-    api.commit(new_id(), [change_op("delete", "tool_calls", {"ref_id": ref_id})])
-    free = [{"entity": "public.tool_calls", "ref_id": ref_id, "expected_version": None}]
-    missing = {"outcome": "missing", "entity": "tool_calls", "ref_id": ref_id}
+    api.commit(new_id(), [change_op("delete", "tasks", {"ref_id": ref_id})])
+    free = [{"entity": "public.tasks", "ref_id": ref_id, "expected_version": None}]
+    missing = {"outcome": "missing", "entity": "tasks", "ref_id": ref_id}
     assert api.stage(moved, key="t", targets=free) == missing
     assert states(database, moved) == []
 

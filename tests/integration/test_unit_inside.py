@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from entities import Hit, Lead, Run
 
 from storekit import AsyncStore, ConstraintViolation, Settings, Store, UsageError
 from storekit.bridge import settle
 from storekit.testing.faults import Point, at
+from tests.support.entities import Hit, Lead, Run
 
 _BY_HAND = "INSERT INTO hits (external_id) VALUES (%s)"
 
@@ -102,7 +102,7 @@ async def test_whoever_swallowed_an_error_is_told_so_at_the_next_flush(units: Un
             await sql("SELECT 1 / 0")(tx)
 
     for late in (lambda tx: tx.save(Run(name="x")), lambda tx: tx.insert_ignore([Hit(external_id="1")])):
-        with pytest.raises(UsageError, match="swallowed"):
+        with pytest.raises(UsageError, match="suppressed"):
             await units.work(swallow, late, lambda tx: tx.flush())
 
 
@@ -134,7 +134,7 @@ async def test_reads_of_a_unit_leave_the_users_settings_alone(units: Units) -> N
 async def test_what_a_savepoint_of_the_users_undoes_is_not_taken_for_saved(units: Units) -> None:
     """A rollback to a savepoint that takes a flushed record with it fails the unit; its objects know it."""
     run = Run(name="x")
-    with pytest.raises(UsageError, match="a savepoint inside"):
+    with pytest.raises(UsageError, match="rollback to a savepoint undid"):
         await units.work(
             lambda tx: tx.save(Run(name="first")),
             sql("SAVEPOINT mine"),
@@ -177,7 +177,7 @@ async def test_who_keeps_the_connection_of_a_unit_that_ended_is_refused(units: U
         kept.append(await settle(tx.connection))
 
     await units.work(lambda tx: tx.save(Run(name="x")), keep)
-    with pytest.raises(UsageError, match="serves others now"):
+    with pytest.raises(UsageError, match="now serves other calls"):
         await settle(kept[0].execute("SELECT 1"))
     assert await settle(units.repository(Run).count()) == 1
 

@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from entities import Lead, Note, Run, Tariff
 
 from storekit import AsyncStore, Blob, Conflict, Settings, Store, Unavailable, UsageError
 from storekit.bridge import settle
+from tests.support.entities import Lead, Note, Run, Tariff
 
 COLOURS = ("sync", "async")
 
@@ -23,7 +23,7 @@ COLOURS = ("sync", "async")
 async def store(embedded: Store, request: pytest.FixtureRequest) -> AsyncIterator[Store | AsyncStore]:
     """Open a store of each colour, with one connection in its pool."""
     settings = embedded.settings.model_copy(
-        update={"pool_size": 1, "pool_min": 1, "pool_wait": embedded.settings.beat}
+        update={"pool_size": 1, "pool_min": 1, "pool_wait": embedded.settings.renew_every}
     )
     opened = Store.open(settings) if request.param == "sync" else AsyncStore.open(settings)
     yield opened
@@ -138,7 +138,7 @@ async def test_what_cannot_be_joined_is_refused(store: Store | AsyncStore, tenan
     async with connected(store) as connection:
         for wrong, message in (
             (other, "must be a psycopg"),
-            (connection, "in no transaction"),
+            (connection, "not in a transaction"),
             (7, "must be"),
         ):
             with pytest.raises(UsageError, match=message):
@@ -187,7 +187,7 @@ async def test_of_two_units_on_one_record_the_later_is_told(store: Store | Async
     async with unit(store, tenant) as tx:
         theirs.score = 1
         tx.save(theirs)
-    with pytest.raises(Conflict, match="version is 2, you saved over 1"):
+    with pytest.raises(Conflict, match="stored version is 2, but the save was based on 1"):
         await _save_all(store, tenant, [Run(name="y"), _scored(mine)])
     assert await count(store, tenant) == 1
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from sql_database import Database
 
 from storekit import Store
 from storekit.drivers.postgres.admin.isolation import breaches
 from storekit.drivers.postgres.admin.migrate import connect
 from storekit.errors import ConfigurationError
+from tests.support.postgres import Database
 
 DEFINER = "RETURNS bigint LANGUAGE sql SECURITY DEFINER"
 
@@ -30,38 +30,43 @@ PLANTED = {
     "DROP POLICY tenant ON tool_calls; DROP POLICY report ON tool_calls":
         "table public.tool_calls has no policy for its tenants",
     "ALTER POLICY tenant ON tool_calls USING (true)":
-        "policy tenant of public.tool_calls is for more than the tenant: true",
+        "policy tenant of public.tool_calls is not limited to the tenant: true",
     "ALTER POLICY tenant ON storekit.part WITH CHECK (true)":
-        "policy tenant of storekit.part is for more than the tenant: true",
+        "policy tenant of storekit.part is not limited to the tenant: true",
     "ALTER POLICY tenant ON tool_calls USING (tenant_id = storekit.current_tenant() OR name = 'x')":
-        "policy tenant of public.tool_calls is for more than the tenant:"
+        "policy tenant of public.tool_calls is not limited to the tenant:"
         " tenant_id = storekit.current_tenant() OR name = 'x'::text",
     "CREATE POLICY more ON tool_calls FOR SELECT TO app USING (true)":
-        "policy more of public.tool_calls is for more than the tenant: true",
+        "policy more of public.tool_calls is not limited to the tenant: true",
     "CREATE POLICY functions ON tool_calls TO storekit_owner USING (true)":
-        "policy functions of public.tool_calls is for more than the tenant: true",
+        "policy functions of public.tool_calls is not limited to the tenant: true",
     "CREATE POLICY forge ON activity_templates FOR INSERT WITH CHECK (true)":
-        "policy forge of public.activity_templates is for more than the tenant: true",
+        "policy forge of public.activity_templates is not limited to the tenant: true",
     # grants
     "GRANT SELECT ON storekit.domain_event_0001 TO storekit_auditor":
         "partition storekit.domain_event_0001 is granted to storekit_auditor;"
-        " it is read through its parent alone",
+        " grant its parent instead",
     "GRANT UPDATE ON storekit.part TO storekit_app":
-        "storekit_app may UPDATE storekit.part, which the write API alone changes",
+        "storekit_app may UPDATE storekit.part, which only the write API may change",
     "GRANT UPDATE (actor) ON storekit.domain_event TO app":
-        "app may UPDATE storekit.domain_event, which the write API alone changes",
+        "app may UPDATE storekit.domain_event, which only the write API may change",
     "GRANT DELETE ON storekit.event_inbox TO PUBLIC":
-        "PUBLIC may DELETE storekit.event_inbox, which the write API alone changes",
+        "PUBLIC may DELETE storekit.event_inbox, which only the write API may change",
+    "GRANT SELECT ON tool_calls TO storekit_app, PUBLIC":
+        "PUBLIC may SELECT public.tool_calls; grant it to a role",
+    "SET ROLE storekit_owner; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;"
+    " CREATE TABLE storekit.note (text text)":
+        "PUBLIC may SELECT storekit.note; grant it to a role",
     "GRANT INSERT ON tool_calls TO storekit_app":
-        "storekit_app may INSERT all columns of public.tool_calls; grant those of the entity alone",
+        "storekit_app may INSERT all columns of public.tool_calls; grant only the columns of the entity",
     "GRANT UPDATE (version) ON tool_calls TO app":
-        "app may UPDATE version of public.tool_calls, which the write API alone sets",
+        "app may UPDATE version of public.tool_calls, which only the write API may set",
     "GRANT UPDATE (payload_ref) ON tool_calls TO storekit_app":
-        "storekit_app may UPDATE payload_ref of public.tool_calls, which the write API alone sets",
+        "storekit_app may UPDATE payload_ref of public.tool_calls, which only the write API may set",
     "GRANT DELETE ON contracts TO storekit_app":
         "storekit_app may DELETE public.contracts, whose rows are append-only",
     "GRANT INSERT (name) ON activity_templates TO storekit_app":
-        "storekit_app may INSERT public.activity_templates, whose rows are the admin's",
+        "storekit_app may INSERT public.activity_templates, whose rows are written by the admin only",
     "GRANT TRUNCATE ON tool_calls TO storekit_app": "storekit_app has TRUNCATE on public.tool_calls",
     "GRANT REFERENCES (tenant_id) ON storekit.part TO app": "app has REFERENCES on storekit.part",
     "GRANT TRIGGER ON storekit.write TO PUBLIC": "PUBLIC has TRIGGER on storekit.write",
@@ -73,13 +78,21 @@ PLANTED = {
         "function storekit.renew_v1(uuid,text,uuid,interval) has search_path=pg_catalog, storekit,"
         " which must end with pg_temp",
     f"CREATE FUNCTION public.count() {DEFINER} SET search_path = pg_temp RETURN 1":
-        "function public.count() runs as postgres, who is bound by no policy",
+        "function public.count() runs as postgres, which bypasses row-level security",
     f"CREATE SCHEMA other; GRANT USAGE ON SCHEMA other TO PUBLIC;"
     f" CREATE FUNCTION other.count() {DEFINER} SET search_path = pg_temp RETURN 1":
-        "function other.count() runs as postgres, who is bound by no policy",
+        "function other.count() runs as postgres, which bypasses row-level security",
     f"CREATE FUNCTION public.count() {DEFINER} SET search_path = pg_temp RETURN 1;"
     " ALTER FUNCTION public.count() OWNER TO worker":
-        "function public.count() runs as worker, who can log in",
+        "function public.count() runs as worker, which can log in",
+    f"SET ROLE storekit_owner; CREATE FUNCTION public.count() {DEFINER} RETURN 1":
+        "function public.count() runs as storekit_owner with the search_path of its caller",
+    "SET ROLE storekit_owner; CREATE PROCEDURE public.count() LANGUAGE sql AS $$ SELECT 1 $$;"
+    " ALTER PROCEDURE public.count() SECURITY DEFINER":
+        "function public.count() runs as storekit_owner with the search_path of its caller",
+    "SET ROLE storekit_owner; ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;"
+    " CREATE FUNCTION storekit.one() RETURNS int LANGUAGE sql RETURN 1":
+        "function storekit.one() may be executed by PUBLIC",
     "GRANT EXECUTE ON FUNCTION storekit.supersede TO PUBLIC":
         "function storekit.supersede(uuid[]) may be executed by PUBLIC",
     # owners
@@ -109,25 +122,29 @@ PLANTED = {
     # views
     "ALTER VIEW storekit.event SET (security_invoker = false)":
         "view storekit.event reads as its owner; make it WITH (security_invoker = true)",
+    "ALTER VIEW storekit.event RESET (security_invoker)":
+        "view storekit.event reads as its owner; make it WITH (security_invoker = true)",
+    "CREATE VIEW calls WITH (security_barrier) AS SELECT * FROM tool_calls":
+        "view public.calls reads as its owner; make it WITH (security_invoker = true)",
     "CREATE SCHEMA other; CREATE VIEW other.calls AS SELECT * FROM tool_calls":
         "view other.calls reads as its owner; make it WITH (security_invoker = true)",
     "CREATE MATERIALIZED VIEW calls AS SELECT * FROM tool_calls; GRANT SELECT ON calls TO app":
-        "materialized view public.calls, which no policy guards, is granted to app",
+        "materialized view public.calls, to which no policy applies, is granted to app",
     "SET ROLE storekit_reports; CREATE VIEW report.calls AS SELECT * FROM tool_calls;"
     " GRANT SELECT ON report.calls TO storekit_reporter":
-        "report report.calls is granted to storekit_reporter; report.read_v1 alone may read it",
+        "report report.calls is granted to storekit_reporter; only report.read_v1 may read it",
     # schemas, roles, triggers, settings
     "GRANT CREATE ON SCHEMA public TO PUBLIC": "PUBLIC may create objects in schema public",
     "GRANT CREATE ON SCHEMA storekit TO app": "app may create objects in schema storekit",
     "ALTER ROLE storekit_app BYPASSRLS": "role storekit_app of storekit_app has BYPASSRLS",
     "ALTER ROLE app SUPERUSER": "role app of storekit_app has SUPERUSER",
     "ALTER ROLE app CREATEROLE": "role app of storekit_app has CREATEROLE",
-    "GRANT storekit_owner TO worker": "role worker of storekit_worker may become storekit_owner",
+    "GRANT storekit_owner TO worker": "role worker of storekit_worker can SET ROLE storekit_owner",
     "CREATE ROLE between; GRANT storekit_app TO between; GRANT between TO auditor;"
     " ALTER ROLE auditor BYPASSRLS":
         "role auditor of storekit_app has BYPASSRLS",
     "ALTER TABLE tool_calls DISABLE TRIGGER storekit_update":
-        "trigger storekit_update of public.tool_calls is off",
+        "trigger storekit_update of public.tool_calls is disabled",
     "ALTER ROLE app SET storekit.tenant = '018f0000-0000-7000-8000-000000000001'":
         "storekit.tenant of app is set for whole sessions",
     "ALTER ROLE ALL SET session_replication_role = replica":

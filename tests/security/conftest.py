@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from hostile_legs import ENTITIES, Leg, hostile_database, over_http, state
 from pydantic import SecretStr
-from sql_database import Database, fresh_cluster
-from wall_tables import walled_database
 
 from storekit import AsyncStore, Store
 from storekit.bridge import settle
 from storekit.testing import Memory, async_memory_store, memory_store
+from tests.security.isolation_tables import walled_database
+from tests.security.legs import ENTITIES, Leg, hostile_database, state
+from tests.support.harness import over_http
+from tests.support.postgres import Database, fresh_cluster
 
 LEGS = ("sync-servers", "async-servers", "sync-memory", "async-memory")
 _LOGINS = {"": "app", "_admin": "admin", "_reporter": "reporter"}

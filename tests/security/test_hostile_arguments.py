@@ -7,12 +7,12 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-import hostile
 import pytest
-from hostile_legs import Leg, Ticket, answer, quiet
 
 from storekit import Conflict, UsageError, ValidationError
 from storekit.bridge import settle
+from tests.security import hostile
+from tests.security.legs import Leg, Ticket, answer, quiet
 
 EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)
 NO_INTEGER = [each for each in EVERYTHING if type(each) is not int and each is not None]

@@ -8,13 +8,13 @@ from functools import cache, partial
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
-import hostile
 import pytest
-from hostile_legs import ENTITIES, Leg, Ticket, answer, quiet
 
 from storekit import Blob, ValidationError
 from storekit.bridge import settle
 from storekit.testing import memory_store
+from tests.security import hostile
+from tests.security.legs import ENTITIES, Leg, Ticket, answer, quiet
 
 KEY = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/tickets/[0-9A-Z]{26}/file/[0-9a-f-]{36}"
 FACTS: dict[str, Callable[[str], Blob]] = {

@@ -8,9 +8,6 @@ from itertools import product
 from typing import Any
 from uuid import uuid4
 
-import hostile
-from hostile_legs import Leg, Ticket, answer, quiet
-
 from storekit import (
     Page,
     UsageError,
@@ -25,6 +22,8 @@ from storekit import (
     prefix,
 )
 from storekit.bridge import settle
+from tests.security import hostile
+from tests.security.legs import Leg, Ticket, answer, quiet
 
 LONG = 60_000
 EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)

@@ -9,10 +9,7 @@ from itertools import product
 from typing import Annotated, Any
 from uuid import UUID
 
-import hostile
 import pytest
-from hostile_legs import ApiKey, Leg, Ticket, answer, entered, quiet, state
-from sql_database import Database
 
 from storekit import (
     Blob,
@@ -28,13 +25,17 @@ from storekit import (
 )  # fmt: skip
 from storekit.model.declare.entity import require_table
 from storekit.model.table.indexes import index
+from tests.security import hostile
+from tests.security.legs import ApiKey, Leg, Ticket, answer, quiet, state
+from tests.support.adapters import read_opened
+from tests.support.postgres import Database
 
 EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)
 BY_REF_ID: dict[str, Callable[[Any, Any], Any]] = {
     "get": lambda tickets, given: tickets.get(given),
     "get with a document": lambda tickets, given: tickets.get(given, load=["payload"]),
     "read": lambda tickets, given: tickets.read(given, "file"),
-    "open": lambda tickets, given: entered(tickets.open(given, "file")),
+    "open": lambda tickets, given: read_opened(tickets.open(given, "file")),
     "url": lambda tickets, given: tickets.url(given, "file"),
     "urls": lambda tickets, given: tickets.urls([given], "file"),
     "update": lambda tickets, given: tickets.update(given, {"title": "x"}),
@@ -47,7 +48,7 @@ BY_REF_ID: dict[str, Callable[[Any, Any], Any]] = {
 BY_FIELD: dict[str, Callable[[Any, str, Any], Any]] = {
     "load": lambda tickets, ref_id, given: tickets.get(ref_id, load=[given]),
     "read": lambda tickets, ref_id, given: tickets.read(ref_id, given),
-    "open": lambda tickets, ref_id, given: entered(tickets.open(ref_id, given)),
+    "open": lambda tickets, ref_id, given: read_opened(tickets.open(ref_id, given)),
     "url": lambda tickets, ref_id, given: tickets.url(ref_id, given),
     "urls": lambda tickets, ref_id, given: tickets.urls([ref_id], given),
 }

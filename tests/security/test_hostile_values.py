@@ -6,11 +6,10 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-import hostile
-from hostile_legs import Address, Leg, Ticket, answer, quiet
-
 from storekit import ValidationError
 from storekit.bridge import settle
+from tests.security import hostile
+from tests.security.legs import Address, Leg, Ticket, answer, quiet
 
 EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)
 STORABLE = [text for text in hostile.TEXTS if hostile.storable(text)]

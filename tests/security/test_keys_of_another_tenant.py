@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from hostile_legs import Leg, Ticket
-
 from storekit import Blob, IdempotencyConflict, NotFound
 from storekit.bridge import settle
+from tests.security.legs import Leg, Ticket
 
 
 def _ticket(title: str = "x") -> Ticket:

@@ -7,9 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from sql_database import Database
-from wall_catalogue import relations
-from wall_tables import MINE, THEIRS
+
+from tests.security.isolation_catalogue import relations
+from tests.security.isolation_tables import MINE, THEIRS
+from tests.support.postgres import Database
 
 _TELLING = """
 CREATE FUNCTION pg_temp.tell(row_ text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sql_database import Database
-from wall_calls import Calls, calls
-from wall_keys import Oracles
-from wall_matrix import Matrix
-from wall_tables import MINE, THEIRS, scratch_copy
 
 from storekit.drivers.postgres.admin.isolation import breaches
+from tests.security.isolation_calls import Calls, calls
+from tests.security.isolation_keys import Oracles
+from tests.security.isolation_matrix import Matrix
+from tests.security.isolation_tables import MINE, THEIRS, scratch_copy
+from tests.support.postgres import Database
 
 READ, CHANGED = {"SELECT"}, {"SELECT", "UPDATE", "DELETE"}
 CROSSINGS: dict[str, tuple[str, str, str, set[str]]] = {

@@ -13,14 +13,15 @@ import psycopg
 import psycopg_pool
 import pytest
 from pydantic import SecretStr
-from sql_database import Database
-from wall_catalogue import relations
-from wall_tables import MINE, THEIRS
 
 from storekit import AsyncStore, NotFound, Settings, Store
 from storekit.agency import ActivityRun
 from storekit.bridge import settle
 from storekit.drivers.postgres.sql import queries
+from tests.security.isolation_catalogue import relations
+from tests.security.isolation_tables import MINE, THEIRS
+from tests.support.pool_connections import pool_of
+from tests.support.postgres import Database
 
 SET = "SELECT set_config('storekit.tenant', %s, true)"
 SET_FOR_THE_SESSION = "SELECT set_config('storekit.tenant', $1, false)"
@@ -119,8 +120,8 @@ def runs(store: Store | AsyncStore, tenant: UUID) -> Any:
 
 async def lent(store: Store | AsyncStore, query: bytes) -> list[Any]:
     """Borrow the connection of a store's pool, and look at all that it shows."""
-    ledger: Any = store._assembly.ledger if isinstance(store, Store) else store._ports.ledger
-    connection = await settle(ledger.pool.take())
+    pool = pool_of(store)
+    connection = await settle(pool.take())
     try:
         connection.lent_to_unit = True  # only what a unit of work has speaks for its user
         cursor = await settle(connection.execute(query))
@@ -128,7 +129,7 @@ async def lent(store: Store | AsyncStore, query: bytes) -> list[Any]:
         return rows
     finally:
         connection.lent_to_unit = False
-        await settle(ledger.pool.give_back(connection))
+        await settle(pool.give_back(connection))
 
 
 async def _works(store: Store | AsyncStore, walled: Database) -> str:

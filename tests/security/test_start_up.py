@@ -9,13 +9,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 from pydantic import SecretStr
-from sql_database import Database
-from wall_tables import MINE
 
 from storekit import AsyncStore, ConfigurationError, Settings, Store
 from storekit.agency import ActivityRun
 from storekit.bridge import settle
-from storekit.testing.proxy import Proxy
+from tests.security.isolation_tables import MINE
+from tests.support.postgres import Database
+from tests.support.proxy import Proxy
 
 COLOURS = pytest.mark.parametrize("colour", ["sync", "async"])
 LOGINS = {
@@ -142,6 +142,6 @@ async def test_a_server_with_known_holes_in_its_walls_is_refused(
     walled: Database, monkeypatch: pytest.MonkeyPatch, colour: str
 ) -> None:
     """A minor release from before the fixes is refused, and the message names which will do."""
-    monkeypatch.setattr("storekit.drivers.postgres.pool.versions.SOUND", dict.fromkeys(range(15, 30), 99))
+    monkeypatch.setattr("storekit.drivers.postgres.pool.versions.PATCHED", dict.fromkeys(range(15, 30), 99))
     with pytest.raises(ConfigurationError, match=r"known holes in row-level security; upgrade it to \d+\.99"):
         await try_to_save(colour, postgres_url=walled.url("app"))

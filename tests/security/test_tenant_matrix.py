@@ -6,12 +6,13 @@ from collections.abc import Callable
 from itertools import product
 
 import pytest
-from sql_database import Database
-from wall_calls import Calls
-from wall_catalogue import relations
-from wall_keys import Oracles
-from wall_matrix import ROLES, SETTINGS, VERBS, Matrix
-from wall_tables import MINE, THEIRS
+
+from tests.security.isolation_calls import Calls
+from tests.security.isolation_catalogue import relations
+from tests.security.isolation_keys import Oracles
+from tests.security.isolation_matrix import ROLES, SETTINGS, VERBS, Matrix
+from tests.security.isolation_tables import MINE, THEIRS
+from tests.support.postgres import Database
 
 EVENTS = ("write", "part", "event", "event_inbox", "domain_event", "tenant_head")
 

@@ -11,16 +11,23 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from storekit import (
+    AsyncBlobStream,
     AsyncRepository,
     AsyncStore,
     AsyncTransaction,
     Blob,
+    BlobStream,
     Conflict,
     ConstraintViolation,
     Entity,
     Event,
     Expired,
+    Filter,
+    Found,
+    Index,
     InvalidTransition,
+    Line,
+    Migration,
     Mutable,
     NotFound,
     Page,
@@ -42,12 +49,14 @@ from storekit import (
     is_null,
     json_path,
     le,
+    listen,
     lookup,
     lt,
     moves,
     not_null,
     prefix,
     references,
+    render,
     unique,
 )
 from storekit.agency import ActivityOutput, ActivityRun, OutputMetadata
@@ -123,6 +132,7 @@ def main(tenant: UUID) -> None:
         assert_type(loaded.version, int | None)
         assert_type(calls.read(saved.ref_id, "transcript"), bytes)
         with calls.open(saved.ref_id, "transcript") as stream:
+            assert_type(stream, BlobStream)
             assert_type([len(chunk) for chunk in stream], list[int])
         assert_type(calls.url(saved.ref_id, "transcript", expires_in=60, download_as="hi.md"), str)
         assert_type(calls.urls([saved.ref_id], "transcript"), dict[str, str])
@@ -139,7 +149,7 @@ def main(tenant: UUID) -> None:
 
 async def main_async(tenant: UUID, settings: Settings) -> None:
     async with AsyncStore.open(settings) as store:
-        await store.migrate()
+        assert_type(await store.migrate([Line("app", Path("migrations"))]), list[Migration])
         scope = store.scope(tenant=str(tenant), actor="api")
         calls = scope.repository(Call)
         assert_type(calls, AsyncRepository[Call])
@@ -148,6 +158,9 @@ async def main_async(tenant: UUID, settings: Settings) -> None:
         assert_type(await calls.save_many([call(run)]), list[Call])
         assert_type(await calls.get(saved.ref_id), Call)
         assert_type(await calls.read(saved.ref_id, "transcript"), bytes)
+        async with calls.open(saved.ref_id, "transcript") as stream:
+            assert_type(stream, AsyncBlobStream)
+            assert_type([len(chunk) async for chunk in stream], list[int])
         assert_type(await calls.url(saved.ref_id, "transcript", inline=True), str)
         assert_type(await calls.urls([saved.ref_id], "transcript"), dict[str, str])
         assert_type(await calls.update(saved.ref_id, {"tags": ["a"]}), Call)
@@ -170,7 +183,7 @@ def rules(store: Store, tenant: UUID) -> None:
         assert_type(taken.fields, tuple[str, ...])
     assert_type(orders.history(order.ref_id, limit=10), list[Event])
     assert_type(store.admin(actor="user:operator").repository(Plan).save(Plan(name="Pro")), Plan)
-    found = store.lookup(Order, "digest")
+    found = assert_type(store.lookup(Order, "digest"), Found | None)
     if found is not None:
         assert_type((found.tenant, found.ref_id), tuple[UUID, str])
     assert_type(store.report("orders", actor="user:cfo"), list[dict[str, Any]])
@@ -252,3 +265,11 @@ async def units_async(store: AsyncStore, run: Run, calls: list[Call]) -> None:
         async with acme.transaction(within=connection) as inner:
             inner.save(run)
     assert_type(await acme.repository(Call).insert_ignore(calls), list[Call])
+
+
+def declarations() -> None:
+    assert_type(render(Order), str)
+    assert_type(index("status"), Index)
+    assert_type(between(1, 2) & ge(1), Filter)
+    with listen(lambda step, phase: print(f"{step} {phase}")):
+        pass

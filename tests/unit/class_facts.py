@@ -24,7 +24,7 @@ from storekit import (
     references,
     unique,
 )
-from storekit.model.table.keys import keys
+from storekit.model.table.keys import key_definitions
 from storekit.schema import ddl
 from storekit.schema.diff import Difference, differences, files
 from storekit.schema.diff.facts import ColumnFact, Declared, Facts, declared_facts
@@ -82,7 +82,7 @@ def declared(entity: type[Entity]) -> Declared:
     """Say of a class what Postgres would, in words that are near enough to its own."""
     table = entity.storekit_table
     columns = {}
-    for name, text in ddl.columns(table, entity.model_fields).items():
+    for name, text in ddl.column_definitions(table, entity.model_fields).items():
         column, (head, _, default) = table.columns.get(name), text.partition(" DEFAULT ")
         members = [member.value for member in column.enum] if column and column.enum else []
         columns[name] = ColumnFact(
@@ -95,7 +95,7 @@ def declared(entity: type[Entity]) -> Declared:
         )
     guards = {"row-level security": "true", "policy tenant": "its own", "trigger storekit_touch": "O"}
     seen = Facts(columns=columns, checks={"notes_ref_id_check": "CHECK (ref_id)"}, guards=guards)
-    return Declared(declared_facts(table, seen), {key: key.build("t", "i") for key in keys(table)})
+    return Declared(declared_facts(table, seen), {key: key.build("t", "i") for key in key_definitions(table)})
 
 
 def table(entity: type[Entity], **changes: Any) -> Facts:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from class_facts import Author, Grown, Invoice, Note, Status, compare, table, text
 from pydantic import Field
 
 from storekit import Entity, Mutable, Store, UsageError
@@ -17,6 +16,7 @@ from storekit.schema import ddl
 from storekit.schema.diff import Difference, files, missing, undeclared
 from storekit.schema.diff.facts import ColumnFact
 from storekit.schema.lint import lint
+from tests.unit.class_facts import Author, Grown, Invoice, Note, Status, compare, table, text
 
 
 @pytest.mark.parametrize("entity", [Author, Note, Grown, Invoice])
@@ -112,8 +112,8 @@ def test_a_required_column_without_a_default_is_decided_if_there_may_be_rows() -
     [found] = compare(Required, table(Note))
     assert found.weight == "decision"
     assert found.comment == (
-        "-- storekit: decide: public.notes: column rank is missing, and each row that is there needs a value "
-        "in it\n"
+        "-- storekit: decide: public.notes: column rank is missing; it is required, so choose the value "
+        "for the rows that exist\n"
         "-- ALTER TABLE public.notes ADD COLUMN rank bigint NOT NULL DEFAULT ...;\n"
         "-- ALTER TABLE public.notes ALTER COLUMN rank DROP DEFAULT;"
     )
@@ -136,7 +136,7 @@ def test_what_a_person_added_is_no_difference_but_an_extra_column_is_remarked() 
     found = compare(Note, changed)
     assert {each.weight for each in found} == {"remark"}
     assert [each.what for each in found] == [
-        "column title has the default 'x', the class has none",
+        "column title has the default 'x', the class declares none",
         "column extra is not declared",
     ]
 

@@ -73,9 +73,9 @@ def test_a_base_without_a_table_gives_its_fields_to_those_with_one() -> None:
 
 def test_a_mixin_alone_is_no_record() -> None:
     """A table asked of a class that is no Entity is a UsageError that shows the right form."""
-    with pytest.raises(UsageError, match="Alone is no Entity"):
+    with pytest.raises(UsageError, match="Alone is not an Entity"):
 
-        class Alone(Mutable, table="alone"):  # type: ignore[call-arg]
+        class Alone(Mutable, table="alone"):
             name: str
 
     class Either(Mutable, Entity, table="either"):

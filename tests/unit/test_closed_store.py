@@ -8,12 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Note, Run
 
 from storekit import AsyncStore, ConfigurationError, Settings, Store, UsageError
 from storekit.assembly import Assembly
 from storekit.bridge import run
 from storekit.testing import async_memory_store, memory_store
+from tests.support.entities import Note, Run
 
 _NOWHERE = Settings.model_validate({"postgres_url": "postgresql://u@127.0.0.1:1/d"})
 
@@ -72,7 +72,7 @@ def test_the_event_loop_does_not_build_drivers_itself(monkeypatch: pytest.Monkey
     """Building, which imports the clients, happens in the runtime's threads; what is built stays built."""
     built: list[str] = []
 
-    def documents(runtime: object, settings: Settings, asynchronous: bool) -> object:
+    def documents(assembly: Assembly) -> object:
         built.append(threading.current_thread().name)
         return object()
 

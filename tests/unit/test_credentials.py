@@ -49,8 +49,8 @@ def refreshable(issued: list[str], life: timedelta) -> RefreshableCredentials:
 
 def test_temporary_keys_change_when_they_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys stay one object while they last, and tell when they end; refreshed ones are new."""
-    monkeypatch.setattr(CHAIN, lambda _: role)
     role = refreshable(["first", "second"], timedelta(hours=1))
+    monkeypatch.setattr(CHAIN, lambda _: role)
     credentials = provider(Settings())
     first = credentials()
     assert first.access_key == "first"
@@ -63,7 +63,7 @@ def test_temporary_keys_change_when_they_are_refreshed(monkeypatch: pytest.Monke
 
 def test_a_refresh_that_fails_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys that could not be renewed and are over sign nothing."""
-    monkeypatch.setattr(CHAIN, lambda _: role)
     role = refreshable(["first", "second"], timedelta(seconds=-1))
+    monkeypatch.setattr(CHAIN, lambda _: role)
     with pytest.raises(ConfigurationError, match="renew"):
         provider(Settings())()

@@ -13,7 +13,7 @@ import pytest
 from pydantic import create_model
 
 from storekit import Blob, Entity, Mutable, SoftDelete, UsageError, blob, index, not_null, references, unique
-from storekit.model.table.keys import keys
+from storekit.model.table.keys import key_definitions
 from storekit.schema.ddl import render
 
 
@@ -76,19 +76,22 @@ def refer(annotation: Any, **keywords: Any) -> Callable[[], object]:
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "an index of nothing": (index, 'index("status", "-created_on")'),
-    "a column that is no name": (lambda: unique(3), "name columns"),  # type: ignore[arg-type]
-    "a condition that is SQL": (lambda: index("x", where="x > 3"), "map columns to values"),  # type: ignore[arg-type]
+    "a column that is no name": (lambda: unique(3), "must name columns"),  # type: ignore[arg-type]
+    "a condition that is SQL": (lambda: index("x", where="x > 3"), "must map columns to values"),  # type: ignore[arg-type]
     "indexes that are one": (declare(indexes=index("status")), "a list of index(...)"),
     "indexes that are names": (declare(indexes=["status"]), "a list of index(...)"),
-    "an unknown column": (declare(indexes=[index("statu")]), "no column 'statu'; it has status, note"),
-    "a column of SQL": (declare(indexes=[index("note) --")]), "there is no column"),
-    "a part": (declare(indexes=[unique("content")]), "content is a part, kept elsewhere"),
-    "a ref of a part": (declare(indexes=[index("content_ref")]), "there is no column"),
-    "a column of a mixin that is not there": (declare(indexes=[index("deleted_on")]), "there is no column"),
-    "the tenant": (declare(indexes=[index("tenant_id", "note")]), "tenant_id leads every index"),
+    "an unknown column": (declare(indexes=[index("statu")]), "no column 'statu'; the class has status, note"),
+    "a column of SQL": (declare(indexes=[index("note) --")]), "no column"),
+    "a part": (declare(indexes=[unique("content")]), "content is a blob; only columns"),
+    "a ref of a part": (declare(indexes=[index("content_ref")]), "no column"),
+    "a column of a mixin that is not there": (declare(indexes=[index("deleted_on")]), "no column"),
+    "the tenant": (
+        declare(indexes=[index("tenant_id", "note")]),
+        "tenant_id is the first column of every index",
+    ),
     "a column of jsonb": (declare(indexes=[index("extra")]), "jsonb, which has no order"),
     "a column of an array": (declare(indexes=[index("tags")]), "text[], which has no order"),
-    "a column twice": (declare(indexes=[index("note", "-note")]), "comes twice"),
+    "a column twice": (declare(indexes=[index("note", "-note")]), "duplicate column"),
     "an index twice": (declare(indexes=[index("note"), index("note")]), "declared twice"),
     "an index whose end is said": (
         declare(indexes=[index("-note", "-ref_id"), index("-note")]),
@@ -97,32 +100,38 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a condition on nothing": (declare(indexes=[index("note", where={"nope": 1})]), "no column 'nope'"),
     "a condition on the tenant": (
         declare(indexes=[index("note", where={"tenant_id": UUID(int=0)})]),
-        "tenant_id leads",
+        "tenant_id is the first",
     ),
     "a value of another type": (declare(indexes=[index("note", where={"note": 3})]), "must be str"),
     "a value that is no member": (declare(indexes=[index("note", where={"status": "lost"})]), "open, done"),
     "a value with U+0000": (declare(indexes=[index("note", where={"note": "\0"})]), "U+0000"),
-    "None where it never is": (declare(indexes=[index("note", where={"status": None})]), "never None"),
+    "None where it never is": (declare(indexes=[index("note", where={"status": None})]), "not nullable"),
     "not_null where it always is": (
         declare(indexes=[index("note", where={"status": not_null})]),
-        "never None",
+        "not nullable",
     ),
     "no values": (declare(indexes=[index("note", where={"note": []})]), "list of values"),
-    "None among values": (declare(indexes=[index("note", where={"note": ["a", None]})]), "stand alone"),
-    "a value of jsonb": (declare(indexes=[index("note", where={"extra": {}})]), "jsonb takes None or"),
+    "None among values": (
+        declare(indexes=[index("note", where={"note": ["a", None]})]),
+        "pass None or not_null alone",
+    ),
+    "a value of jsonb": (
+        declare(indexes=[index("note", where={"extra": {}})]),
+        "jsonb column can only be compared with None",
+    ),
     "a natural key that is text": (declare(natural_key="note"), '("external_id",)'),
-    "a natural key that may be None": (declare(natural_key=("note",)), "never None"),
-    "a natural key of storekit": (declare(natural_key=("created_on",)), "a field of the class"),
+    "a natural key that may be None": (declare(natural_key=("note",)), "non-nullable"),
+    "a natural key of storekit": (declare(natural_key=("created_on",)), "field of the class"),
     "a natural key that descends": (declare(natural_key=("-status",)), "no column"),
-    "keywords without a table": (declare(table=None, indexes=[index("note")]), "indexes= goes with a table"),
+    "keywords without a table": (declare(table=None, indexes=[index("note")]), "indexes= needs a table"),
     "another scope": (declare(scope="galaxy"), "tenant, global, self"),
     "a global class that refers to a tenant's": (
         refer(Annotated[UUID, references(Assignee)], scope="global"),
-        "can refer to a global class alone",
+        "can only refer to global classes",
     ),
     "a global class that refers to a name": (
         refer(Annotated[UUID, references("plans")], scope="global"),
-        "named as a class",
+        "pass the class to references()",
     ),
     "a cascade from a global class": (
         refer(Annotated[UUID, references(Plan, on_delete="cascade")]),
@@ -226,10 +235,10 @@ def test_an_indexs_name_is_short_and_its_definitions_own() -> None:
     for table in ("t" * 50, "u", "u_a"):
         keywords = {"table": table, "indexes": declared}
         made = create_model("Made", __base__=Entity, __cls_kwargs__=keywords, **fields)
-        names += [key.name for key in keys(made.storekit_table) if key.kind.endswith("INDEX")]
+        names += [key.name for key in key_definitions(made.storekit_table) if key.kind.endswith("INDEX")]
     assert len(set(names)) == len(names) == 24
     assert max(map(len, names)) <= 63
-    found = [key.name for key in keys(Lead.storekit_table) if key.kind == "UNIQUE INDEX"]
+    found = [key.name for key in key_definitions(Lead.storekit_table) if key.kind == "UNIQUE INDEX"]
     assert found == ["leads_email_uq_76ea4c0d"]
 
 

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import ENTITIES, Run
 
 from storekit import Corrupt
 from storekit.testing import memory_store
 from storekit.testing.stores import MemoryLedger
+from tests.support.entities import ENTITIES, Run
 
 
 def test_a_foreign_row_in_an_answer_is_corruption(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,7 +179,7 @@ def test_ids_sort_by_time() -> None:
 
     def at(second: int) -> tuple[UUID, str]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ids.time, "time_ns", lambda: second * 10**9)
+            patch.setattr("storekit.ids.time.time_ns", lambda: second * 10**9)
             return ids.new_id(), ids.new_ref_id()
 
     (first_id, first_ref), (second_id, second_ref) = at(1_700_000_000), at(1_700_000_001)
@@ -191,7 +191,7 @@ def test_ids_sort_by_time() -> None:
 def test_ref_ids_of_one_process_ascend() -> None:
     """However many threads make them in one millisecond, each is greater than those before it."""
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
-        patch.setattr(ids.time, "time_ns", lambda: 1_700_000_000 * 10**9)
+        patch.setattr("storekit.ids.time.time_ns", lambda: 1_700_000_000 * 10**9)
         made = [*pool.map(lambda _: [ids.new_ref_id() for _ in range(500)], range(8))]
     assert all(each == sorted(each) for each in made)
     assert len({ref_id for each in made for ref_id in each}) == 4000

@@ -9,26 +9,26 @@ from uuid import uuid4
 
 import pydantic
 import pytest
-from entities import Report
 
 from storekit import Blob, ConfigurationError, Settings, StorekitError, UsageError
 from storekit.drivers.postgres.errors import error_for
 from storekit.errors import ConstraintViolation, Unavailable, ValidationError
 from storekit.model.values.disposition import is_inert
 from storekit.testing import memory_store
+from tests.support.entities import Report
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"lease": timedelta(seconds=0.5), "beat": timedelta(seconds=0.1)},
+        {"lease": timedelta(seconds=0.5), "renew_every": timedelta(seconds=0.1)},
         {"lease": timedelta(days=2)},
-        {"lease": timedelta(seconds=20), "beat": timedelta(seconds=20)},
-        {"beat": timedelta()},
-        {"wait": timedelta(seconds=-1)},
+        {"lease": timedelta(seconds=20), "renew_every": timedelta(seconds=20)},
+        {"renew_every": timedelta()},
+        {"idempotency_wait": timedelta(seconds=-1)},
         {"timeout": timedelta(seconds=0.01)},
-        {"max_url_life": timedelta()},
-        {"max_url_life": timedelta(days=8)},
+        {"max_url_lifetime": timedelta()},
+        {"max_url_lifetime": timedelta(days=8)},
     ],
 )
 def test_a_limit_out_of_its_range_is_refused(wrong: dict[str, timedelta]) -> None:
@@ -106,24 +106,49 @@ def test_limits_and_failures_of_the_server_have_their_own_errors(
     assert type(error_for(state, "it said so")) is kind
 
 
-def test_a_database_without_storekits_roles_is_to_be_migrated() -> None:
+ENGLISH = {
+    "role": 'role "storekit_owner" does not exist',
+    "enum": 'invalid input value for enum calls_status: "lost"',
+    "missing": 'insert or update on table "calls" violates foreign key constraint "calls_run_fkey"',
+    "needed": 'update or delete on table "runs" violates foreign key constraint "calls_run_fkey" on ...',
+}
+GERMAN = {
+    "role": "Rolle »storekit_owner« existiert nicht",
+    "enum": "ungültiger Eingabewert für Enum calls_status: »lost«",
+    "missing": "Einfügen oder Aktualisieren in Tabelle »calls« verletzt Fremdschlüssel-Constraint ...",
+    "needed": "Aktualisieren oder Löschen in Tabelle »runs« verletzt Fremdschlüssel-Constraint ...",
+}
+
+
+@pytest.mark.parametrize("said", [ENGLISH, GERMAN], ids=["english", "german"])
+def test_a_database_without_storekits_roles_is_to_be_migrated(said: dict[str, str]) -> None:
     """The admin of a server that has never been migrated is told so, and not that a value is wrong."""
-    error = error_for("22023", 'role "storekit_owner" does not exist')
+    error = error_for("22023", said["role"], source="call_string_check_hook")
     assert isinstance(error, ConfigurationError)
     assert str(error).endswith("migrate it")
+    assert isinstance(error_for("22023", said["role"], source="generate_series_step_int4"), ValidationError)
 
 
+@pytest.mark.parametrize("said", [ENGLISH, GERMAN], ids=["english", "german"])
+def test_a_label_that_the_enum_lacks_is_the_schemas_fault(said: dict[str, str]) -> None:
+    """A state that the database lacks asks for a migration; other bad input is a value's fault."""
+    assert isinstance(error_for("22P02", said["enum"], source="enum_in"), ConfigurationError)
+    assert isinstance(error_for("22P02", said["enum"], source="pg_strtoint32_safe"), ValidationError)
+
+
+@pytest.mark.parametrize("said", [ENGLISH, GERMAN], ids=["english", "german"])
 @pytest.mark.parametrize(
     ("state", "message", "told"),
     [
-        ("23503", 'insert or update on table "calls" violates ...', "there is no such record in this tenant"),
-        ("23503", 'update or delete on table "runs" violates ...', "other records still refer to this one"),
-        ("23001", 'update or delete on table "runs" violates RESTRICT ...', "other records still refer to"),
+        ("23503", "missing", "there is no such record in this tenant"),
+        ("23001", "needed", "other records still refer to this one"),
     ],
 )
-def test_a_broken_reference_says_which_side_is_missing(state: str, message: str, told: str) -> None:
+def test_a_broken_reference_says_which_side_is_missing(
+    state: str, message: str, told: str, said: dict[str, str]
+) -> None:
     """A broken reference names its constraint, and says which record is missing or still needed."""
-    error = error_for(state, message, "", "calls_run_fkey")
+    error = error_for(state, said[message], "", "calls_run_fkey")
     assert isinstance(error, ConstraintViolation)
     assert error.constraint == "calls_run_fkey"
     assert str(error).startswith(f"calls_run_fkey: {told}")

@@ -7,10 +7,10 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from entities import Note, Remark, Run
 
 from storekit import Blob, ConfigurationError, InProgress, Settings, trace
 from storekit.testing import Memory, async_memory_store, memory_store
+from tests.support.entities import Note, Remark, Run
 
 TENANT = uuid4()
 
@@ -74,7 +74,7 @@ def test_threads_share_a_store() -> None:
 
 def test_a_key_that_stays_held_is_in_progress() -> None:
     """A save that has waited its time for another with its key raises InProgress, which may be retried."""
-    limits = Settings.model_validate({"wait": timedelta(0)})
+    limits = Settings.model_validate({"idempotency_wait": timedelta(0)})
     memory = Memory()
     first, second = [
         memory_store(Note, memory=memory, settings=limits).scope(tenant=TENANT, actor="t").repository(Note)

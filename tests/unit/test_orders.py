@@ -7,10 +7,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from entities import ENTITIES, Everything, Lead, Stage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from values import FIELDS
 
 from storekit import Entity, Mutable, UsageError, ValidationError, ge, in_, index, is_null, lt, not_null
 from storekit.model.find.orders import order_of
@@ -19,6 +17,8 @@ from storekit.model.find.query import conditions_of
 from storekit.model.values.codec import comparable, encode_column
 from storekit.ports.statements import Sort
 from storekit.testing import memory_store
+from tests.support.entities import ENTITIES, Everything, Lead, Stage
+from tests.support.values import FIELDS
 
 TENANT = UUID(int=1)
 SCALARS = [name for name, column in Everything.storekit_table.columns.items() if column.ordered]
@@ -135,7 +135,8 @@ def test_pages_are_a_partition(batch: list[Lead], where: dict[str, Any], order_b
     leads = memory_store(*ENTITIES).scope(tenant=TENANT, actor="test").repository(Lead)
     leads.save_many(batch)
     whole = leads.find(where, order_by=order_by, limit=1000, unindexed=True)
-    found, after = [], None
+    found: list[Any] = []
+    after = None
     while True:
         page = leads.find(where, order_by=order_by, limit=limit, after=after, unindexed=True)
         found += page.items

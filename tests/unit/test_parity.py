@@ -1,72 +1,51 @@
-"""Both colours have the same names and signatures, and the memory driver those of the real ones."""
+"""The sync API is generated from the async one, and the memory drivers have the signatures of the ports."""
 
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storekit import (
-    AsyncCursor,
-    AsyncRepository,
-    AsyncScope,
-    AsyncStore,
-    AsyncTransaction,
-    Cursor,
-    Repository,
-    Scope,
-    Store,
-    Transaction,
-)
-from storekit.api.reader import Reader
-from storekit.api.reader_async import AsyncReader
+from storekit import AsyncBlobStream, AsyncCursor, AsyncRepository, AsyncScope, AsyncStore, AsyncTransaction
 from storekit.ports.stores import Blobs, Documents, Ledger, Session
 from storekit.testing.stores import MemoryBlobs, MemoryDocuments, MemoryLedger
 from storekit.testing.stores.ledger import MemorySession
 
-COLOURS = [
-    (Store, AsyncStore),
-    (Scope, AsyncScope),
-    (Repository, AsyncRepository),
-    (Reader, AsyncReader),
-    (Transaction, AsyncTransaction),
-    (Cursor, AsyncCursor),
-]
-NO_IO = {"admin", "connection", "cursor", "embedded", "open", "repository", "scope", "settings"} | {
-    "transaction"
+GENERATOR = Path(__file__).parents[2] / "tools" / "generate_sync.py"
+PLANS = {"advance", "delete", "insert_ignore", "restore", "save", "save_many", "update", "upsert"}
+"""Methods of a unit of work that only plan."""
+NO_IO: dict[type, set[str]] = {
+    AsyncStore: {"admin", "embedded", "open", "scope", "settings"},
+    AsyncScope: {"cursor", "repository", "transaction"},
+    AsyncRepository: {"open"},
+    AsyncTransaction: {"connection", *PLANS},
+    AsyncCursor: {"position"},
+    AsyncBlobStream: set(),
 }
+"""What is not awaited: it does no I/O, or returns what is awaited or entered."""
 
 
-def _public(kind: type) -> set[str]:
-    return {name for name in vars(kind) if not name.startswith("_")}
+def test_the_sync_api_is_generated_from_the_async_api() -> None:
+    """Every generated file is what the generator writes, and every rule of the generator is used."""
+    checked = subprocess.run(
+        [sys.executable, str(GENERATOR), "--check"], capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
 
 
-def _parameters(member: Any) -> list[tuple[str, Any, Any]]:
-    function = getattr(member, "__wrapped__", getattr(member, "__func__", member))
+@pytest.mark.parametrize(("kind", "plain"), NO_IO.items(), ids=lambda each: getattr(each, "__name__", ""))
+def test_only_what_does_no_io_is_not_awaited(kind: type, plain: set[str]) -> None:
+    """A method of the async API is a coroutine function, unless it does no I/O of its own."""
+    public = {name for name in vars(kind) if not name.startswith("_")}
+    assert {name for name in public if not inspect.iscoroutinefunction(vars(kind)[name])} == plain
+
+
+def _parameters(function: Any) -> list[tuple[str, Any, Any]]:
     return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
-
-
-@pytest.mark.parametrize(("one", "other"), COLOURS)
-def test_both_colours_have_the_same_names(one: type, other: type) -> None:
-    """What one colour offers, the other offers under the same name."""
-    assert _public(one) ^ _public(other) == set()
-
-
-@pytest.mark.parametrize(("one", "other"), COLOURS)
-def test_both_colours_have_the_same_signatures(one: type, other: type) -> None:
-    """Parameters have the same names, kinds and defaults in both colours."""
-    for name in _public(one):
-        mine, theirs = vars(one)[name], vars(other)[name]
-        if callable(mine) or isinstance(mine, classmethod):
-            assert _parameters(mine) == _parameters(theirs), name
-
-
-@pytest.mark.parametrize(("one", "other"), COLOURS)
-def test_only_what_does_no_io_is_not_awaited(one: type, other: type) -> None:
-    """A method of the asynchronous colour is a coroutine function, unless it does no I/O of its own."""
-    plain = {name for name in _public(other) if not inspect.iscoroutinefunction(vars(other)[name])}
-    assert plain <= NO_IO
 
 
 @pytest.mark.parametrize(
@@ -80,5 +59,5 @@ def test_only_what_does_no_io_is_not_awaited(one: type, other: type) -> None:
 )
 def test_the_doubles_have_the_ports_signatures(port: type, double: type) -> None:
     """The drivers in memory take what the ports take."""
-    for name in _public(port) - {"connection"}:
+    for name in {name for name in vars(port) if not name.startswith("_")} - {"connection"}:
         assert _parameters(vars(port)[name]) == _parameters(vars(double)[name]), name

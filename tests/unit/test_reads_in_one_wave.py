@@ -8,10 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import ENTITIES, Lead
 
 from storekit.testing import Memory, async_memory_store, memory_store
 from storekit.testing.stores import MemoryDocuments
+from tests.support.entities import ENTITIES, Lead
 
 LOAD, LONGEST = ["notes", "letter"], 10
 fetch = MemoryDocuments.fetch

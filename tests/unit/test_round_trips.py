@@ -7,13 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from entities import Everything
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from values import FIELDS, facts, records, trees
 
 from storekit import Repository, ValidationError
 from storekit.testing import memory_store
+from tests.support.entities import Everything
+from tests.support.values import FIELDS, facts, records, trees
 
 ANY: dict[str, st.SearchStrategy[Any]] = {
     "text": st.text(),

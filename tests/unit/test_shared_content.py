@@ -12,11 +12,11 @@ from typing import IO, Any, cast
 from uuid import uuid4
 
 import pytest
-from entities import Note
 
 from storekit import Blob, NotFound, UsageError, ValidationError, trace
 from storekit.model.values.source import CHUNK
 from storekit.testing import memory_store
+from tests.support.entities import Note
 
 _BODY = b"".join(i.to_bytes(4, "big") for i in range(2 * CHUNK // 4 + 7))
 
@@ -34,7 +34,7 @@ def _named(directory: Path) -> IO[bytes]:
 
 
 def _rolled(directory: Path) -> IO[bytes]:
-    file = tempfile.SpooledTemporaryFile(max_size=16, dir=directory)  # noqa: SIM115  the test closes it
+    file = tempfile.SpooledTemporaryFile(max_size=16, dir=str(directory))  # noqa: SIM115  the test closes it
     file.write(_BODY)
     file.seek(0)
     return cast(IO[bytes], file)

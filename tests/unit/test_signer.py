@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import pytest
@@ -58,8 +58,8 @@ def theirs(keys: Credentials, region: str, expires_in: int, at: datetime, reques
     with pytest.MonkeyPatch.context() as clock:
         clock.setattr("botocore.auth.get_current_datetime", lambda: at)
         S3SigV4QueryAuth(boto, "s3", region, expires_in).add_auth(request)
-    url: str = request.url
-    return url
+    assert request.url
+    return request.url
 
 
 def one_case(rng: random.Random) -> tuple[str, str]:
@@ -87,7 +87,7 @@ def test_every_url_equals_that_of_botocores_signer() -> None:
 
 
 def boto_client(endpoint: str, region: str, path_style: bool, keys: Credentials) -> Any:
-    style = "path" if path_style else "virtual"
+    style: Literal["path", "virtual"] = "path" if path_style else "virtual"
     return Session().create_client(
         "s3",
         region_name=region,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from storekit.embedded.directory import Home
+from storekit.embedded.directory import Directory
 from storekit.embedded.ports import Ports
 from storekit.embedded.postgres import Postgres
 from storekit.embedded.seaweedfs import SeaweedFS
@@ -27,16 +27,16 @@ def unlucky(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.claim(tmp_path / "stack")
+def home(tmp_path: Path) -> Directory:
+    return Directory.claim(tmp_path / "stack")
 
 
-def given(home: Home, servers: Sequence[str] = tuple(PURPOSES)) -> dict[str, dict[str, int]]:
+def given(home: Directory, servers: Sequence[str] = tuple(PURPOSES)) -> dict[str, dict[str, int]]:
     ports = Ports(home)
-    return {server: ports.give(server, PURPOSES[server]) for server in servers}
+    return {server: ports.assign(server, PURPOSES[server]) for server in servers}
 
 
-def remembered(home: Home) -> list[int]:
+def remembered(home: Directory) -> list[int]:
     return list(_numbers(json.loads((home.path / "ports.json").read_text())))
 
 
@@ -45,19 +45,19 @@ def _numbers(memory: dict[str, dict[str, Any]]) -> Iterator[int]:
         yield from ports.values()
 
 
-def distinct(home: Home) -> bool:
+def distinct(home: Directory) -> bool:
     numbers = remembered(home)
     return len(numbers) == sum(map(len, PURPOSES.values())) == len(set(numbers))
 
 
-def test_no_two_servers_of_a_stack_are_given_one_port(home: Home) -> None:
+def test_no_two_servers_of_a_stack_are_given_one_port(home: Directory) -> None:
     """Each purpose of each server has a port of its own, though no server listens yet."""
     given(home)
     assert distinct(home)
 
 
 @pytest.mark.parametrize("clashing", PURPOSES)
-def test_ports_redrawn_after_a_clash_are_nobody_elses(home: Home, clashing: str) -> None:
+def test_ports_redrawn_after_a_clash_are_nobody_elses(home: Directory, clashing: str) -> None:
     """A server that lost a port to a stranger gets new ones; the others keep theirs."""
     before = given(home)
     with socket.create_server(("127.0.0.1", next(iter(before[clashing].values())))):
@@ -69,7 +69,7 @@ def test_ports_redrawn_after_a_clash_are_nobody_elses(home: Home, clashing: str)
 
 @pytest.mark.parametrize("order", [tuple(PURPOSES), tuple(reversed(PURPOSES))])
 @pytest.mark.parametrize("twin", [("mongo", "mongo"), ("s3", "filer.port")])
-def test_remembered_duplicates_heal(home: Home, order: Sequence[str], twin: tuple[str, str]) -> None:
+def test_remembered_duplicates_heal(home: Directory, order: Sequence[str], twin: tuple[str, str]) -> None:
     """A file that names a port twice, in two servers or in one, is mended by whoever asks first."""
     memory = given(home)
     memory[twin[0]][twin[1]] = memory["s3"]["master.port.grpc"]

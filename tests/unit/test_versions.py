@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from storekit.drivers.postgres.pool.versions import unfit
+from storekit.drivers.postgres.pool.versions import unsupported
 
 
 @pytest.mark.parametrize("version", [150014, 150018, 160010, 170006, 180000, 190001])
 def test_a_sound_release_will_do(version: int) -> None:
     """From the release that closed the holes on, and in later majors, nothing is said."""
-    assert unfit(version) is None
+    assert unsupported(version) is None
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ def test_a_sound_release_will_do(version: int) -> None:
 )
 def test_an_unsound_release_is_told_what_will_do(version: int, why: str) -> None:
     """An older release is named with the one to take."""
-    assert why in (unfit(version) or "")
+    assert why in (unsupported(version) or "")

@@ -21,11 +21,11 @@ SELECT is(current_setting('storekit.lookup'), '', 'nothing more is seen after it
 SELECT is(storekit.lookup_v1('sessions', 'none'), NULL, 'a digest of nobody tells nothing');
 SELECT is(storekit.lookup_v1('sessions', 'twice'), NULL, 'nor does one of two tenants');
 SELECT is(storekit.lookup_v1('sessions', 'o%'), NULL, 'a digest is no pattern');
-SELECT refused($$SELECT storekit.lookup_v1('sessions', '')$$, 'SK400', 'none was given', 'an empty value is refused');
-SELECT refused($$SELECT storekit.lookup_v1('sessions', NULL)$$, 'SK400', 'none was given', 'so is none');
-SELECT refused($$SELECT storekit.lookup_v1('tool_calls', 'x')$$, 'SK400', 'is not looked up',
+SELECT refused($$SELECT storekit.lookup_v1('sessions', '')$$, 'SK400', 'the value is empty', 'an empty value is refused');
+SELECT refused($$SELECT storekit.lookup_v1('sessions', NULL)$$, 'SK400', 'the value is empty', 'so is none');
+SELECT refused($$SELECT storekit.lookup_v1('tool_calls', 'x')$$, 'SK400', 'has no look-up column',
     'and a table that declares no such column');
-SELECT refused($$SELECT storekit.lookup_v1('pg_class', 'x')$$, 'SK400', 'is not managed', 'and one that is not managed');
+SELECT refused($$SELECT storekit.lookup_v1('pg_class', 'x')$$, 'SK424', 'is not managed', 'and one that is not managed');
 SELECT set_config('storekit.lookup', 'one', true);
 SELECT is_empty('SELECT FROM sessions', 'the setting shows the app nothing');
 
@@ -51,8 +51,8 @@ SELECT bag_eq($$SELECT r - 'month' FROM report.read_v1('bob', 'llm_costs') AS r$
              'cost', 1))$$, 'a report is over all tenants');
 SELECT refused('SELECT FROM report.llm_costs', '42501', 'llm_costs', 'nobody selects from it');
 SELECT refused('SELECT FROM public.llm_calls', '42501', 'permission denied', 'nor from what it reads');
-SELECT refused('SELECT report.read_v1('''', ''llm_costs'')', 'SK400', 'no actor', 'a report has a reader');
-SELECT refused('SELECT report.read_v1(NULL, ''llm_costs'')', 'SK400', 'no actor', 'whose name is told');
+SELECT refused('SELECT report.read_v1('''', ''llm_costs'')', 'SK400', 'an actor is required', 'a report has a reader');
+SELECT refused('SELECT report.read_v1(NULL, ''llm_costs'')', 'SK400', 'an actor is required', 'whose name is told');
 SELECT refused(format('SELECT report.read_v1(''bob'', %L)', name), 'SK400', 'there is no report',
     coalesce(name, 'null') || ' is no report')
     FROM unnest(ARRAY['none', 'storekit.part', 'public.sessions', 'llm_costs; DROP TABLE sessions', NULL]) AS name;

@@ -1,5 +1,5 @@
 -- The group roles, and what each may do.
-SELECT plan(157);
+SELECT plan(161);
 
 SELECT is(to_jsonb(r) - 'rolname', '{"super": false, "bypass": false, "login": false, "createrole": false,
     "createdb": false, "replication": false}', rolname || ' is a group without attributes')
@@ -52,5 +52,33 @@ SELECT grants_are(name::regclass, 'storekit_app', format('SELECT, INSERT (%1$s),
 SELECT grants_are('contracts', 'storekit_app', 'SELECT, INSERT (title, accepted_by, accepted_on)');
 SELECT grants_are('llm_calls', 'storekit_app', 'SELECT, INSERT (run_id, model, input_tokens, output_tokens, cost)');
 SELECT grants_are('activity_templates', 'storekit_app', 'SELECT');
+
+-- Functions: who may call them, and how the others are closed
+CREATE TEMPORARY TABLE routine AS
+    SELECT p.oid, p.proname::text COLLATE "default" AS name, p.prosecdef AS definer, p.proconfig AS settings,
+           p.prosqlbody IS NOT NULL AS bound,
+           pg_get_userbyid(p.proowner)::text AS owner, p.pronamespace::regnamespace::text AS schema
+    FROM pg_proc AS p WHERE p.pronamespace IN ('storekit'::regnamespace, 'report'::regnamespace);
+SELECT results_eq($$SELECT role, string_agg(name, ', ' ORDER BY name) FROM routine,
+        unnest('{public,storekit_app,storekit_worker,storekit_auditor,storekit_reporter,storekit_reports}'::text[]) AS role
+    WHERE has_function_privilege(role, oid, 'EXECUTE') AND role <> owner GROUP BY role ORDER BY role$$,
+    $$VALUES ('storekit_app', 'abandon_v1, commit_v1, current_actor, current_tenant, lookup_v1, new_id, new_ref_id, now, '
+            'renew_v1, stage_v1, transition_v1'),
+        ('storekit_auditor', 'current_actor, current_tenant, new_id, new_ref_id, now'),
+        ('storekit_reporter', 'read_v1'),
+        ('storekit_reports', 'current_actor, current_tenant, new_ref_id, nil, now'),
+        ('storekit_worker', 'current_actor, current_tenant, new_id, new_ref_id, now')$$,
+    'each role may call these functions and no others');
+SELECT is_empty($$SELECT name FROM routine
+    WHERE owner <> CASE schema WHEN 'report' THEN 'storekit_reports' ELSE 'storekit_owner' END$$,
+    'a function belongs to the owner of its schema''s data, so forced policies hold inside it');
+SELECT is_empty($$SELECT name FROM routine
+    WHERE NOT bound
+      AND settings && '{"search_path=pg_catalog, storekit, pg_temp","search_path=pg_catalog, pg_temp"}' IS NOT TRUE$$,
+    'a function pins its search path, unless its body was resolved when it was created');
+SELECT results_eq('SELECT name FROM routine WHERE definer ORDER BY name',
+    $$SELECT unnest('{abandon_v1,check_move,commit_v1,lookup_v1,read_v1,record_delete,record_insert,record_update,renew_v1,
+        stage_v1,transition_v1}'::text[])$$,
+    'these functions alone run as their owner');
 
 SELECT * FROM finish();

@@ -35,7 +35,7 @@ SELECT refused($$SELECT pg_temp.move('x', 'running', p_name => 'none')$$, 'SK404
 SELECT refused($$SELECT pg_temp.move('x', 'purple', p_name => 'run2')$$, '(22P02|SK410)', 'purple', 'a state that is none');
 SELECT refused($$SELECT pg_temp.move('x', 'running', p_entity => 'contracts')$$, 'SK400', 'has no state machine',
     'a table without a machine');
-SELECT refused($$SELECT pg_temp.move('x', 'running', p_entity => 'pg_class')$$, 'SK400', 'is not managed',
+SELECT refused($$SELECT pg_temp.move('x', 'running', p_entity => 'pg_class')$$, 'SK424', 'is not managed',
     'a table that is not managed');
 SELECT is((SELECT count(*) FROM storekit.write WHERE write_id = id('x')), 0::bigint, 'a refused move leaves no write');
 SELECT is((SELECT status::text FROM activity_runs WHERE ref_id = ref('run2')), 'pending', 'and the row as it was');

@@ -1,1 +1,1 @@
-"""MongoDB: documents by part id, and the collections that hold them."""
+"""MongoDB: documents by part id, and their collections."""

@@ -1,4 +1,4 @@
-"""Collections as storekit needs them: validators and TTL indexes. Idempotent; run by `migrate`."""
+"""Create collections with their validators and TTL indexes. Called by `migrate`; may be repeated."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from storekit.settings import Settings
 
 
 def ensure_collections(settings: Settings, names: Iterable[str]) -> None:
-    """Create what is missing, and bring validators up to date.
+    """Create missing collections and indexes, and update validators.
 
     Raises:
-        ConfigurationError: the credentials may not do it.
-        Unavailable: MongoDB could not be reached.
+        ConfigurationError: the credentials lack a permission.
+        Unavailable: MongoDB cannot be reached.
     """
     validator = json.loads((files.root() / "mongo" / "part.json").read_text())
     with connect(settings) as client, translated(client):
@@ -32,5 +32,5 @@ def _ensure(database: Any, name: str, validator: dict[str, Any]) -> None:
         database.create_collection(name, validator=validator)
     except CollectionInvalid:
         database.command("collMod", name, validator=validator)
-    # the instant is in the document: zero seconds after it
+    # Each document holds its own expiry, so the index adds no seconds to it.
     database[name].create_index("expiresOn", expireAfterSeconds=0, name="expiresOn_ttl")

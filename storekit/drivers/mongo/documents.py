@@ -1,4 +1,4 @@
-"""The documents port over pymongo: one class for both colours, since its clients are twins."""
+"""The documents port over pymongo, whose sync and async clients have the same methods."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _DecimalCodec(TypeCodec):
 
 
 class _IntegerDecoder(TypeDecoder):
-    """pymongo reads 64-bit integers as its own subclass of int, which is none of our users' business."""
+    """Decode 64-bit integers as int. By default pymongo returns Int64, its subclass of int."""
 
     bson_type = Int64
 
@@ -59,28 +59,30 @@ _RAW: CodecOptions[RawBSONDocument] = CodecOptions(
 
 
 def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
-    """Make a client that connects at its first use.
+    """Create a client, which connects at its first use.
 
     Raises:
-        ConfigurationError: MONGO_URL is not set or cannot be read.
+        ConfigurationError: MONGO_URL is not set or cannot be parsed.
     """
     if settings.mongo_url is None:
-        raise ConfigurationError("MONGO_URL is not set, and a record with a document was used")
+        raise ConfigurationError("MONGO_URL is not set; it is needed for records with documents")
     milliseconds = int(settings.timeout.total_seconds() * 1000)
     kind = pymongo.AsyncMongoClient if asynchronous else pymongo.MongoClient
-    # pymongo's own words may quote the password: they are not even kept as this error's context
+    # pymongo's message may quote the password, so its exception must not become the context of ours.
     with suppress(errors.PyMongoError, ValueError):
         return kind(
             settings.mongo_url.get_secret_value(),
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
-            timeoutMS=milliseconds,  # of a whole operation, its one retry included
+            timeoutMS=milliseconds,  # for the whole operation, including its retry
+            # A weaker write concern can be rolled back by a failover, after the Postgres commit that refers
+            # to it.
             w="majority",
             journal=True,
             appname="storekit",
         )
     raise ConfigurationError(
-        "MONGO_URL cannot be used; it reads mongodb://login:password@host:port, login and password "
+        "MONGO_URL cannot be parsed; it must be mongodb://login:password@host:port, with login and password "
         "percent-encoded"
     )
 
@@ -88,7 +90,8 @@ def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
 class MongoDocuments:
     """Documents by part id, written once and never changed.
 
-    pymongo gets and gives them as bytes: its asynchronous client encodes and decodes on the event loop.
+    Documents pass through pymongo as raw BSON: its async client encodes and decodes on the event loop, which
+    a document of 15 MB would block. Large ones are encoded in a thread instead.
     """
 
     def __init__(self, client: Any, database: str, runtime: Runtime) -> None:
@@ -101,12 +104,16 @@ class MongoDocuments:
         encoded = await aside(self._runtime, sum(put.size for put in puts), lambda: _encoded(puts))
         with translated(self._client):
             try:
+                # Unordered, so that one duplicate does not keep the others from being inserted.
                 await settle(collection.insert_many(encoded, ordered=False))
             except errors.BulkWriteError as error:
                 await self._accept_own(puts, error)
 
     async def _accept_own(self, puts: Sequence[DocumentPut], error: errors.BulkWriteError) -> None:
-        """Take a duplicate id for success when the document is the one sent: its first answer was lost."""
+        """Treat a duplicate id as success if the stored document is the one that was sent.
+
+        That happens when pymongo, or a flow, repeats an insert whose first response was lost.
+        """
         failures = (error.details or {}).get("writeErrors", [])
         if not failures or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
             raise error
@@ -122,6 +129,7 @@ class MongoDocuments:
     async def fetch(
         self, collection: str, tenant: UUID, ids: Sequence[UUID]
     ) -> dict[UUID, Mapping[str, Any]]:
+        # From the primary, pymongo's default: on a lagging secondary a document would look lost.
         query = {"_id": {"$in": list(ids)}, "tenantId": tenant}
         with translated(self._client):
             found = await settle(self._database[collection].find(query).to_list())
@@ -142,6 +150,7 @@ def _decoded(found: Iterable[RawBSONDocument]) -> dict[UUID, Mapping[str, Any]]:
 
 @contextmanager
 def translated(client: Any) -> Iterator[None]:
+    """Turn errors of pymongo into storekit's. None of them quotes MONGO_URL."""
     try:
         yield
     except errors.BulkWriteError as error:
@@ -150,28 +159,28 @@ def translated(client: Any) -> Iterator[None]:
     except errors.OperationFailure as error:
         raise _refused(error.code, str(error.details and error.details.get("errmsg", ""))) from error
     except errors.DocumentTooLarge as error:
-        raise ValidationError("the document is larger than MongoDB takes (16 MB)") from error
+        raise ValidationError("the document is larger than MongoDB's limit of 16 MB") from error
     except errors.ConfigurationError as error:
-        raise ConfigurationError("MONGO_URL cannot be used; see the error's cause") from error
+        raise ConfigurationError("MONGO_URL cannot be used; see the cause of this error") from error
     except errors.PyMongoError as error:
-        raise Unavailable("mongo", _silence(client, error)) from error
+        raise Unavailable("mongo", _reason(client, error)) from error
 
 
-def _silence(client: Any, error: errors.PyMongoError) -> str:
-    # the client's own list of servers: no part of a URL that may hold a secret
+def _reason(client: Any, error: errors.PyMongoError) -> str:
+    # Hosts come from the client's list of servers, not from the URL, which may hold a secret anywhere.
     servers = client.topology_description.server_descriptions()
     place = ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers)) + " of MONGO_URL"
     seconds = f"within {client.options.timeout:g} s"
     if isinstance(error, errors.ServerSelectionTimeoutError):
         what = f"no connection to {place} {seconds}"
     else:
-        what = f"no answer from {place} {seconds}" if error.timeout else f"the link to {place} broke"
+        what = f"no answer from {place} {seconds}" if error.timeout else f"the connection to {place} broke"
     return f"{what} ({type(error).__name__})"
 
 
 def _refused(code: int | None, message: str) -> Exception:
     if code == _REFUSED_BY_VALIDATOR:
-        return ValidationError(f"the collection's validator refused a document: {message}")
+        return ValidationError(f"the validator of the collection refused a document: {message}")
     if code in _NOT_AUTHORISED:
         return ConfigurationError("mongo refused the credentials of MONGO_URL")
     return Unavailable("mongo", f"{message} ({code})")

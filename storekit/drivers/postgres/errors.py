@@ -1,4 +1,8 @@
-"""What the server's refusals are called here."""
+"""Turn the server's refusals into storekit's errors.
+
+A refusal is recognised by its SQLSTATE and, where one SQLSTATE has several meanings, by other fields that no
+server translates. The message never decides: its language is that of the server's `lc_messages`.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,10 @@ from storekit.errors import (
 )
 from storekit.ports.stores import RolledBack
 
-_BEHIND = {
-    "call storekit.manage() in the migration that makes the table",
-    "declare it in storekit.field, in a migration",
-    "add it in a migration",
-}
-"""The hints of what the schema lacks."""
+_SETTING = "call_string_check_hook"
+"""The server's function that checks a new setting. Of ours it can refuse the role only."""
+_ENUM = {"enum_in", "enum_recv"}
+"""The server's functions that read an enum's label, among all that report 22P02."""
 
 
 def raise_for(result: PGresult) -> NoReturn:
@@ -37,17 +39,19 @@ def raise_for(result: PGresult) -> NoReturn:
         _field(result, DiagnosticField.MESSAGE_PRIMARY) or "the connection failed",
         _field(result, DiagnosticField.MESSAGE_DETAIL),
         _field(result, DiagnosticField.CONSTRAINT_NAME) or None,
-        behind=_field(result, DiagnosticField.MESSAGE_HINT) in _BEHIND,
+        source=_field(result, DiagnosticField.SOURCE_FUNCTION),
     )
 
 
 def error_for(
-    state: str, message: str, detail: str = "", constraint: str | None = None, *, behind: bool = False
+    state: str, message: str, detail: str = "", constraint: str | None = None, *, source: str = ""
 ) -> StorekitError:
-    """Name a refusal by its SQLSTATE; `behind` says that the schema lacks what the class declares."""
-    if behind or (state == "22P02" and "for enum" in message):
-        return ConfigurationError(_about_the_schema(message))
+    """Return the error for a refusal; `source` is the server's function that reported it."""
     match state:
+        case "SK424" | "42P01" | "42703" | "42883" | "3F000":
+            return ConfigurationError(_about_the_schema(message))
+        case "22P02" if source in _ENUM:
+            return ConfigurationError(_about_the_schema(message))
         case "SK409" | "SK404" | "SK410":
             return _about_a_row(state, json.loads(detail))
         case "SK400" | "SK403" | "SK405" | "SK004":
@@ -57,16 +61,18 @@ def error_for(
                 f"postgres refused for want of a grant: {message}; POSTGRES_URL must be a login in role "
                 "storekit_app"
             )
-        case "23503" | "23001":  # the latter from 18 on, where a reference restricts
-            return ConstraintViolation(_about_a_reference(message, constraint), constraint)
+        case "23503":
+            told = f"{constraint}: there is no such record in this tenant ({message})"
+            return ConstraintViolation(told, constraint)
+        case "23001":  # storekit.delete_rows raises it, on every version of Postgres
+            told = f"{constraint}: other records still refer to this one ({message})"
+            return ConstraintViolation(told, constraint)
         case "26000" | "42P05":
             return ConfigurationError(
                 f"a pooler gave this transaction the session of another ({message}); switch prepared "
                 "statements off: POSTGRES_PREPARE=false, or Settings(prepare=False)"
             )
-        case "42P01" | "42703" | "42883" | "3F000":
-            return ConfigurationError(_about_the_schema(message))
-        case "22023" if message.startswith("role "):
+        case "22023" if source == _SETTING:
             return ConfigurationError(f"postgres has no storekit yet ({message}); migrate it")
         case "40001" | "40P01":
             return RolledBack("postgres", f"{message} ({state})")
@@ -89,13 +95,6 @@ def _about_the_schema(message: str) -> str:
         f"the database is not what the class declares ({message}); run storekit schema diff and storekit "
         "migrate, or name the class to Store.embedded(entities=[...])"
     )
-
-
-def _about_a_reference(message: str, constraint: str | None) -> str:
-    # the code is one for both sides of a reference
-    if message.startswith("update or delete"):
-        return f"{constraint}: other records still refer to this one ({message})"
-    return f"{constraint}: there is no such record in this tenant ({message})"
 
 
 def _about_a_row(state: str, told: dict[str, Any]) -> StorekitError:

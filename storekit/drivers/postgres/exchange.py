@@ -1,7 +1,8 @@
-"""Several statements in one trip and one implicit transaction, on libpq's own pipeline.
+"""Send several statements in one trip and one implicit transaction, with libpq's pipeline mode.
 
-Nothing between here and the wire decides anything: psycopg's connection gives the socket, its pool the
-health. The exchange is a generator that yields while it waits, so both colours drive the same code.
+The exchange is a generator that does no I/O of its own: it yields whenever it has to wait for the socket, so
+the sync and the async API run the same code. It calls libpq directly because `Connection.pipeline()` adds
+about 130 us of Python to each exchange, more than a round trip on loopback takes.
 """
 
 from __future__ import annotations
@@ -19,38 +20,50 @@ from storekit.ports.stores import AnswerLost
 
 Composed: TypeAlias = tuple[str, list[bytes | None]]
 Waiting: TypeAlias = Generator[bool, None, list[PGresult]]
-"""Yields whether there is still something to write; resumed when the socket is ready."""
+"""Yields True while there is data left to write, else False; resume it when the socket is ready."""
+
+
+class TimedOut(AnswerLost):
+    """The server did not answer in time."""
+
 
 _GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
 
 
 def exchange(pgconn: PGconn, statements: Sequence[Composed], prepared: dict[str, bytes] | None) -> Waiting:
-    """Send all, then read all; the implicit transaction commits at the sync point.
+    """Send all statements, then read all results.
+
+    Without BEGIN the statements of a pipeline form one implicit transaction, which commits at the sync point.
 
     Args:
-        prepared: names of this connection's prepared statements, kept up; None sends the text each time.
+        prepared: the names of this connection's prepared statements by text; new ones are added. None sends
+            the text each time, which costs a `url` 406 us instead of 151.
 
     Raises:
-        AnswerLost: the link broke before the sync point was answered.
+        AnswerLost: the connection broke before the server confirmed the sync point, so the transaction may
+            or may not have committed.
         StorekitError: the server refused a statement; nothing was committed.
     """
     try:
         pgconn.enter_pipeline_mode()
         new = _send(pgconn, statements, prepared)
+        # Read while writing: a server whose send buffer is full stops reading, and both sides would wait.
         while pgconn.flush():
             yield True
             pgconn.consume_input()
         results = yield from _receive(pgconn)
+        # Only now: leaving the mode fails while results are outstanding. A connection that was left in it is
+        # not idle, and the pool closes it.
         pgconn.exit_pipeline_mode()
     except psycopg.OperationalError as error:
         raise AnswerLost(str(error)) from error
-    return _judged(results, new, prepared, len(statements))
+    return _checked(results, new, prepared, len(statements))
 
 
 def _send(
     pgconn: PGconn, statements: Sequence[Composed], prepared: dict[str, bytes] | None
 ) -> dict[int, tuple[str, bytes]]:
-    """Queue all statements; answer which results will be those of new prepared statements."""
+    """Queue all statements. Return the text and name of each new prepared one, by its result's position."""
     new: dict[int, tuple[str, bytes]] = {}
     position = 0
     for text, parameters in statements:
@@ -60,7 +73,7 @@ def _send(
             name = prepared.get(text)
             if name is None:
                 name = _name(text)
-                if (text, name) not in new.values():
+                if (text, name) not in new.values():  # the same statement can occur twice in one exchange
                     pgconn.send_prepare(name, text.encode())
                     new[position] = text, name
                     position += 1
@@ -71,7 +84,11 @@ def _send(
 
 
 def _name(text: str) -> bytes:
-    """Name a statement for what it says: in a session that a pooler shares, no name means two things."""
+    """Derive a statement's name from its text.
+
+    Behind a pooler several clients share a server session. Counted names would clash there: one client's
+    `_1` would run another client's statement. A name that is a hash of the text always means that text.
+    """
     return b"sk" + blake2b(text.encode(), digest_size=16).hexdigest().encode()
 
 
@@ -82,22 +99,27 @@ def _receive(pgconn: PGconn) -> Waiting:
             yield False
             pgconn.consume_input()
         result = pgconn.get_result()
-        if result is None:
+        if result is None:  # marks the end of one statement's results, not of the exchange
             continue
         if result.status == ExecStatus.PIPELINE_SYNC:
             return results
         results.append(result)
+        # After FATAL the server closes the connection, and no sync point will follow.
         if pgconn.status != 0:
             raise psycopg.OperationalError("the connection was closed by the server")
 
 
-def _judged(
+def _checked(
     results: list[PGresult],
     new: dict[int, tuple[str, bytes]],
     prepared: dict[str, bytes] | None,
     expected: int,
 ) -> list[PGresult]:
-    """Take the results apart: prepared statements are noted, the first refusal is raised."""
+    """Return one result for each statement; raise the first refusal.
+
+    A prepared statement is recorded only when the server has confirmed it: after an error the rest of the
+    pipeline is skipped, and a name recorded too early would refer to a statement that does not exist.
+    """
     answers = []
     for position, result in enumerate(results):
         if result.status not in _GOOD:
@@ -108,5 +130,5 @@ def _judged(
         else:
             answers.append(result)
     if len(answers) != expected:
-        raise AnswerLost(f"{len(answers)} answers to {expected} statements")
+        raise AnswerLost(f"expected {expected} results, got {len(answers)}")
     return answers

@@ -1,4 +1,4 @@
-"""The ledger port over the pools: what is one trip in the design is one trip on the wire."""
+"""The ledger port over the pools. One call of the port is one round trip on the wire."""
 
 from __future__ import annotations
 
@@ -13,35 +13,36 @@ from psycopg.pq.abc import PGresult
 
 from storekit.drivers.postgres.drive import drive, drive_async
 from storekit.drivers.postgres.exchange import Composed, exchange
+from storekit.drivers.postgres.joined import join as join_connection
 from storekit.drivers.postgres.pool.connections import AsyncConnection, Connection
-from storekit.drivers.postgres.pool.endpoint import Door
+from storekit.drivers.postgres.pool.endpoint import Endpoint
 from storekit.drivers.postgres.pool.logins import LOGINS
 from storekit.drivers.postgres.pool.pool import AsyncPool, Pool, closed
 from storekit.drivers.postgres.pool.registry import join, leave
 from storekit.drivers.postgres.session import JoinedSession, OwnSession
-from storekit.drivers.postgres.session import join as join_connection
 from storekit.drivers.postgres.wire import compose, read
 from storekit.ports.statements import Statement
 from storekit.ports.stores import AnswerLost, Session
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 
 class PostgresLedger:
-    """The synchronous colour: it never suspends."""
+    """The ledger of the sync API: its coroutines block and never suspend."""
 
-    def __init__(self, settings: Settings, login: str = "app") -> None:
+    def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
         self.role = LOGINS[login].role
         self.pool = join(self, settings, login, partial(Pool, settings, login))
 
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
-        composed = compose(tenant, statements, self.role)
+        composed = compose(tenant, statements, self.role)  # before taking a connection: it may raise
         connection = self.pool.take()
         try:
             prepared = connection.prepared if self._settings.prepare else None
             results = drive(exchange(connection.pgconn, composed, prepared), connection, self._timeout)
             return read(connection.reader, statements, results)
         except AnswerLost:
+            # The answer may still arrive: the connection must not serve anyone else.
             connection.end()
             raise
         finally:
@@ -56,8 +57,11 @@ class PostgresLedger:
         """Lend a connection for a unit of work."""
         return self.pool.take()
 
-    async def speak(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]:
-        """Say something in one trip, as the only one who speaks there."""
+    async def execute(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]:
+        """Execute statements in one trip while holding the connection's lock.
+
+        psycopg holds the same lock for the user's own SQL, so another thread cannot send in between.
+        """
         prepared = connection.prepared if self._settings.prepare else None
         with connection.lock:
             found: list[PGresult] = drive(
@@ -66,7 +70,7 @@ class PostgresLedger:
         return found
 
     def give_back(self, connection: Connection) -> None:
-        """Take it back."""
+        """Return a connection to the pool."""
         self.pool.give_back(connection)
 
     async def close(self) -> None:
@@ -75,14 +79,14 @@ class PostgresLedger:
 
 
 class AsyncPostgresLedger:
-    """The asynchronous colour; each event loop has a pool of its own."""
+    """The ledger of the async API, with one pool for each event loop: a connection belongs to its loop."""
 
-    def __init__(self, settings: Settings, login: str = "app") -> None:
+    def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self._settings, self._timeout = settings, settings.timeout.total_seconds()
         self._login, self.role = login, LOGINS[login].role
         self._pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}
         self._closed = False
-        Door(settings, login)  # what cannot be read is said now
+        Endpoint(settings, login)  # an unreadable URL is reported now, not at the first call
 
     @property
     def pool(self) -> AsyncPool:
@@ -91,9 +95,11 @@ class AsyncPostgresLedger:
         return self._pools.get(loop) or self._join(loop)
 
     def _join(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
+        """Register with the pool of a loop, and leave the pools of closed loops: nothing else does that."""
         if self._closed:
             raise closed()
-        for over in [each for each in tuple(self._pools) if each.is_closed()]:  # other threads have loops too
+        # Over a copy: threads with loops of their own may add pools meanwhile.
+        for over in [each for each in tuple(self._pools) if each.is_closed()]:
             if pool := self._pools.pop(over, None):
                 leave(self, pool)
         make = partial(AsyncPool, self._settings, self._login, loop)
@@ -123,8 +129,8 @@ class AsyncPostgresLedger:
         """Lend a connection for a unit of work."""
         return await self.pool.take()
 
-    async def speak(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]:
-        """Say something in one trip, as the only one who speaks there."""
+    async def execute(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]:
+        """Execute statements in one trip while holding the connection's lock."""
         prepared = connection.prepared if self._settings.prepare else None
         async with connection.lock:
             waiting = exchange(connection.pgconn, composed, prepared)
@@ -132,12 +138,12 @@ class AsyncPostgresLedger:
         return found
 
     def give_back(self, connection: AsyncConnection) -> Any:
-        """Take it back; whoever awaits that finds it there."""
+        """Return a connection to the pool, and return a future that is done when it has arrived there."""
         return self.pool.give_back(connection)
 
     async def close(self) -> None:
         self._closed = True
-        while self._pools:
+        while self._pools:  # popitem is atomic, so closing twice at once closes each pool once
             _, pool = self._pools.popitem()
             if leave(self, pool):
                 await pool.close()

@@ -1,8 +1,12 @@
-"""An explicit transaction on one connection: storekit's own calls, and whatever SQL the user runs there."""
+"""An explicit transaction on one connection, for storekit's own calls and the user's SQL.
+
+Two kinds share the code: `OwnSession` runs BEGIN and COMMIT on a pooled connection, `JoinedSession` is a
+savepoint inside a transaction that the caller began. Neither trusts the user's SQL: before each trip the
+session checks that its transaction is still open, and before COMMIT that its writes still exist.
+"""
 
 from __future__ import annotations
 
-import select
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,109 +20,109 @@ from psycopg.rows import tuple_row
 
 from storekit.bridge import settle
 from storekit.drivers.postgres.exchange import Composed
+from storekit.drivers.postgres.joined import Joined
 from storekit.drivers.postgres.sql import queries
 from storekit.drivers.postgres.wire import compose, new_reader, read
 from storekit.errors import StorekitError, Unavailable, UsageError, ValidationError
 from storekit.ports.statements import Call, Statement
 from storekit.ports.stores import AnswerLost
 
-_SAVEPOINT = "storekit_unit"
-"""Units may join one another: of two with this name the inner is released, or undone, first."""
-_MARK = "SAVEPOINT storekit_step"
-_BACK = "ROLLBACK TO SAVEPOINT storekit_step"
-_DONE = "RELEASE SAVEPOINT storekit_step"
+_UNIT_SAVEPOINT = "storekit_unit"
+"""Units can be nested under this one name: PostgreSQL releases or rolls back the innermost first."""
+# Around each trip inside the transaction, so that an error in it leaves the transaction usable.
+_SAVEPOINT = "SAVEPOINT storekit_step"
+_ROLLBACK = "ROLLBACK TO SAVEPOINT storekit_step"
+_RELEASE = "RELEASE SAVEPOINT storekit_step"
 
 
-class Speaker(Protocol):
-    """How a colour takes a connection, speaks over it and gives it back."""
+class Executor(Protocol):
+    """Takes a connection from a pool, executes statements on it and gives it back."""
 
     role: str | None
 
     async def take(self) -> Any: ...
-    async def speak(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]: ...
+    async def execute(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]: ...
     def give_back(self, connection: Any) -> Any: ...
 
 
-class Joined:
-    """A connection of the caller's, with what the exchange needs to know of it."""
-
-    def __init__(self, connection: Any) -> None:
-        self.connection, self.pgconn, self.lock = connection, connection.pgconn, connection.lock
-        self.prepared = None  # it is not ours to leave statements in
-        self.readable = select.poll()
-        self.readable.register(connection.fileno(), select.POLLIN)
-
-    def fileno(self) -> int:
-        """The socket."""
-        return int(self.connection.fileno())
-
-
 class _Transaction(ABC):
-    """What both kinds of session say inside the transaction."""
+    """The statements that both kinds of session send inside the transaction."""
 
-    def __init__(self, speaker: Speaker, tenant: UUID, actor: str) -> None:
-        self._speaker, self._tenant, self._actor = speaker, tenant, actor
+    def __init__(self, executor: Executor, tenant: UUID, actor: str) -> None:
+        self._executor, self._tenant, self._actor = executor, tenant, actor
 
     @property
     @abstractmethod
-    def _link(self) -> Any:
-        """What the exchange speaks over."""
+    def _channel(self) -> Any:
+        """The connection as the exchange needs it: with `pgconn`, `lock`, `prepared` and `readable`."""
 
     @property
     @abstractmethod
     def _client(self) -> BaseConnection[Any]:
-        """What the user's own SQL runs on."""
+        """The psycopg connection that the user's own SQL runs on."""
 
-    async def _say(self, *statements: Composed) -> list[PGresult]:
-        if self._link.pgconn.status != ConnStatus.OK:
+    async def _execute(self, *statements: Composed) -> list[PGresult]:
+        if self._channel.pgconn.status != ConnStatus.OK:
             raise AnswerLost("the connection is closed")
-        if self._link.pgconn.pipeline_status:
-            raise UsageError("the unit's connection is in a pipeline; leave connection.pipeline() first")
-        return await self._speaker.speak(self._link, statements)
+        if self._channel.pgconn.pipeline_status:
+            raise UsageError(
+                "the connection of the unit of work is in pipeline mode; leave connection.pipeline() first"
+            )
+        return await self._executor.execute(self._channel, statements)
 
-    async def _say_if_there(self, writes: Sequence[UUID], *statements: Composed) -> list[PGresult]:
-        """Say something only if the user's own SQL has not undone any of these writes."""
+    async def _execute_if_committed(self, writes: Sequence[UUID], *statements: Composed) -> list[PGresult]:
+        """Execute statements only if the user's own SQL has not rolled back any of these writes.
+
+        The user may roll back to their own savepoint, which undoes a flush without any error. The check runs
+        in the same trip: its error makes the server skip the statements after it, COMMIT included.
+        """
         if not writes:
-            return await self._say(*statements)
+            return await self._execute(*statements)
         tenant, ids = queries.encode(self._tenant), queries.array(writes)
-        # which may have named another tenant, too
-        check = (queries.IN_TENANT, [tenant]), (queries.ALL_THERE, [tenant, ids, str(len(writes)).encode()])
+        # The user's SQL may have set another tenant, whose policy would hide the writes.
+        check = (
+            (queries.RESTORE_TENANT, [tenant]),
+            (queries.REQUIRE_COMMITTED, [tenant, ids, str(len(writes)).encode()]),
+        )
         try:
-            return await self._say(*check, *statements)
+            return await self._execute(*check, *statements)
         except ValidationError as error:
             raise UsageError(
-                "a savepoint inside the unit of work undid what was flushed after it, so nothing was "
-                "committed; roll back to a savepoint only what your own SQL did since"
+                "a rollback to a savepoint undid records that the unit of work had flushed, so nothing was "
+                "committed; call flush() before SAVEPOINT, and roll back only your own SQL"
             ) from error
 
     async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
-        _require_in_transaction(self._client)
+        _require_in_transaction(self._client)  # the user's SQL may have run COMMIT or failed since
         try:
-            results = await self._say((_MARK, []), *map(queries.call, calls), (_DONE, []))
+            results = await self._execute((_SAVEPOINT, []), *map(queries.call, calls), (_RELEASE, []))
         except StorekitError:
-            if self._link.pgconn.transaction_status == TransactionStatus.INERROR:
-                await self._say((_BACK, []), (_DONE, []))
+            # Not in a transaction any more if the connection broke.
+            if self._channel.pgconn.transaction_status == TransactionStatus.INERROR:
+                await self._execute((_ROLLBACK, []), (_RELEASE, []))
             raise
-        return _answers(calls, results[1:-1])
+        return _read(calls, results[1:-1])
 
     async def ask(self, tenant: UUID, statements: Sequence[Statement]) -> list[Any]:
         _require_in_transaction(self._client)
-        # what is set for a read is not to be in force for the user's own SQL
-        asked = compose(tenant, statements)
-        results = await self._say((_MARK, []), *asked, (_BACK, []), (_DONE, []))
-        return _answers(statements, results[:-2])
+        # Rolling back to the savepoint restores the settings that reads change (tenant, planner), which must
+        # not apply to the user's own SQL.
+        reads = compose(tenant, statements)
+        results = await self._execute((_SAVEPOINT, []), *reads, (_ROLLBACK, []), (_RELEASE, []))
+        return _read(statements, results[:-2])
 
 
 class OwnSession(_Transaction):
-    """A transaction of its own, from BEGIN to COMMIT."""
+    """A transaction on a pooled connection, from BEGIN to COMMIT."""
 
-    def __init__(self, speaker: Speaker, tenant: UUID, actor: str) -> None:
-        super().__init__(speaker, tenant, actor)
+    def __init__(self, executor: Executor, tenant: UUID, actor: str) -> None:
+        super().__init__(executor, tenant, actor)
         self._connection: Any = None
-        self._shown = False
+        self._exposed = False
+        """Whether the user has had the connection, and may have changed its session."""
 
     @property
-    def _link(self) -> Any:
+    def _channel(self) -> Any:
         return self._connection
 
     @property
@@ -127,40 +131,42 @@ class OwnSession(_Transaction):
 
     @property
     def connection(self) -> Any:
-        self._shown = True
-        # whoever has it may drop every statement that was prepared there
+        self._exposed = True
+        # The user may run DEALLOCATE ALL: neither storekit nor psycopg may rely on prepared statements now.
         self._connection.prepared = self._connection.prepare_threshold = None
         return self._connection
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
-        self._connection = await self._speaker.take()
+        self._connection = await self._executor.take()
         self._connection.lent_to_unit = True
-        role = self._speaker.role
+        role = self._executor.role
         as_role: list[Composed] = [(queries.SET_ROLE, [role.encode()])] if role else []
-        opening: list[Composed] = [("BEGIN", []), *as_role, _acting(self._tenant, self._actor)]
-        return _answers(calls, await self._say(*opening, *map(queries.call, calls)))
+        # BEGIN, the scope and the first calls share one trip.
+        opening: list[Composed] = [("BEGIN", []), *as_role, _set_scope(self._tenant, self._actor)]
+        return _read(calls, await self._execute(*opening, *map(queries.call, calls)))
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         _require_in_transaction(self._connection)
         try:
-            result = (await self._say_if_there(writes, ("COMMIT", [])))[-1]
+            result = (await self._execute_if_committed(writes, ("COMMIT", [])))[-1]
         except AnswerLost:
+            # COMMIT may or may not have arrived. The caller resolves that by the write's row, not here.
             self._connection.end()
             await self._give_back()
             raise
         _require_committed(result)
-        await self.rollback()
+        await self.rollback()  # nothing to roll back: it resets the session and returns the connection
 
     async def rollback(self) -> None:
         if self._connection is None:
             return
         try:
             if self._connection.pgconn.transaction_status in _OPEN:
-                await self._say(("ROLLBACK", []))
-            if self._shown:
-                await self._say(*_CLEANING)
+                await self._execute(("ROLLBACK", []))
+            if self._exposed:
+                await self._execute(*_RESET)
         except (StorekitError, AnswerLost):
-            self._connection.end()
+            self._connection.end()  # closing the connection rolls back, and the server forgets the session
         except BaseException:
             self._connection.end()
             raise
@@ -170,22 +176,22 @@ class OwnSession(_Transaction):
     async def _give_back(self) -> None:
         connection, self._connection = self._connection, None
         connection.lent_to_unit = False
-        if self._shown:
+        if self._exposed:
             connection.prepared, connection.row_factory = {}, tuple_row
-        await settle(self._speaker.give_back(connection))
+        await settle(self._executor.give_back(connection))
 
 
 class JoinedSession(_Transaction):
-    """A part of a transaction that the caller has begun and will end."""
+    """A savepoint inside a transaction that the caller began and will end."""
 
-    def __init__(self, speaker: Speaker, tenant: UUID, actor: str, joined: Joined) -> None:
-        super().__init__(speaker, tenant, actor)
+    def __init__(self, executor: Executor, tenant: UUID, actor: str, joined: Joined) -> None:
+        super().__init__(executor, tenant, actor)
         self._joined = joined
         self._begun = False
-        self._before = ""
+        self._previous_actor = ""
 
     @property
-    def _link(self) -> Any:
+    def _channel(self) -> Any:
         return self._joined
 
     @property
@@ -198,86 +204,80 @@ class JoinedSession(_Transaction):
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         _require_in_transaction(self._joined.connection)
-        opening: list[Composed] = [(f"SAVEPOINT {_SAVEPOINT}", []), (queries.ACTOR, [])]
-        self._begun = True
-        results = await self._say(*opening, _acting(self._tenant, self._actor), *map(queries.call, calls))
+        opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (queries.CURRENT_ACTOR, [])]
+        self._begun = True  # set before the trip: a call that fails in it must roll back to the savepoint
+        scope = _set_scope(self._tenant, self._actor)
+        results = await self._execute(*opening, scope, *map(queries.call, calls))
         if not results[2].ntuples:
-            raise UsageError("the transaction to join belongs to another tenant; give this one its own")
-        self._before = (results[1].get_value(0, 0) or b"").decode()
-        return _answers(calls, results)
+            raise UsageError(
+                "the transaction to join belongs to another tenant; use a transaction of this tenant"
+            )
+        self._previous_actor = (results[1].get_value(0, 0) or b"").decode()
+        return _read(calls, results)
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         _require_in_transaction(self._joined.connection)
-        # its owner goes on as whom he was before
-        again = [_acting(self._tenant, self._before)] if self._before else []
+        # RELEASE keeps settings, so the owner's actor must be restored for the statements that follow.
+        again = [_set_scope(self._tenant, self._previous_actor)] if self._previous_actor else []
         try:
-            await self._say_if_there(writes, (f"RELEASE SAVEPOINT {_SAVEPOINT}", []), *again)
+            release: Composed = (f"RELEASE SAVEPOINT {_UNIT_SAVEPOINT}", [])
+            await self._execute_if_committed(writes, release, *again)
         except AnswerLost as error:
-            raise Unavailable("postgres", "the link broke, and the joined transaction with it") from error
+            # Not in doubt: the transaction that was joined had not been committed, so it is rolled back.
+            raise Unavailable(
+                "postgres", "the connection broke, so the joined transaction is rolled back"
+            ) from error
         self._begun = False
 
     async def rollback(self) -> None:
         begun, self._begun = self._begun, False
         if begun and self._joined.pgconn.transaction_status in _OPEN:
-            undo = [f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}", f"RELEASE SAVEPOINT {_SAVEPOINT}"]
-            with suppress(StorekitError, AnswerLost):  # its owner learns by himself that his link is gone
-                await self._say(*((each, []) for each in undo))
+            undo = [f"ROLLBACK TO SAVEPOINT {_UNIT_SAVEPOINT}", f"RELEASE SAVEPOINT {_UNIT_SAVEPOINT}"]
+            # The owner's next statement reports a broken connection.
+            with suppress(StorekitError, AnswerLost):
+                await self._execute(*((each, []) for each in undo))
 
 
 _OPEN = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
-_CLEANING: list[Composed] = [
+_RESET: list[Composed] = [
     (each, [])
     for each in (
         "RESET ALL", "SELECT pg_advisory_unlock_all()", "UNLISTEN *", "CLOSE ALL", "DISCARD TEMP",
         "DISCARD SEQUENCES", "DEALLOCATE ALL",
     )
 ]  # fmt: skip
-"""What the user's own SQL leaves in its session is not to meet the next who borrows the connection."""
+"""Undoes what the user's SQL may have left in the session, before the next caller borrows the connection.
+
+These are the parts of DISCARD ALL, which cannot run in the implicit transaction of a pipeline.
+"""
 
 
-def join(within: Any, kind: type[BaseConnection[Any]], role: str | None) -> Joined:
-    """Take part in a transaction of the caller's.
-
-    Raises:
-        UsageError: it is no connection of this colour, or is in no transaction.
-    """
-    if not isinstance(within, kind):
-        raise UsageError(f"within={type(within).__name__}: it must be a psycopg.{kind.__name__}")
-    if role is not None:
-        raise UsageError("global records are written on a connection of their own; leave within")
-    if within.closed:
-        raise UsageError("the connection to join is closed")
-    status = within.pgconn.transaction_status
-    if status == TransactionStatus.IDLE:
-        raise UsageError("the connection to join is in no transaction: with connection.transaction(): ...")
-    return Joined(within)
-
-
-def _acting(tenant: UUID, actor: str) -> Composed:
-    """Say for whom and as whom, unless the transaction belongs to another tenant."""
-    return queries.ACT, [str(tenant).encode(), actor.encode()]
+def _set_scope(tenant: UUID, actor: str) -> Composed:
+    """Set the tenant and the actor; returns no row if the transaction belongs to another tenant."""
+    return queries.SET_SCOPE, [str(tenant).encode(), actor.encode()]
 
 
 def _require_in_transaction(connection: BaseConnection[Any]) -> None:
     status = connection.pgconn.transaction_status
     if status == TransactionStatus.INERROR:
         raise UsageError(
-            "a statement of this unit of work failed and its error was swallowed, so nothing of it can be "
-            "committed; put what may fail into a savepoint: with tx.connection.transaction()"
+            "a statement in this unit of work failed and its error was suppressed, so the transaction cannot "
+            "be committed; run statements that may fail in a savepoint: with tx.connection.transaction()"
         )
     if connection.broken:
-        raise Unavailable("postgres", "the link broke")
+        raise Unavailable("postgres", "the connection broke")
     if status != TransactionStatus.INTRANS:
         raise UsageError(
-            "the unit's transaction was ended inside it; what came before a COMMIT there is visible; leave "
-            "commit and rollback to the unit"
+            "the transaction was ended inside the unit of work; what preceded a COMMIT there is visible; do "
+            "not run COMMIT or ROLLBACK inside a unit of work"
         )
 
 
 def _require_committed(result: PGresult) -> None:
+    # COMMIT of an aborted transaction is not an error: the server replies with ROLLBACK.
     if result.command_status != b"COMMIT":
-        raise UsageError("the unit's transaction was spoilt inside it; nothing was committed")
+        raise UsageError("the transaction was aborted inside the unit of work; nothing was committed")
 
 
-def _answers(statements: Sequence[Statement], results: Sequence[PGresult]) -> list[Any]:
+def _read(statements: Sequence[Statement], results: Sequence[PGresult]) -> list[Any]:
     return read(new_reader(), statements, results)

@@ -1,4 +1,4 @@
-"""From statements to what is sent, and from what came back to Python."""
+"""Encode statements as SQL with parameters, and decode results as Python values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from storekit.ports.stores import BlobRef, StoredPart
 
 
 class _Json(adapt.Loader):
-    """JSON read by pydantic's parser: two thirds of a batch's reading was the standard library's."""
+    """Parse JSON with pydantic's parser: the json module took two thirds of the time to read a batch."""
 
     def load(self, data: Buffer) -> Any:
         return from_json(bytes(data))
@@ -33,15 +33,16 @@ for _name in ("json", "jsonb"):
 
 
 def new_reader() -> Transformer:
-    """Make what reads all answers of a connection: it finds the loader of each type once.
+    """Create the reader of a connection's results. It looks up the loader of each type once.
 
-    It is not told the connection, whose session may have another time zone than the transaction had.
+    It is created without the connection: psycopg would then use the session's time zone, while storekit's
+    transactions set UTC.
     """
     return adapt.Transformer(_ADAPTERS)
 
 
 def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = None) -> list[Composed]:
-    """Compose one exchange. Functions name their tenant themselves; reads need it set before them."""
+    """Compose one exchange. Functions take their tenant as an argument; reads need it set before them."""
     composed: list[Composed] = [(queries.SET_ROLE, [role.encode()])] if role else []
     if reads := [statement for statement in statements if not isinstance(statement, Call)]:
         composed.append((f"{queries.SET_TENANT}{_planned(reads)}", [str(tenant).encode()]))
@@ -67,7 +68,8 @@ def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = No
 
 
 def _planned(reads: Sequence[Statement]) -> str:
-    """Tell the planner what it may leave out for these reads."""
+    """Return the planner settings for these reads, which apply to the whole exchange."""
+    # The settings hold for the whole exchange, so each applies only if it suits all of its reads.
     if all(isinstance(read, Select | Locate) for read in reads):
         return queries.UNSORTED
     if not any(isinstance(read, Search | Count | Match) for read in reads):
@@ -78,8 +80,8 @@ def _planned(reads: Sequence[Statement]) -> str:
 
 
 def read(reader: Transformer, statements: Sequence[Statement], results: Sequence[PGresult]) -> list[Any]:
-    """Turn each result into what the port returns: a dict for a call, rows for a read."""
-    answers = results[len(results) - len(statements) :]
+    """Decode one value for each statement: a dict for a call, a number for a count, otherwise rows."""
+    answers = results[len(results) - len(statements) :]  # the first ones belong to SET ROLE and SET_TENANT
     return [_answer(reader, *pair) for pair in zip(statements, answers, strict=True)]
 
 
@@ -114,7 +116,7 @@ def _part(facts: list[Any] | None) -> StoredPart | None:
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
-    """Read what changed to the last digit: what an audit tells is not rounded."""
+    """Decode the row images with Decimal numbers: an audit must not round them to floats."""
     images = {name: json.loads(row[name], parse_float=Decimal) for name in ("before", "after") if row[name]}
     return {**row, **images}
 

@@ -1,1 +1,1 @@
-"""S3: a signer of our own, a lean data plane for part bytes, boto3 for the control plane."""
+"""S3: a signer and a data plane without client library for part bytes, boto3 for the control plane."""

@@ -1,4 +1,4 @@
-"""The port `Blobs` over S3."""
+"""The blobs port over S3."""
 
 from __future__ import annotations
 
@@ -24,34 +24,37 @@ class S3Blobs:
         self._runtime = runtime
 
     async def put(self, put: BlobPut) -> str:
-        """Upload and answer the VersionId; a repeat after a lost answer finds its own bytes.
+        """Upload and return the VersionId. Repeating an upload whose response was lost is safe.
 
         Raises:
             ValidationError: the content changed after it was measured.
-            WriteLost: S3 came to know of the upload after its lease.
-            Corrupt: other bytes are under this key.
-            Unavailable: no connection, no progress, or three answers that did not stand.
-            ConfigurationError: S3 refused for a reason that no repeat will cure.
+            WriteLost: the lease ended before S3 accepted the upload, or a sweep deleted the object.
+            Corrupt: the key holds other bytes.
+            Unavailable: no connection, no progress, or three transient failures.
+            ConfigurationError: S3 refused for a reason that a repeat does not change.
         """
         return await self._runtime.blocking(lambda: self._data.put(put))
 
     async def get(self, ref: BlobRef) -> BlobStream:
-        """Open one version for reading; reading it blocks."""
+        """Open one version for reading. Reading from it blocks."""
         return await self._runtime.blocking(lambda: self._data.get(ref))
 
     def sign(self, ref: BlobRef, expires_in: int, disposition: str, content_type: str | None) -> str:
-        """Sign a GET of exactly this version. No cache may keep what a URL is the only key to."""
+        """Return a URL for a GET of exactly this version.
+
+        The response forbids caching: the URL is the only access control, and it expires.
+        """
         query = f"{_overrides(disposition, content_type)}&versionId={encode(ref.version_id)}"
         return self._public.sign("GET", ref.key, expires_in, encoded=query)
 
     async def close(self) -> None:
-        """Close the idle connections; a blob that is still being read closes its own at its end."""
+        """Close idle connections; a blob that is being read closes its connection at its end."""
         self._data.close()
 
 
 @lru_cache(maxsize=1024)
 def _overrides(disposition: str, content_type: str | None) -> str:
-    """Encode what most URLs have in common, in the order of its names."""
+    """Encode the parameters that most URLs share, sorted by name."""
     query = f"response-cache-control=no-store&response-content-disposition={encode(disposition)}"
     return f"{query}&response-content-type={encode(content_type)}" if content_type else query
 
@@ -59,9 +62,9 @@ def _overrides(disposition: str, content_type: str | None) -> str:
 def _signer(settings: Settings, endpoint: str | None, credentials: Provider) -> Signer:
     bucket, region = settings.s3_bucket, settings.s3_region
     if not bucket:
-        raise ConfigurationError("no S3 bucket is set; set S3_BUCKET")
+        raise ConfigurationError("S3_BUCKET is not set")
     if endpoint:
         return Signer(endpoint, bucket, region, credentials)
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    # A dot in the bucket's name would not match the certificate of *.s3.<region>.
+    # With a dot in its name the bucket cannot be a host: the certificate of *.s3.<region> covers one label.
     return Signer(f"https://s3.{region}.{suffix}", bucket, region, credentials, path_style="." in bucket)

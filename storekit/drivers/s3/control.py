@@ -1,4 +1,4 @@
-"""The control plane: the bucket as storekit needs it, made and checked with boto3."""
+"""The control plane: create and check the bucket with boto3."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ _NOTHING_SET = {
 
 
 def ensure_bucket(settings: Settings) -> None:
-    """Create the bucket, versioned and with Object Lock, or check that the one that is there is so.
+    """Create the bucket with versions and Object Lock, or check that the existing one has both.
 
-    Sets storekit's own lifecycle and CORS rules and leaves all others alone. Can be repeated.
+    Sets storekit's own lifecycle and CORS rules and keeps all others. May be called again.
 
     Raises:
-        ConfigurationError: the bucket cannot hold storekit's bytes, or the credentials may not see to it.
-        Unavailable: S3 could not be reached.
+        ConfigurationError: the bucket does not fit, or the credentials lack a permission.
+        Unavailable: S3 cannot be reached.
     """
     bucket = settings.s3_bucket
     if not bucket:
-        raise ConfigurationError("no S3 bucket is set; set S3_BUCKET")
+        raise ConfigurationError("S3_BUCKET is not set")
     with _translated(bucket):
         client = _client(settings)
+        # Not by trying to create it: the credentials may lack CreateBucket where the bucket exists.
         if not _exists(client, bucket):
             _create(client, bucket, settings)
         _check(client, bucket)
@@ -84,18 +85,20 @@ def _exists(client: S3Client, bucket: str) -> bool:
 def _create(client: S3Client, bucket: str, settings: Settings) -> None:
     from botocore.exceptions import ClientError
 
-    # AWS wants the region named everywhere but in us-east-1, where it refuses the name.
-    elsewhere: Any = {"CreateBucketConfiguration": {"LocationConstraint": settings.s3_region}}
-    where = {} if settings.s3_region == "us-east-1" else elsewhere
+    # AWS requires a LocationConstraint in every region but us-east-1, where it refuses one.
+    constraint: Any = {"CreateBucketConfiguration": {"LocationConstraint": settings.s3_region}}
+    where = {} if settings.s3_region == "us-east-1" else constraint
     try:
         client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True, **where)
     except ClientError as error:
-        if _code(error) not in _OURS_ALREADY:  # another deployer was faster
+        if _code(error) not in _OURS_ALREADY:  # another deployer created it meanwhile
             raise
 
 
 def _check(client: S3Client, bucket: str) -> None:
-    remedy = "name one in S3_BUCKET that does not exist yet, and store.migrate() creates it rightly"
+    # Object Lock cannot be switched on later outside AWS, and objects without versions cannot be deleted
+    # safely.
+    remedy = "set S3_BUCKET to a bucket that does not exist yet, and store.migrate() will create it"
     if client.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
         raise ConfigurationError(f"bucket {bucket} is not versioned; {remedy}")
     with _unset_is_empty() as lock:
@@ -104,7 +107,7 @@ def _check(client: S3Client, bucket: str) -> None:
         raise ConfigurationError(f"bucket {bucket} has no Object Lock; {remedy}")
     if "DefaultRetention" in lock.get("Rule", {}):
         raise ConfigurationError(
-            f"bucket {bucket} has a default retention, which would lock what no commit points at; remove it"
+            f"bucket {bucket} has a default retention, which would also lock uncommitted objects; remove it"
         )
 
 
@@ -125,7 +128,7 @@ def _set_cors(client: S3Client, bucket: str) -> None:
 
 
 def _merged(schema: str, name: str, found: dict[str, Any]) -> list[Any]:
-    """Put our rules among those found; nothing, when they are there already."""
+    """Return the existing rules with ours added; an empty list if ours are there already."""
     ours = json.loads((root() / "s3" / f"{schema}.json").read_text())[name]
     theirs = found.get(name, [])
     ids = {rule["ID"] for rule in ours}
@@ -136,7 +139,7 @@ def _merged(schema: str, name: str, found: dict[str, Any]) -> list[Any]:
 
 @contextmanager
 def _unset_is_empty() -> Iterator[dict[str, Any]]:
-    """Give a dict to fill with a configuration; one that was never set leaves it empty."""
+    """Yield a dict to fill with a configuration; it stays empty if none was ever set."""
     from botocore.exceptions import ClientError
 
     try:
@@ -154,15 +157,17 @@ def _translated(bucket: str) -> Iterator[None]:
     try:
         yield
     except (NoConnection, HTTPClientError) as error:
-        raise Unavailable("s3", f"no answer ({type(error).__name__})") from error
+        raise Unavailable("s3", f"no response ({type(error).__name__})") from error
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        what = f"{error.operation_name} of bucket {bucket} was answered {status} {_code(error)}"
+        what = f"{error.operation_name} of bucket {bucket} returned {status} {_code(error)}"
         if status >= 500:
             raise Unavailable("s3", what) from error
-        raise ConfigurationError(f"{what}; check the credentials, their rights and S3_BUCKET") from error
+        raise ConfigurationError(f"{what}; check the credentials, their permissions and S3_BUCKET") from error
     except (BotoCoreError, ValueError) as error:
-        raise ConfigurationError(f"S3 is not set up rightly ({type(error).__name__}: {error})") from error
+        raise ConfigurationError(
+            f"the S3 settings cannot be used ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _code(error: Any) -> str:

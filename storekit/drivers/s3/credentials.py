@@ -1,4 +1,4 @@
-"""Who signs: static keys from the settings, or whatever botocore's chain finds and refreshes."""
+"""The credentials that sign requests: static keys from the settings, or botocore's credential chain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """One set of keys; `expires_on` only when they are temporary."""
+    """One set of keys; temporary keys have `expires_on`."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -27,15 +27,18 @@ class Credentials:
 
 
 Provider = Callable[[], Credentials]
-"""Answers the same object until the credentials change, so that whoever caches can compare by `is`."""
+"""Returns the same object until the credentials change, so that a cache can compare by identity."""
 
 
 def provider(settings: Settings) -> Provider:
-    """Choose the provider. The chain is asked at its first use, and may then read files or ask a network."""
+    """Return the provider that the settings select.
+
+    botocore's chain is resolved at its first use, when it may read files or call a metadata service.
+    """
     if settings.s3_access_key is None:
         return _Chain().current
     if settings.s3_secret_key is None:
-        raise ConfigurationError("s3_access_key is set and s3_secret_key is not; set AWS_SECRET_ACCESS_KEY")
+        raise ConfigurationError("s3_access_key is set but s3_secret_key is not; set AWS_SECRET_ACCESS_KEY")
     token = settings.s3_session_token
     fixed = Credentials(
         settings.s3_access_key,
@@ -46,7 +49,7 @@ def provider(settings: Settings) -> Provider:
 
 
 class _Chain:
-    """botocore's credentials, which refresh themselves, as objects that change only when they do."""
+    """botocore's credentials, which refresh themselves; a new object is returned only for new keys."""
 
     def __init__(self) -> None:
         self._last: Credentials | None = None
@@ -55,10 +58,11 @@ class _Chain:
         found = self._found
         try:
             keys = found.get_frozen_credentials()
-        except Exception as error:  # the chain's providers raise botocore's errors, the system's and others
+        except Exception as error:  # providers raise errors of botocore, of the system and others
             why = f"the AWS credential chain failed ({type(error).__name__})"
             raise ConfigurationError(f"{why}; renew the profile or role") from error
-        # botocore tells the expiry nowhere in public; without it a URL would silently die before its time.
+        # botocore has no public attribute for the expiry. Without it a URL could expire before the time that
+        # was promised to its caller.
         expires_on = getattr(found, "_expiry_time", None)
         fresh = Credentials(keys.access_key or "", keys.secret_key or "", keys.token, expires_on)
         if fresh == self._last:
@@ -72,6 +76,6 @@ class _Chain:
 
         found = Session().get_credentials()
         if found is None:
-            remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile or role"
+            remedy = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or configure a profile or role"
             raise ConfigurationError(f"the AWS credential chain is empty; {remedy}")
         return found

@@ -1,8 +1,9 @@
-"""PUT and GET of part bytes, on URLs that nobody signs a second time.
+"""PUT and GET of part bytes with pre-signed URLs.
 
-An upload is fenced: its one URL is signed for exactly this key, length, type and SHA-256, only while nothing
-is there, only until its lease ends. So every repeat, ours or the network's, either finds its own bytes or is
-refused by S3 itself, however late it comes.
+Each upload is fenced. Its only URL is signed for exactly this key, length, media type and SHA-256, for a key
+that does not exist yet (`If-None-Match: *`), and until the lease ends. However late a repeat arrives, from
+here or from the network, S3 either holds the same bytes already or refuses it. That is what makes it safe for
+the sweep to delete the object of an abandoned write.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from time import monotonic
 
-from storekit.drivers.s3.connections import Answer, Connections, Lost
+from storekit.drivers.s3.connections import ConnectionLost, Connections, Response
 from storekit.drivers.s3.download import CHUNK, Download
 from storekit.drivers.s3.signer import Signer
 from storekit.errors import (
@@ -28,24 +29,30 @@ from storekit.errors import (
 from storekit.ports.stores import BlobPut, BlobRef, Source
 
 PUT_PATIENCE = 30.0
-"""Seconds without progress after which an upload fails: one that hangs must not keep its key for ever."""
+"""Seconds without progress after which an upload fails: a hanging upload must not block its key for ever."""
 
 LONGEST_PUT = 55 * 60.0
-"""Seconds that one try's body may take; a sweep waits an hour after the last signature before it is final."""
+"""Seconds that sending one body may take.
+
+S3 checks the expiry when a request begins, so an upload can end long after it. A sweep waits one hour after
+the last signature before its second and final delete; no upload may take longer than that.
+"""
 
 _READ_LIFE = 60
+"""Seconds that URLs for our own GET and HEAD are valid: they are used at once."""
 _PAUSES = (0.0, 0.05, 0.4)
+"""Seconds before each of the three tries."""
 _CHECKSUM = "x-amz-checksum-sha256"
-_CHANGED = "its content changed while it was uploaded; save it again when nobody writes to it"
+_CHANGED = "the content changed while it was uploaded; save it again when no other process writes to it"
 _CHANGED_CODES = {"BadDigest", "IncompleteBody", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"}
-# A delete marker answers MethodNotAllowed, a VersionId of another form InvalidArgument.
+# A GET of a delete marker returns MethodNotAllowed, a VersionId of another format InvalidArgument.
 _MISSING_CODES = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "InvalidArgument"}
 _MEDIA_TYPE = re.compile(r"[!-~]+(?: [!-~]+)*").fullmatch
 _EXPIRED = re.compile(rb"has expired|ExpiredPresign", re.IGNORECASE)
 
 
 class DataPlane:
-    """Moves bytes between sources and one bucket; every method blocks. Thread-safe."""
+    """Uploads and downloads part bytes of one bucket. Every method blocks. Thread-safe."""
 
     def __init__(self, signer: Signer, *, timeout: float, keep: int) -> None:
         self._signer = signer
@@ -53,49 +60,56 @@ class DataPlane:
         self._connections = Connections(signer.origin, signer.host, timeout=timeout, keep=keep)
 
     def put(self, put: BlobPut) -> str:
-        """Upload, and answer the VersionId. The same URL is sent up to three times while it lives."""
-        headers, life = _fences(put), _life(put)
+        """Upload and return the VersionId. Sends the same URL at most three times, while it is valid."""
+        headers, life = _put_headers(put), _life(put)
         ends = monotonic() + life
+        # Signed as of the moment at which Postgres granted the lease: a slow client must not prolong it.
         url = self._signer.sign("PUT", put.key, life, headers=headers, signed_on=put.granted_on)
         content = partial(_content, put.source, ends + LONGEST_PUT)
-        with self._request("PUT", url, headers, content, ends=ends, patience=PUT_PATIENCE) as answer:
-            if answer.status == 200:
-                return _version(answer)
-            if answer.status != 412:
-                raise _refused_put(put, answer, over=monotonic() >= ends)
-        return self._landed(put)
+        with self._request("PUT", url, headers, content, ends=ends, patience=PUT_PATIENCE) as response:
+            if response.status == 200:
+                return _version(response)
+            if response.status != 412:
+                raise _refused_put(put, response, over=monotonic() >= ends)
+        # 412: the key exists. A former try may have stored the bytes before its response was lost.
+        return self._verify_existing(put)
 
     def get(self, ref: BlobRef) -> Download:
-        """Open exactly this version."""
+        """Open exactly this version for reading."""
         url = self._signer.sign("GET", ref.key, _READ_LIFE, query=(("versionId", ref.version_id),))
-        answer = self._request("GET", url, {})
-        if answer.status == 200 and answer.length == ref.size:
-            return Download(ref, answer)
-        with answer:
-            if answer.status == 200:
-                raise Corrupt(ref.key, f"{ref.size} bytes", f"{answer.length} bytes")
-            if answer.code in _MISSING_CODES:
-                raise Corrupt(ref.key, f"version {ref.version_id}", f"{answer.status} {answer.code}")
-            raise _refused("GET", answer)
+        response = self._request("GET", url, {})
+        if response.status == 200 and response.length == ref.size:
+            return Download(ref, response)
+        with response:
+            if response.status == 200:
+                raise Corrupt(ref.key, f"{ref.size} bytes", f"{response.length} bytes")
+            if response.code in _MISSING_CODES:
+                raise Corrupt(ref.key, f"version {ref.version_id}", f"{response.status} {response.code}")
+            raise _refused("GET", response)
 
     def close(self) -> None:
         self._connections.close()
 
-    def _landed(self, put: BlobPut) -> str:
-        """Something is under our key: an earlier try whose answer was lost, or nothing of ours."""
+    def _verify_existing(self, put: BlobPut) -> str:
+        """Return the VersionId of the object under the key, if it holds the bytes of this upload.
+
+        Raises:
+            WriteLost: a sweep has deleted the object, so another process has given up this write.
+            Corrupt: the object holds other bytes.
+        """
         headers = {"x-amz-checksum-mode": "ENABLED"}
         url = self._signer.sign("HEAD", put.key, _READ_LIFE, headers=headers)
-        with self._request("HEAD", url, headers) as answer:
-            if answer.status == 404:
+        with self._request("HEAD", url, headers) as response:
+            if response.status == 404:
                 raise WriteLost(put.write_id, "its object was swept")
-            if answer.status != 200:
-                raise _refused("HEAD", answer)
+            if response.status != 200:
+                raise _refused("HEAD", response)
             version, size, checksum = (
-                _version(answer),
-                answer.headers["Content-Length"],
-                answer.headers[_CHECKSUM],
+                _version(response),
+                response.headers["Content-Length"],
+                response.headers[_CHECKSUM],
             )
-        if checksum is None:  # a store that keeps no checksums: look at the bytes
+        if checksum is None:  # some stores keep no checksum: read the object and hash it
             source = put.source
             for _ in self.get(BlobRef(put.key, version, source.size, source.sha256, put.media_type)):
                 pass
@@ -116,8 +130,8 @@ class DataPlane:
         *,
         ends: float = float("inf"),
         patience: float | None = None,
-    ) -> Answer:
-        """Send the same request until it is answered for good: at most three times, none after `ends`."""
+    ) -> Response:
+        """Send a request until its response is final, at most three times and never after `ends`."""
         target, tries, why = url.removeprefix(self._signer.origin), 0, ""
         for pause in _PAUSES:
             if pause:
@@ -126,22 +140,22 @@ class DataPlane:
                 break
             tries += 1
             try:
-                answer = self._connections.request(
+                response = self._connections.request(
                     method, target, headers, content(), patience or self._timeout
                 )
-                why = _passing(method, answer)
-            except Lost as error:
+                why = _transient_failure(method, response)
+            except ConnectionLost as error:
                 why = str(error)
             else:
                 if not why:
-                    return answer
-                answer.close()
+                    return response
+                response.close()
         raise Unavailable("s3", f"{why}; tried {tries} times")
 
 
-def _fences(put: BlobPut) -> dict[str, str]:
+def _put_headers(put: BlobPut) -> dict[str, str]:
     if not _MEDIA_TYPE(put.media_type):
-        raise ValidationError(f"media type {put.media_type!r} is not plain ASCII, as 'text/plain' is")
+        raise ValidationError(f"media type {put.media_type!r} must be ASCII, such as 'text/plain'")
     return {
         "content-length": str(put.source.size),
         "content-type": put.media_type,
@@ -151,7 +165,7 @@ def _fences(put: BlobPut) -> dict[str, str]:
 
 
 def _life(put: BlobPut) -> int:
-    # Both cut to whole seconds: the last moment that S3 accepts is never after `until`.
+    # Both are truncated to whole seconds, so that the signature never expires after `until`.
     return int(put.until.timestamp()) - int(put.granted_on.timestamp())
 
 
@@ -160,9 +174,10 @@ def _encoded(source: Source) -> str:
 
 
 def _content(source: Source, deadline: float) -> Iterator[bytes]:
-    """Read exactly the measured bytes; the last ones only when the content is known to end there.
+    """Yield exactly the measured number of bytes.
 
-    So content that grew or shrank never makes a whole request.
+    The last chunk is held back until one more read has shown that the content ends there. Content that grew
+    or shrank since it was measured therefore never forms a complete request, even without S3's checksum.
     """
     try:
         with source.open() as file:
@@ -177,45 +192,49 @@ def _content(source: Source, deadline: float) -> Iterator[bytes]:
                     return
                 if monotonic() > deadline:
                     raise Unavailable(
-                        "s3", f"{left} of {source.size} bytes were not sent in {LONGEST_PUT:g} s"
+                        "s3", f"{left} of {source.size} bytes were not sent within {LONGEST_PUT:g} s"
                     )
     except (OSError, ValueError) as error:
         raise ValidationError(_CHANGED) from error
 
 
-def _passing(method: str, answer: Answer) -> str:
-    """Tell what in this answer may pass when it is asked again; empty when it stands."""
-    if answer.status == 200 and method != "PUT":
+def _transient_failure(method: str, response: Response) -> str:
+    """Return why the request should be sent again; empty if the response is final."""
+    if response.status == 200 and method != "PUT":
         return ""
-    code = answer.code  # this also reads the body to its end, so that the connection can be kept
-    if answer.status == 200:
-        return f"it answered 200 with an error {code}" if answer.error else ""
-    if answer.status in {409, 429} or answer.status >= 500 or code == "RequestTimeout":
-        return f"it answered {answer.status} {code}".rstrip()
+    code = response.code  # also reads the body to its end, so that the connection can be reused
+    if response.status == 200:
+        # S3 may send its status before it is done, and then report a failure in the body.
+        return f"it returned 200 with error {code}" if response.error else ""
+    # 409: another conditional request for the same key is in progress, such as our own former try.
+    if response.status in {409, 429} or response.status >= 500 or code == "RequestTimeout":
+        return f"it returned {response.status} {code}".rstrip()
     return ""
 
 
-def _version(answer: Answer) -> str:
-    version = answer.headers["x-amz-version-id"]
+def _version(response: Response) -> str:
+    version = response.headers["x-amz-version-id"]
     if not version or version == "null":
-        raise ConfigurationError("the S3 bucket is not versioned; let store.migrate() create a bucket")
+        raise ConfigurationError("the S3 bucket is not versioned; let store.migrate() create a new bucket")
     return str(version)
 
 
-def _refused_put(put: BlobPut, answer: Answer, *, over: bool) -> StorekitError:
-    if answer.code in _CHANGED_CODES:
+def _refused_put(put: BlobPut, response: Response, *, over: bool) -> StorekitError:
+    if response.code in _CHANGED_CODES:
         return ValidationError(_CHANGED)
-    if answer.status == 403 and (over or _EXPIRED.search(answer.error)):
-        return WriteLost(put.write_id, "its lease was over before the upload began")
-    return _refused("PUT", answer)
+    # S3 reports an expired signature as 403, as it does a wrong key; only the body or the time tells them
+    # apart.
+    if response.status == 403 and (over or _EXPIRED.search(response.error)):
+        return WriteLost(put.write_id, "its lease ended before the upload began")
+    return _refused("PUT", response)
 
 
-def _refused(method: str, answer: Answer) -> ConfigurationError:
-    code = answer.code
+def _refused(method: str, response: Response) -> ConfigurationError:
+    code = response.code
     if code == "NoSuchBucket":
-        remedy = "let store.migrate() create the bucket"
-    elif 300 <= answer.status < 400:
+        remedy = "run store.migrate() to create the bucket"
+    elif 300 <= response.status < 400:
         remedy = "check S3_ENDPOINT_URL and AWS_REGION"
     else:
-        remedy = "check S3_ENDPOINT_URL, the access key, its rights and this machine's clock"
-    return ConfigurationError(f"s3 refused {method} with {answer.status} {code}".rstrip() + f"; {remedy}")
+        remedy = "check S3_ENDPOINT_URL, the access key, its permissions and this machine's clock"
+    return ConfigurationError(f"s3 refused {method} with {response.status} {code}".rstrip() + f"; {remedy}")

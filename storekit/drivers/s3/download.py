@@ -1,11 +1,11 @@
-"""The bytes of one blob on their way in, believed only when length and SHA-256 are right."""
+"""Read the bytes of one blob, and verify their length and SHA-256."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
 
-from storekit.drivers.s3.connections import Answer, Lost
+from storekit.drivers.s3.connections import ConnectionLost, Response
 from storekit.errors import Corrupt, Unavailable, UsageError
 from storekit.ports.stores import BlobRef
 
@@ -13,20 +13,24 @@ CHUNK = 256 << 10
 
 
 class Download:
-    """A `BlobStream` over one answer. The last bytes are handed out only when the whole is right."""
+    """A `BlobStream` over one response.
 
-    def __init__(self, ref: BlobRef, answer: Answer) -> None:
+    The last chunk is returned only after the hash of the whole content was verified, so a caller that reads
+    to the end has never accepted corrupt content.
+    """
+
+    def __init__(self, ref: BlobRef, response: Response) -> None:
         self._ref = ref
         self._left = ref.size
         self._digest = sha256()
-        self._answer: Answer | None = answer
+        self._response: Response | None = response
         self._verified = False
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read up to `size` bytes, or all that are left.
+        """Read up to `size` bytes; by default all that are left.
 
         Raises:
-            Corrupt: the bytes are not those that were saved.
+            Corrupt: the content differs from what was saved.
             Unavailable: the connection broke; open the blob again.
         """
         if size < 0:
@@ -45,29 +49,29 @@ class Download:
             yield chunk
 
     def close(self) -> None:
-        """Let go of the connection; it is used again only if the blob was read to its end."""
-        answer, self._answer = self._answer, None
-        if answer:
-            answer.close()
+        """Release the connection. It is reused only if the blob was read to its end."""
+        response, self._response = self._response, None
+        if response:
+            response.close()
 
     def __del__(self) -> None:
-        # A task that was cancelled while its blob was being opened never hears of the stream.
+        # A task that is cancelled while a thread opens its blob never receives the stream to close it.
         self.close()
 
     def _receive(self, size: int) -> bytes:
-        if not self._answer:
-            raise UsageError("the stream of this blob is closed; open it again")
+        if not self._response:
+            raise UsageError("the stream of this blob is closed; open the blob again")
         try:
-            chunk = self._answer.read(size)
-        except Lost as error:
-            raise self._broken() from error
+            chunk = self._response.read(size)
+        except ConnectionLost as error:
+            raise self._interrupted() from error
         if size and not chunk:
-            raise self._broken()
+            raise self._interrupted()
         return chunk
 
-    def _broken(self) -> Unavailable:
+    def _interrupted(self) -> Unavailable:
         done = self._ref.size - self._left
-        return Unavailable("s3", f"its answer broke off after {done} of {self._ref.size} bytes")
+        return Unavailable("s3", f"its response broke off after {done} of {self._ref.size} bytes")
 
     def _verify(self) -> None:
         self.close()

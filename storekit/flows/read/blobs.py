@@ -8,7 +8,7 @@ from storekit.errors import NotFound, UsageError
 from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import checked, part_of
-from storekit.model.table.references import reference
+from storekit.model.table.references import require_reference
 from storekit.model.table.table import Table
 from storekit.ports.statements import Locate, Via
 from storekit.ports.stores import BlobRef, BlobStream
@@ -65,7 +65,7 @@ def _followed(table: Table, field: str) -> tuple[Table, str, Via | None]:
     if not isinstance(field, str) or "." not in field:
         return table, field, None
     first, _, rest = field.partition(".")
-    column, owner = reference(table, first)
+    column, owner = require_reference(table, first)
     path = f"{table.name}.{field[:40]}"
     if "." in rest:
         raise UsageError(f"{path}: at most one reference is followed; use the repository of {owner.name}")

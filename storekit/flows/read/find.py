@@ -25,14 +25,14 @@ LONGEST = 1000
 async def find(
     context: Context,
     entity: type[E],
-    where: Mapping[str, Any] | None = None,
-    order_by: str | Sequence[str] | None = None,
-    limit: int = 50,
-    after: str | None = None,
-    load: Sequence[str] = (),
+    where: Mapping[str, Any] | None,
+    order_by: str | Sequence[str] | None,
+    limit: int,
+    after: str | None,
+    load: Sequence[str],
     *,
-    deleted: bool = False,
-    unindexed: bool = False,
+    deleted: bool,
+    unindexed: bool,
 ) -> Page[E]:
     """Read one page. One Postgres trip, and one wave for the documents in `load`."""
     table = entity.storekit_table
@@ -67,9 +67,9 @@ async def find(
 async def count(
     context: Context,
     entity: type[Entity],
-    where: Mapping[str, Any] | None = None,
+    where: Mapping[str, Any] | None,
     *,
-    deleted: bool = False,
+    deleted: bool,
 ) -> int:
     """Count records. One Postgres trip."""
     statement = Count(entity.storekit_table.name, conditions_of(entity, where, deleted=deleted))

@@ -175,7 +175,7 @@ async def fetch_bodies(context: Context, wanted: Sequence[StoredPart]) -> Mappin
     if len(reads) == 1:  # a wave would take a thread for it
         answers = [await reads[0]()]
     else:
-        answers = await context.ports.runtime.wave(reads, no_beat, context.ports.settings.beat)
+        answers = await context.ports.runtime.wave(reads, no_beat, context.ports.settings.renew_every)
     bodies: dict[UUID, Body] = {}
     for parts, found in zip(by_collection.values(), answers, strict=True):
         size = sum(part.size for part in parts)

@@ -55,7 +55,7 @@ async def urls(
 
 
 def _check_life(context: Context, expires_in: int) -> None:
-    limit = int(context.ports.settings.max_url_life.total_seconds())
+    limit = int(context.ports.settings.max_url_lifetime.total_seconds())
     if isinstance(expires_in, bool) or not isinstance(expires_in, int) or not 1 <= expires_in <= limit:
         raise UsageError(f"expires_in is {expires_in!r}; it must be whole seconds from 1 to {limit}")
 

@@ -61,7 +61,9 @@ async def carry_out(
         WriteLost: the write was taken over three times (retryable).
         OutcomeUnknown: the link broke after commit was sent (retryable).
     """
-    for last in (False,) * (_ATTEMPTS - 1) + (True,):
+    left = _ATTEMPTS
+    while True:
+        left -= 1
         attempt = Attempt(context, plan, key, after, progress)
         try:
             return await attempt.run()
@@ -69,9 +71,8 @@ async def carry_out(
             # also after WriteLost: our own row may still hold the key, and the next attempt would wait for it
             if not await attempt.given_up(error):
                 remember(attempt.write.write_id)
-            if last or not isinstance(error, WriteLost):
+            if not left or not isinstance(error, WriteLost):
                 raise
-    raise AssertionError("the last attempt returns or raises")
 
 
 class Attempt:
@@ -165,14 +166,14 @@ class Attempt:
         return await commit(self.context, self.write, self.version_ids, self.after)
 
     async def _unheld(self, ask: Callable[[], Awaitable[R | Replayed | Held]]) -> R | Replayed:
-        """Call the ledger until no other write holds the key, at most `settings.wait`.
+        """Call the ledger until no other write holds the key, at most `settings.idempotency_wait`.
 
         The delay doubles and is random, so that many waiters do not all ask at once; it is not longer than
         the rest of the holder's lease, after which the ledger lets this write take the key over.
         """
         waited, poll = timedelta(), _FIRST_POLL
         while isinstance(reply := await ask(), Held):
-            if waited >= self.context.ports.settings.wait:
+            if waited >= self.context.ports.settings.idempotency_wait:
                 raise InProgress(str(self.write.key), waited.total_seconds())
             jittered = poll * random.uniform(0.5, 1.0)  # noqa: S311 not a secret
             delay = min(jittered, max(_FIRST_POLL, reply.lease_left))

@@ -89,13 +89,12 @@ def _is_key_of(column: Column, table: Table, constraint: str | None) -> bool:
 async def _dangling(context: Context, column: Column, changes: Numbered) -> int | None:
     """Find the record that refers to one that does not exist."""
     assert column.reference is not None  # noqa: S101 for the type checker
-    target = column.reference.target
-    if isinstance(target, str):
+    table = column.reference.table
+    if table is None:
         return None
     values = [(i, column_values(change).get(column.name)) for i, change in reversed(changes)]
     wanted = {value: i for i, value in values if value}
     made = {str(change.id) for _, change in changes if change.operation == "insert"}
-    table = target.storekit_table
     found = await _rows(context.acting_on(table), table, ["id"], [(value,) for value in wanted])
     existing = {str(row["id"]) for row in found} | made
     return min((i for value, i in wanted.items() if value not in existing), default=None)

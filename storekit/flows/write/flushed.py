@@ -68,7 +68,7 @@ class Writes:
         up again. Before it, nothing is written, so that a race is lost only in `begin`.
         """
         entities = [each.entity for each in operations if each.entity is not None]
-        for last in (False,) * (RACES - 1) + (True,):
+        for left in reversed(range(RACES)):
             if self.session is not None:
                 self._undo += restore_undecided(entities)
             await resolve_former(self._inner, entities)
@@ -76,7 +76,7 @@ class Writes:
             try:
                 await self.send(changes, operations)
             except StorekitError as error:
-                if last or self.session is None or not raced(operations, error):
+                if not left or self.session is None or not raced(operations, error):
                     raise
                 self.flushed.pop()
             else:
@@ -108,18 +108,19 @@ class Writes:
         That is safe because no SQL of the user's has run in it yet. A joined transaction is not repeated
         after a deadlock: Postgres has ended all of it, with what its owner did before.
         """
-        for last in (False,) * (RACES - 1) + (True,):
+        left = RACES
+        while True:
+            left -= 1
             try:
                 return await self._begin()
             except StorekitError as error:
                 lost = [each for each in self.flushed if raced(each.operations, error)]
                 deadlock = isinstance(error, RolledBack) and self.within is None
-                if last or not (lost or deadlock):
+                if not left or not (lost or deadlock):
                     raise
                 await self.undo()
                 for each in lost:
                     await self._send_again(each)
-        raise AssertionError("the last attempt returns or raises")
 
     async def commit(self, *, lent: bool) -> None:
         """Commit the transaction."""

@@ -25,7 +25,7 @@ async def carry_out_operations(context: Context, operations: Sequence[Operation]
     if not operations:
         return
     entities = [each.entity for each in operations if each.entity is not None]
-    for last in (False,) * (RACES - 1) + (True,):
+    for left in reversed(range(RACES)):
         await resolve_former(context, entities)
         changes = await resolve(context, operations)
         plan = await planned(context, changes)
@@ -35,11 +35,10 @@ async def carry_out_operations(context: Context, operations: Sequence[Operation]
         try:
             done = await carry_out(context, plan, None, partial(remember, context, holders, None))
         except StorekitError as error:
-            if last or not raced(operations, error):
+            if not left or not raced(operations, error):
                 await attribute(context, changes, error)
                 raise
             continue
         assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
         note_saved(changes, plan, done.saved)
         return
-    raise AssertionError("the last attempt returns or raises")

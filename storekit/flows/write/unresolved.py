@@ -18,18 +18,12 @@ from storekit.model.declare.entity import Entity
 from storekit.model.save.load import entity_from, visible
 from storekit.model.save.memory import Undecided, decided, leave_undecided, take_over, undecided
 
-_MOST_UNRESOLVED = 10_000
-"""Keys of failed saves that are kept; a key that was dropped waits for the lease of its write (60 s)."""
-
 
 def remember(context: Context, entities: Sequence[Entity], key: str | None, write_id: UUID) -> None:
     """Keep the id of an undecided write where the next save of the same object or key looks for it."""
-    tenant, unresolved = context.actor.tenant, context.ports.unresolved
-    leave_undecided(entities, (tenant, write_id))
+    leave_undecided(entities, (context.actor.tenant, write_id))
     if key is not None:
-        while len(unresolved) >= _MOST_UNRESOLVED:
-            del unresolved[next(iter(unresolved))]
-        unresolved[tenant, key] = write_id
+        context.ports.unresolved.add(context.actor.tenant, key, write_id)
 
 
 async def resolve_former(context: Context, entities: Sequence[Entity], key: str | None = None) -> None:
@@ -40,7 +34,7 @@ async def resolve_former(context: Context, entities: Sequence[Entity], key: str 
         OutcomeUnknown: see `_decide`.
     """
     tenant, former = context.actor.tenant, undecided(entities)
-    if key is not None and (write_id := context.ports.unresolved.pop((tenant, key), None)):
+    if key is not None and (write_id := context.ports.unresolved.take(tenant, key)):
         former.setdefault((tenant, write_id), [])
     for write, several in former.items():
         if write[0] != tenant:

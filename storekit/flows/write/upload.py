@@ -64,7 +64,7 @@ async def upload(
         lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
 
     count = (lambda _: None) if progress is None else _row_counter(plan, progress)
-    done = await context.ports.runtime.wave(puts, beat, context.ports.settings.beat, count)
+    done = await context.ports.runtime.wave(puts, beat, context.ports.settings.renew_every, count)
     versions = dict(pair for pairs in done for pair in pairs)
     return [versions[i] for i in range(len(plan.parts))]
 

@@ -1,1 +1,1 @@
-"""How a class becomes a declared entity."""
+"""Read and check the declaration of an entity class."""

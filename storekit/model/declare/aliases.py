@@ -1,4 +1,4 @@
-"""The names under which a class's alias generator would take what storekit sets."""
+"""The aliases under which a class with an alias generator accepts the fields that storekit sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from storekit.model.table.table import RESERVED
 
 
 def server_names(cls: type[BaseModel]) -> frozenset[str]:
-    """Name the fields that storekit sets as the class's alias generator calls them, too."""
+    """Return the names of the fields that storekit sets, and their aliases in this class."""
     made = cls.model_config.get("alias_generator")
     if made is None:
         return frozenset(RESERVED)
@@ -20,7 +20,7 @@ def server_names(cls: type[BaseModel]) -> frozenset[str]:
 
 
 def _heads(alias: str | AliasPath | AliasChoices | None) -> Iterator[str]:
-    """List the keys under which an alias finds a value."""
+    """Yield the top-level keys of the input that an alias reads."""
     match alias:
         case str():
             yield alias

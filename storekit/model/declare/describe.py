@@ -1,4 +1,4 @@
-"""`Entity.plan()`: where each field goes, told without servers."""
+"""The text of `Entity.plan()`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from storekit.model.table.table import Part, Table
 
 
 def describe(owner: str, table: Table) -> str:
-    """Draw the table of fields and stores, the rules, and the trips of a save."""
-    rows = [("field", "store", "kept as"), *_columns(table), *map(_part, table.parts.values())]
+    """Describe where each field is stored, the rules of the class and the round trips of a save."""
+    rows = [("field", "store", "stored as"), *_columns(table), *map(_part, table.parts.values())]
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows]
     trips = "two Postgres trips around one parallel wave" if table.parts else "one Postgres trip"
@@ -21,8 +21,7 @@ def describe(owner: str, table: Table) -> str:
 def _columns(table: Table) -> Iterable[tuple[str, str, str]]:
     yield from ((name, "Postgres", sql) for name, sql in table.base.items())
     for column in table.columns.values():
-        target = column.reference and column.reference.target
-        arrow = f" -> {target if isinstance(target, str) else target.storekit_table.name}" if target else ""
+        arrow = f" -> {column.reference.name}" if column.reference else ""
         yield column.name, "Postgres", column.sql + arrow
 
 
@@ -40,4 +39,4 @@ def _rules(table: Table) -> Iterable[str]:
         steps = [f"{state} -> {', '.join(others)}" for state, others in table.machine.allowed.items()]
         yield f"{table.machine.field}: {'; '.join([*begin, *steps])}"
     if table.lookup is not None:
-        yield f"found before its tenant is known by {table.lookup}"
+        yield f"lookup(): found by {table.lookup} before the tenant is known"

@@ -1,4 +1,4 @@
-"""`Entity`: the class that users derive their records from."""
+"""`Entity`, the base class of records, and its mixins `Mutable` and `SoftDelete`."""
 
 from __future__ import annotations
 
@@ -13,34 +13,49 @@ from storekit import ids
 from storekit.errors import NotLoaded, UsageError, ValidationError
 from storekit.model.declare.aliases import server_names
 from storekit.model.declare.read import table_of
-from storekit.model.declare.stored import Memory
+from storekit.model.declare.stored import EntityMemory
 from storekit.model.table.indexes import Index
 from storekit.model.table.table import RESERVED, Scope, Table
 from storekit.model.values.codec import encode_column
 
 _KEYWORDS = ("scope", "line", "indexes", "natural_key")
 LOADING = object()
-"""The validation context in which the fields that storekit sets may be set."""
+"""Validation context in which the fields that storekit sets may be set: when a record is loaded or saved."""
 
 
 class Entity(BaseModel):
-    """A record. Alone it is append-only; `Mutable` and `SoftDelete` add what their names say.
+    """Base class of records: a pydantic model whose fields are stored in Postgres, MongoDB and S3.
 
-    `id` (for joins) and `ref_id` (for APIs and URLs) are minted here, so unsaved entities can refer to each
-    other and saving one object twice cannot make two records.
+    A record is append-only unless its class also derives from `Mutable`, and is deleted for good unless it
+    derives from `SoftDelete`. Each object gets its `id` (for joins) and `ref_id` (for APIs and URLs) when it
+    is created: unsaved objects can refer to each other, and saving an object twice creates one record.
 
-    >>> class Note(Entity, table="notes"):
+    >>> class Note(Entity, Mutable, table="notes", indexes=[index("-created_on")]):
     ...     title: str
-    >>> Note(title="hello").version is None
-    True
+    >>> note = Note(title="hello")
+    >>> note.version is None, len(note.ref_id)
+    (True, 26)
+
+    Class keywords:
+        table: name of the table, with its schema unless that is public. A class without one is a base for
+            others and cannot be saved.
+        scope: "tenant" (the default): a record belongs to one tenant; "global": every tenant reads it, and
+            only an admin scope writes it; "self": the record is itself a tenant.
+        line: line of shipped migrations that creates the table; None (the default) for your own migrations.
+        indexes: `index(...)` and `unique(...)` of the class.
+        natural_key: fields that identify a record, unique per tenant; `upsert` finds records by them.
+
+    Raises:
+        UsageError: when the class is defined: a field or keyword cannot be stored. The message names it and
+            what to write instead.
     """
 
-    # bases are never made on their own: building their validators would be a third of the import time
+    # Entity itself is never instantiated: building its validators would be a third of the time of the import.
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
     storekit_table: ClassVar[Table]
     storekit_server_names: ClassVar[frozenset[str]] = frozenset(RESERVED)
-    """What the caller may not set, by field name and alias."""
+    """Names and aliases of the fields that the caller may not set."""
 
     id: UUID = Field(default_factory=ids.new_id, init=False)
     ref_id: str = Field(default_factory=ids.new_ref_id, init=False)
@@ -49,7 +64,7 @@ class Entity(BaseModel):
     created_on: datetime | None = Field(default=None, init=False)
     created_by: str | None = Field(default=None, init=False)
 
-    _memory: Memory = PrivateAttr(default_factory=Memory)
+    _memory: EntityMemory = PrivateAttr(default_factory=EntityMemory)
 
     def __init_subclass__(
         cls,
@@ -62,7 +77,7 @@ class Entity(BaseModel):
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
-        # before pydantic looks at them, which only warns of some
+        # before pydantic reads them, as it only warns about some of them
         _refuse_own_names(cls, cls.__dict__.get("__annotations__", ()))  # noqa: RUF063 it evaluates them
 
     @classmethod
@@ -93,7 +108,13 @@ class Entity(BaseModel):
 
     @classmethod
     def plan(cls) -> str:
-        """Tell, without servers, where each field goes and what trips a save costs."""
+        """Return a text that shows the store of each field and the round trips of a save; needs no server.
+
+        >>> class Note(Entity, table="notes"):
+        ...     title: str
+        >>> print(Note.plan().splitlines()[0])
+        Note -> notes
+        """
         from storekit.model.declare.describe import describe
 
         return describe(cls.__name__, cls.storekit_table)
@@ -103,7 +124,7 @@ class Entity(BaseModel):
         def __getattr__(self, name: str) -> Any:
             table = getattr(type(self), "storekit_table", None)
             if table is not None and name in table.parts:
-                remedy = f'get(ref_id, load=["{name}"]) loads it'
+                remedy = f'load it with get(ref_id, load=["{name}"])'
                 raise NotLoaded(f"{type(self).__name__}.{name}", remedy)
             return super().__getattr__(name)
 
@@ -128,10 +149,10 @@ class Entity(BaseModel):
 
 
 def require_table(entity: type[Entity]) -> Table:
-    """Find where a class's records live.
+    """Return the table of a class.
 
     Raises:
-        UsageError: the class names no table.
+        UsageError: the class has no table.
     """
     table = getattr(entity, "storekit_table", None)
     if not isinstance(table, Table):
@@ -148,42 +169,61 @@ _NOT_LOADED = _NotLoadedText()
 
 
 class _Columns(BaseModel):
-    """What `Mutable` and `SoftDelete` share: alone they are no record."""
+    """Base of `Mutable` and `SoftDelete`, which are not records of their own."""
 
     model_config = ConfigDict(defer_build=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "table" in kwargs and not issubclass(cls, Entity):
-            raise UsageError(f"{cls.__name__} is no Entity: class {cls.__name__}(Entity, ..., table=...)")
+            raise UsageError(
+                f"{cls.__name__} is not an Entity: write class {cls.__name__}(Entity, ..., table=...)"
+            )
         super().__init_subclass__(**kwargs)
 
 
 class Mutable(_Columns):
-    """Columns of a record that may change."""
+    """Mixin for records that may change; adds `updated_on` and `updated_by`.
+
+    A save of a changed object raises the record's `version` by one, and fails with Conflict if another
+    writer saved first.
+
+    >>> class Task(Entity, Mutable, table="tasks"):
+    ...     title: str
+    >>> Task(title="call back").updated_on is None
+    True
+    """
 
     updated_on: datetime | None = Field(default=None, init=False)
     updated_by: str | None = Field(default=None, init=False)
 
 
 class SoftDelete(_Columns):
-    """Columns of a record that is hidden, not removed, when it is deleted."""
+    """Mixin for records that `delete` hides but keeps; adds `deleted_on` and `deleted_by`.
+
+    Reads skip hidden records; `find(deleted=True)` includes them.
+
+    >>> class Task(Entity, Mutable, SoftDelete, table="tasks"):
+    ...     title: str
+    >>> Task(title="call back").deleted_on is None
+    True
+    """
 
     deleted_on: datetime | None = Field(default=None, init=False)
     deleted_by: str | None = Field(default=None, init=False)
 
 
 def _refuse_own_names(cls: type[BaseModel], names: Iterable[str]) -> None:
-    """Refuse a field that would hide what every entity has."""
+    """Raise UsageError for a field that would hide an attribute of Entity."""
     for name in names:
         if not name.startswith("__") and name != "model_config" and hasattr(Entity, name):
-            raise UsageError(f"{cls.__name__}.{name}: the name is Entity's own; choose another")
+            raise UsageError(f"{cls.__name__}.{name}: Entity has an attribute of this name; choose another")
 
 
 def _refuse_lost_fields(cls: type[Entity], declared: Iterable[str]) -> None:
-    """Refuse what a class without a table of its own would lose: fields beyond its parent's, and keywords."""
+    """Raise UsageError for fields and keywords that a class without a table of its own would not store."""
     for keyword in declared:
         raise UsageError(
-            f'{cls.__name__}: {keyword}= goes with a table: class {cls.__name__}(..., table="...")'
+            f'{cls.__name__}: {keyword}= needs a table: write class {cls.__name__}(..., table="...")'
         )
     parent = next((base for base in cls.__mro__[1:] if "storekit_table" in base.__dict__), None)
     if parent is not None:
@@ -197,19 +237,17 @@ def _refuse_lost_fields(cls: type[Entity], declared: Iterable[str]) -> None:
 
 
 def _refuse_server_fields(cls: type[Entity]) -> None:
-    """Refuse a field called as one that storekit sets."""
+    """Raise UsageError for a field with the name of one that storekit sets."""
     mixins = [base for base in (Entity, Mutable, SoftDelete) if issubclass(cls, base)]
     ours = {name: info for base in mixins for name, info in base.model_fields.items()}
     for name in RESERVED.intersection(cls.model_fields):
         info = cls.model_fields[name]
         if name not in ours or (info.init, info.annotation) != (False, ours[name].annotation):
-            raise UsageError(
-                f"{cls.__name__}.{name}: storekit keeps its own value there; choose another name"
-            )
+            raise UsageError(f"{cls.__name__}.{name}: storekit sets a field of this name; choose another")
 
 
 def _check_defaults(cls: type[Entity]) -> None:
-    """Refuse a default that no save could store."""
+    """Raise UsageError for a default that cannot be stored."""
     for name, column in cls.storekit_table.columns.items():
         info = cls.model_fields[name]
         checked_later = info.validate_default or cls.model_config.get("validate_default")
@@ -218,4 +256,4 @@ def _check_defaults(cls: type[Entity]) -> None:
         try:
             encode_column(column, info.default, f"{cls.__name__}.{name}")
         except ValidationError as error:
-            raise UsageError(f"its default cannot be stored: {error}") from error
+            raise UsageError(f"the default cannot be stored: {error}") from error

@@ -1,4 +1,4 @@
-"""Reading a class's declaration: which field is a column, which is a part, and what may not be."""
+"""Read the declaration of a class: which fields are columns, which are parts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,17 @@ from storekit.model.table.fields import (
     references,
 )
 from storekit.model.table.indexes import Index
-from storekit.model.table.table import BASE, MUTABLE, RESERVED, SOFT_DELETE, Column, Part, Scope, Table
+from storekit.model.table.table import (
+    BASE,
+    MUTABLE,
+    RESERVED,
+    SOFT_DELETE,
+    Column,
+    Part,
+    Reference,
+    Scope,
+    Table,
+)
 from storekit.model.values.blob import Blob
 
 if TYPE_CHECKING:
@@ -39,7 +49,8 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _MAX_NAME = 50
-"""Characters; Postgres has 63, and storekit derives names of columns, keys and functions from a field's."""
+"""Characters. Postgres allows 63 bytes, and storekit appends up to 13 for the names that it derives from a
+field's: columns (`_expired_on`), constraints (`_ref_live`), indexes (`_ix_` and 8 digits of a hash)."""
 _SCALARS: Mapping[Any, str] = {
     str: "text",
     int: "bigint",
@@ -54,10 +65,10 @@ _ARRAYS: Mapping[Any, str] = {str: "text[]", int: "bigint[]", float: "double pre
 _MARKS = (BlobMark, DocumentMark, ReferenceMark, MovesMark, LookupMark)
 _CALLS = (blob, document, references, moves, lookup)
 _MAX_SQL_NAME = 63
-"""Bytes of a name, and of an enum's label, in Postgres."""
+"""Bytes that Postgres allows for a name and for an enum label."""
 _TAKEN: Mapping[str, str] = {
     **dict.fromkeys(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"), "a system column of Postgres"),
-    "expected_version": "a word of storekit's own beside the columns of a write",
+    "expected_version": "an argument of every write",
 }
 
 
@@ -73,10 +84,15 @@ def table_of(
     indexes: Sequence[Index] = (),
     natural_key: Sequence[str] = (),
 ) -> Table:
-    """Read a class's declaration.
+    """Return the table that a class declares.
+
+    Args:
+        owner: name of the class, for messages.
+        name: name of the table.
+        fields: fields of the pydantic model.
 
     Raises:
-        UsageError: what cannot be stored or kept; it names the field and what to write instead.
+        UsageError: a field or keyword cannot be stored; the message names it and what to write instead.
     """
     _check_table(owner, name)
     columns: dict[str, Column] = {}
@@ -96,7 +112,11 @@ def table_of(
         elif isinstance(mark, DocumentMark):
             parts[field] = _document(where, field, mark, options, nullable)
         else:
-            columns[field] = _column(where, name, field, mark, options, nullable)
+            column = _column(where, name, field, options, nullable)
+            if isinstance(mark, ReferenceMark):
+                _check_reference(where, mark, column)
+                column = replace(column, reference=_resolved(mark, name, scope))
+            columns[field] = column
         if mark is not None:
             marks[field] = mark
     _check_parts(owner, columns, parts)
@@ -110,12 +130,13 @@ def table_of(
 
 def _check_table(owner: str, name: str) -> None:
     if not isinstance(name, str):
-        raise UsageError(f'{owner}: table={name!r}: it must be a name, as table="notes"')
+        raise UsageError(f'{owner}: table={name!r} must be a name, as in table="notes"')
     for piece in name.split("."):
         _check_name(f"{owner}: table", piece)
     if name.count(".") > 1 or len(name) > _MAX_NAME:
         raise UsageError(
-            f"{owner}: table {name!r} must be name or schema.name, of at most {_MAX_NAME} characters"
+            f"{owner}: table {name!r} has {len(name)} characters; write name or schema.name, "
+            f"at most {_MAX_NAME} characters"
         )
 
 
@@ -127,26 +148,26 @@ def _check_name(where: str, name: str) -> None:
 
 
 def _mark(where: str, info: FieldInfo) -> Mark | None:
-    """Find what says where the field lives: on the whole type, or on a member of its union."""
+    """Return the mark of a field, written on the whole type or on a member of its union."""
     members, notes = _flat(info.annotation)
-    told = [*info.metadata, *notes]
-    bare = next((call.__name__ for call in _CALLS if any(note is call for note in told)), None)
+    metadata = [*info.metadata, *notes]
+    bare = next((call.__name__ for call in _CALLS if any(note is call for note in metadata)), None)
     if bare is not None:
-        raise UsageError(f"{where}: call it: Annotated[..., {bare}(...)]")
+        raise UsageError(f"{where}: {bare} must be called: Annotated[..., {bare}(...)]")
     calls = ", ".join(f"{call.__name__}()" for call in _CALLS)
-    marks = [note for note in told if isinstance(note, _MARKS)]
+    marks = [note for note in metadata if isinstance(note, _MARKS)]
     if len(marks) > 1:
-        raise UsageError(f"{where}: it lives in one place, so it takes one of {calls}")
+        raise UsageError(f"{where}: a field takes at most one of {calls}")
     if any(isinstance(note, _MARKS) for member in members for note in _notes_within(member)):
         raise UsageError(
-            f"{where}: {calls} stand on the whole field, as in "
-            "Annotated[UUID | None, references(...)], not on what is inside it"
+            f"{where}: {calls} apply to the whole field, as in "
+            "Annotated[UUID | None, references(...)], not to a type inside it"
         )
     return marks[0] if marks else None
 
 
 def _flat(annotation: Any) -> tuple[list[Any], list[Any]]:
-    """Split a union, however nested, into its members and what is noted on it and on them."""
+    """Return the members of a union, however nested, and the metadata of the union and its members."""
     inner, *notes = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
     if get_origin(inner) not in (Union, types.UnionType):
         return [inner], notes
@@ -166,30 +187,32 @@ def _notes_within(annotation: Any) -> Iterator[Any]:
 
 
 def _options(annotation: Any) -> tuple[list[Any], bool]:
-    """Split a union into its members and whether None is one."""
+    """Return the members of a union without None, and whether None is one."""
     members, _ = _flat(annotation)
     return [m for m in members if m is not type(None)], type(None) in members
 
 
 def _blob(where: str, field: str, mark: BlobMark, options: list[Any], nullable: bool) -> Part:
     if options != [Blob]:
-        raise UsageError(f"{where}: a blob field is declared as Blob or Blob | None")
+        raise UsageError(f"{where}: the type of a blob field must be Blob or Blob | None")
     return Part(field, "blob", nullable, media_type=mark.media_type)
 
 
 def _document(where: str, field: str, mark: DocumentMark, options: list[Any], nullable: bool) -> Part:
     bodies = [option for option in options if option is not Expired]
     if not bodies or not all(_is_object(body) for body in bodies):
-        raise UsageError(f"{where}: a document is a pydantic model or a dict[str, ...]")
+        raise UsageError(
+            f"{where}: the type of a document field must be a pydantic model or a dict[str, ...]"
+        )
     if (mark.ttl is not None) != (Expired in options):
         wants = (
-            "add Expired to its type: it has a ttl"
+            "add Expired to its type, as it has a ttl"
             if mark.ttl
-            else "it has no ttl: remove Expired from its type"
+            else "remove Expired from its type, as it has no ttl"
         )
         raise UsageError(f"{where}: {wants}")
     if mark.ttl is not None and mark.ttl <= timedelta(0):
-        raise UsageError(f"{where}: its ttl is {mark.ttl}, it must be positive")
+        raise UsageError(f"{where}: the ttl is {mark.ttl}; it must be positive")
     _check_name(f"{where}: collection", mark.collection)
     return Part(field, "document", nullable, None, mark.collection, mark.ttl, mark.links)
 
@@ -200,54 +223,65 @@ def _is_object(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _column(
-    where: str, table: str, field: str, mark: Mark | None, options: list[Any], nullable: bool
-) -> Column:
+def _column(where: str, table: str, field: str, options: list[Any], nullable: bool) -> Column:
     kind = options[0] if len(options) == 1 else None
-    reference = mark if isinstance(mark, ReferenceMark) else None
     if isinstance(kind, ForwardRef | str):
         name = kind if isinstance(kind, str) else kind.__forward_arg__
-        raise UsageError(f"{where}: {name} cannot be resolved: define all that it names at module level")
-    if reference is not None:
-        _check_reference(where, reference, kind, nullable)
+        raise UsageError(f"{where}: {name} cannot be resolved; define it at module level, before the class")
     if kind is Blob:
-        raise UsageError(f"{where}: say that it is kept in S3: Annotated[Blob, blob(media_type=...)]")
+        raise UsageError(f"{where}: a Blob is stored in S3: write Annotated[Blob, blob(media_type=...)]")
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return Column(field, _enum_type(where, f"{table}_{field}", kind), nullable, enum=kind)
     if get_origin(kind) is list and get_args(kind)[0] in _ARRAYS:
         return Column(field, _ARRAYS[get_args(kind)[0]], nullable)
     if kind is not None and get_origin(kind) is None and not isinstance(kind, type(Any)) and kind in _SCALARS:
-        return Column(field, _SCALARS[kind], nullable, reference=reference)
+        return Column(field, _SCALARS[kind], nullable)
     if _is_object(kind):
         adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", kind))
         return Column(field, "jsonb", nullable, adapter=adapter)
     known = "str int float Decimal bool UUID datetime date StrEnum list[str|int|float] dict BaseModel"
     raise UsageError(
-        f"{where}: {kind or options} cannot be a column; use one of {known} (each may be | None)"
+        f"{where}: {kind or options} cannot be a column; use one of {known}, or one of them | None"
     )
 
 
-def _check_reference(where: str, mark: ReferenceMark, kind: Any, nullable: bool) -> None:
-    if kind is not UUID:
-        raise UsageError(f"{where}: a reference holds the target's id: declare it as UUID or UUID | None")
+def _check_reference(where: str, mark: ReferenceMark, column: Column) -> None:
+    if column.sql != "uuid":
+        raise UsageError(
+            f"{where}: the type of a reference must be UUID or UUID | None; it contains the target's id"
+        )
     for piece in mark.target.split(".") if isinstance(mark.target, str) else ():
         _check_name(f"{where}: references", piece)
-    if mark.on_delete == "set null" and not nullable:
-        raise UsageError(f'{where}: on_delete="set null" needs a type of UUID | None')
+    if mark.on_delete == "set null" and not column.nullable:
+        raise UsageError(f'{where}: on_delete="set null" needs the type UUID | None')
+
+
+def _resolved(mark: ReferenceMark, table: str, scope: Scope) -> Reference:
+    """Resolve the target of a reference: the class itself ("self"), another class, or a table's name."""
+    if not isinstance(mark.target, str):
+        target = mark.target.storekit_table
+        return Reference(target.name, target.scope, target, mark.on_delete)
+    if mark.target in ("self", table):
+        return Reference(table, scope, None, mark.on_delete)
+    return Reference(mark.target, "tenant", None, mark.on_delete)
 
 
 def _enum_type(where: str, name: str, kind: type[StrEnum]) -> str:
-    """Name the enum's SQL type, if Postgres can have such a one."""
+    """Return the name of the SQL type of a StrEnum column.
+
+    Raises:
+        UsageError: Postgres cannot create the type, because its name or a label is too long.
+    """
     own = name.rpartition(".")[2]
     if len(own) > _MAX_SQL_NAME:
         raise UsageError(
-            f"{where}: its type {own} has {len(own)} characters, at most {_MAX_SQL_NAME} will do"
+            f"{where}: its SQL type {own} has a name of {len(own)} characters; the limit is {_MAX_SQL_NAME}"
         )
     for member in kind:
         size = len(member.value.encode(errors="surrogatepass"))
         if size > _MAX_SQL_NAME or "\0" in member.value:
             raise UsageError(
-                f"{where}: {member!r} has {size} bytes, a label has at most {_MAX_SQL_NAME} and no zero"
+                f"{where}: {member!r} has {size} bytes; the limit is {_MAX_SQL_NAME}, without U+0000"
             )
     return name
 
@@ -256,7 +290,9 @@ def _check_parts(owner: str, columns: Mapping[str, Column], parts: Mapping[str, 
     for part in parts.values():
         for taken in (f"{part.name}_ref", f"{part.name}_expired_on"):
             if taken in columns:
-                raise UsageError(f"{owner}.{taken}: the name is taken by the part {part.name}")
+                raise UsageError(
+                    f"{owner}.{taken}: storekit needs this name for a column of {part.name}; choose another"
+                )
         for link in part.links:
             if link not in parts or parts[link].kind != "blob":
-                raise UsageError(f"{owner}.{part.name}: it links {link!r}, which is not a blob of this class")
+                raise UsageError(f"{owner}.{part.name}: links={link!r} is not a blob field of this class")

@@ -1,4 +1,4 @@
-"""What a class declares beyond its fields, checked against them: keys, the moves of its state, its scope."""
+"""Check what a class declares beyond its columns and parts: keys, state machine, look-up, scope."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypedDict, get_args
 from storekit.errors import UsageError, ValidationError
 from storekit.model.table.fields import LookupMark, Mark, MovesMark
 from storekit.model.table.indexes import Index, not_null
-from storekit.model.table.references import scope_of
 from storekit.model.table.table import Column, Machine, Scope, Table
 from storekit.model.values.codec import encode_column
 
@@ -17,26 +16,27 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-_MOST_STATES = 32
+_MAX_STATES = 32
+"""Indexes that one `index()` over StrEnum columns may create: every save of a record has to maintain them."""
 
 
 class Keys(TypedDict):
-    """What `keys_of` finds, as fields of a `Table`."""
+    """The result of `keys_of`, as fields of a `Table`."""
 
     indexes: tuple[Index, ...]
     natural_key: tuple[str, ...]
 
 
 def keys_of(owner: str, table: Table, indexes: Sequence[Index], natural_key: Sequence[str]) -> Keys:
-    """Check what the class keywords `indexes` and `natural_key` say.
+    """Check the class keywords `indexes` and `natural_key`; return them with their values encoded.
 
     Raises:
-        UsageError: a column that is none or cannot be in an index, or a value that it cannot hold.
+        UsageError: a column does not exist or cannot be indexed, or a value does not fit its column.
     """
     if isinstance(indexes, Index) or not all(isinstance(each, Index) for each in indexes):
-        raise UsageError(f"{owner}: indexes={indexes!r}: write a list of index(...) and unique(...)")
+        raise UsageError(f"{owner}: indexes={indexes!r} must be a list of index(...) and unique(...)")
     if isinstance(natural_key, str) or not all(isinstance(each, str) for each in natural_key):
-        raise UsageError(f'{owner}: natural_key={natural_key!r}: write a tuple, as ("external_id",)')
+        raise UsageError(f'{owner}: natural_key={natural_key!r} must be a tuple, as in ("external_id",)')
     checked = tuple(one for each in indexes for one in _by_state(owner, table, _index(owner, table, each)))
     made = [(each.order, each.unique, each.where) for each in checked]
     for number, each in enumerate(checked):
@@ -45,14 +45,14 @@ def keys_of(owner: str, table: Table, indexes: Sequence[Index], natural_key: Seq
     _check_columns(f"{owner}: natural_key", table, natural_key)
     for name in natural_key:
         if name not in table.columns or table.columns[name].nullable:
-            raise UsageError(f"{owner}: natural_key: {name} must be a field of the class that is never None")
+            raise UsageError(f"{owner}: natural_key: {name} must be a non-nullable field of the class")
     return {"indexes": checked, "natural_key": tuple(natural_key)}
 
 
 def _index(owner: str, table: Table, declared: Index) -> Index:
-    """Check an index; its values come out as they are stored."""
-    told = ", ".join(map(repr, declared.columns))
-    where = f"{owner}: {'unique' if declared.unique else 'index'}({told})"
+    """Check an index and encode the values of its condition."""
+    columns = ", ".join(map(repr, declared.columns))
+    where = f"{owner}: {'unique' if declared.unique else 'index'}({columns})"
     _check_columns(where, table, [column.removeprefix("-") for column in declared.columns])
     condition = {
         name: _value(f"{where}: where {name!r}", _find(f"{where}: where", table, name), value)
@@ -62,9 +62,10 @@ def _index(owner: str, table: Table, declared: Index) -> Index:
 
 
 def _by_state(owner: str, table: Table, declared: Index) -> list[Index]:
-    """Make an index over a StrEnum one for each of its values.
+    """Replace an index over a StrEnum column by one partial index for each of its values.
 
-    Behind row-level security a scan cannot compare enums, but it can use an index that holds one value alone.
+    Postgres does not use an index to compare enums behind row-level security, as their operators are not
+    leakproof. It does use a partial index whose WHERE the query implies.
     """
     names = [column.removeprefix("-") for column in declared.columns]
     name = next((name for name in names if name in table.columns and table.columns[name].enum), None)
@@ -74,20 +75,20 @@ def _by_state(owner: str, table: Table, declared: Index) -> list[Index]:
     made: list[Index] = []
     for value in _states(table.columns[name], declared.where.get(name, not_null)):
         made += _by_state(owner, table, Index(columns, where={**declared.where, name: value}))
-    if len(made) > _MOST_STATES:
+    if len(made) > _MAX_STATES:
         raise UsageError(
-            f"{owner}: {declared!r} is one index for each state, which makes {len(made)}, at most "
-            f"{_MOST_STATES} will do; name those that are listed: where={{{name!r}: [...]}}"
+            f"{owner}: {declared!r} creates one index for each state, {len(made)} in all; the limit is "
+            f"{_MAX_STATES}. Name the states that you list: where={{{name!r}: [...]}}"
         )
     return made
 
 
-def _states(column: Column, told: Any) -> list[Any]:
-    """List the values of an enum that an index holds."""
-    if told is None or isinstance(told, str):
-        return [told]
-    if isinstance(told, tuple):
-        return [*told]
+def _states(column: Column, condition: Any) -> list[Any]:
+    """Return the values of an enum column that an index with this condition contains."""
+    if condition is None or isinstance(condition, str):
+        return [condition]
+    if isinstance(condition, tuple):
+        return [*condition]
     return [member.value for member in column.enum or ()]
 
 
@@ -95,34 +96,38 @@ def _check_columns(where: str, table: Table, names: Sequence[str]) -> None:
     for name in names:
         column = _find(where, table, name)
         if not column.ordered:
-            raise UsageError(f"{where}: {name} is {column.sql}, which has no order that an index could keep")
+            raise UsageError(f"{where}: {name} is {column.sql}, which has no order and cannot be indexed")
     if len({*names}) < len(names):
-        raise UsageError(f"{where}: a column comes twice")
+        raise UsageError(f"{where}: duplicate column")
 
 
 def _find(where: str, table: Table, name: str) -> Column:
-    """Find a column of the class, or one that every class has."""
+    """Return a column of the class or a base column.
+
+    Raises:
+        UsageError: there is no such column, or it cannot be named here.
+    """
     if name == "tenant_id":
-        raise UsageError(f"{where}: tenant_id leads every index; leave it out")
+        raise UsageError(f"{where}: tenant_id is the first column of every index; omit it")
     if name in table.parts:
-        raise UsageError(f"{where}: {name} is a part, kept elsewhere; an index takes columns")
+        raise UsageError(f"{where}: {name} is a {table.parts[name].kind}; only columns can be indexed")
     column = table.column(name)
     if column is None:
-        raise UsageError(f"{where}: there is no column {name!r}; it has {', '.join(table.columns)}")
+        raise UsageError(f"{where}: no column {name!r}; the class has {', '.join(table.columns)}")
     return column
 
 
 def _value(where: str, column: Column, value: Any) -> Any:
     if (value is None or value is not_null) and not column.nullable:
-        raise UsageError(f"{where}: it is never None; leave it out")
+        raise UsageError(f"{where}: the column is not nullable; drop this condition")
     if value is None or value is not_null:
         return value
     if not column.ordered:
-        raise UsageError(f"{where}: {column.sql} takes None or not_null")
+        raise UsageError(f"{where}: a {column.sql} column can only be compared with None or not_null")
     several = isinstance(value, list | tuple | set | frozenset)
     values = list(value) if several else [value]
     if not values or None in values or not_null in values:
-        raise UsageError(f"{where}: {value!r} must be a list of values; None and not_null stand alone")
+        raise UsageError(f"{where}: {value!r} must be a list of values; pass None or not_null alone")
     try:
         encoded = sorted({encode_column(column, each, where) for each in values}, key=_order)
     except ValidationError as error:
@@ -131,32 +136,35 @@ def _value(where: str, column: Column, value: Any) -> Any:
 
 
 def _order(value: Any) -> tuple[bool, Any]:
-    return isinstance(value, str), value  # a float may be encoded as text
+    return isinstance(value, str), value  # a float column may have both: -0.0 is encoded as text
 
 
 def machine_of(
     owner: str, table: Table, fields: Mapping[str, FieldInfo], marks: Mapping[str, Mark]
 ) -> Machine | None:
-    """Read the moves that a class allows its state.
+    """Return the state machine that `moves()` declares, or None.
 
     Raises:
-        UsageError: not on one required StrEnum column of a Mutable class, or states that it does not have.
+        UsageError: the field is not the only one with `moves()`, not a non-nullable StrEnum or not in a
+            Mutable class, or `moves()` names a state of another enum.
     """
     found = [(field, mark) for field, mark in marks.items() if isinstance(mark, MovesMark)]
     if not found:
         return None
     if len(found) > 1:
-        raise UsageError(f"{owner}: {' and '.join(f for f, _ in found)} have moves(); a class has one state")
+        raise UsageError(
+            f"{owner}: {' and '.join(f for f, _ in found)} have moves(); a class can have only one state"
+        )
     [(field, mark)] = found
     where, column = f"{owner}.{field}", table.columns[field]
     if column.enum is None or column.nullable:
-        raise UsageError(f"{where}: moves() stands on a StrEnum that is never None")
+        raise UsageError(f"{where}: moves() needs a non-nullable StrEnum field")
     if not table.mutable:
-        raise UsageError(f"{where}: what moves is Mutable: class {owner}(Entity, Mutable, ...)")
+        raise UsageError(f"{where}: moves() needs a Mutable class: write class {owner}(Entity, Mutable, ...)")
     for state in mark.states:
         if type(state) is not column.enum or not state:
             known = ", ".join(f"{column.enum.__name__}.{member.name}" for member in column.enum if member)
-            raise UsageError(f"{where}: {state!r} is no state of it; write {known}")
+            raise UsageError(f"{where}: {state!r} is not a state of this field; expected one of {known}")
     begin = mark.initial
     if begin is None:
         default = fields[field].default
@@ -170,38 +178,41 @@ def _values(states: Iterable[StrEnum]) -> tuple[str, ...]:
 
 
 def lookup_of(owner: str, table: Table, marks: Mapping[str, Mark]) -> str | None:
-    """Name the column by which a record is found before its tenant is known.
+    """Return the name of the `lookup()` column, or None.
 
     Raises:
-        UsageError: not one required str column.
+        UsageError: several fields have `lookup()`, or its field is not a non-nullable str.
     """
     found = [field for field, mark in marks.items() if isinstance(mark, LookupMark)]
     if len(found) > 1:
-        raise UsageError(f"{owner}: {' and '.join(found)} have lookup(); a class is found by one column")
+        raise UsageError(f"{owner}: {' and '.join(found)} have lookup(); a class can have only one")
     for field in found:
         column = table.columns[field]
         if (column.sql, column.enum, column.nullable) != ("text", None, False):
-            raise UsageError(f"{owner}.{field}: lookup() stands on a str that is never None")
+            raise UsageError(f"{owner}.{field}: lookup() needs a non-nullable str field")
     return found[0] if found else None
 
 
 def check_scope(owner: str, table: Table) -> None:
-    """Refuse a scope that is none, and references that cross from one to another or that none could empty.
+    """Check the scope of a class against the scopes of the classes that it refers to.
 
     Raises:
-        UsageError: the scope, or the field and what to write there.
+        UsageError: the scope is unknown, a reference crosses scopes in a way that the database could not
+            check, or `on_delete` would change an append-only record.
     """
     if table.scope not in get_args(Scope):
         known = ", ".join(get_args(Scope))
-        raise UsageError(f"{owner}: scope={table.scope!r}: it must be one of {known}")
+        raise UsageError(f"{owner}: scope={table.scope!r} must be one of {known}")
     for column in table.columns.values():
         if column.reference is None:
             continue
-        where, scope = f"{owner}.{column.name}", scope_of(column.reference, table)
+        where, scope = f"{owner}.{column.name}", column.reference.scope
         if table.scope == "global" and scope != "global":
-            raise UsageError(f"{where}: a global record can refer to a global class alone, named as a class")
+            raise UsageError(
+                f"{where}: a global class can only refer to global classes; pass the class to references()"
+            )
         if table.scope != "global" and scope == "global" and column.reference.on_delete != "restrict":
-            raise UsageError(f'{where}: a global record stays while tenants use it: on_delete="restrict"')
+            raise UsageError(f'{where}: a reference to a global class needs on_delete="restrict"')
         if column.reference.on_delete == "set null" and not table.mutable:
             remedy = 'on_delete="restrict" or "cascade", or derive the class from Mutable'
-            raise UsageError(f"{where}: what is append-only keeps its references: {remedy}")
+            raise UsageError(f'{where}: an append-only class cannot use on_delete="set null": use {remedy}')

@@ -1,1 +1,1 @@
-"""How filters, orders and cursors become a search."""
+"""Turn filters, orders and page cursors into a search."""

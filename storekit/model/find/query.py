@@ -9,9 +9,8 @@ from storekit.errors import UsageError, ValidationError
 from storekit.ids import REF_ID
 from storekit.model.declare.entity import Entity
 from storekit.model.find.filters import Filter
-from storekit.model.table.fields import ReferenceMark
-from storekit.model.table.references import scope_of
-from storekit.model.table.table import Column, Table
+from storekit.model.table.references import find_reference, reference_names
+from storekit.model.table.table import Column, Reference, Table
 from storekit.model.values.codec import encode_column, encode_json
 from storekit.model.values.limits import MAX_DEPTH, check_text
 from storekit.ports.statements import Condition, Parent
@@ -73,26 +72,21 @@ def _conditions(entity: type[Entity], name: Any, value: Any) -> Iterator[Conditi
 
 
 def _of_parent(table: Table, name: str, value: Any, where: str) -> Condition:
-    """Read "run.ref_id": the column `run_id`, by what tells the parent outside."""
-    column = table.columns.get(f"{name.removesuffix(_OF_PARENT)}_id")
+    """Read "run.ref_id": the column `run_id`, compared by the ref_id of the record that it refers to."""
+    column = find_reference(table, name.removesuffix(_OF_PARENT))
     if column is None or column.reference is None:
-        known = ", ".join(
-            f"{each.name.removesuffix('_id')}{_OF_PARENT}"
-            for each in table.columns.values()
-            if each.reference is not None and each.name.endswith("_id")
-        )
+        known = ", ".join(f"{reference}{_OF_PARENT}" for reference in reference_names(table))
         raise ValidationError(f"there is no such reference; it has {known or 'none'}", field=where)
     if not isinstance(value, str) or not REF_ID.match(value):
         raise ValidationError("it takes one ref_id, a ULID of 26 characters", field=where)
     return Condition(column.name, "uuid", "ref_id", (str(value),), _parent(table, column.reference, where))
 
 
-def _parent(table: Table, reference: ReferenceMark, where: str) -> Parent:
-    target = table if reference.target == "self" else getattr(reference.target, "storekit_table", None)
+def _parent(table: Table, reference: Reference, where: str) -> Parent:
+    target = table.target_of(reference)
     if target is None:
         raise UsageError(f"{where}: the parent is named by its table alone; references() takes the class")
-    shared = scope_of(reference, table) == "global"
-    return Parent(target.name, shared, target.soft_delete)
+    return Parent(target.name, reference.scope == "global", target.soft_delete)
 
 
 def _one(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError as PydanticError
 
 from storekit.errors import UsageError, ValidationError
 from storekit.model.declare.entity import LOADING, Entity
-from storekit.model.declare.stored import Memory
+from storekit.model.declare.stored import EntityMemory
 from storekit.model.save.change import Change
 from storekit.model.save.documents import adapter, digest, encode_document, reasons
 from storekit.model.save.memory import memory_of
@@ -62,7 +62,7 @@ def has_new_parts(entity: Entity) -> bool:
     return bool(parts.blobs or parts.documents)
 
 
-def _require_tenant(entity: Entity, memory: Memory, tenant: UUID) -> None:
+def _require_tenant(entity: Entity, memory: EntityMemory, tenant: UUID) -> None:
     if memory.stored is not None and memory.stored.tenant != tenant:
         raise UsageError(
             f"{type(entity).__name__} {entity.ref_id} was loaded in another tenant's scope; save it there"
@@ -79,7 +79,7 @@ def _is_declared(entity: Entity, name: str) -> bool:
     return name in entity.model_fields_set or not untouched
 
 
-def _compare_parts(entity: Entity, memory: Memory, change: Change) -> None:
+def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None:
     for name, part in change.table.parts.items():
         if name not in entity.__dict__:  # not loaded: a save never touches it
             continue

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from storekit.errors import Corrupt, NotFound, ValidationError
 from storekit.model.declare.entity import Entity
-from storekit.model.declare.stored import Memory, Stored
+from storekit.model.declare.stored import EntityMemory, Stored
 from storekit.model.save.documents import decode_document, digest
 from storekit.model.save.memory import note_document, remember
 from storekit.model.table.fields import Expired
@@ -61,7 +61,7 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
             values[name] = None
     loaded = _built(entity, values)
     stored = Stored(row["tenant_id"], LoadedColumns(entity, row), parts)
-    remember(loaded, Memory(stored, blobs=blobs, expired=frozenset(expired)))
+    remember(loaded, EntityMemory(stored, blobs=blobs, expired=frozenset(expired)))
     return loaded
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from storekit.model.declare.entity import Entity
-from storekit.model.declare.stored import Memory, Stored
+from storekit.model.declare.stored import EntityMemory, Stored
 from storekit.model.save.change import Change
 from storekit.model.save.plan import Plan
 from storekit.model.values.blob import Blob
@@ -24,18 +24,18 @@ Undecided = tuple[UUID, UUID]
 """The tenant and the id of a write whose outcome is unknown."""
 
 
-def memory_of(entity: Entity) -> Memory:
+def memory_of(entity: Entity) -> EntityMemory:
     """Return what an object remembers.
 
     Not as an attribute: a user's field could have its name, and pydantic takes 2 µs to find a private one.
     """
     private = entity.__pydantic_private__
     assert private is not None  # noqa: S101 each entity has one
-    memory: Memory = private["_memory"]
+    memory: EntityMemory = private["_memory"]
     return memory
 
 
-def remember(entity: Entity, memory: Memory) -> None:
+def remember(entity: Entity, memory: EntityMemory) -> None:
     """Replace what an object remembers."""
     private = entity.__pydantic_private__
     assert private is not None  # noqa: S101 each entity has one
@@ -124,7 +124,7 @@ def take_over(entity: Entity, loaded: Entity) -> None:
     """Make an object stand for a loaded record; what the object holds beyond that is a change."""
     entity.__dict__.update({name: loaded.__dict__[name] for name in entity.storekit_table.base})
     known = memory_of(loaded)
-    remember(entity, Memory(known.stored, expired=known.expired))
+    remember(entity, EntityMemory(known.stored, expired=known.expired))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,4 +175,4 @@ def _settle(
     known = {} if memory.stored is None else memory.stored.parts
     parts = {**{name: part for name, part in known.items() if name not in change.emptied}, **fresh}
     stored = Stored(saved.tenant, dict(column_values(change)), parts)
-    remember(entity, Memory(stored, None, digests, blobs, memory.expired - touched))
+    remember(entity, EntityMemory(stored, None, digests, blobs, memory.expired - touched))

@@ -1,1 +1,1 @@
-"""What a class declares, as data: fields, keys, indexes, references, state machines."""
+"""The declaration of a class as data: fields, keys, indexes, references, state machines."""

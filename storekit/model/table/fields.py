@@ -1,4 +1,4 @@
-"""What a field's annotation says about where its value lives."""
+"""Marks in a field's annotation: where its value is stored, what it refers to, how it may change."""
 
 from __future__ import annotations
 
@@ -7,41 +7,58 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Protocol, TypeVar, get_args
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from storekit.errors import UsageError
+from storekit.model.table.table import OnDelete, Table
 
-if TYPE_CHECKING:
-    from storekit.model.declare.entity import Entity
-
-OnDelete = Literal["restrict", "cascade", "set null"]
 S = TypeVar("S", bound=StrEnum)
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;.*)?\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The value of a document whose time to live is over; `on` is the instant it ended."""
+    """The value of a document field after the document's time to live has ended.
+
+    Add it to the type of each document field that has a `ttl`. Reads return it; it cannot be saved.
+
+    >>> from datetime import UTC
+    >>> Expired(on=datetime(2026, 1, 31, tzinfo=UTC)).on.year
+    2026
+
+    Attributes:
+        on: the instant at which the document expired.
+    """
 
     on: datetime
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        # only an instance: a dict that happens to look like one is the user's data
+        # instances only: a dict of the same shape is the user's data and must stay a dict
         facts = core_schema.plain_serializer_function_ser_schema(lambda expired: {"expired_on": expired.on})
         return core_schema.is_instance_schema(cls, serialization=facts)
 
 
+class HasTable(Protocol):
+    """An entity class with a table, as far as a reference needs to know it."""
+
+    storekit_table: ClassVar[Table]
+
+
 @dataclass(frozen=True, slots=True)
 class BlobMark:
+    """The arguments of `blob()`."""
+
     media_type: str
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentMark:
+    """The arguments of `document()`."""
+
     collection: str
     ttl: timedelta | None
     links: tuple[str, ...]
@@ -49,18 +66,22 @@ class DocumentMark:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceMark:
-    target: type[Entity] | str
+    """The arguments of `references()`; the declaration of the class resolves them to a `Reference`."""
+
+    target: type[HasTable] | str
     on_delete: OnDelete
 
 
 @dataclass(frozen=True, slots=True)
 class MovesMark:
+    """The arguments of `moves()`."""
+
     allowed: tuple[tuple[StrEnum, tuple[StrEnum, ...]], ...]
     initial: tuple[StrEnum, ...] | None
 
     @property
     def states(self) -> Iterable[StrEnum]:
-        """Every state that is named."""
+        """Yield every state that the arguments name."""
         for state, others in self.allowed:
             yield from (state, *others)
         yield from self.initial or ()
@@ -68,71 +89,120 @@ class MovesMark:
 
 @dataclass(frozen=True, slots=True)
 class LookupMark:
-    pass
+    """A call of `lookup()`."""
 
 
 Mark = BlobMark | DocumentMark | ReferenceMark | MovesMark | LookupMark
 
 
 def blob(*, media_type: str = "application/octet-stream") -> BlobMark:
-    """Keep the field in S3; `media_type` is for blobs that name none."""
+    """Store the field in S3. Its type must be `Blob` or `Blob | None`.
+
+    >>> from typing import Annotated
+    >>> class Report(Entity, table="reports"):
+    ...     pdf: Annotated[Blob | None, blob(media_type="application/pdf")] = None
+
+    Args:
+        media_type: type of a blob that is saved without one, as type/subtype.
+
+    Raises:
+        UsageError: `media_type` does not have the form type/subtype.
+    """
     if not isinstance(media_type, str) or not _MEDIA_TYPE.match(media_type):
-        raise UsageError(f'blob(media_type={media_type!r}): it must be type/subtype, as "text/markdown"')
+        raise UsageError(f'blob(media_type={media_type!r}) must be type/subtype, as in "text/markdown"')
     return BlobMark(media_type)
 
 
 def document(*, collection: str, ttl: timedelta | None = None, links: Sequence[str] = ()) -> DocumentMark:
-    """Keep the field in a MongoDB collection.
+    """Store the field in a MongoDB collection. Its type must be a pydantic model or a `dict[str, ...]`.
+
+    A save that does not change the document does not write it again.
+
+    >>> from datetime import timedelta
+    >>> from typing import Annotated, Any
+    >>> logged = document(collection="call_logs", ttl=timedelta(days=90))
+    >>> class Call(Entity, table="calls"):
+    ...     payload: Annotated[dict[str, Any] | Expired, logged]
 
     Args:
-        collection: where it lives; several classes may share one.
-        ttl: how long, from the save; the field's type must then include `Expired`.
-        links: sibling blob fields whose key, size and hash the document carries.
+        collection: name of the collection; several classes may share one.
+        ttl: time from the save until the document expires; None, the default, keeps it. A field with a ttl
+            must include `Expired` in its type.
+        links: names of blob fields of the same class; the document stores their key, size and SHA-256.
+
+    Raises:
+        UsageError: an argument has another type.
     """
     if not isinstance(collection, str):
-        raise UsageError(f"document(collection={collection!r}): it must be the name of a collection")
+        raise UsageError(f"document(collection={collection!r}) must be the name of a collection")
     if ttl is not None and not isinstance(ttl, timedelta):
-        raise UsageError(f"document(ttl={ttl!r}): it must be a timedelta, as timedelta(days=90)")
+        raise UsageError(f"document(ttl={ttl!r}) must be a timedelta, as in timedelta(days=90)")
     if isinstance(links, str) or not all(isinstance(link, str) for link in links):
-        raise UsageError(f"document(links={links!r}): it must be a list of field names")
+        raise UsageError(f"document(links={links!r}) must be a list of field names")
     return DocumentMark(collection, ttl, tuple(links))
 
 
-def references(target: type[Entity] | str, *, on_delete: OnDelete = "restrict") -> ReferenceMark:
-    """Make the UUID column a foreign key to the target's `id`, within the tenant.
+def references(target: type[HasTable] | str, *, on_delete: OnDelete = "restrict") -> ReferenceMark:
+    """Make the UUID field a foreign key to the `id` of another record of the same tenant.
+
+    >>> from typing import Annotated
+    >>> from uuid import UUID
+    >>> class Run(Entity, table="runs"):
+    ...     retry_of_id: Annotated[UUID | None, references("self")] = None
+    >>> class Call(Entity, table="calls"):
+    ...     run_id: Annotated[UUID, references(Run, on_delete="cascade")]
 
     Args:
-        target: the entity class, or the name of its table.
-        on_delete: what happens to this row when the target row goes.
+        target: the entity class, "self" for the class itself, or the name of a table. With a table name,
+            filters and URLs cannot follow the reference.
+        on_delete: effect on this record when the target is deleted from its table: "restrict" (the default)
+            refuses the deletion, "cascade" deletes this record too, "set null" empties the field.
+
+    Raises:
+        UsageError: `target` is not an entity class with a table, or `on_delete` has another value.
     """
     if not isinstance(target, str) and not hasattr(target, "storekit_table"):
         raise UsageError(
-            f"references({target!r}): it must be an entity class with a table, or a table's name"
+            f"references({target!r}) must be given an entity class with a table, or the name of a table"
         )
     if on_delete not in get_args(OnDelete):
         raise UsageError(
-            f"references(on_delete={on_delete!r}): it must be one of {', '.join(get_args(OnDelete))}"
+            f"references(on_delete={on_delete!r}) must be one of {', '.join(get_args(OnDelete))}"
         )
     return ReferenceMark(target, on_delete)
 
 
 def moves(allowed: Mapping[S, Iterable[S]], *, initial: Iterable[S] | None = None) -> MovesMark:
-    """Let the column change as the mapping says, and no other way; the database enforces it.
+    """Make the StrEnum field a state that may change only as the mapping allows; the database enforces it.
+
+    The class must be `Mutable`, and the field must not be nullable.
+
+    >>> from enum import StrEnum
+    >>> from typing import Annotated
+    >>> class Status(StrEnum):
+    ...     OPEN = "open"
+    ...     DONE = "done"
+    >>> class Task(Entity, Mutable, table="tasks"):
+    ...     status: Annotated[Status, moves({Status.OPEN: [Status.DONE]})] = Status.OPEN
 
     Args:
-        allowed: from a state to those it may go to; a state that is no key is final.
-        initial: where a record may begin; by default the field's default, or else anywhere.
+        allowed: for each state, the states that may follow it; a state that is not a key is final.
+        initial: states that a new record may have; by default only the field's default, or any state if the
+            field has no default.
+
+    Raises:
+        UsageError: the mapping allows no move, or names a state that is not a member of a StrEnum.
     """
     if not isinstance(allowed, Mapping) or any(isinstance(others, str) for others in allowed.values()):
         raise UsageError(
-            f"moves({allowed!r}): it must map a state to a list of states, as {{Status.OPEN: [Status.DONE]}}"
+            f"moves({allowed!r}) must map a state to a list of states, as in {{Status.OPEN: [Status.DONE]}}"
         )
     if isinstance(initial, str):
-        raise UsageError(f"moves(initial={initial!r}): it must be a list of states")
+        raise UsageError(f"moves(initial={initial!r}) must be a list of states")
     pairs = tuple((state, tuple(dict.fromkeys(others))) for state, others in allowed.items())
     mark = MovesMark(pairs, None if initial is None else tuple(dict.fromkeys(initial)))
     if not any(others for _, others in pairs) or mark.initial == ():
-        raise UsageError("moves(): it must allow a move, and `initial`, if given, a state to begin in")
+        raise UsageError("moves() must allow at least one move, and `initial`, if given, at least one state")
     for state in mark.states:
         if not isinstance(state, StrEnum):
             raise UsageError(f"moves(): {state!r} must be a member of the field's StrEnum")
@@ -140,5 +210,13 @@ def moves(allowed: Mapping[S, Iterable[S]], *, initial: Iterable[S] | None = Non
 
 
 def lookup() -> LookupMark:
-    """Find a record by this column before its tenant is known: by the digest of a session's token, say."""
+    """Find records by this field before their tenant is known: a session by its token's digest, say.
+
+    The field must be a non-nullable `str`, and a class can have only one. Use values that cannot be guessed:
+    whoever knows the value finds the record.
+
+    >>> from typing import Annotated
+    >>> class Session(Entity, Mutable, table="sessions"):
+    ...     token_digest: Annotated[str, lookup()]
+    """
     return LookupMark()

@@ -1,4 +1,4 @@
-"""What a class declares of its indexes; `model/keys.py` makes SQL of it."""
+"""The indexes that a class declares; `model/table/keys.py` writes them as SQL."""
 
 from __future__ import annotations
 
@@ -20,50 +20,77 @@ class NotNull(Enum):
 
 
 not_null: Final = NotNull.NOT_NULL
-"""In a `where`: the column holds a value."""
+"""In the `where` of an index: only records whose column holds a value.
+
+>>> index("due", where={"due": not_null})
+Index(columns=('due',), unique=False, where={'due': not_null})
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index of a class, led by the tenant."""
+    """An index that a class declares; the tenant comes before its columns.
+
+    Attributes:
+        columns: column names in order; a name that begins with "-" is descending.
+        unique: whether no two records of a tenant may have the same values.
+        where: the records that a partial index contains: per column a value, several, None or `not_null`.
+    """
 
     columns: tuple[str, ...]
-    """In order; one that begins with "-" descends."""
     unique: bool = False
     where: Mapping[str, Any] = field(default_factory=dict)
-    """Which records it holds: a value, several, None or `not_null` by column."""
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The columns after the tenant; one for lists ends with ref_id, so that no two records are equal."""
+        """Columns after the tenant; a non-unique index gets `ref_id`, which makes its order total."""
         if self.unique or not {"ref_id", "-ref_id"}.isdisjoint(self.columns):
             return self.columns
         return (*self.columns, "-ref_id" if self.columns[-1].startswith("-") else "ref_id")
 
 
 def index(*columns: str, where: Mapping[str, Any] | None = None) -> Index:
-    """Index the class's records by these columns, within each tenant; it lists them in that order.
+    """Declare an index, so that `find` can list a tenant's records in this order without sorting.
 
-    One with a StrEnum among its columns is kept as one index for each state: it lists the records of a state.
+    storekit puts the tenant before the columns and appends `ref_id`. An index with a StrEnum among its
+    columns is created once for each state, and lists the records of one state.
 
-    >>> index("status", "-created_on", where={"closed_on": None})
-    Index(columns=('status', '-created_on'), unique=False, where={'closed_on': None})
+    >>> class Task(Entity, table="tasks", indexes=[index("-due", where={"done": False})]):
+    ...     due: datetime | None = None
+    ...     done: bool = False
 
     Args:
-        columns: of the class, or its base columns; "-created_on" descends.
-        where: only records like this: a value, a list of values, None or `not_null` by column.
+        columns: fields of the class or base columns such as "created_on"; "-created_on" is descending.
+        where: only records with these values: per column a value, a list of values, None or `not_null`.
+
+    Raises:
+        UsageError: no column is named, or `where` is not a mapping.
     """
     return _index("index", columns, where, unique=False)
 
 
 def unique(*columns: str, where: Mapping[str, Any] | None = None) -> Index:
-    """Let no two records of a tenant have the same values there; arguments as for `index`."""
+    """Declare that no two records of a tenant may have the same values in these columns.
+
+    A save that breaks the rule raises ConstraintViolation. As in SQL, NULL does not equal NULL.
+
+    >>> class Page(Entity, table="pages", indexes=[unique("slug", where={"archived": False})]):
+    ...     slug: str
+    ...     archived: bool = False
+
+    Args:
+        columns: fields of the class or base columns.
+        where: the rule covers only records with these values; as for `index`.
+
+    Raises:
+        UsageError: no column is named, or `where` is not a mapping.
+    """
     return _index("unique", columns, where, unique=True)
 
 
 def _index(called: str, columns: tuple[str, ...], where: Mapping[str, Any] | None, *, unique: bool) -> Index:
     if not columns or not all(isinstance(column, str) for column in columns):
-        raise UsageError(f'{called}{columns!r}: name columns, as in {called}("status", "-created_on")')
+        raise UsageError(f'{called}{columns!r} must name columns, as in {called}("status", "-created_on")')
     if where is not None and not isinstance(where, Mapping):
-        raise UsageError(f'{called}(where={where!r}): map columns to values, as {{"closed_on": None}}')
+        raise UsageError(f'{called}(where={where!r}) must map columns to values, as in {{"closed_on": None}}')
     return Index(columns, unique, dict(where or {}))

@@ -8,61 +8,64 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from storekit.model.table.fields import ReferenceMark
 from storekit.model.table.indexes import Index, not_null
 from storekit.model.table.names import literal, qualified, quoted
-from storekit.model.table.references import scope_of
 from storekit.model.table.table import Table
 
 _MAX_NAME = 63
-_OURS = re.compile(r"_(ix|uq)_[0-9a-f]{8}\Z")
+"""Postgres truncates longer names silently, so that two indexes could get the same name."""
+_STOREKIT_INDEX = re.compile(r"_(ix|uq)_[0-9a-f]{8}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """A primary key, a unique key or an index."""
+class KeyDefinition:
+    """The SQL definition of a primary key, a unique key or an index."""
 
     kind: Literal["PRIMARY KEY", "UNIQUE", "INDEX", "UNIQUE INDEX"]
     body: str
-    """Its columns, and which rows it holds."""
+    """Columns in parentheses, and the WHERE of a partial index."""
     name: str
     named: bool = True
-    """Whether its table's first migration names it, or leaves that to Postgres."""
+    """Whether the table's first migration contains the name; if not, Postgres chooses one."""
 
     @property
     def inline(self) -> bool:
-        """Whether it stands in CREATE TABLE."""
+        """Whether it is part of CREATE TABLE."""
         return not self.kind.endswith("INDEX")
 
     @property
     def line(self) -> str:
-        """Define it inside a table."""
+        """Definition inside CREATE TABLE."""
         return f"{f'CONSTRAINT {self.name} ' if self.named else ''}{self.kind} {self.body}"
 
     def create(self, on: str) -> str:
-        """Make it as an index of a table that nobody uses yet."""
+        """Return CREATE INDEX for a new table, which no session uses yet."""
         return f"CREATE {self.kind} {f'{self.name} ' if self.named else ''}ON {on} {self.body};"
 
-    def build(self, on: str, name: str, how: str = "") -> str:
-        """Make it as an index, whatever it is."""
+    def build(self, on: str, name: str, options: str = "") -> str:
+        """Return CREATE INDEX for an existing table; a key becomes a unique index.
+
+        Args:
+            options: words between INDEX and the name, such as "CONCURRENTLY IF NOT EXISTS ".
+        """
         unique = "" if self.kind == "INDEX" else "UNIQUE "
-        return f"CREATE {unique}INDEX {how}{name} ON {on} {self.body};"
+        return f"CREATE {unique}INDEX {options}{name} ON {on} {self.body};"
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A reference to the rows of another table."""
+    """The SQL definition of a reference to the rows of another table."""
 
     columns: tuple[str, ...]
     target: str
     target_columns: tuple[str, ...]
     on_delete: str
     nulled: tuple[str, ...] = ()
-    """What ON DELETE SET NULL sets; never the tenant."""
+    """Columns that ON DELETE SET NULL sets; never tenant_id, which is part of the key and is not nullable."""
 
     @property
     def line(self) -> str:
-        """Define it inside a table."""
+        """Definition inside CREATE TABLE."""
         action = f"{self.on_delete} ({_list(self.nulled)})" if self.nulled else self.on_delete
         return (
             f"FOREIGN KEY ({_list(self.columns)}) REFERENCES {qualified(self.target)} "
@@ -70,17 +73,20 @@ class ForeignKey:
         )
 
 
-def keys(table: Table) -> Iterator[Key]:
-    """List the keys and indexes that a table has."""
+def key_definitions(table: Table) -> Iterator[KeyDefinition]:
+    """Yield the keys and indexes of a table, those that every table has first."""
     own = table.name.rpartition(".")[2]
-    yield Key("PRIMARY KEY", "(tenant_id, id)", f"{own}_pkey", named=False)
-    yield Key("UNIQUE", "(tenant_id, ref_id)", f"{own}_ref_id_key", named=False)
+    yield KeyDefinition("PRIMARY KEY", "(tenant_id, id)", f"{own}_pkey", named=False)
+    yield KeyDefinition("UNIQUE", "(tenant_id, ref_id)", f"{own}_ref_id_key", named=False)
     if table.scope == "global":
-        yield Key("UNIQUE", "(id)", f"{own}_id_key", named=False)
+        yield KeyDefinition("UNIQUE", "(id)", f"{own}_id_key", named=False)
     if table.natural_key:
-        yield Key("UNIQUE", f"({_list(('tenant_id', *table.natural_key))})", natural_key_name(table))
-    # column first: on a small table all tenant-first indexes cost the same, and a prepared look-up by
-    # ref_id that took this one instead would keep it for ever
+        yield KeyDefinition(
+            "UNIQUE", f"({_list(('tenant_id', *table.natural_key))})", natural_key_name(table)
+        )
+    # The reference comes before the tenant. On a small table all indexes that begin with tenant_id cost the
+    # planner the same; a prepared look-up by ref_id that chose this one would keep that generic plan for as
+    # long as the connection lives, and scan all rows of the tenant once the table has grown.
     for column in table.columns.values():
         if column.reference is not None:
             body = f"({quoted(column.name)}, tenant_id, ref_id)"
@@ -92,7 +98,7 @@ def keys(table: Table) -> Iterator[Key]:
 
 
 def unique_keys(table: Table) -> Iterator[tuple[str, tuple[str, ...], Mapping[str, Any]]]:
-    """List the unique keys that the class declares: name, fields, and which records each holds."""
+    """Yield the unique keys that the class declares: name, fields, and the `where` of a partial one."""
     if table.natural_key:
         yield natural_key_name(table), table.natural_key, {}
     for each in table.indexes:
@@ -102,53 +108,54 @@ def unique_keys(table: Table) -> Iterator[tuple[str, tuple[str, ...], Mapping[st
 
 
 def condition(each: Index) -> str:
-    """Write which records a partial index holds; empty if it holds all."""
+    """Return the WHERE of a partial index; empty if the index contains all records."""
     return " AND ".join(_condition(name, value) for name, value in each.where.items())
 
 
-def _declared(table: Table, each: Index) -> Key:
+def _declared(table: Table, each: Index) -> KeyDefinition:
     columns = ", ".join(["tenant_id", *map(_ordered, each.order)])
     where = f" WHERE {condition(each)}" if each.where else ""
     return _index(table, each, f"({columns}){where}")
 
 
 def natural_key_name(table: Table) -> str:
-    """Name the natural key; a table has one at most."""
+    """Return the constraint's name; a table has at most one natural key."""
     return f"{table.name.rpartition('.')[2]}_natural_key"
 
 
-def is_ours(index: str, table: Table) -> bool:
-    """Tell by its name whether an index was declared once."""
-    return index == natural_key_name(table) or _OURS.search(index) is not None
+def is_storekit_index(index: str, table: Table) -> bool:
+    """Return whether the name is one that storekit gives: the class declares the index, or once did."""
+    return index == natural_key_name(table) or _STOREKIT_INDEX.search(index) is not None
 
 
 def foreign_keys(table: Table) -> Iterator[ForeignKey]:
-    """List the references of a table; a global row belongs to no tenant, so its id alone is the key."""
+    """Yield the references of a table.
+
+    The key contains the tenant, so that a row can refer only to rows of its own tenant. A global row belongs
+    to no tenant: a tenant's row refers to it by id alone.
+    """
     for column in table.columns.values():
         if column.reference is None:
             continue
-        target = _target(column.reference, table)
+        target, action = column.reference.name, column.reference.on_delete.upper()
         nulled = (column.name,) if column.reference.on_delete == "set null" else ()
-        action = column.reference.on_delete.upper()
-        if scope_of(column.reference, table) == "global" and table.scope != "global":
+        if column.reference.scope == "global" and table.scope != "global":
             yield ForeignKey((column.name,), target, ("id",), action, nulled)
         else:
             yield ForeignKey(("tenant_id", column.name), target, ("tenant_id", "id"), action, nulled)
 
 
-def _target(reference: ReferenceMark, table: Table) -> str:
-    if isinstance(reference.target, str):
-        return table.name if reference.target == "self" else reference.target
-    return reference.target.storekit_table.name
+def _index(table: Table, declared: Index, body: str, *, named: bool = True) -> KeyDefinition:
+    """Name an index by a digest of its definition.
 
-
-def _index(table: Table, declared: Index, body: str, *, named: bool = True) -> Key:
-    """Name an index by what it is: another definition has another name."""
+    A changed definition gets another name: the new index can be built while the old one still serves, and
+    the database's state is known from names alone.
+    """
     digest = sha256(f"{table.name} {declared.unique}{body}".encode()).hexdigest()
     end = f"_{'uq' if declared.unique else 'ix'}_{digest[:8]}"
     stem = [table.name.rpartition(".")[2], *(column.removeprefix("-") for column in declared.columns)]
     name = "_".join(stem)[: _MAX_NAME - len(end)] + end
-    return Key("UNIQUE INDEX" if declared.unique else "INDEX", body, name, named)
+    return KeyDefinition("UNIQUE INDEX" if declared.unique else "INDEX", body, name, named)
 
 
 def _ordered(column: str) -> str:
@@ -164,7 +171,7 @@ def _condition(name: str, value: Any) -> str:
 
 
 def _constant(value: Any) -> str:
-    """Write an encoded value; Postgres reads what is quoted as its column's type."""
+    """Return an encoded value as a literal; Postgres reads a quoted one as the column's type."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int) else literal(str(value))

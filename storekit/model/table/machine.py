@@ -1,4 +1,4 @@
-"""The states that a record goes through."""
+"""Check a state against the state machine of a table."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from storekit.model.table.table import Table
 
 
 def state_of(table: Table, value: str) -> str:
-    """Check that a state is one of the table's machine; answer it as it is stored.
+    """Return a state as it is stored.
 
     Raises:
-        UsageError: the class declares no machine.
-        ValidationError: the machine has no such state.
+        UsageError: the class declares no state machine.
+        ValidationError: the value is not one of its states.
     """
     if table.machine is None:
         raise UsageError(f"{table.name} has no state machine; declare it: Annotated[Status, moves({{...}})]")

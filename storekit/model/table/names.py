@@ -1,4 +1,4 @@
-"""Names and literals as SQL reads them."""
+"""Names and literals, quoted for SQL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
-# Names that SQL reads as keywords, and that are therefore quoted.
+# Words that Postgres reserves (pg_get_keywords, categories R, T and C): a name among them must be quoted.
 KEYWORDS = frozenset(
     """
 all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean
@@ -25,18 +25,18 @@ using values varchar variadic verbose when where window with
 
 
 def qualified(name: str) -> str:
-    """Name a table or type with its schema."""
+    """Return the name of a table or type with its schema, which is public by default."""
     schema, _, own = name.rpartition(".")
     return f"{quoted(schema or 'public')}.{quoted(own)}"
 
 
 def quoted(name: str) -> str:
-    """Quote a name only where SQL would read it otherwise."""
+    """Quote a name if SQL would read it differently without quotes."""
     if _PLAIN.fullmatch(name) and name not in KEYWORDS:
         return name
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """Write a text as a constant."""
+    """Return a text as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,40 +1,43 @@
-"""The references of a class by their short names: `run` of a column `run_id`."""
+"""Find the references of a class by their short names: `run` is the column `run_id`."""
 
 from __future__ import annotations
 
 from storekit.errors import UsageError
-from storekit.model.table.fields import ReferenceMark
-from storekit.model.table.table import Column, Scope, Table
+from storekit.model.table.table import Column, Table
 
 _SHOWN = 40
-"""Characters of what was given that a message repeats."""
+"""Characters of the caller's name that a message repeats."""
 
 
-def reference(table: Table, name: str) -> tuple[Column, Table]:
-    """Find a reference of a class, and the table that it refers to.
+def reference_names(table: Table) -> list[str]:
+    """List the short names of a table's references."""
+    columns = [column.name for column in table.columns.values() if column.reference is not None]
+    return [name.removesuffix("_id") for name in columns if name.endswith("_id")]
+
+
+def find_reference(table: Table, name: str) -> Column | None:
+    """Return the column of a reference, or None if the table has no reference of this short name."""
+    column = table.columns.get(f"{name}_id")
+    return None if column is None or column.reference is None else column
+
+
+def require_reference(table: Table, name: str) -> tuple[Column, Table]:
+    """Return the column of a reference and the table that it points to.
 
     Raises:
-        UsageError: there is none of this name, or its class is not known.
+        UsageError: the table has no such reference, or `references()` was given a table name, not a class.
     """
-    column = table.columns.get(f"{name}_id")
+    column = find_reference(table, name)
     if column is None or column.reference is None:
-        names = [each.name for each in table.columns.values() if each.reference is not None]
-        known = ", ".join(each.removesuffix("_id") for each in names if each.endswith("_id")) or "none"
+        known = ", ".join(reference_names(table)) or "none"
         raise UsageError(
-            f"{table.name} has no reference {name[:_SHOWN]!r}, a column of that name and _id; it has {known}"
+            f"{table.name} has no reference {name[:_SHOWN]!r}: no column of that name and _id uses "
+            f"references(); it has {known}"
         )
-    target = column.reference.target
-    if target == "self":
-        return column, table
-    if isinstance(target, str):
+    target = table.target_of(column.reference)
+    if target is None:
         raise UsageError(
-            f"{table.name}.{column.name} knows {target!r} by its name alone; give references() the class"
+            f"{table.name}.{column.name} refers to {column.reference.name!r} by table name only; "
+            "pass the class to references()"
         )
-    return column, target.storekit_table
-
-
-def scope_of(reference: ReferenceMark, table: Table) -> Scope:
-    """Tell the scope of what a table refers to; one that is only named is taken for a tenant's."""
-    if reference.target == "self":
-        return table.scope
-    return "tenant" if isinstance(reference.target, str) else reference.target.storekit_table.scope
+    return column, target

@@ -1,4 +1,4 @@
-"""Where the records of a class live: its columns, its parts, and what the database knows of them."""
+"""The declaration of a class as data: its table, columns, parts, references and state machine."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from storekit.model.table.fields import ReferenceMark
 from storekit.model.table.indexes import Index
 
+OnDelete = Literal["restrict", "cascade", "set null"]
 Scope = Literal["tenant", "global", "self"]
-"""Whose a record is: a tenant's, everybody's, or its own, as a tenant is."""
+"""Owner of a record: a tenant, nobody (all tenants read it), or the record itself, which is a tenant."""
 
 BASE: Mapping[str, str] = {
     "id": "uuid",
@@ -30,26 +30,42 @@ RESERVED = {*BASE, *MUTABLE, *SOFT_DELETE, "parts_live"}
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The target of a UUID column that is a foreign key."""
+
+    name: str
+    """Name of the target table."""
+    scope: Scope
+    """Scope of the target table; a table of which only the name is known counts as a tenant's."""
+    table: Table | None
+    """The target table; None if only its name is known, or if it is the referring table itself.
+
+    A table that held itself could neither be compared nor copied with `replace`: ask `Table.target_of`.
+    """
+    on_delete: OnDelete
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
-    """A field kept in Postgres."""
+    """A field stored in Postgres."""
 
     name: str
     sql: str
     nullable: bool
     enum: type[StrEnum] | None = None
     adapter: TypeAdapter[Any] | None = None
-    """Of a jsonb column: to and from its JSON value."""
-    reference: ReferenceMark | None = None
+    """Converts the value of a jsonb column to JSON and back; None for other columns."""
+    reference: Reference | None = None
 
     @property
     def ordered(self) -> bool:
-        """Whether its values come one after the other: those of jsonb and arrays do not."""
+        """Whether its values have an order that an index can keep; jsonb and arrays have none."""
         return self.adapter is None and not self.sql.endswith("[]")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A field kept elsewhere: a blob in S3 or a document in MongoDB."""
+    """A field stored outside Postgres: a blob in S3 or a document in MongoDB."""
 
     name: str
     kind: Literal["blob", "document"]
@@ -62,18 +78,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The states of a record and the moves between them."""
+    """The states of a record and the changes between them that are allowed."""
 
     field: str
     allowed: Mapping[str, tuple[str, ...]]
-    """By state; a state that is no key is final."""
+    """The states that may follow each state; a state that is not a key is final."""
     initial: tuple[str, ...] = ()
-    """Where a record may begin; empty means anywhere."""
+    """States that a new record may have; empty means any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Where the records of one class live."""
+    """The storage of one class."""
 
     name: str
     base: Mapping[str, str]
@@ -82,14 +98,14 @@ class Table:
     mutable: bool
     soft_delete: bool
     line: str | None = None
-    """The line of shipped migrations that makes it; None means the user's own."""
+    """Line of shipped migrations that creates the table; None means the user's own migrations."""
     scope: Scope = "tenant"
     indexes: tuple[Index, ...] = ()
     natural_key: tuple[str, ...] = ()
-    """The columns by which the world outside names a record; with the tenant they are unique."""
+    """Columns of the natural key, which is unique per tenant; empty if the class declares none."""
     machine: Machine | None = None
     lookup: str | None = None
-    """The column by which a row is found before its tenant is known."""
+    """Column by which a record is found before its tenant is known."""
 
     @property
     def types(self) -> tuple[tuple[str, str], ...]:
@@ -97,7 +113,11 @@ class Table:
         return (*self.base.items(), *((c.name, "text" if c.enum else c.sql) for c in self.columns.values()))
 
     def column(self, name: str) -> Column | None:
-        """Find a column of the class, or one that every class has."""
+        """Return a column of the class, or a base column such as created_on; None if there is none."""
         if name in self.base:
             return Column(name, self.base[name], nullable=name not in BASE)
         return self.columns.get(name)
+
+    def target_of(self, reference: Reference) -> Table | None:
+        """Return the table that one of this table's references points to; None if only its name is known."""
+        return self if reference.name == self.name else reference.table

@@ -1,4 +1,4 @@
-"""What differs between classes and the database. Pure: facts in, differences and their SQL out."""
+"""Compare classes with the database. Pure functions: facts in, differences and their SQL out."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from collections.abc import Iterator
 from storekit.model.declare.entity import Entity
 from storekit.model.table.names import qualified
 from storekit.schema.ddl import render
-from storekit.schema.diff.columns import columns
+from storekit.schema.diff.compare_columns import compare_columns
+from storekit.schema.diff.compare_keys import compare_keys
+from storekit.schema.diff.compare_managed import compare_managed
 from storekit.schema.diff.difference import Difference, File, files
 from storekit.schema.diff.facts import Declared, Facts
-from storekit.schema.diff.keys import keys
 from storekit.schema.diff.pair import Pair
-from storekit.schema.diff.rules import rules
 
 __all__ = ["Difference", "File", "differences", "files", "missing", "undeclared"]
 
 
 def differences(entity: type[Entity], declared: Declared, actual: Facts) -> Iterator[Difference]:
-    """Compare a class with its table."""
+    """Yield the differences between a class and its table."""
     pair = Pair(entity, declared, actual)
-    yield from columns(pair)
-    yield from keys(pair)
-    yield from rules(pair)
+    yield from compare_columns(pair)
+    yield from compare_keys(pair)
+    yield from compare_managed(pair)
 
 
 def missing(entity: type[Entity]) -> Difference:
-    """Word that a class has no table yet."""
+    """Return the difference of a class that has no table yet; its SQL creates the table."""
     return Difference(qualified(entity.storekit_table.name), "the table is missing", render(entity))
 
 
 def undeclared(table: str) -> Difference:
-    """Word that a table which the line made has no class any more."""
+    """Return the remark about a table that one of the line's migrations created and no class declares now."""
     name = qualified(table)
-    what = "no class declares the table, and the content of its parts stays until its rows are deleted"
+    what = "no class declares the table; delete its rows before you drop it, or their parts stay"
     return Difference(name, what, f"DROP TABLE {name};", "remark")

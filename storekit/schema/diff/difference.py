@@ -1,4 +1,4 @@
-"""One difference between a class and the database, and the migration files that many of them make."""
+"""A difference between a class and the database, and the migration files that resolve differences."""
 
 from __future__ import annotations
 
@@ -7,48 +7,71 @@ from dataclasses import dataclass
 from typing import Literal
 
 Weight = Literal["addition", "decision", "remark"]
-"""What nothing is lost by, what a person has to decide, what may well stay as it is."""
+"""How the SQL of a difference may be applied.
+
+- addition: loses no data and breaks no code that runs now; written as SQL that is ready to run.
+- decision: may lose data, fail on the rows present or break running code, so a person must decide; written as
+  a comment that begins "storekit: decide:", which the linter refuses until somebody has acted on it.
+- remark: the database has more than the class needs, which is harmless; written as a comment and may stay.
+"""
 Place = Literal["first", "main"]
-"""Before the rest, because the rest uses it and that takes a transaction of its own; or with it."""
+"""The file that the SQL goes to.
+
+- first: a file before all others. Postgres does not let the transaction that adds an enum label use it.
+- main: the file with all other changes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs, and the SQL that ends it."""
+    """One difference between a class and the database, and the SQL that resolves it.
+
+    Attributes:
+        table: name of the table, with its schema.
+        what: the difference, as a sentence.
+        sql: SQL that resolves it; empty if the call of `manage` at the end of the file is enough.
+        weight: "addition", "decision" or "remark".
+        place: "first" or "main".
+        manage: call of `manage` for the table; empty if none is needed or `sql` contains it.
+        concurrently: SQL for a table in use, which does not block writers. It cannot run in a transaction, so
+            it is the only statement of a file.
+        name: name of that file.
+    """
 
     table: str
     what: str
     sql: str = ""
-    """Empty: the call of `manage` that ends the file is enough."""
     weight: Weight = "addition"
     place: Place = "main"
     manage: str = ""
-    """The call of `manage`; empty where there is none, or the SQL has it."""
     concurrently: str = ""
-    """The SQL for a table in use, where nobody is to wait: the one statement of a file."""
     name: str = ""
-    """Of that file."""
 
     def __str__(self) -> str:
         return f"{self.table}: {self.what}"
 
     @property
     def comment(self) -> str:
-        """Tell a person what to decide, which the linter knows by its first words, or what may stay."""
+        """The difference and its SQL as SQL comments; the linter recognises a decision by its first words."""
         heading = f"storekit: decide: {self}" if self.weight == "decision" else f"{self}; it may stay, or:"
         return "\n".join(f"-- {line}" for line in f"{heading}\n{self.sql}".splitlines())
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A migration file to be: what its name says, and its text."""
+    """A migration file that is still to be written: its name without number and suffix, and its text."""
 
     stem: str
     text: str
 
 
 def files(differences: Sequence[Difference], *, in_use: bool = True) -> Iterator[File]:
-    """Write differences as the texts of the next migration files, in their order."""
+    """Yield the next migration files, in the order in which they must run.
+
+    Args:
+        differences: of any number of tables.
+        in_use: create indexes with CONCURRENTLY, each in a file of its own.
+    """
     first = [each for each in differences if each.place == "first"]
     alone = [each for each in differences if each.concurrently and in_use]
     main = [each for each in differences if each not in first and each not in alone]
@@ -61,7 +84,7 @@ def files(differences: Sequence[Difference], *, in_use: bool = True) -> Iterator
 
 
 def _blocks(differences: Sequence[Difference]) -> Iterator[str]:
-    """Write new tables whole, then what each other table lacks, with `manage` at its end."""
+    """Yield new tables first, then the changes of each other table, with its call of `manage` last."""
     for each in differences:
         if not each.manage:
             yield each.sql.rstrip() if each.weight == "addition" else each.comment

@@ -1,4 +1,4 @@
-"""What is known of a table: as a class declares it, and as the database has it, in the same words."""
+"""Facts about a table, in one form for what a class declares and for what the database contains."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from storekit.model.table.keys import ForeignKey, Key, foreign_keys
+from storekit.model.table.keys import ForeignKey, KeyDefinition, foreign_keys
 from storekit.model.table.table import Part, Table
-from storekit.schema.ddl import pairs
+from storekit.schema.ddl import move_pairs
 
 Move = tuple[str, str, str]
-"""Field, from and to; from '' means that a record may begin there."""
+"""Field, from and to; from '' means that a new record may have the state `to`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnFact:
-    """A column, in Postgres's own words."""
+    """A column, as Postgres prints its type and its default."""
 
     type: str
     nullable: bool
     default: str | None = None
     generated: bool = False
     enum: str | None = None
-    """The type's name with its schema, if it is an enum."""
+    """Name of the enum type, with its schema; None for other types."""
     labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PartFact:
-    """What the database knows of a part."""
+    """A part, as `storekit.field` registers it."""
 
     kind: str
     ttl: timedelta | None = None
@@ -39,38 +39,41 @@ class PartFact:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A table."""
+    """All facts about one table."""
 
     columns: Mapping[str, ColumnFact] = field(default_factory=dict)
     indexes: Mapping[str, str] = field(default_factory=dict)
-    """Definition by name; those of keys too."""
+    """Definitions by name, including the indexes of keys."""
     checks: Mapping[str, str] = field(default_factory=dict)
     foreign_keys: Mapping[str, ForeignKey] = field(default_factory=dict)
-    """Those between entities; a ref's key is one of the guards."""
+    """References between entities by name; the foreign keys of parts are among the guards."""
     parts: Mapping[str, PartFact] = field(default_factory=dict)
     lookups: frozenset[str] = frozenset()
     moves: frozenset[Move] = frozenset()
     scope: str | None = None
-    """None: it is not managed."""
+    """None if `manage` was never called for the table."""
     guards: Mapping[str, str] = field(default_factory=dict)
-    """What `manage` puts around a table: row security, policies, triggers, keys of refs."""
+    """Objects that `manage` creates for a table: row-level security, policies, triggers, keys of parts."""
     writable: frozenset[str] = frozenset()
-    """The columns that hand-written SQL of the app may fill."""
+    """Columns that the application's role may write with SQL of its own."""
     empty: bool = True
-    """Whether it never had a row."""
+    """Whether the table has no rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A class's table, as Postgres would have it."""
+    """The table of a class as Postgres would create it."""
 
     facts: Facts
-    keys: Mapping[Key, str]
-    """The definition of each key's index."""
+    keys: Mapping[KeyDefinition, str]
+    """Definition of the index of each key, as Postgres prints it."""
 
 
 def declared_facts(table: Table, seen: Facts) -> Facts:
-    """Complete what Postgres made of a class's table by what it was not shown: what points elsewhere."""
+    """Add to the facts of a scratch table what it cannot contain: references and parts.
+
+    Their foreign keys would lock the tables that they point to.
+    """
     keys = dict.fromkeys((f"key {part}_ref_live" for part in table.parts), "foreign key")
     return Facts(
         columns=seen.columns,
@@ -91,4 +94,4 @@ def _part(part: Part) -> PartFact:
 
 def _moves(table: Table) -> frozenset[Move]:
     machine = table.machine
-    return frozenset((machine.field, *pair) for pair in pairs(machine)) if machine else frozenset()
+    return frozenset((machine.field, *pair) for pair in move_pairs(machine)) if machine else frozenset()

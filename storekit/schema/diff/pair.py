@@ -1,11 +1,11 @@
-"""A class and its table, side by side."""
+"""A class and its table, to be compared; makes the differences between them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from storekit.model.declare.entity import Entity
-from storekit.model.table.keys import Key
+from storekit.model.table.keys import KeyDefinition
 from storekit.model.table.names import literal, qualified, quoted
 from storekit.model.table.table import Table
 from storekit.schema import ddl
@@ -15,7 +15,7 @@ from storekit.schema.diff.facts import Declared, Facts
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What is compared, and who words the differences."""
+    """A class, what Postgres would create for it, and what the database contains."""
 
     entity: type[Entity]
     declared: Declared
@@ -23,60 +23,60 @@ class Pair:
 
     @property
     def table(self) -> Table:
-        """The class's table."""
+        """Table that the class declares."""
         return self.entity.storekit_table
 
     @property
     def name(self) -> str:
-        """The table's name, with its schema."""
+        """Name of the table, with its schema."""
         return qualified(self.table.name)
 
     def add(self, what: str, sql: str = "", place: Place = "main") -> Difference:
-        """Word what can be mended without losing anything."""
+        """Return a difference that SQL resolves without losing anything."""
         return Difference(self.name, what, sql, "addition", place, self._manage)
 
-    def index(self, what: str, key: Key) -> Difference:
-        """Word that an index is missing."""
+    def index(self, what: str, key: KeyDefinition) -> Difference:
+        """Return the difference of a missing index."""
         alone = key.build(self.name, key.name, "CONCURRENTLY IF NOT EXISTS ")
-        return self._concurrently(what, key.build(self.name, key.name), alone, key.name)
+        return self._concurrently(what, "creation", key.build(self.name, key.name), alone, key.name)
 
     def drop_index(self, what: str, name: str) -> Difference:
-        """Word that an index is of no use any more."""
+        """Return the difference of an index that serves no purpose any more."""
         on = self.beside(name)
         sql, alone = f"DROP INDEX IF EXISTS {on};", f"DROP INDEX CONCURRENTLY IF EXISTS {on};"
-        return self._concurrently(what, sql, alone, f"drop_{name}")
+        return self._concurrently(what, "deletion", sql, alone, f"drop_{name}")
 
     def beside(self, name: str) -> str:
-        """Name what is in the table's schema."""
+        """Return the name of an object in the table's schema."""
         return f"{self.name.partition('.')[0]}.{quoted(name)}"
 
     def decide(self, what: str, sql: str) -> Difference:
-        """Word what a person has to decide."""
+        """Return a difference that a person must decide."""
         return Difference(self.name, what, sql, "decision", manage=self._manage)
 
     def remark(self, what: str, sql: str) -> Difference:
-        """Word what may stay as it is."""
+        """Return a difference that may stay."""
         return Difference(self.name, what, sql, "remark", manage=self._manage)
 
     def drop(self, column: str) -> str:
-        """Write how a column goes."""
+        """Return the SQL that drops a column."""
         return f"{self.free(column)}ALTER TABLE {self.name} DROP COLUMN {quoted(column)};"
 
     def free(self, column: str) -> str:
-        """Write how to take away what stands on a column and `manage` will make again."""
+        """Return the SQL that drops what depends on a column; the next call of `manage` creates it again."""
         states = {field for field, _, _ in self.actual.moves}
         gone = [f"TRIGGER IF EXISTS storekit_{name}" for name in ("move", "begin") if column in states]
         gone += ["POLICY IF EXISTS lookup"] if column in self.actual.lookups else []
         return "".join(f"DROP {each} ON {self.name};\n" for each in gone)
 
-    def _concurrently(self, what: str, sql: str, alone: str, name: str) -> Difference:
-        allow = "-- storekit: allow concurrently: written for servers that nobody else uses"
-        text = f"{allow}\n{sql}"
+    def _concurrently(self, what: str, kind: str, sql: str, alone: str, name: str) -> Difference:
+        reason = "-- written for a database that has no other users yet"
+        text = f"{reason}\n-- squawk-ignore require-concurrent-index-{kind}\n{sql}"
         return Difference(self.name, what, text, manage=self._manage, concurrently=alone, name=name)
 
     @property
     def _manage(self) -> str:
-        # a table's scope is nothing that a call in passing may change
+        # without the scope, so that this call cannot change it: a changed scope is a decision of its own
         if self.actual.scope is None:
-            return ddl.manage(self.table)
+            return ddl.call_manage(self.table)
         return f"SELECT storekit.manage({literal(self.name)});"

@@ -1,4 +1,4 @@
-"""The linter of migration files: text in, findings out. It knows no server."""
+"""The linter of migration files, without a server. It has the rules that squawk does not have."""
 
 from __future__ import annotations
 

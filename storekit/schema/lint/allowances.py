@@ -11,6 +11,8 @@ from storekit.schema.lint.finding import Finding
 from storekit.schema.lint.script import NO_TRANSACTION, Script
 
 _DIRECTIVE = re.compile(r"-- *storekit:")
+# squawk reads only the line directly above a statement: an allowance must be able to stand above that line.
+_OF_SQUAWK = re.compile(r"-- *squawk-ignore ")
 _ALLOW = re.compile(r"-- *storekit: *allow +([a-z-]+): *(\S.*)")
 
 
@@ -19,7 +21,7 @@ class _Allowance:
     rule: str
     line: int
     target: int
-    """The line that it speaks of: the next one that is no such comment."""
+    """The line that it is about: the next one that is neither an allowance nor a comment for squawk."""
 
     def covers(self, finding: Finding) -> bool:
         return self.rule == finding.rule and self.target in {finding.line, finding.begins}
@@ -32,10 +34,11 @@ def accept(findings: Sequence[Finding], script: Script) -> Iterator[Finding]:
         for comment in script.comments
         if _DIRECTIVE.match(comment.text) and not is_decision(comment.text)
     }
+    skipped = {*directives, *(c.line for c in script.comments if _OF_SQUAWK.match(c.text))}
     allowances = list[_Allowance]()
     for line, text in directives.items():
         if match := _ALLOW.fullmatch(text.rstrip()):
-            target = next(n for n in range(line + 1, line + len(directives) + 2) if n not in directives)
+            target = next(n for n in range(line + 1, line + len(skipped) + 2) if n not in skipped)
             allowances.append(_Allowance(match[1], line, target))
         elif not (script.marked and line == 1):
             message = (

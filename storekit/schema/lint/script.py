@@ -13,11 +13,6 @@ NO_TRANSACTION = "-- storekit: no transaction"
 _CREATE_TABLE = re.compile(
     rf"create (?:(?:global|local|temporary|temp|unlogged|foreign) )*table (?:if not exists )?({TABLE})"
 )
-_CREATE = re.compile(
-    r"create (?:(?:or replace|constraint|recursive|temp|temporary) )*"
-    r"(view|materialized view|function|procedure|aggregate|trigger|policy|sequence) "
-    rf"(?:if not exists )?({TABLE})"
-)
 _CONSTRAINT = re.compile(rf"add constraint ({NAME}) (?:check |foreign key .* references ({TABLE}))")
 _CALL = re.compile(r"(?:select|perform|with) ")
 _MANAGE = re.compile(r"(?<![\w.\"])storekit\.manage \( (?:'([\w.\"]+)'|\S)")
@@ -42,9 +37,6 @@ class Script:
         self.comments = list(_comments(tokens))
         self.statements = list(statements([token for token in tokens if token.kind != "comment"]))
         self.own = [statement for statement in self.statements if not statement.nested]
-        self.objects = {
-            (match[1], canonical(match[2])) for s in self.statements if (match := _CREATE.match(s.text))
-        }
         self.actions = [(at, each) for at, s in enumerate(self.statements) for each in actions(s)]
         self._tables: dict[str, int] = {}
         self._managed: list[tuple[str, int]] = []

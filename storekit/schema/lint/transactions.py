@@ -1,4 +1,4 @@
-"""Rules about a file's transaction: what would end it, what cannot run in it, what may run twice."""
+"""Rules about a file's transaction: what cannot run in it, what may run twice."""
 
 from __future__ import annotations
 
@@ -47,14 +47,6 @@ def _ends(statement: Statement) -> bool:
     return not statement.nested and _ENDS.match(statement.text) is not None
 
 
-def _control(script: Script) -> Iterator[Finding]:
-    for statement in script.own:
-        if _ends(statement):
-            yield about(
-                "transaction", statement, "the file and its record are one transaction already; take it out"
-            )
-
-
 def _mark(script: Script) -> Iterator[Finding]:
     if script.marked:
         for statement in script.own[1:]:
@@ -80,4 +72,4 @@ def _repeats(script: Script) -> Iterator[Finding]:
             )
 
 
-CHECKS: list[Check] = [_control, _mark, _repeats]
+CHECKS: list[Check] = [_mark, _repeats]

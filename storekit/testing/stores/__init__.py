@@ -1,6 +1,6 @@
-"""The three stores in memory: for users' unit tests, with the outcomes and errors of the real ones.
+"""The three stores in memory, with the results and errors of the real ones, for unit tests.
 
-What only real servers can promise (durability, concurrency of processes, signatures) is not shown by them.
+They cannot show what only real servers provide: durability, concurrent processes, real signatures.
 """
 
 from storekit.testing.stores.blobs import Fetched, MemoryBlobs

@@ -20,7 +20,11 @@ from storekit.ports.stores import BlobPut, BlobRef, BlobStream
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a URL answered: 200 with the content, 403 for a bad or expired URL, 404 for nothing there."""
+    """The response to a URL: 200 with content, 403 for an invalid or expired URL, 404 for a missing object.
+
+    Example:
+        assert memory.fetch(url) == Fetched(200, b"text", "text/plain", 'attachment; filename="a.txt"')
+    """
 
     status: int
     body: bytes = b""
@@ -36,7 +40,7 @@ class _Object:
 
 
 class MemoryBlobs:
-    """S3's double: objects by key, written once, served by `memory://` URLs. Thread-safe."""
+    """Objects in memory by key, written once, served by `memory://` URLs. Thread-safe."""
 
     def __init__(self, clock: Callable[[], datetime] = ids.now) -> None:
         self.objects: dict[str, _Object] = {}
@@ -51,8 +55,9 @@ class MemoryBlobs:
         if len(body) != put.source.size or hashlib.sha256(body).digest() != put.source.sha256:
             raise ValidationError("the content changed after it was measured; save it again")
         if self._clock() >= put.until:
-            raise WriteLost(put.write_id, "its lease was over before the upload began")
+            raise WriteLost(put.write_id, "its lease ended before the upload began")
         with self._lock:
+            # A repeated upload finds its own object, as with If-None-Match and a check of the hash in S3.
             found = self.objects.setdefault(put.key, sent)
         if found.body != body:
             raise Corrupt(put.key, f"{len(body)} bytes that were sent", f"{len(found.body)} others")
@@ -78,7 +83,7 @@ class MemoryBlobs:
         return f"{unsigned}&signature={self._signature(unsigned)}"
 
     def fetch(self, url: str) -> Fetched:
-        """Get what a signed URL points at, as a browser would."""
+        """Return what a browser would get from a signed URL."""
         unsigned, _, signature = url.rpartition("&signature=")
         split = urlsplit(unsigned)
         query = {name: values[0] for name, values in parse_qs(split.query).items()}
@@ -95,4 +100,4 @@ class MemoryBlobs:
         return hmac.new(self._secret, unsigned.encode(), hashlib.sha256).hexdigest()
 
     async def close(self) -> None:
-        """Keep everything: another store may use the same blobs."""
+        """Do nothing: another store may use the same blobs."""

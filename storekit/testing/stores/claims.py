@@ -1,4 +1,7 @@
-"""Who holds a write and an idempotency key: the rule of claims of `0002_write_api.sql`, in memory."""
+"""Claims of writes and idempotency keys in memory.
+
+They follow `0006_claims.sql` condition by condition. The contract tests run the same cases on both.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ LOST: Reply = {"outcome": "lost"}
 
 
 def claim(tx: Transaction, given: Arguments, *, staged: bool) -> Reply | None:
-    """Make the write committed; else tell why not. A late commit that nobody robbed is welcome."""
+    """Mark the write as committed and return None, or return why that is not possible.
+
+    A commit after its lease expired succeeds if no other writer has taken the write over.
+    """
     write_id = given["p_write_id"]
     if not staged:
         old = too_old(tx, write_id)
@@ -33,7 +39,10 @@ def claim(tx: Transaction, given: Arguments, *, staged: bool) -> Reply | None:
 
 
 def own_write(tx: Transaction, write_id: UUID) -> Reply | None:
-    """Answer for a write id that is there; None when it is absent and young enough for that."""
+    """Return the outcome of an existing write; None if it does not exist and is young enough to begin.
+
+    An absent write with an old id may have been finished and deleted, so it counts as lost.
+    """
     write = tx.state.writes.get((tx.tenant, write_id))
     if write is None:
         return LOST if too_old(tx, write_id) else None
@@ -46,7 +55,7 @@ def own_write(tx: Transaction, write_id: UUID) -> Reply | None:
 
 
 def insert_write(tx: Transaction, given: Arguments, lease: timedelta | None) -> Reply | None:
-    """Insert the own row when its key is free, committed if it has no lease; None when it is in."""
+    """Insert a write if its key is free, and return None; without a lease it is committed at once."""
     write_id, key, fingerprint = given["p_write_id"], given["p_key"], given["p_fingerprint"]
     outcome = _free_key(tx, write_id, key, fingerprint) or own_write(tx, write_id)
     if outcome is not None:
@@ -60,7 +69,10 @@ def insert_write(tx: Transaction, given: Arguments, lease: timedelta | None) -> 
 
 
 def _free_key(tx: Transaction, write_id: UUID, key: str | None, fingerprint: bytes) -> Reply | None:
-    """Answer for another holder of a key; one whose lease is over is aborted, its bytes are the sweep's."""
+    """Return the outcome if another write holds the key.
+
+    A holder whose lease has expired is aborted, which frees the key; the sweep deletes its bytes.
+    """
     holder = None if key is None else tx.state.keys.get((tx.tenant, key))
     if holder is None or holder == write_id:
         return None
@@ -77,7 +89,7 @@ def _free_key(tx: Transaction, write_id: UUID, key: str | None, fingerprint: byt
 
 
 def abort_pending(tx: Transaction, write_id: UUID) -> None:
-    """Abort a pending write with its parts, which frees its key."""
+    """Abort a pending write and its parts, which frees its key."""
     write = tx.state.writes[tx.tenant, write_id]
     if write.state != "pending":
         return
@@ -89,7 +101,7 @@ def abort_pending(tx: Transaction, write_id: UUID) -> None:
 
 
 def forget(tx: Transaction, write_id: UUID) -> None:
-    """Take back a write that was never promised."""
+    """Remove a write that was inserted in this transaction."""
     key = tx.state.writes[tx.tenant, write_id].key
     if key is not None:
         tx.drop(tx.state.keys, (tx.tenant, key))
@@ -97,5 +109,5 @@ def forget(tx: Transaction, write_id: UUID) -> None:
 
 
 def too_old(tx: Transaction, write_id: UUID) -> bool:
-    """Tell whether an id was minted too long ago to begin a write: a uuid7 tells its milliseconds."""
+    """Return whether an id is too old to begin a write. A uuid7 starts with its time in milliseconds."""
     return datetime.fromtimestamp((write_id.int >> 80) / 1000, UTC) < tx.now - _OLDEST_ID

@@ -13,7 +13,7 @@ from storekit.ports.stores import DocumentPut
 
 
 class MemoryDocuments:
-    """MongoDB's double: documents by id, written once. Thread-safe."""
+    """Documents in memory by id, written once. Thread-safe."""
 
     def __init__(self) -> None:
         self.collections: dict[str, dict[UUID, dict[str, Any]]] = {}
@@ -41,4 +41,4 @@ class MemoryDocuments:
             return deepcopy({i: document for i, document in found.items() if document["tenantId"] == tenant})
 
     async def close(self) -> None:
-        """Keep everything: another store may use the same documents."""
+        """Do nothing: another store may use the same documents."""

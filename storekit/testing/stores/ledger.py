@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
@@ -38,38 +37,38 @@ _FUNCTIONS: Mapping[str, Callable[[Transaction, Mapping[str, Any]], dict[str, An
 
 
 class MemoryLedger:
-    """Postgres's double: the write API and the reads, for both colours. Thread-safe."""
+    """The write API and the reads in memory, for sync and async stores. Thread-safe."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
         with self._state.transaction(tenant, actor) as tx:
+            # Copies: callers may change what they get, and the state must not change with it.
             return [deepcopy(_answer(tx, statement)) for statement in statements]
 
     def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
         if within is not None:
-            raise UsageError("memory has no connection to join; run this against servers")
+            raise UsageError("a memory store has no connection to join; test this with Store.embedded")
         return MemorySession(self._state, tenant, actor)
 
     async def close(self) -> None:
-        """Keep everything: another store may use the same state."""
+        """Do nothing: another store may use the same state."""
 
 
 class MemorySession:
-    """Several calls of the write API as one; there is no SQL in memory."""
+    """Several calls of the write API in one transaction. There is no SQL in memory."""
 
     def __init__(self, state: State, tenant: UUID, actor: str) -> None:
-        self._state, self._actor = state, actor
-        self._transaction = state.transaction(tenant, actor)
+        self._state, self._tenant, self._actor = state, tenant, actor
         self._tx: Transaction | None = None
 
     @property
     def connection(self) -> Any:
-        raise UsageError("memory has no connection: test what runs SQL of its own against servers")
+        raise UsageError("a memory store has no connection; test code that runs SQL with Store.embedded")
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
-        self._tx = self._transaction.__enter__()
+        self._tx = self._state.begin(self._tenant, self._actor)
         return await self.pipeline(calls)
 
     async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
@@ -82,14 +81,12 @@ class MemorySession:
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         self._tx = None
-        self._transaction.__exit__(None, None, None)
+        self._state.commit()
 
     async def rollback(self) -> None:
         if self._tx is not None:
-            self._tx = None
-            error = UsageError("undone")
-            with suppress(UsageError):
-                self._transaction.__exit__(UsageError, error, None)
+            transaction, self._tx = self._tx, None
+            self._state.rollback(transaction)
 
 
 def _answer(tx: Transaction, statement: Statement) -> Any:
@@ -109,7 +106,9 @@ def _answer(tx: Transaction, statement: Statement) -> Any:
         case Locate():
             return _locate(tx, statement)
         case Report():
-            raise UsageError(f"the report {statement.name} is a view of Postgres; memory has none")
+            raise UsageError(
+                f"the report {statement.name} is a view in Postgres; a memory store has no reports"
+            )
     return _events(tx, statement)
 
 
@@ -150,7 +149,7 @@ def _locate(tx: Transaction, statement: Locate) -> dict[str, BlobRef | None]:
 
 
 def _owner(tx: Transaction, via: Via | None, row: Row) -> Row:
-    """Follow the reference, if there is one; what is not there or deleted has nothing in any field."""
+    """Follow the reference, if there is one. A missing or deleted target has no fields."""
     if via is None:
         return row
     tx.table(via.table)

@@ -11,18 +11,19 @@ from uuid import UUID
 
 from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
 from storekit.model.table.table import Column, Table
-from storekit.testing.stores.state import Event, Row, Transaction, target_name
+from storekit.testing.stores.state import Event, Row, Transaction
 from storekit.testing.stores.unique import check_unique
 
 _NIL = UUID(int=0)
 
 
 def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]:
-    """Do one operation; answer [entity, ref_id, version] of each row, in the request's order."""
+    """Apply one operation and return [entity, ref_id, version] of each row, in the order of the request."""
     table, verb, rows = tx.table(operation["entity"]), operation["op"], operation["rows"]
     check_scope(tx, table)
     _check_shape(table, operation)
     if verb != "insert":
+        # In the order in which the SQL locks rows, so that of several refusals the same one is raised.
         for row in sorted(rows, key=lambda row: str(row["ref_id"])):
             check_target(tx, table, verb, row)
     names = [*operation["columns"], *(f"{field}_ref" for field in operation["refs"])]
@@ -35,13 +36,13 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
 
 
 def check_scope(tx: Transaction, table: Table) -> None:
-    """Refuse a global row of a tenant, and a tenant's row of none."""
+    """Refuse a global row in a tenant's scope, and a tenant's row in the global scope."""
     if (table.scope == "global") != (tx.tenant == _NIL):
-        raise UsageError(f"table {table.name} is of scope {table.scope}, the tenant is {tx.tenant}")
+        raise UsageError(f"table {table.name} has scope {table.scope}, the tenant is {tx.tenant}")
 
 
 def check_target(tx: Transaction, table: Table, verb: str, row: Mapping[str, Any]) -> None:
-    """Refuse a row that is missing, or has another version than expected."""
+    """Refuse a row that does not exist or has another version than expected."""
     found, expected = tx.row(table.name, row["ref_id"]), row["expected_version"]
     if found is None or (table.soft_delete and (found["deleted_on"] is None) == (verb == "restore")):
         raise NotFound(table.name, row["ref_id"])
@@ -58,11 +59,11 @@ def _check_shape(table: Table, operation: Mapping[str, Any]) -> None:
         "restore": table.soft_delete,
     }
     if not allowed[verb]:
-        raise UsageError(f"table {table.name} takes no {verb}")
+        raise UsageError(f"table {table.name} does not support {verb}")
     if not set(fields) <= table.columns.keys() | table.parts.keys():
         raise UsageError(f"table {table.name} has no column or part {', '.join(fields)}")
     if len({row["ref_id"] for row in operation["rows"]}) < len(operation["rows"]):
-        raise UsageError(f"a row of {table.name} comes twice in one batch")
+        raise UsageError(f"the batch names a row of {table.name} more than once")
 
 
 def _write_row(tx: Transaction, table: Table, verb: str, row: Row, names: list[str]) -> int:
@@ -102,7 +103,7 @@ def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
 
 
 def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) -> int:
-    """Replace a row, as the row trigger does: version up, who and when noted."""
+    """Change a row as the row trigger does: raise the version, set updated_on and updated_by."""
     changed = {**found, **values, "version": found["version"] + 1}
     if table.machine and found[table.machine.field] != changed[table.machine.field]:
         was, what = found[table.machine.field], "transitioned"
@@ -124,9 +125,10 @@ def _check_move(table: Table, ref_id: str, from_: str | None, to: str | None, al
 
 
 def _remove(tx: Transaction, table: Table, found: Row) -> int:
-    """Remove a row for good, after what refers to it."""
+    """Delete a row, and apply `on_delete` to the rows that refer to it."""
     tx.drop(tx.state.rows, (table.name, tx.tenant, found["ref_id"]))
     tx.drop(tx.state.ids, (table.name, tx.tenant, found["id"]))
+    # The row is gone before its references are followed, so a circle of cascades ends.
     for other, column in tx.referring(table):
         for row in _pointing(tx, other, column, found["id"], everywhere=table.scope == "global"):
             _let_go(tx, other, column, row)
@@ -158,17 +160,17 @@ def _let_go(tx: Transaction, table: Table, column: Column, row: Row) -> None:
 
 
 def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
-    """After the whole operation, as the database does: rows of one batch may refer to each other."""
+    """Check references after the whole operation: rows of one batch may refer to each other."""
     for column in table.columns.values():
         if column.reference is None:
             continue
-        target = target_name(table, column)
+        target = column.reference.name
         known = tx.state.tables.get(target)
         tenant = _NIL if known is not None and known.scope == "global" else tx.tenant
         for row in rows:
             value = row.get(column.name)
             if value is not None and (target, tenant, value) not in tx.state.ids:
-                raise _violation(table, f"tenant_id_{column.name}_fkey", f"there is no {target} {value}")
+                raise _violation(table, f"tenant_id_{column.name}_fkey", f"{target} {value} does not exist")
 
 
 def _refs(table: Table) -> list[str]:
@@ -176,7 +178,7 @@ def _refs(table: Table) -> list[str]:
 
 
 def _supersede(tx: Transaction, part_ids: list[str | None]) -> None:
-    """Mark parts that no row points at any more."""
+    """Mark parts as superseded, to which no row points any more."""
     for part_id in part_ids:
         if part_id is not None:
             key = (tx.tenant, UUID(part_id))
@@ -199,7 +201,7 @@ def _record(
 
 
 def _exact(table: Table, image: Row | None) -> Row | None:
-    """Tell a row's numbers as an event does: those with a fraction as Decimal."""
+    """Return a row image as events hold it: fractional numbers as Decimal."""
     if image is None:
         return None
     exact = {name for name, column in table.columns.items() if column.sql in {"numeric", "double precision"}}

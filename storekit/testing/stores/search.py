@@ -1,4 +1,4 @@
-"""Find and count in memory, with the orders and the equalities of Postgres."""
+"""Find and count in memory, with PostgreSQL's ordering and equality."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _TESTS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def search(tx: Transaction, statement: Search) -> list[Row]:
-    """Find the rows of a page."""
+    """Return the rows of a page."""
     table = tx.table(statement.table)
     found = matching(tx, statement.table, statement.conditions)
-    # the last column first: sorting keeps the order of what is equal
+    # Sort by the last column first: sorting is stable.
     for sort in reversed(statement.order):
         found.sort(key=lambda row: _place(table, sort, row[sort.column]), reverse=sort.descending)
     after = statement.after
@@ -37,15 +37,15 @@ def search(tx: Transaction, statement: Search) -> list[Row]:
 
 
 def matching(tx: Transaction, name: str, conditions: Sequence[Condition]) -> list[Row]:
-    """Find all rows like this."""
+    """Return all rows that match the conditions."""
     table = tx.table(name)
-    tests = [_test(tx, table, each) for each in conditions]
+    tests = [_test(tx, table, each) for each in conditions]  # once, not for each row
     rows = [row for (other, tenant, _), row in tx.state.rows.items() if (other, tenant) == (name, tx.tenant)]
     return [row for row in rows if all(test(row) for test in tests)]
 
 
 def _place(table: Table, sort: Sort, value: Any) -> tuple[bool, Any]:
-    """NULL stands last, and so first where the order is reversed."""
+    """Return the sort key of a value. NULL sorts last, hence first in descending order, as in PostgreSQL."""
     return (True, 0) if value is None else (False, _comparable(table, sort.column, value))
 
 
@@ -94,7 +94,7 @@ def _parent_id(tx: Transaction, parent: Parent, ref_id: str) -> str | None:
 
 
 def _comparable(table: Table, name: str, value: Any) -> Any:
-    """Make of an encoded value what compares as it does in Postgres, under the collation C."""
+    """Convert an encoded value so that it compares as in PostgreSQL with collation C."""
     column = table.column(name)
     assert column is not None  # noqa: S101 it was checked
     if column.enum is not None:
@@ -106,7 +106,7 @@ def _comparable(table: Table, name: str, value: Any) -> Any:
 
 
 def _json(value: Any) -> Any:
-    """Make JSON values equal where jsonb is: numbers by their value, and true is not 1."""
+    """Convert a JSON value so that it equals what jsonb considers equal: 1 and 1.0, but not 1 and true."""
     match value:
         case dict():
             return "object", frozenset((key, _json(each)) for key, each in value.items())
@@ -118,7 +118,7 @@ def _json(value: Any) -> Any:
 
 
 def _at(value: Any, keys: Sequence[str]) -> Any:
-    """Follow a path of keys; what is not there equals nothing."""
+    """Return the value at a path of keys; None, which equals no value, if there is none."""
     for key in keys:
         if not isinstance(value, dict) or key not in value:
             return None

@@ -1,4 +1,4 @@
-"""What the ledger's double keeps, in transactions that undo themselves, under a clock that can be moved."""
+"""The state of the ledger in memory, changed in transactions, with a clock that can be moved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 Row = dict[str, Any]
-"""Column values, encoded as a plan sends them. A row that is kept is never changed, only replaced."""
+"""Column values, encoded as a plan sends them. A stored row is replaced, never changed."""
 RowKey = tuple[str, UUID, str]
 """Table, tenant, ref_id."""
 
@@ -58,7 +58,7 @@ class PartRow:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of one row."""
+    """One change of one row, as in the view `storekit.event`."""
 
     occurred_on: datetime
     type: str
@@ -70,15 +70,15 @@ class Event:
 
 
 class State:
-    """The tables. Thread-safe: transactions run one after the other."""
+    """The tables of the ledger. Thread-safe: one transaction runs at a time."""
 
     def __init__(self) -> None:
         self.clock: Callable[[], datetime] = ids.now
-        """Stands for `storekit.now()`; asked once in each transaction."""
+        """Replaces `storekit.now()`; read once in each transaction."""
         self.tables: dict[str, Table] = {}
         self.writes: dict[tuple[UUID, UUID], WriteRow] = {}
         self.keys: dict[tuple[UUID, str], UUID] = {}
-        """Which pending or committed write holds an idempotency key."""
+        """The pending or committed write that holds an idempotency key."""
         self.parts: dict[tuple[UUID, UUID], PartRow] = {}
         self.staged: dict[tuple[UUID, UUID], tuple[UUID, ...]] = {}
         """Part ids by tenant and write."""
@@ -86,22 +86,41 @@ class State:
         self.ids: dict[RowKey, str] = {}
         """The ref_id by table, tenant and id."""
         self.events: dict[RowKey, tuple[Event, ...]] = {}
+        # Reentrant: a unit of work holds it until it ends, and its thread may call other methods meanwhile.
         self._lock = threading.RLock()
 
     @contextmanager
     def transaction(self, tenant: UUID, actor: str) -> Iterator[Transaction]:
-        """Run alone; whatever is raised inside undoes all of it."""
-        with self._lock:
-            transaction = Transaction(self, tenant, actor)
-            try:
-                yield transaction
-            except BaseException:
-                transaction.undo()
-                raise
+        """Run a transaction: commit at the end, roll back if anything is raised."""
+        transaction = self.begin(tenant, actor)
+        try:
+            yield transaction
+        except BaseException:
+            self.rollback(transaction)
+            raise
+        self.commit()
+
+    def begin(self, tenant: UUID, actor: str) -> Transaction:
+        """Begin a transaction, which holds the lock until it ends: transactions run in turn."""
+        self._lock.acquire()
+        try:
+            return Transaction(self, tenant, actor)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def commit(self) -> None:
+        """End the transaction that is running and keep its changes."""
+        self._lock.release()
+
+    def rollback(self, transaction: Transaction) -> None:
+        """End a transaction and undo its changes."""
+        transaction.undo()
+        self._lock.release()
 
 
 class Transaction:
-    """One transaction: every change goes through `put` and `drop`, which know how to take it back."""
+    """One transaction. All changes go through `put` and `drop`, which record how to undo them."""
 
     def __init__(self, state: State, tenant: UUID, actor: str) -> None:
         self.state, self.tenant, self.actor = state, tenant, actor
@@ -123,39 +142,30 @@ class Transaction:
             self._undo.append(partial(space.__setitem__, key, space.pop(key)))
 
     def undo(self) -> None:
-        """Take every change back, the last one first."""
+        """Undo all changes, the last one first."""
         while self._undo:
             self._undo.pop()()
 
     def table(self, name: str) -> Table:
-        """Find a declared table."""
+        """Return a declared table."""
         if name not in self.state.tables:
             raise ConfigurationError(
-                f"table {name} is not declared to this memory; name its class in memory_store(...)"
+                f"table {name} is not declared in this memory store; pass its class to memory_store(...)"
             )
         return self.state.tables[name]
 
     def row(self, table: str, ref_id: str) -> Row | None:
-        """Find a row of this tenant."""
+        """Return a row of this tenant, or None."""
         return self.state.rows.get((table, self.tenant, ref_id))
 
     def parts_of(self, write_id: UUID) -> list[PartRow]:
-        """List the parts of a write."""
+        """Return the parts of a write."""
         ids = self.state.staged.get((self.tenant, write_id), ())
         return [self.state.parts[self.tenant, part_id] for part_id in ids]
 
     def referring(self, table: Table) -> Iterator[tuple[Table, Column]]:
-        """List the columns that refer to a table."""
+        """Yield the columns that refer to a table."""
         for other in self.state.tables.values():
             for column in other.columns.values():
-                if column.reference is not None and target_name(other, column) == table.name:
+                if column.reference is not None and column.reference.name == table.name:
                     yield other, column
-
-
-def target_name(table: Table, column: Column) -> str:
-    """Name the table that a column refers to."""
-    assert column.reference is not None  # noqa: S101 for the type checker
-    target = column.reference.target
-    if isinstance(target, str):
-        return table.name if target == "self" else target
-    return target.storekit_table.name

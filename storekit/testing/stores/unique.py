@@ -1,4 +1,4 @@
-"""Unique keys in memory: of two records of a tenant with the same values the later is refused."""
+"""Unique keys in memory: a second record of a tenant with the same values is refused."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from storekit.testing.stores.state import Row, Transaction
 
 
 def check_unique(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
-    """Compare the rows that were written with all of their tenant."""
+    """Compare the written rows with all rows of their tenant."""
     written = {row["ref_id"] for row in rows}
     for name, columns, where in unique_keys(table):
         kinds = dict(table.types)
         seen: dict[tuple[Any, ...], str] = {}
+        # Written rows come last, so that the error names the new record and not the one that was there.
         for ref_id, row in sorted(_rows(tx, table), key=lambda pair: pair[0] in written):
             values = tuple(comparable(row[column], kinds[column]) for column in columns)
             if None in values or not _held(where, row):
                 continue
             if seen.setdefault(values, ref_id) != ref_id:
-                raise ConstraintViolation(f"{ref_id} has values that {name} holds already", name)
+                raise ConstraintViolation(f"{ref_id} duplicates values of another record in {name}", name)
 
 
 def _rows(tx: Transaction, table: Table) -> Iterator[tuple[str, Row]]:
@@ -34,7 +35,7 @@ def _rows(tx: Transaction, table: Table) -> Iterator[tuple[str, Row]]:
 
 
 def _held(where: Mapping[str, Any], row: Row) -> bool:
-    """Tell whether a partial key holds a row."""
+    """Return whether a partial key includes a row."""
     return all(_meets(wanted, row[column]) for column, wanted in where.items())
 
 

@@ -1,4 +1,4 @@
-"""The write API in memory: stage, renew, commit, abandon."""
+"""The write API in memory: stage, renew, commit, transition, abandon."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _OLDEST_RENEWED = timedelta(hours=24)
 
 
 def stage(tx: Transaction, given: Arguments) -> Reply:
-    """Promise a write, before any byte leaves."""
+    """Record a write and its parts, before any content is sent."""
     write_id, lease = given["p_write_id"], _lease(given)
     outcome = own_write(tx, write_id) or insert_write(tx, given, lease)
     if outcome is None:
-        # the key is ours before the targets are read: a retry of a committed save replays, never conflicts
+        # Claim the key before checking the targets: a retry of a committed save must replay, not conflict.
         refused = _refused(tx, given["p_targets"])
         if refused is not None:
             forget(tx, write_id)
@@ -45,7 +45,7 @@ def stage(tx: Transaction, given: Arguments) -> Reply:
 
 
 def renew(tx: Transaction, given: Arguments) -> Reply:
-    """Prolong a lease; it never shrinks."""
+    """Extend a lease; it never becomes shorter."""
     write_id, lease = given["p_write_id"], _lease(given)
     write = tx.state.writes.get((tx.tenant, write_id))
     if write is None or write.state != "pending" or write.created_on <= tx.now - _OLDEST_RENEWED:
@@ -69,7 +69,7 @@ def commit(tx: Transaction, given: Arguments) -> Reply:
 
 
 def transition(tx: Transaction, given: Arguments) -> Reply:
-    """Move a row's state; to stay where it is needs a move of its own."""
+    """Change the state of a row. A move to its current state must be declared too."""
     table, to = tx.table(given["p_entity"]), given["p_to"]
     machine, ref_id = table.machine, given["p_ref_id"]
     if machine is None:
@@ -88,7 +88,7 @@ def transition(tx: Transaction, given: Arguments) -> Reply:
 
 
 def abandon(tx: Transaction, given: Arguments) -> Reply:
-    """Decide a write whose outcome the caller does not know."""
+    """Decide a write whose outcome is unknown to the caller."""
     write_id = given["p_write_id"]
     if (tx.tenant, write_id) not in tx.state.writes:
         if too_old(tx, write_id):
@@ -104,7 +104,7 @@ def abandon(tx: Transaction, given: Arguments) -> Reply:
 def _lease(given: Arguments) -> timedelta:
     lease: timedelta = given["p_lease"]
     if not _SHORTEST <= lease <= _LONGEST:
-        raise UsageError(f"lease {lease} is not between 1 ms and 1 day")
+        raise UsageError(f"lease must be from 1 ms to 1 day, got {lease}")
     return lease
 
 
@@ -117,7 +117,7 @@ def _told(part: PartRow) -> Reply:
 
 
 def _refused(tx: Transaction, targets: list[Reply]) -> Reply | None:
-    """Name the first row that is missing or has moved on."""
+    """Return the outcome for the first row that does not exist or has another version."""
     for target in sorted(targets, key=lambda target: (target["entity"], target["ref_id"])):
         try:
             check_target(tx, tx.table(target["entity"]), "update", target)
@@ -161,7 +161,7 @@ def _part(tx: Transaction, table: Table, write_id: UUID, given: Reply) -> PartRo
 
 
 def _commit_parts(tx: Transaction, write_id: UUID, parts: list[Reply], operations: list[Reply]) -> None:
-    """Flip the write's parts, after showing that rows and parts name each other one to one."""
+    """Commit the parts of a write, after checking that rows and parts match one to one."""
     named = [
         (operation["entity"], row["ref_id"], field, UUID(part_id))
         for operation in operations

@@ -22,4 +22,18 @@ CREATE TABLE public.activity_runs (
     UNIQUE (tenant_id, ref_id)
 );
 
+CREATE INDEX activity_runs_created_on_ix_c49ee2a2 ON public.activity_runs (tenant_id, created_on DESC, ref_id DESC);
+
+CREATE INDEX activity_runs_created_on_ix_fad49adc ON public.activity_runs (tenant_id, created_on DESC, ref_id DESC) WHERE status IN ('pending', 'running');
+
+DELETE FROM storekit.move WHERE entity = 'activity_runs';
+INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES
+    ('activity_runs', 'status', '', 'pending'),
+    ('activity_runs', 'status', '', 'running'),
+    ('activity_runs', 'status', 'pending', 'running'),
+    ('activity_runs', 'status', 'pending', 'cancelled'),
+    ('activity_runs', 'status', 'running', 'succeeded'),
+    ('activity_runs', 'status', 'running', 'failed'),
+    ('activity_runs', 'status', 'running', 'cancelled');
+
 SELECT storekit.manage('public.activity_runs');

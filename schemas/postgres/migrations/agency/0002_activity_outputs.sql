@@ -24,12 +24,26 @@ CREATE TABLE public.activity_outputs (
     FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE RESTRICT
 );
 
-CREATE INDEX ON public.activity_outputs (run_id, tenant_id);
+CREATE INDEX ON public.activity_outputs (run_id, tenant_id, ref_id);
+
+CREATE INDEX activity_outputs_created_on_ix_78badd9f ON public.activity_outputs (tenant_id, created_on DESC, ref_id DESC) WHERE deleted_on IS NULL;
+
+CREATE INDEX activity_outputs_created_on_ix_e2554bd3 ON public.activity_outputs (tenant_id, created_on DESC, ref_id DESC) WHERE status = 'in_review' AND deleted_on IS NULL;
 
 INSERT INTO storekit.field (table_name, field, kind, ttl, links, collection) VALUES
     ('activity_outputs', 'metadata', 'document', NULL, '{content}', 'activity_outputs'),
     ('activity_outputs', 'content', 'blob', NULL, '{}', NULL)
 ON CONFLICT (table_name, field) DO UPDATE SET
     kind = excluded.kind, ttl = excluded.ttl, links = excluded.links, collection = excluded.collection;
+
+DELETE FROM storekit.move WHERE entity = 'activity_outputs';
+INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES
+    ('activity_outputs', 'status', '', 'draft'),
+    ('activity_outputs', 'status', '', 'in_review'),
+    ('activity_outputs', 'status', 'draft', 'in_review'),
+    ('activity_outputs', 'status', 'in_review', 'draft'),
+    ('activity_outputs', 'status', 'in_review', 'approved'),
+    ('activity_outputs', 'status', 'in_review', 'rejected'),
+    ('activity_outputs', 'status', 'rejected', 'draft');
 
 SELECT storekit.manage('public.activity_outputs');

@@ -25,11 +25,23 @@ CREATE TABLE public.tool_calls (
     FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE RESTRICT
 );
 
-CREATE INDEX ON public.tool_calls (run_id, tenant_id);
+CREATE INDEX ON public.tool_calls (run_id, tenant_id, ref_id);
+
+CREATE INDEX tool_calls_created_on_ix_a6ba1258 ON public.tool_calls (tenant_id, created_on DESC, ref_id DESC) WHERE deleted_on IS NULL;
+
+CREATE INDEX tool_calls_created_on_ix_e2d20004 ON public.tool_calls (tenant_id, created_on DESC, ref_id DESC) WHERE status = 'failed' AND deleted_on IS NULL;
 
 INSERT INTO storekit.field (table_name, field, kind, ttl, links, collection) VALUES
     ('tool_calls', 'payload', 'document', interval '90 days', '{}', 'tool_call_logs')
 ON CONFLICT (table_name, field) DO UPDATE SET
     kind = excluded.kind, ttl = excluded.ttl, links = excluded.links, collection = excluded.collection;
+
+DELETE FROM storekit.move WHERE entity = 'tool_calls';
+INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES
+    ('tool_calls', 'status', '', 'running'),
+    ('tool_calls', 'status', '', 'succeeded'),
+    ('tool_calls', 'status', '', 'failed'),
+    ('tool_calls', 'status', 'running', 'succeeded'),
+    ('tool_calls', 'status', 'running', 'failed');
 
 SELECT storekit.manage('public.tool_calls');

@@ -27,6 +27,21 @@ CREATE TABLE public.blog_posts (
     FOREIGN KEY (tenant_id, output_id) REFERENCES public.activity_outputs (tenant_id, id) ON DELETE RESTRICT
 );
 
-CREATE INDEX ON public.blog_posts (output_id, tenant_id);
+CREATE INDEX ON public.blog_posts (output_id, tenant_id, ref_id);
+
+CREATE INDEX blog_posts_created_on_ix_59649ea8 ON public.blog_posts (tenant_id, created_on DESC, ref_id DESC) WHERE deleted_on IS NULL;
+
+CREATE INDEX blog_posts_created_on_ix_e39b8828 ON public.blog_posts (tenant_id, created_on DESC, ref_id DESC) WHERE status = 'in_review' AND deleted_on IS NULL;
+
+DELETE FROM storekit.move WHERE entity = 'blog_posts';
+INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES
+    ('blog_posts', 'status', '', 'draft'),
+    ('blog_posts', 'status', 'draft', 'in_review'),
+    ('blog_posts', 'status', 'in_review', 'draft'),
+    ('blog_posts', 'status', 'in_review', 'approved'),
+    ('blog_posts', 'status', 'in_review', 'rejected'),
+    ('blog_posts', 'status', 'approved', 'published'),
+    ('blog_posts', 'status', 'approved', 'draft'),
+    ('blog_posts', 'status', 'rejected', 'draft');
 
 SELECT storekit.manage('public.blog_posts');

@@ -1,1 +1,1 @@
-"""What migrations and checks do as the owner or the administrator."""
+"""Migrations and catalog checks, run as the owner role or the administrator."""

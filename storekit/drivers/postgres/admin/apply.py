@@ -1,4 +1,8 @@
-"""Apply one migration file: in one transaction with its record, or alone when it cannot run in one."""
+"""Apply one migration file and record it.
+
+The file and its record share one transaction. A file marked `no-transaction` (CREATE INDEX CONCURRENTLY, for
+example) runs alone and is recorded afterwards, so it must be able to run a second time.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ from storekit.schema.lines import Migration
 from storekit.schema.lint import concurrent_index, is_marked, transaction_end
 
 _OWNER = "SET LOCAL ROLE storekit_owner"
+# row_security = off turns a silent no-op into an error: under FORCE ROW LEVEL SECURITY the owner sees no
+# rows, so a backfill would change nothing and a new foreign key over violating rows would be marked as valid.
+# A file that has to see rows lifts FORCE itself, and `_LIFTED` finds tables on which it was not restored.
 _SCOPE = f"{_OWNER}; SET LOCAL row_security = off; SET LOCAL search_path = public, pg_temp"
 _RECORD = "INSERT INTO storekit.migration (line, number, name, sha256) VALUES (%s, %s, %s, %s)"
 _LIFTED = """
@@ -32,11 +39,11 @@ def apply(connection: psycopg.Connection, migration: Migration) -> None:
     """Apply a file as the owner, and record it.
 
     Raises:
-        ConfigurationError: the file failed, and nothing of it stays. What the statement of a file without a
-            transaction leaves behind is taken away before it runs again.
+        ConfigurationError: the file failed and was rolled back. A file that runs without a transaction may
+            leave an invalid index behind, which is dropped before the file runs again.
     """
-    with explained(f"preparing {migration}", "is not recorded"):
-        _start_afresh(connection)
+    with explained(f"preparing {migration}", "was not recorded"):
+        _reset_session(connection)
     if is_marked(migration.text):
         _run_alone(connection, migration)
         with explained(f"recording {migration}"), connection.transaction():
@@ -44,8 +51,8 @@ def apply(connection: psycopg.Connection, migration: Migration) -> None:
         return
     if line := transaction_end(migration.text):
         raise ConfigurationError(
-            f"migration {migration}: line {line} would end the transaction that the file shares with its "
-            "record; take it out"
+            f"migration {migration}: line {line} ends the transaction that the file shares with its record; "
+            "remove it"
         )
     with explained(f"migration {migration}"), connection.transaction():
         connection.execute(_SCOPE)
@@ -53,10 +60,11 @@ def apply(connection: psycopg.Connection, migration: Migration) -> None:
         _record(connection, migration)
 
 
-def _start_afresh(connection: psycopg.Connection) -> None:
-    """Forget what the last file set: each begins as if a deployer of its own ran it."""
+def _reset_session(connection: psycopg.Connection) -> None:
+    """Undo settings of the previous file, so that each file starts as if it ran on a new connection."""
     connection.execute("RESET ROLE; RESET ALL")
-    # The statement of a killed deployer is to end with it. Not every system can tell the server that it died.
+    # A statement of a killed deployer must not run on for hours. Only some platforms can detect the closed
+    # socket; on others the server refuses the setting.
     with suppress(errors.InvalidParameterValue):
         connection.execute("SET client_connection_check_interval = '1s'")
 
@@ -66,29 +74,29 @@ def _record(connection: psycopg.Connection, migration: Migration) -> None:
     lifted = connection.execute(_LIFTED).fetchone()
     if lifted is not None and lifted[0]:
         raise ConfigurationError(
-            f"migration {migration} leaves {lifted[0]} without FORCE ROW LEVEL SECURITY and is not recorded; "
-            "end it with ALTER TABLE ... FORCE ROW LEVEL SECURITY"
+            f"migration {migration} leaves {lifted[0]} without FORCE ROW LEVEL SECURITY and was not "
+            "recorded; end it with ALTER TABLE ... FORCE ROW LEVEL SECURITY"
         )
     connection.execute(_RECORD, (migration.line, migration.number, migration.name, migration.sha256))
 
 
 def _run_alone(connection: psycopg.Connection, migration: Migration) -> None:
     index = concurrent_index(migration.text)
-    with explained(f"migration {migration}", "is not recorded; mend what it met and migrate again"):
+    with explained(f"migration {migration}", "was not recorded; fix the cause and run migrate again"):
         connection.execute(_SCOPE.replace(" LOCAL", ""))
         if index is not None:
             _drop_invalid(connection, *index)
-        # binary means the extended protocol, which takes no second statement
+        # binary=True selects the extended protocol, which refuses more than one statement.
         connection.execute(migration.text.encode(), binary=True)
     if index is not None and not _is_valid(connection, *index):
         raise ConfigurationError(
-            f"migration {migration} has made no index {index[0]} on {index[1]}: something else has its name; "
-            "name it otherwise"
+            f"migration {migration} did not create index {index[0]} on {index[1]}: another relation has this "
+            "name; choose another name"
         )
 
 
 def _drop_invalid(connection: psycopg.Connection, name: str, table: str) -> None:
-    """Drop what a build that failed left behind, which IF NOT EXISTS would take for the index."""
+    """Drop the invalid index that a failed build left, which IF NOT EXISTS would accept as finished."""
     found = connection.execute(_INDEX, (table, name)).fetchone()
     if found is not None and not found[0]:
         connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(*found[1:])))

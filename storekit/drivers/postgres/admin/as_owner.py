@@ -1,4 +1,4 @@
-"""The catalogue of what belongs to storekit, read as its owner."""
+"""Read the system catalog as storekit_owner."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psycopg
 
 from storekit.errors import ConfigurationError
 
-# The schemas that hold entities or what storekit needs for them.
+# The schemas that hold entities, and those of storekit itself.
 _SPACE = """
 WITH space AS (
     SELECT oid, nspname, nspowner, nspacl FROM pg_namespace
@@ -22,10 +22,12 @@ WITH space AS (
 
 @contextmanager
 def as_owner(connection: psycopg.Connection) -> Iterator[None]:
-    """Read in one transaction as storekit_owner, with every name written out in full.
+    """Read in one transaction as storekit_owner.
+
+    The search path is pg_catalog alone, so that the server prints every other name with its schema.
 
     Raises:
-        ConfigurationError: the database was never migrated, or the login may not become the owner.
+        ConfigurationError: the database was never migrated, or the login cannot SET ROLE storekit_owner.
     """
     with connection.transaction():
         try:
@@ -33,13 +35,14 @@ def as_owner(connection: psycopg.Connection) -> Iterator[None]:
             connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
             yield
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidParameterValue) as error:
-            raise ConfigurationError("the database has no storekit yet; run storekit migrate") from error
+            raise ConfigurationError("the database has not been migrated; run storekit migrate") from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise ConfigurationError(
-                "the login may not become storekit_owner; give POSTGRES_ADMIN_URL that of storekit migrate"
+                "the login cannot SET ROLE storekit_owner; set POSTGRES_ADMIN_URL to the login that runs "
+                "storekit migrate"
             ) from error
 
 
 def ask(connection: psycopg.Connection, *query: str) -> list[tuple[Any, ...]]:
-    """Run a query whose parts follow on `space`: the schemas of storekit and of its entities."""
+    """Run a query, which can use the CTE `space`: the schemas of storekit and of its entities."""
     return connection.execute("".join((_SPACE, *query)).encode()).fetchall()

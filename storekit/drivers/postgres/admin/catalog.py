@@ -1,4 +1,4 @@
-"""What the database itself says of entities: their tables, and the declared fields."""
+"""Read what the database contains of entities: their tables and their declared fields."""
 
 from __future__ import annotations
 
@@ -19,72 +19,80 @@ _ACTIONS = {"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"
 
 
 def collections(admin_url: str) -> list[str]:
-    """Name every collection that a declared document is kept in."""
+    """Return the collections of all declared documents."""
     with connect(admin_url) as connection, as_owner(connection):
         return [name for (name,) in connection.execute(COLLECTIONS)]
 
 
 def managed(connection: psycopg.Connection) -> list[str]:
-    """Name the managed tables that are there."""
+    """Return the managed tables that exist."""
     return [name for (name,) in connection.execute(MANAGED)]
 
 
 def exists(connection: psycopg.Connection, table: str) -> bool:
-    """Tell whether there is such a table."""
+    """Return whether the table exists."""
     row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [qualified(table)]).fetchone()
     return row == (True,)
 
 
 def facts(connection: psycopg.Connection, table: str) -> Facts | None:
-    """Read what there is of a table, if it is there. What lies in its own schema is told without it."""
+    """Read the facts of a table; None if it does not exist.
+
+    The search path is the table's own schema, so that names in it are printed without the schema. That lets
+    a table be compared with its copy in the scratch schema.
+    """
     schema, _, name = table.rpartition(".")
     connection.execute("SELECT set_config('search_path', quote_ident(%s), true)", [schema or "public"])
     row = connection.execute(FACTS, {"schema": schema or "public", "name": name, "entity": table}).fetchone()
     connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
     if row is None:
         return None
-    told: dict[str, Any] = row[0]
-    keys, fields = told["foreign_keys"] or {}, told["fields"] or ()
+    found: dict[str, Any] = row[0]
+    keys, fields = found["foreign_keys"] or {}, found["fields"] or ()
     refs = {f"key {key}": "foreign key" for key, each in keys.items() if each["to"] == "storekit.part"}
     return Facts(
-        columns={column: _column(each) for column, each in (told["columns"] or {}).items()},
-        indexes={index: _definition(text) for index, text in (told["indexes"] or {}).items()},
-        checks=told["checks"] or {},
+        columns={column: _column(each) for column, each in (found["columns"] or {}).items()},
+        indexes={index: _definition(text) for index, text in (found["indexes"] or {}).items()},
+        checks=found["checks"] or {},
         foreign_keys={key: _foreign_key(each) for key, each in keys.items() if f"key {key}" not in refs},
         parts={each["field"]: _part(each) for each in fields if each["kind"] != "column"},
         lookups=frozenset(each["field"] for each in fields if each["kind"] == "column"),
-        moves=frozenset((field, start, end) for field, start, end in told["moves"] or ()),
-        scope=told["scope"],
-        guards={**told["guards"], **refs},
-        writable=frozenset(told["writable"] or ()),
-        empty=told["empty"],
+        moves=frozenset((field, start, end) for field, start, end in found["moves"] or ()),
+        scope=found["scope"],
+        guards={**found["guards"], **refs},
+        writable=frozenset(found["writable"] or ()),
+        empty=found["empty"],
     )
 
 
-def _column(told: Mapping[str, Any]) -> ColumnFact:
-    default = told["default"]
-    if told["labels"] and default is not None:  # of 'draft'::notes_status, whatever the type is called
+def _column(column: Mapping[str, Any]) -> ColumnFact:
+    default = column["default"]
+    # 'draft'::notes_status counts as 'draft': the enum type may have another name.
+    if column["labels"] and default is not None:
         default = default.rpartition("::")[0] or default
     return ColumnFact(
-        told["type"], told["nullable"], default, told["generated"], told["enum"], tuple(told["labels"] or ())
+        column["type"],
+        column["nullable"],
+        default,
+        column["generated"],
+        column["enum"],
+        tuple(column["labels"] or ()),
     )
 
 
 def _definition(text: str) -> str:
-    """Leave out what an index is called and what it is of."""
+    """Return the definition of an index without its name and table."""
     head, _, definition = text.partition(" USING ")
     return f"{'UNIQUE ' if head.startswith('CREATE UNIQUE') else ''}{definition}"
 
 
-def _foreign_key(told: Mapping[str, Any]) -> ForeignKey:
-    # NO ACTION refuses what RESTRICT refuses
-    action = _ACTIONS.get(told["action"], "RESTRICT")
-    target = told["to"].removeprefix("public.")
-    return ForeignKey(
-        tuple(told["columns"]), target, tuple(told["target"]), action, tuple(told["nulled"] or ())
-    )
+def _foreign_key(key: Mapping[str, Any]) -> ForeignKey:
+    # NO ACTION counts as RESTRICT: both refuse to delete a referenced row.
+    action = _ACTIONS.get(key["action"], "RESTRICT")
+    target = key["to"].removeprefix("public.")
+    return ForeignKey(tuple(key["columns"]), target, tuple(key["target"]), action, tuple(key["nulled"] or ()))
 
 
-def _part(told: Mapping[str, Any]) -> PartFact:
-    ttl = None if told["ttl"] is None else timedelta(microseconds=told["ttl"])
-    return PartFact(told["kind"], ttl, tuple(told["links"]), told["collection"])
+def _part(field: Mapping[str, Any]) -> PartFact:
+    ttl = None if field["ttl"] is None else timedelta(microseconds=field["ttl"])
+    return PartFact(field["kind"], ttl, tuple(field["links"]), field["collection"])

@@ -1,4 +1,4 @@
-"""The questions that `catalog` asks the system catalogue."""
+"""The queries of `catalog`. Each fact is read as jsonb, so that one query returns a whole table."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ WITH this AS (
         'generated', a.attgenerated <> '',
         'enum', CASE t.typtype WHEN 'e' THEN format('%%I.%%I', n.nspname, t.typname) END,
         'labels', (SELECT jsonb_agg(e.enumlabel ORDER BY e.enumsortorder)
-                   FROM pg_enum AS e WHERE e.enumtypid = t.oid)) AS told
+                   FROM pg_enum AS e WHERE e.enumtypid = t.oid)) AS fact
     FROM attribute AS a
     JOIN pg_type AS t ON t.oid = a.atttypid
     JOIN pg_namespace AS n ON n.oid = t.typnamespace
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 ), index AS (
     SELECT i.relname AS name, pg_get_indexdef(x.indexrelid, 0, true)
-        || CASE WHEN x.indisvalid THEN '' ELSE ' INVALID' END AS told
+        || CASE WHEN x.indisvalid THEN '' ELSE ' INVALID' END AS fact
     FROM pg_index AS x JOIN this ON x.indrelid = this.oid JOIN pg_class AS i ON i.oid = x.indexrelid
 ), "check" AS (
-    SELECT k.conname AS name, pg_get_constraintdef(k.oid, true) AS told
+    SELECT k.conname AS name, pg_get_constraintdef(k.oid, true) AS fact
     FROM pg_constraint AS k JOIN this ON k.conrelid = this.oid
     WHERE k.contype = 'c' AND k.conname <> 'storekit_scope'
 ), foreign_key AS (
@@ -50,7 +50,7 @@ WITH this AS (
             JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.num),
         'action', k.confdeltype,
         'nulled', (SELECT jsonb_agg(a.attname) FROM attribute AS a
-                   WHERE a.attnum = ANY (k.confdelsetcols))) AS told
+                   WHERE a.attnum = ANY (k.confdelsetcols))) AS fact
     FROM pg_constraint AS k
     JOIN this ON k.conrelid = this.oid
     JOIN pg_class AS c ON c.oid = k.confrelid
@@ -58,10 +58,10 @@ WITH this AS (
     WHERE k.contype = 'f'
 ), field AS (
     SELECT jsonb_build_object('field', f.field, 'kind', f.kind, 'links', f.links, 'collection', f.collection,
-        'ttl', (extract(epoch FROM f.ttl) * 1000000)::bigint) AS told
+        'ttl', (extract(epoch FROM f.ttl) * 1000000)::bigint) AS fact
     FROM storekit.field AS f WHERE f.table_name = %(entity)s
 ), guard AS (
-    SELECT 'row-level security' AS name, (relrowsecurity AND relforcerowsecurity)::text AS told FROM this
+    SELECT 'row-level security' AS name, (relrowsecurity AND relforcerowsecurity)::text AS fact FROM this
     UNION ALL
     SELECT 'policy ' || p.polname, concat_ws(' ', p.polcmd, p.polpermissive,
         (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE r::regrole::text END, ',' ORDER BY r)
@@ -74,16 +74,16 @@ WITH this AS (
     WHERE NOT t.tgisinternal AND starts_with(t.tgname, 'storekit_')
 )
 SELECT jsonb_build_object(
-    'columns', (SELECT jsonb_object_agg(name, told) FROM "column"),
-    'indexes', (SELECT jsonb_object_agg(name, told) FROM index),
-    'checks', (SELECT jsonb_object_agg(name, told) FROM "check"),
-    'foreign_keys', (SELECT jsonb_object_agg(name, told) FROM foreign_key),
-    'fields', (SELECT jsonb_agg(told) FROM field),
+    'columns', (SELECT jsonb_object_agg(name, fact) FROM "column"),
+    'indexes', (SELECT jsonb_object_agg(name, fact) FROM index),
+    'checks', (SELECT jsonb_object_agg(name, fact) FROM "check"),
+    'foreign_keys', (SELECT jsonb_object_agg(name, fact) FROM foreign_key),
+    'fields', (SELECT jsonb_agg(fact) FROM field),
     'moves', (SELECT jsonb_agg(jsonb_build_array(m.field, m.from_state, m.to_state))
               FROM storekit.move AS m WHERE m.entity = %(entity)s),
     'scope', (SELECT m.scope FROM storekit.managed AS m WHERE m.entity = %(entity)s),
-    'guards', (SELECT jsonb_object_agg(name, told) FROM guard),
+    'guards', (SELECT jsonb_object_agg(name, fact) FROM guard),
     'writable', (SELECT jsonb_agg(a.attname) FROM attribute AS a
                  WHERE has_column_privilege('storekit_app', a.attrelid, a.attnum, 'INSERT')),
-    'empty', pg_relation_size(this.oid) = 0)
+    'empty', pg_relation_size(this.oid) = 0)  -- a table whose rows were deleted does not count as empty
 FROM this"""

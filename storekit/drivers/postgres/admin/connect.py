@@ -1,4 +1,4 @@
-"""The admin's connection: who migrates, grants and asks the catalog. Blocking."""
+"""The connection of the administrator, used by migrations, grants and catalog queries. Blocking."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from psycopg import sql
 
 from storekit.errors import ConfigurationError, Unavailable
 
-# Of the classes that the driver calls operational some are the statement's own fault, such as 55P04.
-_PASSING = {"08", "40", "53", "57", "58"}
+# The SQLSTATE classes that may succeed when retried. psycopg's OperationalError is wider: 55P04, an enum
+# value used in the transaction that added it, is an error of the file.
+_RETRYABLE = {"08", "40", "53", "57", "58"}
 _LOCK_TIMEOUT = "55P03"
 
 
 def grant(admin_url: str, members: Mapping[str, Sequence[str]]) -> None:
-    """Make logins members of group roles: `{"storekit_app": ["api"]}`."""
+    """Grant group roles to logins, such as `{"storekit_app": ["api"]}`."""
     with connect(admin_url) as connection, explained("granting roles"), connection.transaction():
         for role, logins in members.items():
             for login in logins:
@@ -33,9 +34,9 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
     except psycopg.OperationalError as error:
         raise Unavailable("postgres", _reason(error), step="postgres.migrate") from error
     except psycopg.Error:
-        # The driver's own message can quote the URL, and with it the password: it is not passed on.
+        # psycopg's message can quote the URL and its password, so it is dropped, as is the exception itself.
         raise ConfigurationError(
-            "the admin URL of postgres cannot be parsed; check POSTGRES_ADMIN_URL"
+            "POSTGRES_ADMIN_URL cannot be parsed; it must be postgresql://login:password@host:port/database"
         ) from None
     with connection:
         yield connection
@@ -43,13 +44,13 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
 
 @contextmanager
 def explained(doing: str, outcome: str = "was rolled back") -> Iterator[None]:
-    """Say of a failure what was being done, and what has become of it."""
+    """Turn an error of psycopg into one that names the action that failed and its outcome."""
     try:
         yield
     except psycopg.Error as error:
         state = error.sqlstate or ""
-        lost = isinstance(error, psycopg.OperationalError) and not state
-        if lost or state[:2] in _PASSING or state == _LOCK_TIMEOUT:
+        lost = isinstance(error, psycopg.OperationalError) and not state  # the connection broke
+        if lost or state[:2] in _RETRYABLE or state == _LOCK_TIMEOUT:
             raise Unavailable("postgres", f"{doing}: {_reason(error)}", step="postgres.migrate") from error
         hint = f"; {error.diag.message_hint}" if error.diag.message_hint else ""
         raise ConfigurationError(f"{doing} failed and {outcome}: {_reason(error)}{hint}") from error

@@ -1,4 +1,4 @@
-"""The lint of the catalogue: what would let somebody past the tenant's policies or the write API."""
+"""Check in the catalog that nothing bypasses the tenants' policies or the write API."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from storekit.drivers.postgres.admin.as_owner import as_owner, ask
 
 
 def breaches(connection: psycopg.Connection) -> list[str]:
-    """Tell each breach in a sentence; none is as it must be.
+    """Return one sentence for each breach; an empty list means that none was found.
 
     Raises:
-        ConfigurationError: the database was never migrated, or the login may not become the owner.
+        ConfigurationError: the database was never migrated, or the login cannot SET ROLE storekit_owner.
     """
     with as_owner(connection):
         return [

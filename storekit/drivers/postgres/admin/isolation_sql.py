@@ -1,17 +1,17 @@
-"""What the walls ask of the catalogue: each rule follows on SCOPE and answers with sentences."""
+"""The rules of `isolation`. Each follows SCOPE and returns one sentence for each breach."""
 
 from __future__ import annotations
 
 SCOPE = r"""
-, ours AS (
+, owner_role AS (
     SELECT oid FROM pg_roles WHERE rolname IN ('storekit_owner', 'storekit_reports')
 ), relation AS (
-    -- Others may have tables in public too: there, what is managed or the owner's counts.
+    -- Other applications may have tables in public; there, managed tables and storekit's own count.
     SELECT c.*, n.nspname, c.oid::regclass::text AS name, m.entity, m.mutable, coalesce(m.scope, '') AS scope,
            c.oid IN (SELECT attrelid FROM pg_attribute WHERE attname = 'tenant_id') AS tenanted
     FROM pg_class AS c JOIN space AS n ON n.oid = c.relnamespace
          LEFT JOIN storekit.managed AS m ON m.schema_name = n.nspname AND m.table_name = c.relname
-    WHERE n.nspname <> 'public' OR m.entity IS NOT NULL OR c.relowner IN (SELECT oid FROM ours)
+    WHERE n.nspname <> 'public' OR m.entity IS NOT NULL OR c.relowner IN (SELECT oid FROM owner_role)
 ), base AS (
     SELECT * FROM relation WHERE relkind IN ('r', 'p')
 ), routine AS (
@@ -21,7 +21,7 @@ SCOPE = r"""
       AND NOT EXISTS (SELECT FROM pg_depend AS d
                       WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 ), member AS (
-    -- The groups that reach in from outside, and who is in them; who only administers a group is not.
+    -- The group roles of applications and their members; a role with ADMIN OPTION alone is not a member.
     WITH RECURSIVE reach (oid, grp) AS (
         SELECT oid, rolname FROM pg_roles
         WHERE rolname IN ('storekit_app', 'storekit_worker', 'storekit_auditor', 'storekit_reporter')
@@ -43,15 +43,15 @@ SCOPE = r"""
 )
 """
 
-# The tables without RLS are those that hold no tenant's rows.
+# Tables without row-level security, other than those that hold no tenant's rows.
 _UNFORCED = """
 , configuration (name, holds) AS (VALUES
-    ('storekit.migration', 'which files were applied'),
-    ('storekit.field', 'the parts that migrations declare'),
-    ('storekit.managed', 'the tables that migrations declare'),
-    ('storekit.event_type', 'the types of events that tables have'),
-    ('storekit.move', 'the moves of state that tables allow'),
-    ('storekit.event_head', 'the position of the sequencer')
+    ('storekit.migration', 'applied migrations'),
+    ('storekit.field', 'declared parts'),
+    ('storekit.managed', 'managed tables'),
+    ('storekit.event_type', 'event types'),
+    ('storekit.move', 'allowed state transitions'),
+    ('storekit.event_head', 'position of the sequencer')
 )
 SELECT format('table %s does not %s row level security', name,
               CASE WHEN relrowsecurity THEN 'force' ELSE 'enable' END)
@@ -67,8 +67,8 @@ WHERE tenanted AND NOT relispartition
   AND NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = base.oid AND p.polpermissive)
 """
 
-# Worker, auditor and reports read all tenants by their role, and everybody reads global rows. The owner, as
-# whom functions run, writes the events of a backfill and reads the row whose digest was named.
+# Allowed exceptions: worker, auditor and reports read all tenants by their role; every role reads global
+# rows; the owner, as which functions run, writes the events of a backfill and reads the row of a digest.
 _WIDE_POLICIES = """
 , policy AS (
     SELECT p.polname, c.name, c.scope, p.polcmd, p.polroles, e.seen, e.written
@@ -78,7 +78,7 @@ _WIDE_POLICIES = """
          LATERAL (SELECT coalesce(qual, given), coalesce(given, qual)) AS e (seen, written)
     WHERE p.polpermissive AND c.tenanted
 ), narrow (expression) AS (VALUES ('tenant_id = storekit.current_tenant()'))
-SELECT format('policy %I of %s is for more than the tenant: %s', polname, name,
+SELECT format('policy %I of %s is not limited to the tenant: %s', polname, name,
               CASE seen WHEN expression THEN written ELSE seen END)
 FROM policy, narrow
 WHERE NOT (seen = expression AND written = expression)
@@ -92,26 +92,33 @@ WHERE NOT (seen = expression AND written = expression)
 """
 
 _PARTITION_GRANTS = """
-SELECT DISTINCT format('partition %s is granted to %s; it is read through its parent alone', c.name, g.who)
+SELECT DISTINCT format('partition %s is granted to %s; grant its parent instead', c.name, g.who)
 FROM given AS g JOIN relation AS c USING (oid)
 WHERE c.relispartition
 """
 
 _LEDGER_GRANTS = """
-SELECT DISTINCT format('%s may %s %s, which the write API alone changes', g.who, g.privilege, c.name)
+SELECT DISTINCT format('%s may %s %s, which only the write API may change', g.who, g.privilege, c.name)
 FROM given AS g JOIN base AS c USING (oid)
 WHERE c.nspname = 'storekit' AND c.entity IS NULL AND g.privilege IN ('INSERT', 'UPDATE', 'DELETE')
   AND (g.grantee = 0 OR g.grantee IN (SELECT oid FROM member WHERE grp <> 'storekit_worker'))
 """
 
+# PUBLIC is every login of the cluster, so a table's privileges are granted to roles by name.
+_PUBLIC_GRANTS = """
+SELECT DISTINCT format('PUBLIC may %s %s; grant it to a role', g.privilege, c.name)
+FROM given AS g JOIN relation AS c USING (oid)
+WHERE g.grantee = 0
+"""
+
 _TABLE_WIDE_GRANTS = """
-SELECT format('%s may %s all columns of %s; grant those of the entity alone', g.who, g.privilege, c.name)
+SELECT format('%s may %s all columns of %s; grant only the columns of the entity', g.who, g.privilege, c.name)
 FROM given AS g JOIN base AS c USING (oid)
 WHERE c.entity IS NOT NULL AND g.attname IS NULL AND g.privilege IN ('INSERT', 'UPDATE')
 """
 
 _COLUMN_GRANTS = """
-SELECT format('%s may %s %s of %s, which the write API alone sets', g.who, g.privilege, g.attname, c.name)
+SELECT format('%s may %s %s of %s, which only the write API may set', g.who, g.privilege, g.attname, c.name)
 FROM given AS g JOIN base AS c USING (oid)
 WHERE c.entity IS NOT NULL AND g.privilege IN ('INSERT', 'UPDATE')
   AND g.attname <> ALL (storekit.plain_columns(c.oid, c.entity)::name[])
@@ -119,20 +126,21 @@ WHERE c.entity IS NOT NULL AND g.privilege IN ('INSERT', 'UPDATE')
 
 _FIXED_ROWS_GRANTS = """
 SELECT DISTINCT format('%s may %s %s, whose rows are %s', g.who, g.privilege, c.name,
-                       CASE c.scope WHEN 'global' THEN 'the admin''s' ELSE 'append-only' END)
+                       CASE c.scope WHEN 'global' THEN 'written by the admin only' ELSE 'append-only' END)
 FROM given AS g JOIN base AS c USING (oid)
 WHERE g.privilege IN ('UPDATE', 'DELETE') AND NOT c.mutable
    OR g.privilege IN ('INSERT', 'UPDATE', 'DELETE') AND c.scope = 'global'
 """
 
-# TRUNCATE goes past triggers and policies, REFERENCES tells of values, TRIGGER and MAINTAIN run code.
+# TRUNCATE bypasses policies and row triggers, a foreign key reveals which values exist (REFERENCES), and
+# TRIGGER and MAINTAIN can run code as another role.
 _STRUCTURE_GRANTS = """
 SELECT DISTINCT format('%s has %s on %s', g.who, g.privilege, c.name)
 FROM given AS g JOIN relation AS c USING (oid)
 WHERE g.privilege IN ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN')
 """
 
-# Functions of other schemas count where the app can call them.
+# A SECURITY DEFINER function of another schema counts if the app can call it.
 _DEFINERS = r"""
 , definer AS (
     SELECT p.name, r.rolname, r.rolcanlogin, r.rolsuper OR r.rolbypassrls AS unbound, (
@@ -143,8 +151,8 @@ _DEFINERS = r"""
         OR has_function_privilege('storekit_app', p.oid, 'EXECUTE')
            AND has_schema_privilege('storekit_app', p.pronamespace, 'USAGE'))
 )
-SELECT format('function %s runs as %s, who %s', name, rolname,
-              CASE WHEN unbound THEN 'is bound by no policy' ELSE 'can log in' END)
+SELECT format('function %s runs as %s, which %s', name, rolname,
+              CASE WHEN unbound THEN 'bypasses row-level security' ELSE 'can log in' END)
 FROM definer WHERE unbound OR rolcanlogin
 UNION
 SELECT format('function %s runs as %s with the search_path of its caller', name, rolname)
@@ -158,7 +166,7 @@ _PUBLIC_FUNCTIONS = """
 SELECT format('function %s may be executed by PUBLIC', p.name)
 FROM routine AS p JOIN space AS n ON n.oid = p.pronamespace,
      aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS g
-WHERE g.grantee = 0 AND (n.nspname <> 'public' OR p.proowner IN (SELECT oid FROM ours))
+WHERE g.grantee = 0 AND (n.nspname <> 'public' OR p.proowner IN (SELECT oid FROM owner_role))
 """
 
 _OWNERS = """
@@ -180,8 +188,8 @@ WHERE nspname IN ('storekit', 'report') AND pg_get_userbyid(owner) <> 'storekit_
   AND NOT (nspname = 'report' AND kind <> 'schema' AND pg_get_userbyid(owner) = 'storekit_reports')
 """
 
-# A key across tenants tells of other tenants' values. A global table has one tenant, and the positions of
-# events are the database's.
+# A key across tenants reveals values of other tenants: a duplicate is refused. A global table has one tenant,
+# and positions of events are unique in the database.
 _KEYS = """
 , positions (name, attname) AS (VALUES ('storekit.event_inbox', 'id'), ('storekit.domain_event', 'pos'))
 SELECT format('key %s of %s does not begin with tenant_id', i.indexrelid::regclass, c.name)
@@ -201,7 +209,7 @@ WHERE k.contype = 'f' AND c.tenanted AND t.tenanted AND t.scope <> 'global'
   AND (a.attname <> 'tenant_id' OR b.attname <> 'tenant_id')
 """
 
-# In any schema: whatever reads one of the tables.
+# Views of any schema that read one of the tables.
 _VIEWS = """
 , view AS (
     SELECT v.oid::regclass::text AS name, v.relkind, v.relowner, v.relacl,
@@ -223,11 +231,11 @@ _VIEWS = """
 SELECT format('view %s reads as its owner; make it WITH (security_invoker = true)', name)
 FROM view WHERE relkind = 'v' AND NOT report AND invoker IS NOT TRUE
 UNION
-SELECT format('materialized view %s, which no policy guards, is granted to %s', name, who)
+SELECT format('materialized view %s, to which no policy applies, is granted to %s', name, who)
 FROM reader
 WHERE relkind = 'm' AND (grantee = 0 OR grantee IN (SELECT oid FROM member WHERE grp = 'storekit_app'))
 UNION
-SELECT format('report %s is granted to %s; report.read_v1 alone may read it', name, who)
+SELECT format('report %s is granted to %s; only report.read_v1 may read it', name, who)
 FROM reader WHERE report
 """
 
@@ -245,18 +253,18 @@ FROM member, LATERAL (
 ) AS attribute (word, held)
 WHERE held
 UNION
-SELECT format('role %s of %s may become %s', rolname, grp, ours.oid::regrole)
-FROM member, ours
-WHERE NOT rolsuper AND pg_has_role(member.oid, ours.oid, 'MEMBER')
+SELECT format('role %s of %s can SET ROLE %s', rolname, grp, owner_role.oid::regrole)
+FROM member, owner_role
+WHERE NOT rolsuper AND pg_has_role(member.oid, owner_role.oid, 'MEMBER')
 """
 
 _TRIGGERS = """
-SELECT format('trigger %I of %s is off', t.tgname, c.name)
+SELECT format('trigger %I of %s is disabled', t.tgname, c.name)
 FROM pg_trigger AS t JOIN base AS c ON c.oid = t.tgrelid
 WHERE t.tgenabled NOT IN ('O', 'A')
 """
 
-# The tenant is a transaction's: a session's would be the next borrower's.
+# The tenant is set for a transaction. Set for a session, it would apply to the next borrower of a connection.
 _SETTINGS = r"""
 SELECT DISTINCT format('%s of %s is set for whole sessions', split_part(setting, '=', 1),
     CASE s.setrole WHEN 0 THEN 'the database' ELSE pg_get_userbyid(s.setrole)::text END)
@@ -272,6 +280,7 @@ RULES = (
     _WIDE_POLICIES,
     _PARTITION_GRANTS,
     _LEDGER_GRANTS,
+    _PUBLIC_GRANTS,
     _TABLE_WIDE_GRANTS,
     _COLUMN_GRANTS,
     _FIXED_ROWS_GRANTS,

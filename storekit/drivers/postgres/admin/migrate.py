@@ -1,6 +1,6 @@
-"""The migration runner: numbered files, each once, in the order of their lines.
+"""The migration runner: applies numbered files once each, line by line, in order.
 
-Blocking; both colours call it from a thread.
+Blocking; the async API calls it in a thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import psycopg
 
 from storekit.drivers.postgres.admin.apply import apply
 from storekit.drivers.postgres.admin.connect import connect, explained, grant
-from storekit.drivers.postgres.pool.versions import unfit
+from storekit.drivers.postgres.pool.versions import unsupported
 from storekit.errors import ConfigurationError, UsageError
 from storekit.schema import files
 from storekit.schema.lines import Line, Migration, read
@@ -23,14 +23,19 @@ from storekit.schema.lines import Line, Migration, read
 __all__ = ["Status", "connect", "grant", "migrate", "status"]
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('storekit.migrate', 0))"
-# Asked of the catalog: before the first migration the login may not look into the schema.
+# From the catalog: before the first migration the login has no USAGE on the schema.
 _HAS_HISTORY = "SELECT FROM pg_tables WHERE schemaname = 'storekit' AND tablename = 'migration'"
+# A released file never changes: a record that differs was written before the first release.
+_UNRELEASED = (
+    "this database was created with an unreleased version of storekit and cannot be migrated; "
+    "create a new database (embedded servers: use a new directory)"
+)
 _HISTORY = "SELECT line, number, name, sha256, applied_on, applied_by FROM storekit.migration"
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A migration, when it was applied and by which login; None means pending."""
+    """A migration, when it was applied and by which login; both are None while it is pending."""
 
     line: str
     number: int
@@ -52,16 +57,16 @@ _History = Mapping[tuple[str, int], _Past]
 def migrate(
     admin_url: str, lines: Sequence[Line], *, to: tuple[str, int] | None = None, dry_run: bool = False
 ) -> list[Migration]:
-    """Apply what is pending, line by line, and answer it. A second deployer waits for the first.
+    """Apply pending migrations, line by line, and return them. A second deployer waits for the first.
 
     Args:
         to: line and number of the file to stop after.
-        dry_run: change nothing, answer what would be applied.
+        dry_run: change nothing; return the migrations that would be applied.
 
     Raises:
-        ConfigurationError: a past file was edited, renamed or lost; a file failed (nothing of it stays);
-            the login may not become the owner; `to` is behind what is applied.
-        UsageError: `to` names no file.
+        ConfigurationError: an applied file was edited, renamed or removed; a file failed and was rolled back;
+            the login cannot SET ROLE storekit_owner; migrations after `to` are already applied.
+        UsageError: `to` does not name a file.
         Unavailable: Postgres cannot be reached.
     """
     files = read(lines)
@@ -71,7 +76,7 @@ def migrate(
             _lock(connection)
             _bootstrap(connection)
         history = _history(connection)
-        pending = _pending(files, history)
+        pending = _pending(files, history, lines)
         if to is not None:
             _check_target(history, *to)
         pending = [migration for migration in pending if migration in wanted]
@@ -81,14 +86,14 @@ def migrate(
 
 
 def status(admin_url: str, lines: Sequence[Line]) -> list[Status]:
-    """Tell of each migration when it was applied and by whom; change nothing.
+    """Return when and by whom each migration was applied. Changes nothing.
 
-    Recorded lines that are not among `lines` come last.
+    Recorded migrations of other lines come last.
     """
     files = read(lines)
     with connect(admin_url) as connection:
         history = _history(connection)
-    _pending(files, history)
+    _pending(files, history, lines)
     names = {(file.line, file.number): file.name for file in files}
     names |= {key: past.name for key, past in sorted(history.items()) if key not in names}
     return [Status(*key, name, *_applied(history.get(key))) for key, name in names.items()]
@@ -99,9 +104,11 @@ def _applied(past: _Past | None) -> tuple[datetime | None, str | None]:
 
 
 def _lock(connection: psycopg.Connection) -> None:
-    """Wait until no other deployer is at work; the lock is the session's and ends with it.
+    """Wait until no other deployer is migrating.
 
-    Not in one statement: it would hold a snapshot, and the other's CREATE INDEX CONCURRENTLY waits for those.
+    The lock belongs to the session, so it ends with the connection, whatever happens. It is polled: a
+    statement that waited for it would hold a snapshot, and CREATE INDEX CONCURRENTLY of the other deployer
+    waits until all older snapshots are gone, which would be a deadlock.
     """
     with explained("waiting for other deployers"):
         while connection.execute(_LOCK).fetchone() != (True,):
@@ -117,41 +124,45 @@ def _history(connection: psycopg.Connection) -> _History:
     return {(line, number): _Past(*past) for line, number, *past in rows}
 
 
-def _pending(files: Sequence[Migration], history: _History) -> list[Migration]:
+def _pending(files: Sequence[Migration], history: _History, lines: Sequence[Line]) -> list[Migration]:
+    shipped = {line.name for line in lines if line.shipped}
     known = {(f.line, f.number): f for f in files}
     present = {f.line for f in files}
     for (line, number), past in sorted(history.items()):
         title = f"past migration {line} {number:04}_{past.name}.sql"
         file = known.get((line, number))
         if file is None and line in present:
-            raise ConfigurationError(f"{title} is missing; restore the file")
-        if file is not None and file.name != past.name:
-            raise ConfigurationError(f"{title} was renamed to {file.name}; restore its name")
-        if file is not None and file.sha256 != past.sha256:
-            raise ConfigurationError(f"{title} was edited; restore it and write the change as a new file")
+            fact, remedy = "is missing", "restore the file"
+        elif file is not None and file.name != past.name:
+            fact, remedy = f"was renamed to {file.name}", "restore its name"
+        elif file is not None and file.sha256 != past.sha256:
+            fact, remedy = "was edited", "restore it and write the change as a new file"
+        else:
+            continue
+        raise ConfigurationError(f"{title} {fact}; {_UNRELEASED if line in shipped else remedy}")
     return [f for f in files if (f.line, f.number) not in history]
 
 
 def _position(files: Sequence[Migration], line: str, number: int) -> int:
-    """Count the files up to the one to stop after."""
+    """Return the number of files up to and including the one to stop after."""
     for position, file in enumerate(files, 1):
         if (file.line, file.number) == (line, number):
             return position
     last = max((file.number for file in files if file.line == line), default=0)
-    raise UsageError(f"there is no migration {line} {number:04}; that line has {last} file(s)")
+    raise UsageError(f"migration {line} {number:04} does not exist; the line has {last} file(s)")
 
 
 def _check_target(history: _History, line: str, number: int) -> None:
     last = max((done for name, done in history if name == line), default=0)
     if number < last:
         raise ConfigurationError(
-            f"line {line} is at {last:04}, past {number:04}; a migration is not undone, write the next one"
+            f"line {line} is at {last:04}, past {number:04}; migrations cannot be undone, write a new one"
         )
 
 
 def _bootstrap(connection: psycopg.Connection) -> None:
-    if why := unfit(connection.info.server_version):
-        raise ConfigurationError(f"this postgres will not do: {why}")
+    if why := unsupported(connection.info.server_version):
+        raise ConfigurationError(f"unsupported PostgreSQL: {why}")
     text = (files.root() / "postgres" / "bootstrap.sql").read_text(encoding="utf-8")
     with explained("setting up roles and schema"), connection.transaction():
         connection.execute(text.encode())

@@ -1,7 +1,10 @@
-"""The schema as files: one for each table, view, function, policy, trigger and type.
+"""The schema as files: one for each table, view, function and type.
 
-Written for review and grep, and the same from Postgres 15 to 18. Partitions are left out: they come and go
-while the database runs, and `walls` watches them.
+Policies and triggers are in the file of their table, so that a review sees the table whole.
+
+Written for review and grep, and identical from PostgreSQL 15 to 18: the output of pg_dump changes with each
+major version and is one file. Partitions are left out, because they are created and dropped
+while the database runs; `isolation` checks them.
 """
 
 from __future__ import annotations
@@ -25,10 +28,10 @@ _TYPE = {"e": "CREATE TYPE {} AS ENUM ({});", "c": "CREATE TYPE {} AS ({});", "d
 
 
 def read(connection: psycopg.Connection) -> dict[str, str]:
-    """Give the text of each file by its path, `storekit/functions/commit_v1.sql`.
+    """Return the text of each file by its path, such as `storekit/functions/commit_v1.sql`.
 
     Raises:
-        ConfigurationError: the database was never migrated, or the login may not become the owner.
+        ConfigurationError: the database was never migrated, or the login cannot SET ROLE storekit_owner.
     """
     texts = defaultdict[str, list[str]](lambda: [HEADER])
     with as_owner(connection):
@@ -52,8 +55,8 @@ def _files(connection: psycopg.Connection) -> Iterator[_File]:
     for schema, name, oid, full_name, kind, members in _rows(connection, query.TYPES):
         text = _TYPE[kind].format(full_name, _list(members) if kind != "d" else " ".join(members))
         yield _path(schema, "types", name), f"{text}\n\n{endings['pg_type', oid]}"
-    for kind, text_of in (("policies", query.POLICIES), ("triggers", query.TRIGGERS)):
-        for schema, name, text in _rows(connection, text_of):
+    for objects in (query.POLICIES, query.TRIGGERS):
+        for schema, kind, name, text in _rows(connection, objects):
             yield _path(schema, kind, name), text
 
 
@@ -69,7 +72,7 @@ def _table(name: str, columns: list[str], constraints: list[str], options: str, 
 
 
 def _plain(view: str) -> str:
-    """Write a view over one table as 16 and later do: 15 names the table before each column."""
+    """Write a view of one table as PostgreSQL 16 and later do: 15 puts the table before each column."""
     sources = re.findall(r"^ +FROM (.*?);?$", view, re.MULTILINE)
     only = re.fullmatch(r"(?:\w+\.)?(\w+)(?: (\w+))?", sources[0]) if len(sources) == 1 else None
     return re.sub(rf'(?<![\w."])(?<!FROM ){only[2] or only[1]}\.(?=[\w"])', "", view) if only else view
@@ -80,7 +83,7 @@ def _list(members: Iterable[str]) -> str:
 
 
 def _path(schema: str, kind: str, name: str) -> str:
-    """Write names so that none of them is a path of its own."""
+    """Return the path of an object's file. Names are quoted: one may contain a slash or be `..`."""
     return f"{quote(schema, safe='')}/{kind}/{quote(name, safe='')}.sql"
 
 

@@ -1,4 +1,4 @@
-"""What the mirror asks of the catalogue; each query follows on SCOPE."""
+"""The catalog queries of the mirror. Each follows SCOPE, which selects the objects that storekit owns."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SELECT c.nspname, c.relname, c.oid, c.name,
              LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         ORDER BY a.attnum),
-    ARRAY(  -- without the NOT NULLs, which 18 lists here too
+    ARRAY(  -- without NOT NULL constraints, which PostgreSQL 18 also lists here
         SELECT format('CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid, true))
         FROM pg_constraint AS k
         WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'x', 'f', 'c')
@@ -52,7 +52,7 @@ SELECT c.nspname, c.relname, c.oid, c.name,
     || ARRAY(
         SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s;', c.name, a.attname, a.attstattarget)
         FROM pg_attribute AS a
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attstattarget >= 0
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attstattarget >= 0  -- unset: -1, NULL from 17 on
         ORDER BY a.attnum)
     || ARRAY(
         SELECT format('ALTER TABLE %s %s ROW LEVEL SECURITY;', c.name, word)
@@ -96,7 +96,7 @@ FROM type AS t
 """
 
 POLICIES = """
-SELECT c.nspname, concat(c.relname, '.', p.polname), concat(
+SELECT c.nspname, 'tables', c.relname, concat(
     'CREATE POLICY ', quote_ident(p.polname), ' ON ', c.name,
     CASE WHEN NOT p.polpermissive THEN E'\\n    AS RESTRICTIVE' END,
     E'\\n    FOR ', CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
@@ -106,20 +106,24 @@ SELECT c.nspname, concat(c.relname, '.', p.polname), concat(
     E'\\n    USING (' || pg_get_expr(p.polqual, p.polrelid, true) || ')',
     E'\\n    WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid, true) || ')', ';')
 FROM pg_policy AS p JOIN relation AS c ON c.oid = p.polrelid
+ORDER BY p.polname
 """
 
 TRIGGERS = """
-SELECT c.nspname, concat(c.relname, '.', t.tgname), concat(
+SELECT c.nspname, CASE c.relkind WHEN 'v' THEN 'views' ELSE 'tables' END, c.relname, concat(
     pg_get_triggerdef(t.oid, true), ';',
     E'\\nALTER TABLE ' || c.name || CASE t.tgenabled WHEN 'D' THEN ' DISABLE' WHEN 'R' THEN ' ENABLE REPLICA'
         WHEN 'A' THEN ' ENABLE ALWAYS' END || ' TRIGGER ' || quote_ident(t.tgname) || ';')
 FROM pg_trigger AS t JOIN relation AS c ON c.oid = t.tgrelid
 WHERE NOT t.tgisinternal
+ORDER BY t.tgname
 """
 
 SCHEMAS = "SELECT n.nspname, n.oid FROM space AS n"
 
-# Owner, grants and comments of every object: (catalogue, oid, statement).
+# Owner, grants and comments of every object, as (catalog, oid, statement). A function without an ACL has the
+# default one, which grants EXECUTE to PUBLIC: acldefault makes that visible. For tables the default grants
+# nothing.
 ENDINGS = """
 , object (catalog, oid, kind, name, owner, acl) AS (
     SELECT 'pg_class'::regclass, oid,

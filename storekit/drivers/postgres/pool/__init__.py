@@ -1,1 +1,1 @@
-"""Connections: where they go, how many there are, and who shares them."""
+"""Connections to PostgreSQL: their endpoint, their pool, and the registry that shares pools."""

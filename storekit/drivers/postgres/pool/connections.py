@@ -1,4 +1,4 @@
-"""The connections that a pool lends, in both colours, and the options of the pool."""
+"""The connection classes of the sync and the async pool, and the options of the pool."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from psycopg.abc import Transformer
 
 from storekit.drivers.postgres.drive import drive, drive_async
 from storekit.drivers.postgres.exchange import Waiting, exchange
-from storekit.drivers.postgres.pool.endpoint import Door
-from storekit.drivers.postgres.pool.logins import ABOVE_THE_WALL
+from storekit.drivers.postgres.pool.endpoint import Endpoint
+from storekit.drivers.postgres.pool.logins import EXEMPT_ROLES
 from storekit.drivers.postgres.wire import new_reader
 from storekit.errors import UsageError
 from storekit.settings import Settings
 
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""A server that vanished without a word is noticed after 30 + 3 * 10 seconds, not after two hours."""
 
 
-class _Lent:
-    """A connection that knows which statements the server has prepared for it, and how to read answers."""
+class _Pooled:
+    """What a pooled connection adds to psycopg's: prepared statements, a reader, and its process."""
 
     prepared: dict[str, bytes]
     reader: Transformer
     readable: select.poll
     process: int
+    """The process that opened it: a forked child must not use it."""
     lent_to_unit = False
     pgconn: psycopg.pq.abc.PGconn
 
@@ -41,120 +43,132 @@ class _Lent:
 
     @property
     def idle(self) -> bool:
-        """Whether it is open and in the midst of nothing."""
-        link = self.pgconn
-        return link.status == 0 and link.transaction_status == 0 and not link.pipeline_status
+        """Whether the connection is open, with no transaction and no pipeline."""
+        pgconn = self.pgconn
+        return pgconn.status == 0 and pgconn.transaction_status == 0 and not pgconn.pipeline_status
 
-    def leave_to_unit(self, what: str) -> None:
-        """Refuse to end the transaction of a unit of work from within.
+    def refuse_inside_unit(self, what: str) -> None:
+        """Refuse a call that would end the transaction of a unit of work.
 
         Raises:
-            UsageError: it is the unit's to end.
+            UsageError: the connection is lent to a unit of work.
         """
         if self.lent_to_unit:
-            raise UsageError(f"{what}() ends the unit of work from within; leave it to the unit's own end")
+            raise UsageError(
+                f"{what}() is not allowed inside a unit of work, which commits or rolls back when it ends"
+            )
 
     def cursor(self, *arguments: Any, **keywords: Any) -> Any:
-        """Serve a unit of work, as long as it lasts.
+        """Open a cursor.
+
+        A user may keep `tx.connection` beyond its unit of work. By then another caller, perhaps of another
+        tenant, may have borrowed the connection.
 
         Raises:
-            UsageError: it has ended, and this connection serves others.
+            UsageError: the unit of work has ended.
         """
         if not self.lent_to_unit:
-            raise UsageError("the unit of work has ended, and its connection serves others now")
+            raise UsageError("the unit of work has ended, and its connection now serves other calls")
         return super().cursor(*arguments, **keywords)  # type: ignore[misc]  # a mixin's host has it
 
     def end(self) -> None:
-        """Say good-bye; nothing is waited for."""
+        """Close the connection without waiting."""
         self.pgconn.finish()
 
 
-class Connection(_Lent, psycopg.Connection[Any]):
-    """The synchronous colour."""
+class Connection(_Pooled, psycopg.Connection[Any]):
+    """A connection of the sync pool."""
 
     @classmethod
     def connect(cls, *arguments: Any, **keywords: Any) -> Self:
-        """Come in by the door."""
-        door: Door = keywords.pop("door")
-        with door.watched():
+        """Connect, and verify once that row-level security applies to this login.
+
+        The check belongs here, before the pool gets the connection: a login that bypasses row-level security
+        must never send a statement for a tenant.
+        """
+        endpoint: Endpoint = keywords.pop("endpoint")
+        with endpoint.recording():
             connection = super().connect(*arguments, **keywords)
             try:
-                if door.must_ask:
+                if endpoint.unverified:
                     seconds = keywords["connect_timeout"]
-                    door.judge(connection, drive(_question(connection), connection, seconds))
+                    endpoint.verify(connection, drive(_exempt_roles(connection), connection, seconds))
             except BaseException:
-                connection.end()
+                connection.end()  # psycopg knows nothing of it yet, so nobody else would close it
                 raise
             return connection
 
     def commit(self) -> None:
-        """Commit, unless a unit of work does that."""
-        self.leave_to_unit("commit")
+        """Commit; not allowed inside a unit of work."""
+        self.refuse_inside_unit("commit")
         super().commit()
 
     def rollback(self) -> None:
-        """Roll back, unless a unit of work does that."""
-        self.leave_to_unit("rollback")
+        """Roll back; not allowed inside a unit of work."""
+        self.refuse_inside_unit("rollback")
         super().rollback()
 
 
-class AsyncConnection(_Lent, psycopg.AsyncConnection[Any]):
-    """The asynchronous colour."""
+class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
+    """A connection of the async pool."""
 
     @classmethod
     async def connect(cls, *arguments: Any, **keywords: Any) -> Self:
-        """As `Connection.connect`, awaited."""
-        door: Door = keywords.pop("door")
+        """Connect and verify, as `Connection.connect` does."""
+        endpoint: Endpoint = keywords.pop("endpoint")
         try:
-            with door.watched():
+            with endpoint.recording():
                 connection = await super().connect(*arguments, **keywords)
                 try:
-                    if door.must_ask:
+                    if endpoint.unverified:
                         seconds = keywords["connect_timeout"]
-                        door.judge(connection, await drive_async(_question(connection), connection, seconds))
+                        found = await drive_async(_exempt_roles(connection), connection, seconds)
+                        endpoint.verify(connection, found)
                 except BaseException:
                     connection.end()
                     raise
                 return connection
         except asyncio.CancelledError:
-            # the loop ends, but psycopg's worker swallows this and would wait for its next task for ever
+            # The event loop is closing. psycopg's pool worker suppresses the cancellation of a connection
+            # attempt and would wait for its next task for ever: cancel the worker once more.
             if worker := asyncio.current_task():
                 asyncio.get_running_loop().call_soon(worker.cancel)
             raise
 
     async def commit(self) -> None:
-        """As `Connection.commit`, awaited."""
-        self.leave_to_unit("commit")
+        """Commit; not allowed inside a unit of work."""
+        self.refuse_inside_unit("commit")
         await super().commit()
 
     async def rollback(self) -> None:
-        """As `Connection.rollback`, awaited."""
-        self.leave_to_unit("rollback")
+        """Roll back; not allowed inside a unit of work."""
+        self.refuse_inside_unit("rollback")
         await super().rollback()
 
 
-def _question(connection: _Lent) -> Waiting:
-    return exchange(connection.pgconn, [(ABOVE_THE_WALL, [])], None)
+def _exempt_roles(connection: _Pooled) -> Waiting:
+    return exchange(connection.pgconn, [(EXEMPT_ROLES, [])], None)
 
 
-def options(settings: Settings, door: Door) -> dict[str, Any]:
-    """Tell psycopg's pool how many connections to keep, and how they are opened."""
+def options(settings: Settings, endpoint: Endpoint) -> dict[str, Any]:
+    """Return the options of psycopg's pool: how many connections to keep, and how to open them."""
     seconds = settings.timeout.total_seconds()
-    # psycopg prepares what a user's own code repeats on a connection that a unit of work lends it
+    # psycopg also prepares statements that the user repeats on `tx.connection`.
     unprepared = {} if settings.prepare else {"prepare_threshold": None}
     return {
         "min_size": min(settings.pool_min, settings.pool_size),
         "max_size": settings.pool_size,
+        # psycopg closes at most one idle connection in each period of this length.
         "max_idle": settings.pool_idle.total_seconds(),
         "max_waiting": settings.pool_queue,
-        # psycopg doubles its pause between attempts: after five minutes without a server, its own limit, it
-        # would stay away for minutes when the server is back
+        # psycopg doubles the pause between attempts. With its own limit of five minutes the pool would stay
+        # unusable for minutes after the server is back.
         "reconnect_timeout": seconds,
         "kwargs": {
-            **door.keywords,
-            "door": door,
+            **endpoint.keywords,
+            "endpoint": endpoint,
             "autocommit": True,
-            "connect_timeout": max(2, round(seconds)),
+            "connect_timeout": max(2, round(seconds)),  # libpq's minimum is 2 s
             **_KEEPALIVE,
             **unprepared,
         },

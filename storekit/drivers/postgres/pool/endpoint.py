@@ -12,73 +12,78 @@ from psycopg import BaseConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
 
+from storekit.drivers.postgres.exchange import TimedOut
 from storekit.drivers.postgres.pool.logins import LOGINS
-from storekit.drivers.postgres.pool.versions import unfit
+from storekit.drivers.postgres.pool.versions import unsupported
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.ports.stores import AnswerLost
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
-# libpq tells no SQLSTATE of a connection that never was
+# libpq has the SQLSTATE of a login that failed, but psycopg gives no access to it (PQsetErrorVerbosity), and
+# lc_messages cannot be set before the login. So English texts decide here, as a last resort. If the server
+# speaks another language, none of them matches: the call waits until its time-out, in case the server is
+# only starting or full, and the error then quotes the server.
 _REFUSAL = re.compile(
     r"[\w ]*authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist"
     r"|no such (?:user|database): .*"  # PgBouncer's
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
-    r"|row-level security would not hold it, since it may act as .*"
-    r"|version \d.*"
 )
 # by name, so that nothing else that libpq quotes passes
 _CAUSE = re.compile(
     r"connection (?:refused|reset by peer|timed out)|timeout expired|no route to host|network is unreachable"
     r"|name or service not known|nodename nor servname provided|no address associated with hostname"
     r"|temporary failure in name resolution|server closed the connection unexpectedly"
-    r"|too many clients|the database system is (?:starting up|shutting down|in recovery mode)"
-    r"|no answer within [\d.]+ s"
+    r"|too many (?:clients|connections)|remaining connection slots are reserved"
+    r"|the database system is (?:starting up|shutting down|in recovery mode)"
     r"|server does not support SSL|certificate verify failed",
     re.IGNORECASE,
 )
+# How libpq writes what the server said: its severity in any language, a colon, two spaces.
+_SAID = re.compile(r": [^\s:]+: {2}(\S.*)")
 
 
-class Door:
-    """Where the server is, and whether it let this login in. No secret passes it."""
+class Unfit(psycopg.OperationalError):
+    """We refuse the login or the server: row-level security would not hold."""
 
-    def __init__(self, settings: Settings, login: str = "app") -> None:
+
+class Endpoint:
+    """The server that a login connects to, and why its last attempt failed. Never reveals a secret."""
+
+    def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
         self.keywords = _parsed(self.login.url(settings), self.login.variable)
         host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
         self.place = f"{host}:{self.keywords.get('port', 5432)}"
-        self.entered = self.failing = False
+        self.accepted = self.failing = False
         self._refusal = self._cause = ""
 
     @property
-    def must_ask(self) -> bool:
-        """Whether it is still to be seen if row-level security holds this login."""
-        return self.login.walled and not self.entered
+    def unverified(self) -> bool:
+        """Whether row-level security must apply to this login and has not been checked yet."""
+        return self.login.isolated and not self.accepted
 
-    def judge(self, connection: BaseConnection[Any], answers: Sequence[PGresult]) -> None:
-        """Refuse a login that row-level security does not hold, and a server that does not hold it well."""
-        why = unfit(connection.info.server_version)
+    def verify(self, connection: BaseConnection[Any], answers: Sequence[PGresult]) -> None:
+        """Refuse a login that is exempt from row-level security, and an unsupported server."""
+        why = unsupported(connection.info.server_version)
         if above := answers[0].get_value(0, 0):
             why = f"row-level security would not hold it, since it may act as {above.decode()}"
         if why:
-            raise psycopg.OperationalError(why)
+            raise Unfit(why)
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Note how an attempt to connect ends; what is raised may be logged."""
         try:
             yield
         except (psycopg.OperationalError, AnswerLost) as error:
-            said = str(error)
-            refused = _REFUSAL.search(said)
-            self._refusal = refused[0].strip() if refused else ""
-            cause = _CAUSE.search(said)
-            self._cause = cause[0].lower() if cause else ""
+            secret = self.keywords.get("password")
+            said = str(error).replace(secret, "***") if secret else str(error)
+            self._refusal, self._cause = _understood(error, said)
             self.failing = True
         else:
-            self.entered, self.failing, self._refusal, self._cause = True, False, "", ""
+            self.accepted, self.failing, self._refusal, self._cause = True, False, "", ""
             return
-        secret = self.keywords.get("password")
-        raise psycopg.OperationalError(said.replace(secret, "***") if secret else said)
+        raise psycopg.OperationalError(said)
 
     @property
     def refusal(self) -> str:
@@ -92,6 +97,22 @@ class Door:
         """Say that there was no way in, and why if the last attempt told."""
         why = f" ({self._cause})" if self._cause else ""
         return Unavailable("postgres", f"no connection to {self.place} within {seconds:g} s{why}")
+
+
+def _understood(error: psycopg.OperationalError | AnswerLost, said: str) -> tuple[str, str]:
+    """Tell why the login was refused for good, or else what may pass. At most one of the two is known."""
+    match error:
+        case Unfit():
+            return said, ""
+        case TimedOut():
+            return "", said
+        case psycopg.OperationalError(pgconn=link) if link is not None and link.needs_password:
+            return "no password supplied", ""
+    if refused := _REFUSAL.search(said):
+        return refused[0].strip(), ""
+    if cause := _CAUSE.search(said):
+        return "", cause[0].lower()
+    return "", f"the server said: {words[-1]}" if (words := _SAID.findall(said)) else ""
 
 
 def _parsed(url: str, variable: str) -> dict[str, Any]:

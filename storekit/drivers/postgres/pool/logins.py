@@ -1,4 +1,4 @@
-"""The logins of a store: what each is for, and whose rights it may never have."""
+"""The logins of a store: what each is used for, and whether row-level security must apply to it."""
 
 from __future__ import annotations
 
@@ -8,50 +8,55 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from storekit.errors import ConfigurationError
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """One way into Postgres."""
+class LoginRules:
+    """One login of PostgreSQL, and the setting that holds its URL."""
 
     setting: str
     variable: str
     purpose: str
     role: str | None = None
-    """What it acts as; None means itself."""
-    walled: bool = True
-    """Whether row-level security must hold it, so that it may be nothing above it."""
+    """The role that it sets for each transaction; None means its own."""
+    isolated: bool = True
+    """Whether row-level security must apply: such a login may not be a member of a role that is exempt."""
 
     def url(self, settings: Settings) -> str:
-        """Find its URL.
+        """Return the URL of the login.
 
         Raises:
-            ConfigurationError: it is not set.
+            ConfigurationError: the setting has no value.
         """
         found: SecretStr | None = getattr(settings, self.setting)
         if found is None:
-            raise ConfigurationError(f"{self.variable} is not set: {self.purpose}")
+            raise ConfigurationError(f"{self.variable} is not set; it must be the URL of {self.purpose}")
         return found.get_secret_value()
 
 
-LOGINS: Mapping[str, Login] = {
-    "app": Login("postgres_url", "POSTGRES_URL", "a login in role storekit_app"),
-    "admin": Login(
+LOGINS: Mapping[Login, LoginRules] = {
+    Login.APP: LoginRules("postgres_url", "POSTGRES_URL", "a login in role storekit_app"),
+    Login.ADMIN: LoginRules(
         "postgres_admin_url",
         "POSTGRES_ADMIN_URL",
-        "a login that may become storekit_owner",
+        "a login that can SET ROLE storekit_owner",
         "storekit_owner",
-        walled=False,
+        isolated=False,
     ),
-    "reporter": Login("postgres_reporter_url", "POSTGRES_REPORTER_URL", "a login in role storekit_reporter"),
+    Login.REPORTER: LoginRules(
+        "postgres_reporter_url", "POSTGRES_REPORTER_URL", "a login in role storekit_reporter"
+    ),
 }
 
-ABOVE_THE_WALL = """
+EXEMPT_ROLES = """
     SELECT string_agg(DISTINCT CASE WHEN r.rolsuper THEN 'a superuser' WHEN r.rolbypassrls
                                THEN 'a role with BYPASSRLS' ELSE r.rolname END, ' and ')
     FROM pg_catalog.pg_roles AS r
     WHERE pg_has_role(session_user, r.oid, 'MEMBER')
       AND (r.rolsuper OR r.rolbypassrls OR r.rolname IN ('storekit_owner', 'storekit_reports'))
 """
-"""Names what a login is, or may become, that row-level security does not hold."""
+"""Names the roles of this login to which row-level security does not apply, NULL if there are none.
+
+'MEMBER' includes roles that the login can only reach by SET ROLE, as SQL on its connection could.
+"""

@@ -1,4 +1,8 @@
-"""psycopg's pool, with refusals told apart: a server that is away, or connections that are all busy."""
+"""psycopg's pool, with distinct errors for an unreachable server, a refused login and an exhausted pool.
+
+psycopg's pool raises `PoolTimeout` for all three. The caller needs to know which: waiting does not cure a
+wrong password, and a busy pool is cured by more connections, not by a look at the network.
+"""
 
 from __future__ import annotations
 
@@ -13,127 +17,145 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed, TooManyRequests
 
 from storekit.drivers.postgres.pool.connections import AsyncConnection, Connection, options
-from storekit.drivers.postgres.pool.endpoint import Door
+from storekit.drivers.postgres.pool.endpoint import Endpoint
 from storekit.errors import ConfigurationError, Unavailable, UsageError
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 C = TypeVar("C", Connection, AsyncConnection)
 
-_GLANCE = 0.1
-"""Seconds after which who waits for the first connection looks whether the login was refused."""
+_FIRST_CHECK = 0.1
+"""Seconds between two checks for a refused login, until the first connection was made.
 
-# what the pool logs is for whoever configured logging: else Python would print it
+psycopg's pool connects in a background thread and retries, so a refusal shows only in the endpoint.
+"""
+
+# Without a handler Python prints the pool's warnings to stderr of applications that never set up logging.
 logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 
 
 class _Pool(Generic[C]):
-    """What both colours have in common."""
+    """The state and decisions that the sync and the async pool share."""
 
-    def __init__(self, settings: Settings, login: str) -> None:
-        self.door = Door(settings, login)
+    def __init__(self, settings: Settings, login: Login) -> None:
+        self.endpoint = Endpoint(settings, login)
         self.users: WeakSet[object] = WeakSet()
         self.closed = False
         self._size, self._queue = settings.pool_size, settings.pool_queue
         self._timeout, self._wait = settings.timeout.total_seconds(), settings.pool_wait.total_seconds()
         self._lent: set[C] = set()
         self._last_return = 0.0
-        self._options = options(settings, self.door)
+        self._options = options(settings, self.endpoint)
 
     def _patience(self, began: float) -> float:
-        """Tell for how many seconds to wait before one looks again; raise if it is no use to wait longer."""
-        busy = not self.door.failing and (self._lent or self._last_return > began)
+        """Return how many seconds to wait before the next check.
+
+        `pool_wait` applies while connections are in use, and `timeout` while there are none: an unreachable
+        server must fail fast although a busy pool may keep its callers waiting for longer.
+
+        Raises:
+            Unavailable: the time is over.
+        """
+        # A pool without connections in use is not busy, but one may have been returned since this caller
+        # began to wait and gone to another one: that counts as busy too.
+        busy = not self.endpoint.failing and (self._lent or self._last_return > began)
         left = began + (self._wait if busy else self._timeout) - monotonic()
         if left <= 0:
             why = f"all {self._size} connections are busy and none came free within {self._wait:g} s"
-            raise _exhausted(why) if busy else self.door.unreachable(self._timeout)
-        return min(left, self._timeout if self.door.entered else _GLANCE)
+            raise _exhausted(why) if busy else self.endpoint.unreachable(self._timeout)
+        return min(left, self._timeout if self.endpoint.accepted else _FIRST_CHECK)
 
-    def _look(self, error: psycopg.OperationalError) -> None:
-        """Raise what the pool refused for, unless that was the time of one look."""
+    def _raise_final(self, error: psycopg.OperationalError) -> None:
+        """Raise the reason why waiting cannot help; return if only the time of one check is over."""
         if self.closed or isinstance(error, PoolClosed):
             raise closed() from error
         if isinstance(error, TooManyRequests):
-            raise _exhausted(f"{self._queue} wait already for one of {self._size} connections") from error
-        if refusal := self.door.refusal:
+            raise _exhausted(
+                f"the queue is full: at most {self._queue} calls wait for one of {self._size} connections"
+            ) from error
+        if refusal := self.endpoint.refusal:
             raise ConfigurationError(refusal) from error
 
     def _lend(self, connection: C) -> bool:
-        if connection.readable.poll(0):  # the server has hung up: an idle link has nothing to read
+        # An idle connection has nothing to read, so a readable socket means that the server closed it. A
+        # statement sent there would end as AnswerLost, that is as a write in doubt.
+        if connection.readable.poll(0):
             connection.end()
             return False
         self._lent.add(connection)
         return True
 
     def _take_back(self, connection: C) -> bool:
-        if connection.process != os.getpid():  # a forked child ends a task of its parent, which still speaks
+        # A forked child may unwind a call of its parent, which still uses the socket: leave it alone.
+        if connection.process != os.getpid():
             return False
         self._lent.discard(connection)
         self._last_return = monotonic()
-        if self.closed or not connection.idle:  # the next borrower must not read this one's answers
+        if self.closed or not connection.idle:  # the next caller must not read this one's results
             connection.end()
         return True
 
 
 class Pool(_Pool[Connection]):
-    """The synchronous colour."""
+    """The pool of the sync API."""
 
-    def __init__(self, settings: Settings, login: str) -> None:
+    def __init__(self, settings: Settings, login: Login) -> None:
         super().__init__(settings, login)
         self._pool = ConnectionPool(connection_class=Connection, open=True, **self._options)
 
     def take(self) -> Connection:
-        """Lend a connection; give it back with `give_back`.
+        """Take a connection; the caller must return it with `give_back`.
 
         Raises:
             Unavailable: the server cannot be reached, or all connections are busy.
-            ConfigurationError: the server refuses the login, or is refused.
+            ConfigurationError: the server refused the login, or storekit refused the login or the server.
         """
         began = monotonic()
         while True:
             try:
                 connection = self._pool.getconn(self._patience(began))
             except psycopg.OperationalError as error:
-                self._look(error)
+                self._raise_final(error)
                 continue
             if self._lend(connection):
                 return connection
-            self._pool.putconn(connection)
+            self._pool.putconn(connection)  # closed: the pool drops it and opens another
 
     def give_back(self, connection: Connection) -> None:
-        """Take a connection back; one that is in the midst of anything is closed."""
+        """Return a connection to the pool; it is closed if it has an open transaction or pipeline."""
         if self._take_back(connection):
             self._pool.putconn(connection)
 
     def close(self) -> None:
-        """Close what is idle now, and what is lent when it is given back."""
+        """Close idle connections now, and connections in use when they are given back."""
         self._pool.close()
 
 
 class AsyncPool(_Pool[AsyncConnection]):
-    """The asynchronous colour, of one event loop."""
+    """The pool of one event loop, for the async API."""
 
-    def __init__(self, settings: Settings, login: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, settings: Settings, login: Login, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(settings, login)
         self._loop = loop
         self._pool = AsyncConnectionPool(connection_class=AsyncConnection, open=False, **self._options)
 
     async def take(self) -> AsyncConnection:
-        """As `Pool.take`, awaited."""
+        """Take a connection, as `Pool.take` does."""
         began = monotonic()
         while True:
             try:
-                if not self.closed:
+                if not self.closed:  # psycopg opens a pool in its event loop only, so not in __init__
                     await self._pool.open()
                 connection = await self._pool.getconn(self._patience(began))
             except psycopg.OperationalError as error:
-                self._look(error)
+                self._raise_final(error)
                 continue
             if self._lend(connection):
                 return connection
+            # Shielded: a cancelled caller would otherwise leave the pool one connection short for ever.
             await asyncio.shield(self._pool.putconn(connection))
 
     def give_back(self, connection: AsyncConnection) -> asyncio.Future[None]:
-        """As `Pool.give_back`; it goes to its end, awaited or not."""
+        """Return a connection, as `Pool.give_back` does. It completes even if it is not awaited."""
         if self._take_back(connection) and not self._loop.is_closed():
             return asyncio.shield(self._loop.create_task(self._pool.putconn(connection)))
         done = self._loop.create_future()
@@ -141,7 +163,7 @@ class AsyncPool(_Pool[AsyncConnection]):
         return done
 
     async def close(self) -> None:
-        """As `Pool.close`, from any thread; the connections of a loop that is over go with it."""
+        """Close, as `Pool.close` does, from any thread. A closed loop has no connections left to close."""
         if self._loop is asyncio.get_running_loop():
             await self._pool.close()
         elif not self._loop.is_closed():
@@ -149,9 +171,9 @@ class AsyncPool(_Pool[AsyncConnection]):
 
 
 def _exhausted(why: str) -> Unavailable:
-    return Unavailable("postgres", why, step="raise POSTGRES_POOL_SIZE, or hold units of work for less long")
+    return Unavailable("postgres", f"{why}; raise POSTGRES_POOL_SIZE or shorten units of work")
 
 
 def closed() -> UsageError:
-    """Say that nothing is lent any more."""
+    """Return the error of a call on a closed store."""
     return UsageError("the store is closed; use it inside its with block")

@@ -1,4 +1,7 @@
-"""One pool for all who ask alike, however many stores a process has opened."""
+"""Share one pool between all stores of a process that have the same settings and login.
+
+A web application may open a store for each request. Without sharing, each would open its own connections.
+"""
 
 from __future__ import annotations
 
@@ -10,47 +13,54 @@ from weakref import WeakValueDictionary
 
 from storekit.drivers.postgres.pool.logins import LOGINS
 from storekit.drivers.postgres.pool.pool import AsyncPool, Pool
-from storekit.settings import Settings
+from storekit.settings import Login, Settings
 
 P = TypeVar("P", Pool, AsyncPool)
 
-_DECIDING = ("timeout", "prepare", "pool_min", "pool_size", "pool_idle", "pool_wait", "pool_queue")
+_POOL_SETTINGS = ("timeout", "prepare", "pool_min", "pool_size", "pool_idle", "pool_wait", "pool_queue")
 
 
-class _Register:
-    """Pools by what they are for; one that nobody holds any more goes by itself."""
+class _Registry:
+    """Pools by their settings. Weak references: a pool without users is garbage-collected."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.pools: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
 
 
-_register = _Register()
+_registry = _Registry()
 
 
-def join(user: object, settings: Settings, login: str, make: Callable[[], P], loop: object = None) -> P:
-    """Use the pool of these settings and this login, and of this event loop if there is one."""
-    key = (login, loop, *(getattr(settings, name) for name in (LOGINS[login].setting, *_DECIDING)))
-    with _register.lock:
-        pool: P | None = _register.pools.get(key)
+def join(user: object, settings: Settings, login: Login, make: Callable[[], P], loop: object = None) -> P:
+    """Return the pool of these settings, this login and this event loop (None in the sync API).
+
+    Registers `user`: a pool is closed when its last user leaves.
+    """
+    key = (login, loop, *(getattr(settings, name) for name in (LOGINS[login].setting, *_POOL_SETTINGS)))
+    with _registry.lock:
+        pool: P | None = _registry.pools.get(key)
+        # Its last user may have left in this moment: it is closing, and a new user needs a new one.
         if pool is None or pool.closed:
-            pool = _register.pools[key] = make()
+            pool = _registry.pools[key] = make()
         pool.users.add(user)
         return pool
 
 
 def leave(user: object, pool: Pool | AsyncPool) -> bool:
-    """Use it no more; tell its last user, who is to close it."""
-    with _register.lock:
+    """Unregister a user. Return True to the last one, which must close the pool."""
+    with _registry.lock:
         pool.users.discard(user)
         pool.closed = not pool.users
         return pool.closed
 
 
-def _begin_anew() -> None:
-    """Give a forked child a register of its own: it never touches its parent's connections."""
-    global _register  # noqa: PLW0603  one for each process
-    _register = _Register()
+def _reset_after_fork() -> None:
+    """Give a forked child an empty registry, so that it never uses its parent's connections.
+
+    The lock is replaced too: another thread of the parent may have held it at the fork.
+    """
+    global _registry  # noqa: PLW0603  one for each process
+    _registry = _Registry()
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_reset_after_fork)

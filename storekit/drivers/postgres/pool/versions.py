@@ -1,23 +1,23 @@
-"""Which servers will do: releases before these have known holes in row-level security."""
+"""The supported server versions: older minor releases have known holes in row-level security."""
 
 from __future__ import annotations
 
 OLDEST = 15
-SOUND = {15: 14, 16: 10, 17: 6}
-"""By major the minor release that closed CVE-2024-10976 and CVE-2025-8713; later majors never had them."""
+PATCHED = {15: 14, 16: 10, 17: 6}
+"""The minor release, by major, that fixed CVE-2024-10976 and CVE-2025-8713; later majors never had them."""
 
 
-def unfit(version: int) -> str | None:
-    """Tell why a server of this version (180006 is 18.6) will not do.
+def unsupported(version: int) -> str | None:
+    """Return why a server of this version (180006 is 18.6) is not supported; None if it is.
 
-    >>> unfit(150003)
+    >>> unsupported(150003)
     'version 15.3 has known holes in row-level security; upgrade it to 15.14 or newer'
-    >>> unfit(180006)
+    >>> unsupported(180006)
     """
     major, minor = divmod(version, 10_000)
     if major < OLDEST:
         return f"version {major} is too old; storekit needs {OLDEST} or newer"
-    if minor < SOUND.get(major, 0):
+    if minor < PATCHED.get(major, 0):
         holes = f"version {major}.{minor} has known holes in row-level security"
-        return f"{holes}; upgrade it to {major}.{SOUND[major]} or newer"
+        return f"{holes}; upgrade it to {major}.{PATCHED[major]} or newer"
     return None

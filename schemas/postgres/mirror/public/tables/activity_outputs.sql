@@ -29,7 +29,7 @@ CREATE INDEX activity_outputs_content_ref_tenant_id_idx ON public.activity_outpu
 CREATE INDEX activity_outputs_created_on_ix_78badd9f ON public.activity_outputs USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (deleted_on IS NULL);
 CREATE INDEX activity_outputs_created_on_ix_e2554bd3 ON public.activity_outputs USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE ((status = 'in_review'::public.activity_outputs_status) AND (deleted_on IS NULL));
 CREATE INDEX activity_outputs_metadata_ref_tenant_id_idx ON public.activity_outputs USING btree (metadata_ref, tenant_id);
-CREATE INDEX activity_outputs_run_id_ix_95cc3e86 ON public.activity_outputs USING btree (run_id, tenant_id, ref_id);
+CREATE INDEX activity_outputs_run_id_tenant_id_ref_id_idx ON public.activity_outputs USING btree (run_id, tenant_id, ref_id);
 ALTER TABLE public.activity_outputs ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE public.activity_outputs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.activity_outputs FORCE ROW LEVEL SECURITY;
@@ -40,3 +40,23 @@ GRANT INSERT (reviewed_by, reviewed_on, run_id, status) ON public.activity_outpu
 GRANT SELECT ON public.activity_outputs TO storekit_app;
 GRANT SELECT ON public.activity_outputs TO storekit_reports;
 GRANT UPDATE (reviewed_by, reviewed_on, run_id, status) ON public.activity_outputs TO storekit_app;
+
+CREATE POLICY report ON public.activity_outputs
+    FOR SELECT TO storekit_reports
+    USING (true);
+
+CREATE POLICY tenant ON public.activity_outputs
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE TRIGGER storekit_begin BEFORE INSERT ON public.activity_outputs FOR EACH ROW WHEN (new.status::text <> ALL ('{draft,in_review}'::text[])) EXECUTE FUNCTION storekit.check_move('activity_outputs', 'status');
+
+CREATE TRIGGER storekit_delete AFTER DELETE ON public.activity_outputs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_delete('activity_outputs', 'status', 'content', 'metadata');
+
+CREATE TRIGGER storekit_insert AFTER INSERT ON public.activity_outputs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('activity_outputs', 'status', 'content', 'metadata');
+
+CREATE TRIGGER storekit_move BEFORE UPDATE ON public.activity_outputs FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION storekit.check_move('activity_outputs', 'status');
+
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.activity_outputs FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+
+CREATE TRIGGER storekit_update AFTER UPDATE ON public.activity_outputs REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('activity_outputs', 'status', 'content', 'metadata');

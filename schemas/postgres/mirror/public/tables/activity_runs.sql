@@ -33,3 +33,23 @@ GRANT INSERT (activity, agent, attempt, error, finished_on, started_on, status) 
 GRANT SELECT ON public.activity_runs TO storekit_app;
 GRANT SELECT ON public.activity_runs TO storekit_reports;
 GRANT UPDATE (activity, agent, attempt, error, finished_on, started_on, status) ON public.activity_runs TO storekit_app;
+
+CREATE POLICY report ON public.activity_runs
+    FOR SELECT TO storekit_reports
+    USING (true);
+
+CREATE POLICY tenant ON public.activity_runs
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE TRIGGER storekit_begin BEFORE INSERT ON public.activity_runs FOR EACH ROW WHEN (new.status::text <> ALL ('{pending,running}'::text[])) EXECUTE FUNCTION storekit.check_move('activity_runs', 'status');
+
+CREATE TRIGGER storekit_delete AFTER DELETE ON public.activity_runs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_delete('activity_runs', 'status');
+
+CREATE TRIGGER storekit_insert AFTER INSERT ON public.activity_runs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('activity_runs', 'status');
+
+CREATE TRIGGER storekit_move BEFORE UPDATE ON public.activity_runs FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION storekit.check_move('activity_runs', 'status');
+
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.activity_runs FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+
+CREATE TRIGGER storekit_update AFTER UPDATE ON public.activity_runs REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('activity_runs', 'status');

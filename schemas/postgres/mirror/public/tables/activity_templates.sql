@@ -26,3 +26,23 @@ ALTER TABLE public.activity_templates FORCE ROW LEVEL SECURITY;
 ALTER TABLE public.activity_templates OWNER TO storekit_owner;
 GRANT SELECT ON public.activity_templates TO storekit_app;
 GRANT SELECT ON public.activity_templates TO storekit_reports;
+
+CREATE POLICY everybody ON public.activity_templates
+    FOR SELECT TO PUBLIC
+    USING (true);
+
+CREATE POLICY report ON public.activity_templates
+    FOR SELECT TO storekit_reports
+    USING (true);
+
+CREATE POLICY tenant ON public.activity_templates
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE TRIGGER storekit_delete AFTER DELETE ON public.activity_templates REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_delete('activity_templates', '');
+
+CREATE TRIGGER storekit_insert AFTER INSERT ON public.activity_templates REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('activity_templates', '');
+
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.activity_templates FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+
+CREATE TRIGGER storekit_update AFTER UPDATE ON public.activity_templates REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('activity_templates', '');

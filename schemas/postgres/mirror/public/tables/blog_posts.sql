@@ -28,7 +28,7 @@ CREATE TABLE public.blog_posts (
 );
 CREATE INDEX blog_posts_created_on_ix_59649ea8 ON public.blog_posts USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (deleted_on IS NULL);
 CREATE INDEX blog_posts_created_on_ix_e39b8828 ON public.blog_posts USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE ((status = 'in_review'::public.blog_posts_status) AND (deleted_on IS NULL));
-CREATE INDEX blog_posts_output_id_ix_062727c0 ON public.blog_posts USING btree (output_id, tenant_id, ref_id);
+CREATE INDEX blog_posts_output_id_tenant_id_ref_id_idx ON public.blog_posts USING btree (output_id, tenant_id, ref_id);
 ALTER TABLE public.blog_posts ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE public.blog_posts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.blog_posts FORCE ROW LEVEL SECURITY;
@@ -39,3 +39,23 @@ GRANT INSERT (channel, external_id, output_id, published_on, reviewed_by, review
 GRANT SELECT ON public.blog_posts TO storekit_app;
 GRANT SELECT ON public.blog_posts TO storekit_reports;
 GRANT UPDATE (channel, external_id, output_id, published_on, reviewed_by, reviewed_on, status, title, word_count) ON public.blog_posts TO storekit_app;
+
+CREATE POLICY report ON public.blog_posts
+    FOR SELECT TO storekit_reports
+    USING (true);
+
+CREATE POLICY tenant ON public.blog_posts
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE TRIGGER storekit_begin BEFORE INSERT ON public.blog_posts FOR EACH ROW WHEN (new.status::text <> ALL ('{draft}'::text[])) EXECUTE FUNCTION storekit.check_move('blog_posts', 'status');
+
+CREATE TRIGGER storekit_delete AFTER DELETE ON public.blog_posts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_delete('blog_posts', 'status');
+
+CREATE TRIGGER storekit_insert AFTER INSERT ON public.blog_posts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('blog_posts', 'status');
+
+CREATE TRIGGER storekit_move BEFORE UPDATE ON public.blog_posts FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION storekit.check_move('blog_posts', 'status');
+
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.blog_posts FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+
+CREATE TRIGGER storekit_update AFTER UPDATE ON public.blog_posts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('blog_posts', 'status');

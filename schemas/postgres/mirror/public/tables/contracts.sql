@@ -26,3 +26,23 @@ ALTER TABLE public.contracts OWNER TO storekit_owner;
 GRANT INSERT (accepted_by, accepted_on, title) ON public.contracts TO storekit_app;
 GRANT SELECT ON public.contracts TO storekit_app;
 GRANT SELECT ON public.contracts TO storekit_reports;
+
+CREATE POLICY report ON public.contracts
+    FOR SELECT TO storekit_reports
+    USING (true);
+
+CREATE POLICY tenant ON public.contracts
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE TRIGGER storekit_append_only AFTER UPDATE ON public.contracts FOR EACH ROW EXECUTE FUNCTION storekit.refuse_change('contracts', 'pdf');
+
+CREATE TRIGGER storekit_delete AFTER DELETE ON public.contracts REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_delete('contracts', '', 'pdf');
+
+CREATE TRIGGER storekit_insert AFTER INSERT ON public.contracts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('contracts', '', 'pdf');
+
+CREATE TRIGGER storekit_keep BEFORE DELETE ON public.contracts FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION storekit.refuse_change('contracts', 'pdf');
+
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.contracts FOR EACH ROW EXECUTE FUNCTION storekit.touch('f');
+
+CREATE TRIGGER storekit_update AFTER UPDATE ON public.contracts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('contracts', '', 'pdf');

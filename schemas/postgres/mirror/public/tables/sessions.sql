@@ -29,3 +29,23 @@ GRANT INSERT (expires_on, token_digest, user_name) ON public.sessions TO storeki
 GRANT SELECT ON public.sessions TO storekit_app;
 GRANT SELECT ON public.sessions TO storekit_reports;
 GRANT UPDATE (expires_on, token_digest, user_name) ON public.sessions TO storekit_app;
+
+CREATE POLICY lookup ON public.sessions
+    FOR SELECT TO storekit_owner
+    USING (token_digest = NULLIF(current_setting('storekit.lookup'::text, true), ''::text));
+
+CREATE POLICY report ON public.sessions
+    FOR SELECT TO storekit_reports
+    USING (true);
+
+CREATE POLICY tenant ON public.sessions
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE TRIGGER storekit_delete AFTER DELETE ON public.sessions REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_delete('sessions', '');
+
+CREATE TRIGGER storekit_insert AFTER INSERT ON public.sessions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('sessions', '');
+
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.sessions FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+
+CREATE TRIGGER storekit_update AFTER UPDATE ON public.sessions REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('sessions', '');

@@ -29,3 +29,19 @@ GRANT INSERT (external_billing_id, name) ON public.tenants TO storekit_app;
 GRANT SELECT ON public.tenants TO storekit_app;
 GRANT SELECT ON public.tenants TO storekit_reports;
 GRANT UPDATE (external_billing_id, name) ON public.tenants TO storekit_app;
+
+CREATE POLICY report ON public.tenants
+    FOR SELECT TO storekit_reports
+    USING (true);
+
+CREATE POLICY tenant ON public.tenants
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE TRIGGER storekit_delete AFTER DELETE ON public.tenants REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_delete('tenants', '');
+
+CREATE TRIGGER storekit_insert AFTER INSERT ON public.tenants REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('tenants', '');
+
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.tenants FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+
+CREATE TRIGGER storekit_update AFTER UPDATE ON public.tenants REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('tenants', '');

@@ -9,14 +9,14 @@ CREATE OR REPLACE FUNCTION report.read_v1(p_actor text, p_report text)
 AS $function$
 BEGIN
     IF coalesce(p_actor, '') = '' THEN
-        RAISE EXCEPTION 'no actor was named' USING ERRCODE = 'SK400';
+        RAISE EXCEPTION 'an actor is required' USING ERRCODE = 'SK400';
     ELSIF NOT EXISTS (
         SELECT FROM pg_class AS c
         WHERE c.relnamespace = 'report'::regnamespace AND c.relname = p_report AND c.relkind = 'v'
           AND c.relowner = 'storekit_reports'::regrole
     ) THEN
         RAISE EXCEPTION 'there is no report %', coalesce(p_report, 'null') USING ERRCODE = 'SK400',
-            HINT = 'a migration makes it: SET LOCAL ROLE storekit_reports; CREATE VIEW report.name AS ...';
+            HINT = 'create it in a migration: SET LOCAL ROLE storekit_reports; CREATE VIEW report.name AS ...';
     END IF;
     INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, actor)
     VALUES (storekit.nil(), 'report.' || p_report, storekit.new_ref_id(), 1, 'report.read', p_actor);

@@ -6,7 +6,8 @@ CREATE OR REPLACE FUNCTION storekit.add_triggers(p_table regclass, p_entity text
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
 AS $function$
 DECLARE
-    v_arguments text := (SELECT string_agg(quote_literal(a), ', ') FROM unnest(ARRAY[p_entity, coalesce(p_state, '')] || p_fields) AS a);
+    v_arguments text := (
+        SELECT string_agg(quote_literal(a), ', ') FROM unnest(ARRAY[p_entity, coalesce(p_state, '')] || p_fields) AS a);
 BEGIN
     EXECUTE format(
         'CREATE OR REPLACE TRIGGER storekit_touch BEFORE UPDATE ON %s

@@ -44,7 +44,7 @@ BEGIN
               CASE a.attgenerated WHEN 's' THEN format(' GENERATED ALWAYS AS (%s) STORED', pg_get_expr(d.adbin, a.attrelid))
                    ELSE ' DEFAULT ' || pg_get_expr(d.adbin, a.attrelid) END));
     IF v_missing IS NOT NULL THEN
-        RAISE EXCEPTION 'table % lacks columns of storekit, or has them otherwise', p_entity USING ERRCODE = 'SK400',
+        RAISE EXCEPTION 'table % lacks columns of storekit or defines them differently', p_entity USING ERRCODE = 'SK400',
             HINT = format('ALTER TABLE %s %s', p_table, v_missing);
     END IF;
 END

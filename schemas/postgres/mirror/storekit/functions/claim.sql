@@ -14,7 +14,7 @@ BEGIN
             ELSE storekit.insert_write(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, NULL) END;
     END IF;
     IF v_outcome ->> 'outcome' = 'pending' THEN
-        -- A late commit that nobody robbed is welcome: the lease is not asked.
+        -- The lease is not checked: a commit after its lease expired succeeds if nobody has taken the write over.
         UPDATE storekit.write AS w SET state = 'committed', finished_on = storekit.now()
         WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id AND w.state = 'pending';
         v_outcome := CASE WHEN NOT FOUND

@@ -28,7 +28,7 @@ BEGIN
     END LOOP;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
     WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;
-    -- What the caller's own SQL does next in this transaction is not this write's doing.
+    -- Events of SQL that the caller runs after this call, in the same transaction, must not carry this write's id.
     PERFORM set_config('storekit.write_id', '', true);
     RETURN jsonb_build_object('outcome', 'committed', 'now', storekit.now(), 'rows', v_rows);
 END

@@ -7,11 +7,11 @@ CREATE OR REPLACE FUNCTION storekit.enter(p_tenant uuid, p_actor text)
 AS $function$
 BEGIN
     IF p_tenant IS NULL OR coalesce(p_actor, '') = '' THEN
-        RAISE EXCEPTION 'no tenant or no actor was named' USING ERRCODE = 'SK400';
+        RAISE EXCEPTION 'a tenant and an actor are required' USING ERRCODE = 'SK400';
     ELSIF storekit.current_tenant() <> p_tenant THEN
         RAISE EXCEPTION 'this transaction belongs to another tenant' USING ERRCODE = 'SK004';
     ELSIF p_tenant = storekit.nil() AND NOT pg_has_role(session_user, 'storekit_owner', 'MEMBER') THEN
-        RAISE EXCEPTION 'global records are written by the admin alone' USING ERRCODE = 'SK403';
+        RAISE EXCEPTION 'only the admin may write global records' USING ERRCODE = 'SK403';
     END IF;
     PERFORM set_config('storekit.tenant', p_tenant::text, true), set_config('storekit.actor', p_actor, true);
 END

@@ -12,7 +12,7 @@ BEGIN
     SELECT * INTO v_found FROM storekit.managed AS m WHERE m.entity = storekit.entity_name(p_name);
     IF NOT FOUND THEN
         RAISE EXCEPTION 'table % is not managed by storekit', coalesce(p_name, 'null')
-            USING ERRCODE = 'SK400', HINT = 'call storekit.manage() in the migration that makes the table';
+            USING ERRCODE = 'SK424', HINT = 'call storekit.manage() in the migration that creates the table';
     END IF;
     RETURN v_found;
 END

@@ -23,12 +23,14 @@ BEGIN
     ELSIF v_holder.lease_until >= storekit.now() THEN
         RETURN storekit.held(v_holder.lease_until - storekit.now());
     END IF;
+    -- The conditions are asked again, under the lock: since the SELECT above the holder may have renewed or ended.
+    -- SKIP LOCKED: a locked row is being committed, and to wait for it could take as long as that transaction.
     PERFORM FROM storekit.write AS w
     WHERE w.tenant_id = p_tenant AND w.write_id = v_holder.write_id
       AND w.state = 'pending' AND w.lease_until < storekit.now()
     FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
-        RETURN storekit.held(interval '0');  -- it is committing, or somebody else is ending it
+        RETURN storekit.held(interval '0');
     END IF;
     PERFORM storekit.abort_pending(p_tenant, v_holder.write_id, storekit.now());
     RETURN NULL;

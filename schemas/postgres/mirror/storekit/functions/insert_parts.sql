@@ -35,7 +35,7 @@ BEGIN
           AND f.kind IN ('blob', 'document') AND (p.expires_on IS NULL OR f.ttl IS NOT NULL))
     LIMIT 1;
     RAISE EXCEPTION '% is not declared as a part, or expires without a ttl', v_unknown
-        USING ERRCODE = 'SK400', HINT = 'declare it in storekit.field, in a migration';
+        USING ERRCODE = 'SK424', HINT = 'declare the part in the class, and migrate';
 END
 $function$;
 

@@ -13,7 +13,7 @@ DECLARE
     v_found jsonb;
 BEGIN
     IF v_field IS NULL OR coalesce(p_value, '') = '' THEN
-        RAISE EXCEPTION 'table % is not looked up by a value, or none was given', v_table.entity USING ERRCODE = 'SK400';
+        RAISE EXCEPTION 'table % has no look-up column, or the value is empty', v_table.entity USING ERRCODE = 'SK400';
     END IF;
     PERFORM set_config('storekit.lookup', p_value, true);
     EXECUTE format('SELECT jsonb_agg(jsonb_build_object(''tenant_id'', t.tenant_id, ''ref_id'', t.ref_id))

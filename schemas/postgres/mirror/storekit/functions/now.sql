@@ -11,4 +11,4 @@ GRANT EXECUTE ON FUNCTION storekit.now() TO storekit_app;
 GRANT EXECUTE ON FUNCTION storekit.now() TO storekit_auditor;
 GRANT EXECUTE ON FUNCTION storekit.now() TO storekit_reports;
 GRANT EXECUTE ON FUNCTION storekit.now() TO storekit_worker;
-COMMENT ON FUNCTION storekit.now() IS 'The only clock of storekit: the transaction''s time, which errs to the safe side for leases and fences.';
+COMMENT ON FUNCTION storekit.now() IS 'The only clock of storekit: the time at which the transaction began.';

@@ -13,7 +13,7 @@ DECLARE
           AND f.kind = 'column');
 BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', p_table);
-    -- As in the ledger: without statistics no tenant is ever taken for empty.
+    -- As in the ledger: with statistics the planner expects no rows of a tenant that is newer than they are.
     EXECUTE format('ALTER TABLE %s ALTER COLUMN tenant_id SET STATISTICS 0', p_table);
     EXECUTE format('DROP POLICY IF EXISTS tenant ON %1$s; DROP POLICY IF EXISTS everybody ON %1$s;
         DROP POLICY IF EXISTS report ON %1$s; DROP POLICY IF EXISTS lookup ON %1$s;
@@ -21,7 +21,7 @@ BEGIN
     EXECUTE format('CREATE POLICY tenant ON %s USING (tenant_id = storekit.current_tenant())', p_table);
     EXECUTE format('CREATE POLICY report ON %s FOR SELECT TO storekit_reports USING (true)', p_table);
     IF v_lookup IS NOT NULL THEN
-        -- Inside storekit.lookup_v1 alone: nobody else acts as the owner and names a value.
+        -- Only storekit.lookup_v1 acts as the owner and sets storekit.lookup.
         EXECUTE format('CREATE POLICY lookup ON %s FOR SELECT TO storekit_owner
             USING (%I = nullif(current_setting(''storekit.lookup'', true), ''''))', p_table, v_lookup);
     END IF;

@@ -15,13 +15,13 @@ BEGIN
             SELECT field || '_expired_on' FROM unnest(TG_ARGV[1:]) AS field
             UNION ALL
             SELECT field || '_ref' FROM unnest(TG_ARGV[1:]) AS field WHERE to_jsonb(NEW) -> (field || '_ref') = 'null');
-        -- as text: 1.0 and 1.00 are equal numbers and different values
+        -- Compared as text: as numbers 1.0 and 1.00 are equal, but the stored value would change.
         IF (to_jsonb(OLD) - v_free)::text = (to_jsonb(NEW) - v_free)::text THEN
             RETURN NULL;
         END IF;
     END IF;
     RAISE EXCEPTION '% is append-only: % may not be %', TG_ARGV[0], OLD.ref_id, lower(TG_OP) || 'd'
-        USING ERRCODE = 'SK405', HINT = 'derive the class from Mutable, or save another record';
+        USING ERRCODE = 'SK405', HINT = 'derive the class from Mutable, or save a new record';
 END
 $function$;
 

@@ -9,7 +9,7 @@ BEGIN
     RAISE EXCEPTION 'part % may not %', OLD.part_id,
         CASE WHEN TG_OP = 'DELETE' THEN 'be deleted while ' || OLD.state
              WHEN OLD.state <> NEW.state THEN 'go from ' || OLD.state || ' to ' || NEW.state
-                  || ' now (held, retained, still signed or without a purge date)'
+                  || ' now: it is held or retained, its upload URL is valid, or its purge date is not past'
              ELSE 'change its identity, or shorten its retention or its signature' END
         USING ERRCODE = 'SK002';
 END

@@ -10,7 +10,7 @@ DECLARE
     v_fields text[] := ARRAY(SELECT DISTINCT m.field FROM storekit.move AS m WHERE m.entity = p_entity ORDER BY 1);
 BEGIN
     IF cardinality(v_fields) > 1 THEN
-        RAISE EXCEPTION 'table % has the state fields %; one is all that a table takes', p_entity, v_fields
+        RAISE EXCEPTION 'table % has the state fields %; at most one is allowed', p_entity, v_fields
             USING ERRCODE = 'SK400';
     END IF;
     RETURN v_fields[1];

@@ -17,8 +17,8 @@ BEGIN
     WHERE p.tenant_id = storekit.current_tenant() AND p.part_id = ANY (p_parts);
     GET DIAGNOSTICS v_marked = ROW_COUNT;
     IF v_marked <> cardinality(p_parts) THEN
-        RAISE EXCEPTION 'rows with parts are changed for one tenant at a time' USING ERRCODE = 'SK004',
-            HINT = 'set storekit.tenant in this transaction';
+        RAISE EXCEPTION 'a statement that changes rows with parts must be for one tenant' USING ERRCODE = 'SK004',
+            HINT = 'set storekit.tenant in this transaction, and change the rows of each tenant in its own';
     END IF;
 END
 $function$;

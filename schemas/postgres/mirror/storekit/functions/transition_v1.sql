@@ -18,20 +18,21 @@ BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
     v_reply := storekit.own_write(p_tenant, p_write_id);
     IF v_reply IS NOT NULL THEN
-        RETURN v_reply;  -- asked again after its answer was lost: the row has moved already
+        RETURN v_reply;  -- repeated after its reply was lost: the row has moved already
     END IF;
     v_table := storekit.find_writable(p_entity);
     v_field := storekit.state_field(v_table.entity);
     IF v_field IS NULL THEN
         RAISE EXCEPTION 'table % has no state machine', v_table.entity USING ERRCODE = 'SK400',
-            HINT = 'declare it on the model: Annotated[Status, moves({...})]';
+            HINT = 'declare it in the class: Annotated[Status, moves({...})]';
     END IF;
     PERFORM set_config('storekit.reason', coalesce(p_reason, ''), true);
     EXECUTE format('SELECT t.%I::text FROM %I.%I AS t WHERE t.tenant_id = $1 AND t.ref_id = $2%s FOR NO KEY UPDATE',
         v_field, v_table.schema_name, v_table.table_name,
         CASE WHEN v_table.soft_delete THEN ' AND t.deleted_on IS NULL' ELSE '' END)
     INTO v_from USING p_tenant, p_ref_id;
-    -- The row's trigger sees moves alone. A row that is not there, or hidden, is refused by the write itself.
+    -- The table's trigger checks a state that changes; one that stays is checked here. A row that is missing or
+    -- deleted is refused by the commit below.
     IF v_from = p_to AND NOT EXISTS (
         SELECT FROM storekit.move AS m WHERE m.entity = v_table.entity AND m.from_state = v_from AND m.to_state = p_to
     ) THEN

@@ -22,22 +22,26 @@ BEGIN
        OR v_op = 'delete' AND NOT (v_table.mutable OR v_table.soft_delete)
        OR v_op = 'restore' AND NOT v_table.soft_delete
        OR v_op IN ('delete', 'restore') AND cardinality(v_columns || v_refs) > 0 THEN
-        RAISE EXCEPTION 'table % takes no %', v_table.entity, v_op USING ERRCODE = 'SK400';
+        RAISE EXCEPTION 'table % does not support %', v_table.entity, v_op USING ERRCODE = 'SK400';
     END IF;
     IF EXISTS (
         SELECT FROM jsonb_array_elements(v_rows) AS r
         WHERE NOT r ?& v_keys OR r - v_keys - 'expected_version'::text <> '{}'
            OR v_op = 'insert' AND r ->> 'expected_version' IS NOT NULL
     ) THEN
-        RAISE EXCEPTION 'a row for % has other keys than %', v_table.entity, v_keys USING ERRCODE = 'SK400';
+        RAISE EXCEPTION 'each row for % must have exactly the keys %', v_table.entity, v_keys USING ERRCODE = 'SK400';
     END IF;
     SELECT array_agg(DISTINCT r ->> 'ref_id') INTO v_ids FROM jsonb_array_elements(v_rows) AS r;
     IF cardinality(v_ids) <> jsonb_array_length(v_rows) THEN
-        RAISE EXCEPTION 'a row of % comes twice in one batch', v_table.entity USING ERRCODE = 'SK400';
+        RAISE EXCEPTION 'the batch names a row of % more than once', v_table.entity USING ERRCODE = 'SK400';
     END IF;
 
-    EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
-    INTO v_done USING v_op, v_columns, v_refs, v_rows, v_ids;
+    IF v_op = 'delete' AND NOT v_table.soft_delete THEN
+        v_done := storekit.delete_rows(v_table.entity, v_rows, v_ids);
+    ELSE
+        EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
+        INTO v_done USING v_op, v_columns, v_refs, v_rows, v_ids;
+    END IF;
 
     IF NOT v_done ?& v_ids THEN
         v_refused := storekit.first_refused(v_table.entity, v_op, v_rows, ARRAY(SELECT jsonb_object_keys(v_done)));
@@ -48,7 +52,7 @@ BEGIN
         RAISE EXCEPTION '% % has version %, not %', v_table.entity, v_refused ->> 'ref_id',
             v_refused ->> 'found', v_refused ->> 'expected' USING ERRCODE = 'SK409', DETAIL = v_refused;
     END IF;
-    -- In the order of the request, not of the locks: a replay tells by it which row is which.
+    -- In the order of the request, not in that of the locks: a caller who replays the write maps its rows by it.
     RETURN (
         SELECT coalesce(jsonb_agg(jsonb_build_array(v_table.entity, r.item -> 'ref_id', v_done -> (r.item ->> 'ref_id'))
                    ORDER BY r.n), '[]')

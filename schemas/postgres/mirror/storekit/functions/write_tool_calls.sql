@@ -16,7 +16,7 @@ BEGIN
                 SELECT name FROM unnest(p_columns) AS name WHERE name <> ALL ('{run_id,name,method,status,duration_ms}'::text[])
                 UNION ALL
                 SELECT name FROM unnest(p_refs) AS name WHERE name <> ALL ('{payload}'::text[])) AS missing)
-            USING ERRCODE = 'SK400', HINT = 'add it in a migration';
+            USING ERRCODE = 'SK424', HINT = 'add the column in a migration';
     END IF;
     IF p_op <> 'insert' THEN
         SELECT jsonb_object_agg(r ->> 'ref_id', r) INTO v_rows FROM jsonb_array_elements(p_rows) AS r;

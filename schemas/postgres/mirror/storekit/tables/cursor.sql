@@ -27,3 +27,19 @@ GRANT INSERT (name, "position") ON storekit.cursor TO storekit_app;
 GRANT SELECT ON storekit.cursor TO storekit_app;
 GRANT SELECT ON storekit.cursor TO storekit_reports;
 GRANT UPDATE (name, "position") ON storekit.cursor TO storekit_app;
+
+CREATE POLICY report ON storekit.cursor
+    FOR SELECT TO storekit_reports
+    USING (true);
+
+CREATE POLICY tenant ON storekit.cursor
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE TRIGGER storekit_delete AFTER DELETE ON storekit.cursor REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_delete('storekit.cursor', '');
+
+CREATE TRIGGER storekit_insert AFTER INSERT ON storekit.cursor REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('storekit.cursor', '');
+
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON storekit.cursor FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+
+CREATE TRIGGER storekit_update AFTER UPDATE ON storekit.cursor REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('storekit.cursor', '');

@@ -31,3 +31,15 @@ ALTER TABLE storekit.domain_event OWNER TO storekit_owner;
 GRANT SELECT ON storekit.domain_event TO storekit_app;
 GRANT SELECT ON storekit.domain_event TO storekit_auditor;
 GRANT SELECT ON storekit.domain_event TO storekit_worker;
+
+CREATE POLICY auditor ON storekit.domain_event
+    FOR SELECT TO storekit_auditor
+    USING (true);
+
+CREATE POLICY tenant ON storekit.domain_event
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE POLICY worker ON storekit.domain_event
+    FOR ALL TO storekit_worker
+    USING (true);

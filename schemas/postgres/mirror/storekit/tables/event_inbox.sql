@@ -27,3 +27,23 @@ GRANT INSERT (actor, entity, ref_id, tenant_id, type, version) ON storekit.event
 GRANT SELECT ON storekit.event_inbox TO storekit_app;
 GRANT SELECT ON storekit.event_inbox TO storekit_auditor;
 GRANT SELECT ON storekit.event_inbox TO storekit_worker;
+
+CREATE POLICY auditor ON storekit.event_inbox
+    FOR SELECT TO storekit_auditor
+    USING (true);
+
+CREATE POLICY backfill ON storekit.event_inbox
+    FOR INSERT TO storekit_owner
+    WITH CHECK (true);
+
+CREATE POLICY report ON storekit.event_inbox
+    FOR INSERT TO storekit_reports
+    WITH CHECK (tenant_id = storekit.nil() AND starts_with(entity, 'report.'::text) AND type = 'report.read'::text);
+
+CREATE POLICY tenant ON storekit.event_inbox
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE POLICY worker ON storekit.event_inbox
+    FOR ALL TO storekit_worker
+    USING (true);

@@ -13,3 +13,15 @@ ALTER TABLE storekit.tenant_head FORCE ROW LEVEL SECURITY;
 ALTER TABLE storekit.tenant_head OWNER TO storekit_owner;
 GRANT SELECT ON storekit.tenant_head TO storekit_auditor;
 GRANT SELECT ON storekit.tenant_head TO storekit_worker;
+
+CREATE POLICY auditor ON storekit.tenant_head
+    FOR SELECT TO storekit_auditor
+    USING (true);
+
+CREATE POLICY tenant ON storekit.tenant_head
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE POLICY worker ON storekit.tenant_head
+    FOR ALL TO storekit_worker
+    USING (true);

@@ -26,3 +26,15 @@ ALTER TABLE storekit.write OWNER TO storekit_owner;
 GRANT SELECT ON storekit.write TO storekit_app;
 GRANT SELECT ON storekit.write TO storekit_auditor;
 GRANT SELECT ON storekit.write TO storekit_worker;
+
+CREATE POLICY auditor ON storekit.write
+    FOR SELECT TO storekit_auditor
+    USING (true);
+
+CREATE POLICY tenant ON storekit.write
+    FOR ALL TO PUBLIC
+    USING (tenant_id = storekit.current_tenant());
+
+CREATE POLICY worker ON storekit.write
+    FOR ALL TO storekit_worker
+    USING (true);

@@ -1,0 +1,54 @@
+-- Clock, tenant and actor of a transaction, and ids.
+--
+-- Refusals of storekit's SQL have SQLSTATEs of their own, by which the SDK tells them apart; their text is for people.
+--   SK001  the identity of a row would change         SK404  a row is missing; the detail names it
+--   SK002  a part's state may not move so             SK405  the table is append-only
+--   SK004  the transaction is another tenant's        SK409  a row has another version; the detail names both
+--   SK400  the call is wrong                          SK410  a state may not move so; the detail names what it may
+--   SK403  global rows: not for this login            SK424  the schema lacks what the class declares: migrate
+
+GRANT USAGE ON SCHEMA storekit TO storekit_app, storekit_worker, storekit_auditor, storekit_reporter;
+
+-- The only clock of storekit. Tests move it, and it is earlier than the real time by at most the length of a
+-- transaction, which is the safe side for leases and for the times after which bytes may be deleted.
+CREATE FUNCTION storekit.now() RETURNS timestamptz LANGUAGE sql STABLE
+RETURN transaction_timestamp();
+COMMENT ON FUNCTION storekit.now() IS
+    'The only clock of storekit: the time at which the transaction began.';
+
+-- After a transaction that set it, the setting is '' and not NULL.
+CREATE FUNCTION storekit.current_tenant() RETURNS uuid LANGUAGE sql STABLE
+RETURN nullif(current_setting('storekit.tenant', true), '')::uuid;
+
+-- The actor of a statement that was written by hand, and names none, is its login.
+CREATE FUNCTION storekit.current_actor() RETURNS text LANGUAGE sql STABLE
+RETURN coalesce(nullif(current_setting('storekit.actor', true), ''), session_user);
+
+-- A UUID version 7: the first 48 bits of a random UUID are replaced with milliseconds, and its version 4 with 7.
+CREATE FUNCTION storekit.new_id() RETURNS uuid LANGUAGE sql VOLATILE
+RETURN encode(
+    set_bit(set_bit(
+        overlay(uuid_send(gen_random_uuid()) PLACING
+            substring(int8send((extract(epoch FROM storekit.now()) * 1000)::bigint) FROM 3) FROM 1 FOR 6),
+        52, 1), 53, 1),
+    'hex')::uuid;
+
+-- The time at which a UUID version 7 was made. The rule of claims needs it: how old is a write whose row is absent?
+CREATE FUNCTION storekit.id_time(p_id uuid) RETURNS timestamptz LANGUAGE sql IMMUTABLE
+RETURN to_timestamp(('x' || lpad(left(translate(p_id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint / 1000.0);
+
+-- A ULID: ten characters of milliseconds and sixteen random ones, in Crockford's alphabet.
+CREATE FUNCTION storekit.new_ref_id() RETURNS text LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT string_agg(substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', digit + 1, 1), '' ORDER BY place)
+    FROM (
+        SELECT place, ((extract(epoch FROM storekit.now()) * 1000)::bigint >> (5 * (9 - place)) & 31)::integer
+        FROM generate_series(0, 9) AS place
+        UNION ALL
+        SELECT 10 + byte, get_byte(chance, byte) & 31
+        FROM uuid_send(gen_random_uuid()) AS chance, generate_series(0, 15) AS byte
+    ) AS digits (place, digit);
+END;
+
+GRANT EXECUTE ON FUNCTION storekit.now(), storekit.current_tenant(), storekit.current_actor(), storekit.new_id(),
+    storekit.new_ref_id() TO storekit_app, storekit_worker, storekit_auditor;

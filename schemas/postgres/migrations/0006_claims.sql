@@ -1,0 +1,158 @@
+-- Who owns a write and an idempotency key.
+--
+-- The rule (docs/explanation/save.md has the protocol) was checked with a model: 16.6 million states, and each of 27
+-- variants that left one condition out broke an invariant. So every condition below is required:
+--   * A write is committed at most once, and a key has at most one committed write.
+--   * A write that was aborted never commits. Whoever aborts it, the sweep deletes its bytes.
+--   * While the lease of a pending write runs, nobody else may abort it and take its key.
+--   * A row is absent for two reasons: it was never inserted, or it was deleted long after it ended. An id that is more
+--     than a day old therefore counts as lost and is never inserted. Rows are kept for 30 days and keys for 7.
+-- All statements run in READ COMMITTED: each has a snapshot of its own and sees what committed before it.
+
+-- Begin a call for a tenant and an actor. A transaction belongs to one tenant: with a second one its own SQL could
+-- mix the rows of both. Global rows may be written only by a login that may become the owner.
+CREATE FUNCTION storekit.enter(p_tenant uuid, p_actor text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+BEGIN
+    IF p_tenant IS NULL OR coalesce(p_actor, '') = '' THEN
+        RAISE EXCEPTION 'a tenant and an actor are required' USING ERRCODE = 'SK400';
+    ELSIF storekit.current_tenant() <> p_tenant THEN
+        RAISE EXCEPTION 'this transaction belongs to another tenant' USING ERRCODE = 'SK004';
+    ELSIF p_tenant = storekit.nil() AND NOT pg_has_role(session_user, 'storekit_owner', 'MEMBER') THEN
+        RAISE EXCEPTION 'only the admin may write global records' USING ERRCODE = 'SK403';
+    END IF;
+    PERFORM set_config('storekit.tenant', p_tenant::text, true), set_config('storekit.actor', p_actor, true);
+END
+$$;
+
+-- The outcome of a write id whose row exists or is too old, or NULL if it may be inserted.
+CREATE FUNCTION storekit.own_write(p_tenant uuid, p_write_id uuid) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+DECLARE
+    v_write storekit.write;
+BEGIN
+    SELECT * INTO v_write FROM storekit.write AS w WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;
+    RETURN CASE
+        WHEN v_write.state = 'committed' THEN
+            jsonb_build_object('outcome', 'replay', 'write_id', p_write_id, 'result', v_write.result)
+        WHEN v_write.state = 'pending' THEN jsonb_build_object('outcome', 'pending')
+        WHEN v_write.state = 'aborted' OR storekit.id_time(p_write_id) < storekit.now() - interval '1 day' THEN
+            jsonb_build_object('outcome', 'lost')
+    END;
+END
+$$;
+
+-- The outcome of a key that another write holds, or NULL if the key is free. It becomes free here if the lease of its
+-- holder is over: then the holder is aborted. Only its row changes: its uploads may still be under way, so its bytes
+-- are left to the sweep.
+CREATE FUNCTION storekit.free_key(p_tenant uuid, p_write_id uuid, p_key text, p_fingerprint bytea) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+DECLARE
+    v_holder storekit.write;
+BEGIN
+    IF p_key IS NULL THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO v_holder FROM storekit.write AS w
+    WHERE w.tenant_id = p_tenant AND w.idempotency_key = p_key AND w.state IN ('pending', 'committed')
+      AND w.write_id <> p_write_id;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    ELSIF v_holder.fingerprint IS DISTINCT FROM p_fingerprint THEN
+        RETURN jsonb_build_object('outcome', 'mismatch');
+    ELSIF v_holder.state = 'committed' THEN
+        RETURN jsonb_build_object('outcome', 'replay', 'write_id', v_holder.write_id, 'result', v_holder.result);
+    ELSIF v_holder.lease_until >= storekit.now() THEN
+        RETURN storekit.held(v_holder.lease_until - storekit.now());
+    END IF;
+    -- The conditions are asked again, under the lock: since the SELECT above the holder may have renewed or ended.
+    -- SKIP LOCKED: a locked row is being committed, and to wait for it could take as long as that transaction.
+    PERFORM FROM storekit.write AS w
+    WHERE w.tenant_id = p_tenant AND w.write_id = v_holder.write_id
+      AND w.state = 'pending' AND w.lease_until < storekit.now()
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN storekit.held(interval '0');
+    END IF;
+    PERFORM storekit.abort_pending(p_tenant, v_holder.write_id, storekit.now());
+    RETURN NULL;
+END
+$$;
+
+-- The outcome of a key that is taken: the caller asks again when the lease ends, or soon if that is unknown (0).
+CREATE FUNCTION storekit.held(p_left interval) RETURNS jsonb LANGUAGE sql IMMUTABLE
+RETURN jsonb_build_object('outcome', 'held', 'lease_left', extract(epoch FROM p_left)::float8);
+
+-- Abort a pending write and its parts, if its lease ended before `p_lease_before`; NULL: whether it ended or not.
+-- A row that is not pending is left as it is: an abort and a commit meet at its lock, and the first one decides.
+CREATE FUNCTION storekit.abort_pending(p_tenant uuid, p_write_id uuid, p_lease_before timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+BEGIN
+    UPDATE storekit.write AS w SET state = 'aborted', finished_on = storekit.now()
+    WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id AND w.state = 'pending'
+      AND (p_lease_before IS NULL OR w.lease_until < p_lease_before);
+    IF FOUND THEN
+        UPDATE storekit.part AS p SET state = 'aborted'
+        WHERE p.tenant_id = p_tenant AND p.write_id = p_write_id AND p.state = 'pending';
+    END IF;
+END
+$$;
+
+-- Insert the row of a write, with its key. NULL if it was inserted, else the outcome. ON CONFLICT DO NOTHING waits
+-- for a transaction that inserts the same id or key, and finds a row that the SELECT of free_key could not see. The
+-- next round then sees it. Three rounds: after them other writers keep taking the key, and the caller does better to
+-- wait. `lock_timeout`: a second at most for that other transaction.
+CREATE FUNCTION storekit.insert_write(
+    p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_lease interval
+) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET lock_timeout = '1s' AS $$
+DECLARE
+    v_outcome jsonb;
+BEGIN
+    FOR v_round IN 1..3 LOOP
+        v_outcome := storekit.free_key(p_tenant, p_write_id, p_key, p_fingerprint);
+        EXIT WHEN v_outcome IS NOT NULL;
+        INSERT INTO storekit.write
+            (tenant_id, write_id, state, idempotency_key, fingerprint, lease_until, actor, finished_on)
+        VALUES (
+            p_tenant, p_write_id, CASE WHEN p_lease IS NULL THEN 'committed' ELSE 'pending' END::storekit.write_state,
+            p_key, p_fingerprint, storekit.now() + p_lease, p_actor, CASE WHEN p_lease IS NULL THEN storekit.now() END)
+        ON CONFLICT DO NOTHING;
+        IF FOUND THEN
+            RETURN NULL;
+        END IF;
+        v_outcome := storekit.own_write(p_tenant, p_write_id);
+        EXIT WHEN v_outcome IS NOT NULL;
+    END LOOP;
+    RETURN coalesce(v_outcome, storekit.held(interval '0'));
+EXCEPTION WHEN lock_not_available THEN
+    RETURN storekit.held(interval '0');
+END
+$$;
+
+-- Make the write committed: NULL, or the outcome if it is not ours to commit. A commit calls it before it changes any
+-- row, so a write that was lost leaves nothing behind. Its row lock is held until the end of the transaction: whoever
+-- wants to abort this write waits and then finds it committed. A write without parts was never staged, so its row is
+-- inserted here. A staged write is never inserted: if its row is absent, the sweep may have deleted its bytes.
+CREATE FUNCTION storekit.claim(
+    p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_staged boolean
+) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+DECLARE
+    v_outcome jsonb := '{"outcome": "pending"}';
+BEGIN
+    IF NOT p_staged THEN
+        v_outcome := CASE WHEN storekit.id_time(p_write_id) < storekit.now() - interval '1 day'
+            THEN storekit.own_write(p_tenant, p_write_id)
+            ELSE storekit.insert_write(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, NULL) END;
+    END IF;
+    IF v_outcome ->> 'outcome' = 'pending' THEN
+        -- The lease is not checked: a commit after its lease expired succeeds if nobody has taken the write over.
+        UPDATE storekit.write AS w SET state = 'committed', finished_on = storekit.now()
+        WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id AND w.state = 'pending';
+        v_outcome := CASE WHEN NOT FOUND
+            THEN coalesce(storekit.own_write(p_tenant, p_write_id), '{"outcome": "lost"}') END;
+    END IF;
+    RETURN v_outcome;
+END
+$$;

@@ -1,0 +1,188 @@
+-- The trigger functions that all entity tables share; Postgres compiles each once per table.
+
+-- Before each update: count the version and note who changed the row. The identity of a row never changes: events and
+-- parts refer to it, and record_update pairs old and new rows by it.
+-- Argument: whether the table has updated_on and updated_by.
+CREATE FUNCTION storekit.touch() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+BEGIN
+    IF (NEW.tenant_id, NEW.id, NEW.ref_id) IS DISTINCT FROM (OLD.tenant_id, OLD.id, OLD.ref_id) THEN
+        RAISE EXCEPTION '% %: tenant_id, id and ref_id never change', TG_TABLE_NAME, OLD.ref_id USING ERRCODE = 'SK001';
+    END IF;
+    NEW.version := OLD.version + 1;
+    IF TG_ARGV[0]::boolean THEN
+        NEW.updated_on := storekit.now();
+        NEW.updated_by := storekit.current_actor();
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+-- Append-only tables and state machines -----------------------------------------------------------------
+
+-- Refuse changes of an append-only row. Allowed are a soft delete, and a ref that becomes NULL because its part
+-- expired or was erased. Such a row is deleted only together with a parent whose foreign key says CASCADE. The
+-- columns are compared here and not in the trigger's WHEN: Postgres would then refuse to alter or drop them.
+-- Arguments: entity, its part fields.
+CREATE FUNCTION storekit.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' AS $$
+#variable_conflict use_variable
+DECLARE
+    v_free text[] := '{version,deleted_on,deleted_by}';
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        v_free := v_free || ARRAY(
+            SELECT field || '_expired_on' FROM unnest(TG_ARGV[1:]) AS field
+            UNION ALL
+            SELECT field || '_ref' FROM unnest(TG_ARGV[1:]) AS field WHERE to_jsonb(NEW) -> (field || '_ref') = 'null');
+        -- Compared as text: as numbers 1.0 and 1.00 are equal, but the stored value would change.
+        IF (to_jsonb(OLD) - v_free)::text = (to_jsonb(NEW) - v_free)::text THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    RAISE EXCEPTION '% is append-only: % may not be %', TG_ARGV[0], OLD.ref_id, lower(TG_OP) || 'd'
+        USING ERRCODE = 'SK405', HINT = 'derive the class from Mutable, or save a new record';
+END
+$$;
+
+-- Check a move of the state. The triggers' WHEN calls it only if the state changes, or if a new row begins in a state
+-- that is not among the first ones.
+-- Arguments: entity, its state field.
+CREATE FUNCTION storekit.check_move() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, storekit, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    v_from text := '';
+    v_to   text := to_jsonb(NEW) ->> TG_ARGV[1];
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        v_from := to_jsonb(OLD) ->> TG_ARGV[1];
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM storekit.move AS m WHERE m.entity = TG_ARGV[0] AND m.from_state = v_from AND m.to_state = v_to
+    ) THEN
+        PERFORM storekit.refuse_state(TG_ARGV[0], NEW.ref_id, v_from, v_to);
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+-- Events of changed rows --------------------------------------------------------------------------------
+
+-- One event per changed row and statement, in the transaction of the change, whoever makes the change. They run as
+-- the owner: the app may not write events itself. `timezone`: to_jsonb writes times in the session's zone.
+-- Arguments of the three: entity, its state field or '', its part fields. A table may have a column `tg_argv`:
+-- `use_variable` gives the bare name to the variable.
+CREATE FUNCTION storekit.record_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
+#variable_conflict use_variable
+BEGIN
+    INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, after)
+    SELECT _new.tenant_id, TG_ARGV[0], _new.ref_id, _new.version, TG_ARGV[0] || '.created', to_jsonb(_new) - 'parts_live'
+    FROM new_rows AS _new  -- no field begins with _; where a column has an alias's name, the name means the column
+    ORDER BY _new.ref_id;
+    RETURN NULL;
+END
+$$;
+
+-- Old and new rows are paired by UNION ALL and GROUP BY. A join of the two would be planned once, for the first
+-- statement of the session: if that changed one row, the plan is a nested loop, and 1,000 rows then take 229 ms
+-- instead of 43 ms.
+CREATE FUNCTION storekit.record_update() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
+#variable_conflict use_variable
+DECLARE
+    v_dropped uuid[];
+BEGIN
+    WITH image AS (
+        SELECT _old.tenant_id, _old.ref_id, 0 AS version, to_jsonb(_old) AS before, NULL::jsonb AS after FROM old_rows AS _old
+        UNION ALL
+        SELECT _new.tenant_id, _new.ref_id, _new.version, NULL, to_jsonb(_new) FROM new_rows AS _new
+    ), pair AS (
+        SELECT i.tenant_id, i.ref_id, max(i.version) AS version,
+               (array_agg(i.before) FILTER (WHERE i.before IS NOT NULL))[1] AS before,
+               (array_agg(i.after) FILTER (WHERE i.after IS NOT NULL))[1] AS after
+        FROM image AS i
+        GROUP BY i.tenant_id, i.ref_id
+    ), change AS MATERIALIZED (
+        SELECT p.tenant_id, p.ref_id, p.version, coalesce(d.before, '{}') AS before, coalesce(d.after, '{}') AS after
+        FROM pair AS p CROSS JOIN LATERAL (
+            SELECT jsonb_object_agg(a.key, p.before -> a.key) AS before, jsonb_object_agg(a.key, a.value) AS after
+            FROM jsonb_each(p.after) AS a
+            WHERE p.before -> a.key <> a.value AND a.key NOT IN ('version', 'updated_on', 'updated_by')
+        ) AS d
+    ), recorded AS (
+        INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, before, after)
+        SELECT c.tenant_id, TG_ARGV[0], c.ref_id, c.version,
+               TG_ARGV[0] || CASE WHEN c.before -> 'deleted_on' = 'null' THEN '.deleted'
+                                  WHEN c.after -> 'deleted_on' = 'null' THEN '.restored'
+                                  WHEN c.after ? TG_ARGV[1] THEN '.transitioned'
+                                  ELSE '.updated' END,
+               c.before, c.after
+        FROM change AS c
+        ORDER BY c.ref_id
+    )
+    SELECT array_agg((c.before ->> (field || '_ref'))::uuid) INTO v_dropped
+    FROM change AS c, unnest(TG_ARGV[2:]) AS field
+    WHERE c.before ->> (field || '_ref') IS NOT NULL;
+    PERFORM storekit.supersede(v_dropped);
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION storekit.record_delete() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
+#variable_conflict use_variable
+DECLARE
+    v_dropped uuid[];
+BEGIN
+    WITH gone AS MATERIALIZED (
+        SELECT _old.tenant_id, _old.ref_id, _old.version, to_jsonb(_old) - 'parts_live' AS before FROM old_rows AS _old
+    ), recorded AS (
+        -- One more than the last version, so that the versions in a row's events always grow.
+        INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, before)
+        SELECT g.tenant_id, TG_ARGV[0], g.ref_id, g.version + 1, TG_ARGV[0] || '.deleted', g.before
+        FROM gone AS g
+        ORDER BY g.ref_id
+    )
+    SELECT array_agg((g.before ->> (field || '_ref'))::uuid) INTO v_dropped
+    FROM gone AS g, unnest(TG_ARGV[2:]) AS field
+    WHERE g.before ->> (field || '_ref') IS NOT NULL;
+    PERFORM storekit.supersede(v_dropped);
+    RETURN NULL;
+END
+$$;
+
+-- Parts that no row points at ---------------------------------------------------------------------------
+
+-- How long a part stays readable after the last row that pointed at it: 7 days, the longest life of a URL that S3
+-- signs. So no URL that was handed out stops working before it expires.
+CREATE FUNCTION storekit.purge_delay() RETURNS interval LANGUAGE sql IMMUTABLE
+RETURN interval '7 days';
+
+-- Put parts that no row points at any more into the queue of the purge, which checks signatures, holds and retention
+-- again. One UPDATE by key for all: a statement for each field would be planned at each call.
+-- Row-level security shows only the parts of the transaction's tenant; if some were not found, the rows belonged to
+-- another tenant, and their bytes would stay for ever.
+CREATE FUNCTION storekit.supersede(p_parts uuid[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+DECLARE
+    v_marked bigint;
+BEGIN
+    IF p_parts IS NULL THEN
+        RETURN;
+    END IF;
+    UPDATE storekit.part AS p SET
+        superseded_on = coalesce(p.superseded_on, storekit.now()),
+        purge_after = coalesce(p.purge_after, storekit.now() + storekit.purge_delay())
+    WHERE p.tenant_id = storekit.current_tenant() AND p.part_id = ANY (p_parts);
+    GET DIAGNOSTICS v_marked = ROW_COUNT;
+    IF v_marked <> cardinality(p_parts) THEN
+        RAISE EXCEPTION 'a statement that changes rows with parts must be for one tenant' USING ERRCODE = 'SK004',
+            HINT = 'set storekit.tenant in this transaction, and change the rows of each tenant in its own';
+    END IF;
+END
+$$;

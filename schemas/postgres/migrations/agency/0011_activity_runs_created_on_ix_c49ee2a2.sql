@@ -1,2 +1,0 @@
--- storekit: no transaction
-CREATE INDEX CONCURRENTLY IF NOT EXISTS activity_runs_created_on_ix_c49ee2a2 ON public.activity_runs (tenant_id, created_on DESC, ref_id DESC);

@@ -1,2 +1,0 @@
--- storekit: no transaction
-DROP INDEX CONCURRENTLY IF EXISTS public.tool_calls_run_id_tenant_id_idx;

@@ -1,5 +1,0 @@
--- Written by `storekit schema mirror`: make changes in a migration, then run it again.
-
-CREATE POLICY report ON public.activity_outputs
-    FOR SELECT TO storekit_reports
-    USING (true);

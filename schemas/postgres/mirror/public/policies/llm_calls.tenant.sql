@@ -1,5 +1,0 @@
--- Written by `storekit schema mirror`: make changes in a migration, then run it again.
-
-CREATE POLICY tenant ON public.llm_calls
-    FOR ALL TO PUBLIC
-    USING (tenant_id = storekit.current_tenant());

@@ -1,3 +1,0 @@
--- Written by `storekit schema mirror`: make changes in a migration, then run it again.
-
-CREATE TRIGGER storekit_keep BEFORE DELETE ON public.contracts FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION storekit.refuse_change('contracts', 'pdf');

@@ -1,3 +1,0 @@
--- Written by `storekit schema mirror`: make changes in a migration, then run it again.
-
-CREATE TRIGGER storekit_insert AFTER INSERT ON public.sessions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('sessions', '');

@@ -1,5 +1,0 @@
--- Written by `storekit schema mirror`: make changes in a migration, then run it again.
-
-CREATE POLICY auditor ON storekit.domain_event
-    FOR SELECT TO storekit_auditor
-    USING (true);

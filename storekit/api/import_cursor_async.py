@@ -1,0 +1,64 @@
+"""The asynchronous import cursor: how far another system's data was read."""
+
+from __future__ import annotations
+
+from storekit.api.base_cursor import BaseCursor
+from storekit.flows.read.import_cursor import read
+from storekit.model.save.memory import stored_column
+
+
+class AsyncCursor(BaseCursor):
+    """Remember how far the data of another system was imported.
+
+    `scope.cursor(name)` returns it without I/O. Read it, import what comes after its position, and move
+    it in the same unit of work with `tx.advance(cursor, to)`: the new position becomes visible together
+    with the imported records, so an import that crashes is simply run again. Used by one task at a
+    time.
+
+    Example:
+        >>> cursor = acme.cursor("webhooks")
+        >>> start = await cursor.read()
+        >>> async with acme.transaction() as tx:
+        ...     tx.insert_ignore([Article(slug="event-17")])
+        ...     tx.advance(cursor, "17")
+        >>> (start, cursor.position)
+        (None, '17')
+    """
+
+    async def read(self) -> str | None:
+        """Read the current position.
+
+        Cost: one Postgres trip.
+
+        Returns:
+            The position, or None if the cursor was never moved.
+
+        Raises:
+            Unavailable: Postgres could not be reached. Retryable: call again.
+
+        Example:
+            >>> cursor = acme.cursor("webhooks")
+            >>> await cursor.read() is None
+            True
+        """
+        self._record = await read(self._context, self.name)
+        return self.position
+
+    @property
+    def position(self) -> str | None:
+        """Return the position as of the last `read` or committed `advance` of this object. No I/O.
+
+        Returns:
+            The position, or None if the cursor was never moved.
+
+        Raises:
+            UsageError: the cursor was not read.
+
+        Example:
+            >>> cursor = acme.cursor("webhooks")
+            >>> _ = await cursor.read()
+            >>> cursor.position is None
+            True
+        """
+        position: str | None = stored_column(self._require_record(), "position")
+        return position

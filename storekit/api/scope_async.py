@@ -1,0 +1,107 @@
+"""The asynchronous scope: one tenant and one actor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from storekit.api.import_cursor_async import AsyncCursor
+from storekit.api.repository_async import AsyncRepository
+from storekit.api.transaction_async import AsyncTransaction
+from storekit.assembly import Assembly
+from storekit.flows.context import Actor, Context
+from storekit.model.declare.entity import Entity
+
+if TYPE_CHECKING:
+    import psycopg
+
+E = TypeVar("E", bound=Entity)
+
+
+class AsyncScope:
+    """Work with the records of one tenant, as one actor.
+
+    `store.scope(tenant=..., actor=...)` returns it without I/O. It holds no connection: make one for
+    each request, or keep it. It is safe to share between tasks.
+
+    Example:
+        >>> acme = store.scope(tenant=tenant_id, actor="user:jane")
+        >>> articles = acme.repository(Article)
+    """
+
+    def __init__(self, assembly: Assembly, actor: Actor) -> None:
+        self._assembly, self._context = assembly, Context(assembly, actor)
+
+    @property
+    def _opened(self) -> Context:
+        self._assembly.opened()
+        return self._context
+
+    def repository(self, entity: type[E]) -> AsyncRepository[E]:
+        """Return the repository of a class, which reads and writes its records.
+
+        Cost: no I/O.
+
+        Args:
+            entity: a class derived from `Entity` with a table.
+
+        Returns:
+            The repository.
+
+        Raises:
+            UsageError: the store is closed, the class has no table, or its records belong to tenants
+                and this is an admin scope.
+
+        Example:
+            >>> articles = acme.repository(Article)
+            >>> await articles.count()
+            1
+        """
+        return AsyncRepository(self._opened, entity)
+
+    def transaction(self, *, within: psycopg.AsyncConnection[Any] | None = None) -> AsyncTransaction:
+        """Begin a unit of work: many records of many classes, and SQL of your own, in one commit.
+
+        Cost: no I/O now; at the end of the block the trips of one `save`.
+
+        Args:
+            within: a psycopg connection, with an open transaction, that the unit joins. The unit
+                becomes visible when that transaction commits, and a unit that fails undoes its own
+                changes only. Default: a transaction of its own.
+
+        Returns:
+            The unit of work, a context manager.
+
+        Raises:
+            UsageError: the store is closed. A `within` that cannot be joined is refused at its first
+                use.
+
+        Example:
+            >>> async with acme.transaction() as tx:
+            ...     autumn = tx.save(Article(slug="autumn"))
+            ...     winter = tx.save(Article(slug="winter"))
+            >>> (autumn.version, winter.version)
+            (1, 1)
+        """
+        return AsyncTransaction(self._opened, within)
+
+    def cursor(self, name: str) -> AsyncCursor:
+        """Return an import cursor: how far the data of another system was read.
+
+        Cost: no I/O; `cursor.read()` reads it and `tx.advance(cursor, to)` moves it.
+
+        Args:
+            name: the name of the cursor, 1 to 255 characters, unique in the tenant.
+
+        Returns:
+            The cursor.
+
+        Raises:
+            ValidationError: the name is empty, too long or not a str.
+            UsageError: the store is closed.
+
+        Example:
+            >>> cursor = acme.cursor("webhooks")
+            >>> await cursor.read() is None
+            True
+        """
+        return AsyncCursor(self._opened, name)

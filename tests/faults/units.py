@@ -1,0 +1,122 @@
+"""Units of work that fault tests break: what they hold, and what must be visible of them at the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from storekit import AsyncStore, Store
+from storekit.bridge import settle
+from tests.faults.entities import Delivery, Tally, delivery, marker, note
+
+_BY_HAND = "INSERT INTO fault_tallies (name) VALUES ('by hand') ON CONFLICT DO NOTHING"
+_COUNT = (
+    "INSERT INTO fault_tallies AS t (name, count) VALUES ('deliveries', %s) "
+    "ON CONFLICT (tenant_id, name) DO UPDATE SET count = t.count + excluded.count"
+)
+FEED = [f"evt_{n}" for n in range(5)]
+_PAGE = 3
+"""What another system sends at once; the last of each page comes again with the next."""
+
+
+@asynccontextmanager
+async def unit(store: Store | AsyncStore, tenant: UUID) -> AsyncIterator[Any]:
+    """Enter a unit of work, whatever the colour."""
+    tx: Any = store.scope(tenant=tenant, actor="agent:writer").transaction()
+    if isinstance(store, AsyncStore):
+        async with tx:
+            yield tx
+    else:
+        with tx:
+            yield tx
+
+
+class Work:
+    """The same objects in every kind of unit, so that whoever runs it again saves them again."""
+
+    def __init__(self, store: Store | AsyncStore, tenant: UUID) -> None:
+        self.store, self.tenant = store, tenant
+        self.note, self.early, self.late = note("note"), marker("early"), marker("late")
+        self.first, self.second = delivery("first"), Delivery(title="second")
+        self.tally = Tally(name="tally", count=7)
+        self.cursor: Any = store.scope(tenant=tenant, actor="agent:writer").cursor("feed")
+
+    async def begin(self) -> Work:
+        """Read the cursor; everything else is done anew each time."""
+        await settle(self.cursor.read())
+        return self
+
+    @property
+    def objects(self) -> list[Any]:
+        return [self.note, self.early, self.late, self.first, self.second]
+
+    async def at_once(self) -> None:
+        """Save all in the one write of a unit that runs no SQL."""
+        async with unit(self.store, self.tenant) as tx:
+            tx.save_many([self.note, self.early, self.late])
+            tx.insert_ignore([self.first, self.second])
+            tx.upsert([self.tally])
+            tx.advance(self.cursor, "1")
+
+    async def in_flushes(self) -> None:
+        """Send what has parts before the rest is asked for."""
+        async with unit(self.store, self.tenant) as tx:
+            tx.save(self.note)
+            await settle(tx.flush())
+            tx.insert_ignore([self.first])
+            await settle(tx.flush())
+            tx.save_many([self.early, self.late])
+            tx.insert_ignore([self.second])
+            tx.upsert([self.tally])
+            tx.advance(self.cursor, "1")
+
+    async def with_own_sql(self) -> None:
+        """Run SQL in between, and save what has no parts afterwards."""
+        async with unit(self.store, self.tenant) as tx:
+            tx.save_many([self.note, self.early])
+            tx.insert_ignore([self.first])
+            connection = await settle(tx.connection)
+            await settle(connection.execute(_BY_HAND))
+            tx.save(self.late)
+            tx.insert_ignore([self.second])
+            await settle(tx.flush())
+            tx.upsert([self.tally])
+            tx.advance(self.cursor, "1")
+
+    def whole(self, *, own_sql: bool) -> list[tuple[str, str, int]]:
+        """Tell what an independent reader must find at the end."""
+        by_hand = [("fault_tallies", "by hand=0", 1)] if own_sql else []
+        return [
+            ("fault_deliveries", "first", 1),
+            ("fault_deliveries", "second", 1),
+            ("fault_markers", "early", 1),
+            ("fault_markers", "late", 1),
+            ("fault_notes", "note", 1),
+            *by_hand,
+            ("fault_tallies", "tally=7", 1),
+            ("storekit.cursor", "feed=1", 1),
+        ]
+
+
+KINDS: dict[str, Callable[[Work], Awaitable[None]]] = {
+    "at once": Work.at_once,
+    "in flushes": Work.in_flushes,
+    "with own sql": Work.with_own_sql,
+}
+
+
+async def import_feed(store: Store | AsyncStore, tenant: UUID) -> None:
+    """Take over what another system sent since the last time, page by page, and count what was new."""
+    scope = store.scope(tenant=tenant, actor="agent:importer")
+    cursor: Any = scope.cursor("feed")
+    while (read := int(await settle(cursor.read()) or 0)) < len(FEED):
+        page = [delivery(name) for name in FEED[max(0, read - 1) : read + _PAGE]]
+        async with unit(store, tenant) as tx:
+            tx.insert_ignore(page)
+            connection = await settle(tx.connection)
+            new = sum(each.version is not None for each in page)
+            await settle(connection.execute(_COUNT, [new]))
+            tx.save(marker(f"page from {read}"))
+            tx.advance(cursor, str(read + new))

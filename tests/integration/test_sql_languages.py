@@ -1,0 +1,103 @@
+"""Refusals of a server that speaks another language: what is raised does not depend on the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+from sql_database import BINARIES, Database, fresh_cluster
+from sql_shipped import shipped_database
+
+from storekit import ConfigurationError, ConstraintViolation, Scope, Settings, Store, Unavailable
+from storekit.agency import ActivityRun, ActivityRunStatus, LlmCall
+
+_DEBIAN = Path("/usr/lib/postgresql/15/bin")
+_GERMAN = Path("/usr/share/locale/de/LC_MESSAGES/postgres-15.mo")
+LANGUAGES = {"en": BINARIES} | ({"de": _DEBIAN} if _GERMAN.exists() else {})
+"""The embedded server has no translations; Debian's package postgresql-15 has."""
+DIVISION = {"en": "division by zero", "de": "Division durch Null"}
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
+def server(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """Run a server that speaks the language. Its locale is C.UTF-8, which lets LANGUAGE decide."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LANGUAGE", request.param)
+        with fresh_cluster(LANGUAGES[request.param]) as cluster, shipped_database(cluster) as database:
+            with pytest.raises(psycopg.errors.DivisionByZero, match=DIVISION[request.param]):
+                database.ask("SELECT 1 / 0")
+            yield database
+
+
+@pytest.fixture
+def scope(server: Database) -> Iterator[Scope]:
+    with Store.open(Settings(postgres_url=SecretStr(server.url("app")))) as store:
+        yield store.scope(tenant=uuid4(), actor="test")
+
+
+def run(**columns: object) -> ActivityRun:
+    return ActivityRun(activity="research", agent="scout", **columns)  # type: ignore[arg-type]
+
+
+def call(run: ActivityRun) -> LlmCall:
+    return LlmCall(run_id=run.id, model="m", input_tokens=1, output_tokens=1, cost=0)  # type: ignore[arg-type]
+
+
+def test_a_reference_to_nothing_and_a_record_that_is_needed_are_told_apart(scope: Scope) -> None:
+    """A missing parent and one that others refer to are two errors, though Postgres has one SQLSTATE."""
+    runs, calls = scope.repository(ActivityRun), scope.repository(LlmCall)
+    with pytest.raises(ConstraintViolation, match=r"run_id\w*: there is no such record in this tenant"):
+        calls.save(call(run()))
+    parent = runs.save(run())
+    calls.save(call(parent))
+    with pytest.raises(ConstraintViolation, match=r"run_id\w*: other records still refer to this one"):
+        runs.delete(parent.ref_id)
+
+
+def test_both_in_one_unit_of_work_are_told_apart(scope: Scope) -> None:
+    """Where a unit of work inserts and deletes, the error is that of the operation which failed."""
+    runs, calls = scope.repository(ActivityRun), scope.repository(LlmCall)
+    parent = runs.save(run())
+    calls.save(call(parent))
+
+    def swap() -> None:
+        with scope.transaction() as tx:
+            tx.save(call(runs.save(run())))
+            tx.delete(ActivityRun, parent.ref_id)
+
+    with pytest.raises(ConstraintViolation, match="other records still refer to this one"):
+        swap()
+
+
+def test_a_state_that_the_database_lacks_asks_for_a_migration(server: Database, scope: Scope) -> None:
+    """A label that only the class has is the schema's fault; a value out of range is the value's."""
+    server.ask("ALTER TYPE activity_runs_status RENAME VALUE 'running' TO 'walking'")
+    try:
+        with pytest.raises(ConfigurationError, match="run storekit schema diff"):
+            scope.repository(ActivityRun).save(run(status=ActivityRunStatus.RUNNING))
+    finally:
+        server.ask("ALTER TYPE activity_runs_status RENAME VALUE 'walking' TO 'running'")
+
+
+SAID = {
+    "en": "refused app: database .* does not exist",
+    "de": "the server said: Datenbank »gone« existiert nicht",
+}
+
+
+def test_a_login_that_fails_is_reported_in_the_servers_words(
+    server: Database, request: pytest.FixtureRequest
+) -> None:
+    """A refusal in English is a matter of configuration at once; in another language the error quotes it."""
+    url = server.url("app").replace(server.name, "gone")
+    settings = Settings(postgres_url=SecretStr(url), timeout=timedelta(seconds=1))
+    with (
+        Store.open(settings) as store,
+        pytest.raises((ConfigurationError, Unavailable), match=SAID[request.node.callspec.params["server"]]),
+    ):
+        store.scope(tenant=uuid4(), actor="test").repository(ActivityRun).get("0" * 26)

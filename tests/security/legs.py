@@ -1,0 +1,168 @@
+"""Records with a field for every way in, and the legs on which hostile input is given to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import psycopg
+from pydantic import BaseModel, SecretStr
+
+from storekit import (
+    AsyncStore,
+    Blob,
+    Entity,
+    Mutable,
+    Settings,
+    SoftDelete,
+    Store,
+    StorekitError,
+    blob,
+    document,
+)
+from storekit.bridge import settle
+from storekit.drivers.postgres.admin.migrate import grant
+from storekit.model.table.fields import lookup, moves
+from storekit.schema.ddl import render
+from storekit.testing.stores import Fetched
+from storekit.trace import listen
+from tests.security.isolation_tables import MINE, THEIRS
+from tests.support.adapters import repository
+from tests.support.postgres import MEMBERS, Database, fresh_database, write_line
+
+
+class Stage(StrEnum):
+    OPEN = "open"
+    DONE = "done"
+
+
+class Address(BaseModel):
+    street: str
+    notes: dict[str, str] = {}
+
+
+class Ticket(Entity, Mutable, SoftDelete, table="tickets"):
+    title: str
+    tags: list[str] = []
+    tree: dict[str, Any] = {}
+    address: Address | None = None
+    kind: Stage | None = None
+    number: int | None = None
+    real: float | None = None
+    money: Decimal | None = None
+    flag: bool | None = None
+    uid: UUID | None = None
+    moment: datetime | None = None
+    day: date | None = None
+    numbers: list[int] = []
+    reals: list[float] = []
+    stage: Annotated[Stage, moves({Stage.OPEN: [Stage.DONE], Stage.DONE: [Stage.OPEN]})] = Stage.OPEN
+    payload: Annotated[dict[str, Any] | None, document(collection="ticket_payloads")] = None
+    file: Annotated[Blob | None, blob(media_type="text/plain")] = None
+
+
+class ApiKey(Entity, Mutable, table="api_keys"):
+    digest: Annotated[str, lookup()]
+
+
+ENTITIES = (Ticket, ApiKey)
+CANARY = """
+CREATE TABLE canary (text text);
+INSERT INTO canary VALUES ('it sings');
+GRANT ALL ON canary TO storekit_app, storekit_reporter;
+"""
+_STATE = """
+SELECT 'canary', count(*), string_agg(text, ',') FROM canary
+UNION ALL SELECT relname, 1, relacl::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
+UNION ALL SELECT proname, count(*), string_agg(md5(prosrc), ',' ORDER BY oid) FROM pg_proc
+    WHERE pronamespace IN ('public'::regnamespace, 'storekit'::regnamespace, 'report'::regnamespace)
+    GROUP BY proname
+UNION ALL SELECT rolname, 1, rolsuper::text FROM pg_roles
+UNION ALL SELECT 'policies', count(*), string_agg(polname, ',' ORDER BY oid) FROM pg_policy
+UNION ALL SELECT 'settings', count(*), string_agg(setconfig::text, ',') FROM pg_db_role_setting
+UNION ALL SELECT t.ref_id, 1, t::text FROM tickets AS t WHERE tenant_id = %(theirs)s
+UNION ALL SELECT p.part_id::text, 1, p::text FROM storekit.part AS p WHERE tenant_id = %(theirs)s
+UNION ALL SELECT w.write_id::text, 1, w::text FROM storekit.write AS w WHERE tenant_id = %(theirs)s
+UNION ALL SELECT e.event_id::text, 1, e::text FROM storekit.event AS e WHERE tenant_id = %(theirs)s
+"""
+
+
+@contextmanager
+def hostile_database(cluster: str, directory: Path) -> Iterator[Database]:
+    """Make a database with the tables, and a canary that the app may kill."""
+    with fresh_database(cluster) as database:
+        reporter = (
+            "DO $$ BEGIN IF to_regrole('reporter') IS NULL THEN CREATE ROLE reporter LOGIN; END IF; END $$"
+        )
+        database.ask(reporter)
+        line = write_line(directory / "app", "app", *(render(entity) for entity in ENTITIES), CANARY)
+        with Store.open(Settings(postgres_admin_url=SecretStr(database.url("admin")))) as store:
+            store.migrate([line])
+        grant(database.url("admin"), MEMBERS | {"storekit_reporter": ["reporter"]})
+        yield database
+
+
+def state(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    """Tell all that hostile input may not change: the canary, the catalogue, the rows of another tenant."""
+    return sorted(connection.execute(_STATE, {"theirs": THEIRS}).fetchall(), key=str)
+
+
+@dataclass
+class Leg:
+    """A store of one colour, in memory or on servers."""
+
+    store: Store | AsyncStore
+    browse: Callable[[str], Fetched]
+    servers: bool
+    theirs: str = ""
+    """The ref_id of another tenant's ticket."""
+
+    def some(self, texts: Sequence[str]) -> Sequence[str]:
+        """Take all; of the second colour on servers, which runs the same flows, every fourth."""
+        return texts[::4] if self.servers and isinstance(self.store, AsyncStore) else texts
+
+    def tickets(self, tenant: UUID = MINE, actor: str = "user:mallory") -> Any:
+        return self.of(Ticket, tenant, actor)
+
+    def of(self, entity: type[Entity], tenant: UUID = MINE, actor: str = "user:mallory") -> Any:
+        return repository(self.store, tenant, entity, actor)
+
+    async def settled(self) -> Leg:
+        """Save a ticket of the other tenant."""
+        made = Ticket(title="theirs", payload={"a": "theirs"}, file=Blob("theirs", filename="a.txt"))
+        self.theirs = (await settle(self.tickets(THEIRS).save(made))).ref_id
+        return self
+
+    async def check(self) -> None:
+        """Be sure that the other tenant's ticket is as it was."""
+        tickets = self.tickets(THEIRS)
+        found = await settle(tickets.get(self.theirs, load=["payload"]))
+        assert (found.title, found.payload, found.version) == ("theirs", {"a": "theirs"}, 1)
+        assert await settle(tickets.read(self.theirs, "file")) == b"theirs"
+
+
+async def answer(call: Callable[[], Any], given: object) -> Any:
+    """Make a call; answer what it answers, or the StorekitError that it raises. Any other is a fault."""
+    try:
+        return await settle(call())
+    except StorekitError as error:
+        return error
+    except BaseException as error:
+        error.add_note(f"given {given!r:.200}")
+        raise
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing may be sent anywhere in here; reading a blob for its hash is work on this machine."""
+    steps: set[str] = set()
+    with listen(lambda name, phase: steps.add(name)):
+        yield
+    assert steps <= {"local.measure"}

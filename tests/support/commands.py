@@ -1,0 +1,70 @@
+"""Run `storekit` as a user runs it, in a process of its own, forked from one that has imported it all."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+import rich.status  # noqa: F401  like the drivers below: a command imports these when it needs them
+
+import storekit.drivers.mongo.control
+import storekit.drivers.postgres.admin.catalog
+import storekit.drivers.postgres.admin.migrate
+import storekit.drivers.s3.control  # noqa: F401
+from storekit.cli import main
+from tests.support.fork_server import ForkServer
+
+_LONGEST = 60
+"""Seconds until a command that hangs is killed."""
+
+
+def storekit_command(
+    *arguments: str | Path, environment: Mapping[str, str], home: str | Path = "/"
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with this environment alone, by default in the root directory."""
+    argv = ["storekit", *map(str, arguments)]
+    with tempfile.TemporaryDirectory(prefix="sk-") as name:
+        outputs = [Path(name) / stream for stream in ("stdout", "stderr")]
+        code = _server().call(argv, dict(environment), str(home), *map(str, outputs))
+        return subprocess.CompletedProcess(argv, code, *(path.read_text() for path in outputs))
+
+
+@cache
+def _server() -> ForkServer:
+    server = ForkServer("tests.support.commands:run")
+    atexit.register(server.close)
+    return server
+
+
+def run(argv: list[str], environment: dict[str, str], home: str, *outputs: str) -> NoReturn:
+    """Become the command; exit without the interpreter's own shutdown, which takes the longest."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for stream, path in enumerate(outputs, 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
+    del sys.path[0]  # the directory of the tests' own server, which a user does not have there
+    os.chdir(home)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = argv
+    signal.alarm(_LONGEST)
+    code: object = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        code = traceback.format_exc()
+    if isinstance(code, str):
+        sys.stderr.write(f"{code}\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else bool(code))

@@ -1,0 +1,66 @@
+"""Why a login failed, as far as the client library says: recorded texts of servers and poolers."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+from storekit.drivers.postgres.door import Door
+
+from storekit import Settings
+from storekit.drivers.postgres.exchange import TimedOut
+from storekit.ports import AnswerLost
+
+WHERE = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
+REFUSALS = {
+    "password authentication failed": 'FATAL:  password authentication failed for user "app"',
+    'role "app" does not exist': 'FATAL:  role "app" does not exist',
+    'database "d" does not exist': 'FATAL:  database "d" does not exist',
+    "no such user: app": "FATAL:  no such user: app",
+}
+PASSING = {
+    "connection refused": "Connection refused\n\tIs the server running on that host?",
+    "remaining connection slots are reserved": "FATAL:  remaining connection slots are reserved for ...",
+    "too many connections": 'FATAL:  too many connections for role "app"',
+    "the server said: Passwort-Authentifizierung für Benutzer »app« fehlgeschlagen": "FATAL:  "
+    "Passwort-Authentifizierung für Benutzer »app« fehlgeschlagen",
+    "the server said: Rolle »***« existiert nicht": "FATAL:  Rolle »secret« existiert nicht\nTIPP:  nichts",
+}
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door(Settings(postgres_url=SecretStr("postgresql://app:secret@127.0.0.1:5432/d")))
+
+
+def fail(door: Door, error: Exception) -> str:
+    """Fail an attempt to connect, and give the text that is raised."""
+    with pytest.raises(psycopg.OperationalError) as raised, door.watched():
+        raise error
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(("why", "said"), REFUSALS.items())
+def test_a_refusal_in_english_is_final(door: Door, why: str, said: str) -> None:
+    """What waiting would not change is named with the login and the variable to check."""
+    fail(door, psycopg.OperationalError(WHERE + said))
+    assert door.refusal == f"postgres at 127.0.0.1:5432 refused app: {why}; check POSTGRES_URL"
+
+
+@pytest.mark.parametrize(("why", "said"), PASSING.items())
+def test_what_may_pass_or_is_not_understood_is_waited_for(door: Door, why: str, said: str) -> None:
+    """A server that is full, starting or speaks another language is asked again; the time-out says why."""
+    assert "secret" not in fail(door, psycopg.OperationalError(WHERE + said))
+    assert door.refusal == ""
+    assert str(door.unreachable(5)) == (
+        f"postgres is unavailable: no connection to 127.0.0.1:5432 within 5 s ({why}); "
+        "nothing is visible, call again"
+    )
+
+
+def test_a_question_without_an_answer_is_told_from_a_lost_link(door: Door) -> None:
+    """A time-out of ours is the cause by its class; the text of a lost link is not passed on."""
+    fail(door, TimedOut("no answer within 10 s"))
+    assert "(no answer within 10 s)" in str(door.unreachable(5))
+    fail(door, AnswerLost("whatever it was"))
+    assert "whatever" not in str(door.unreachable(5))
