@@ -12,7 +12,7 @@ SQL := $(filter-out tests/security/test_hostile_%,$(wildcard tests/security/test
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix unit generate lint bench faults mirror lock clean
+.PHONY: help demo test test-matrix unit generate lint docs bench faults mirror lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -43,6 +43,10 @@ lint: $(READY) ## Check style, layers, types, migrations and that the sync API i
 	$(BIN)/pyright
 	$(BIN)/storekit migrate lint --line agency
 	$(BIN)/squawk 'schemas/postgres/migrations/**/*.sql'
+
+docs: $(READY) ## Build the documentation as HTML in build/docs; warnings are errors
+	$(BIN)/python docs/_tools/architecture.py
+	$(BIN)/sphinx-build -q -n -W --keep-going docs build/docs
 
 bench: $(PEER) ## Measure the hot paths against a fair naive version and a peer
 	$(BIN)/python -m tests.bench

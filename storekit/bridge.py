@@ -1,4 +1,8 @@
-"""One coroutine, two drives: how a synchronous caller runs a flow to its end."""
+"""Run one implementation, written as a coroutine, from sync and from async code.
+
+Flows await their ports. The ports of a sync store never suspend, so `run` finishes a flow with one `send` and
+needs no event loop; async code awaits the same flow.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +15,23 @@ T = TypeVar("T")
 
 
 def run(flow: Coroutine[Any, Any, T]) -> T:
-    """Drive a flow whose ports never suspend to its end."""
+    """Run a flow whose ports never suspend, and return its result.
+
+    Raises:
+        RuntimeError: a port suspended, which is a bug in its driver.
+    """
     try:
         flow.send(None)
     except StopIteration as stop:
         result: T = stop.value
         return result
     finally:
-        flow.close()
+        flow.close()  # a flow that suspended must still run its finally blocks
     raise RuntimeError("a storekit port suspended in sync mode; this is a bug in its driver")
 
 
 async def settle(value: T | Awaitable[T]) -> T:
-    """Take a value, or await it: lets one class serve a client's sync and async twins."""
+    """Return a value, after awaiting it if needed: one class can then use a client's sync or async form."""
     if isawaitable(value):
         return await value
     return value

@@ -1,4 +1,4 @@
-"""The clock and the ids, in one place so that tests can replace them."""
+"""The clock and the ids, in one module so that tests can replace them."""
 
 from __future__ import annotations
 
@@ -17,34 +17,43 @@ _UUID7_MASK, _UUID7_MARKS = ~0xF000_C000_0000_0000_0000, 0x7000_8000_0000_0000_0
 
 
 def now() -> datetime:
-    """Tell the time, aware and in UTC. Fences and leases never use it: they read `storekit.now()`."""
+    """Return the time, aware and in UTC.
+
+    Leases and fences do not use it, as the clocks of two processes differ: they read `storekit.now()` in
+    Postgres.
+    """
     return datetime.now(UTC)
 
 
 def new_id() -> UUID:
-    """Make a uuid7: the first 48 bits are milliseconds, so new rows land at the end of an index."""
+    """Return a new UUID of version 7: it begins with the time, so new rows go to the end of an index."""
     return UUID(int=_stamped() & _UUID7_MASK | _UUID7_MARKS)
 
 
 def new_ref_id() -> str:
-    """Make a ULID: 26 characters, the only id that leaves in APIs and URLs.
+    """Return a new ULID: 26 characters, the id that APIs and URLs show.
 
-    Those of one process are in the order in which they were made: a list by ref_id is one by creation.
+    The ids of one process are ordered by creation, so a list by ref_id is a list by creation.
     """
     value = _refs.next()
-    # two characters at a time: half the work of a base 32 encoder
+    # two characters at a time, from a table of 1,024 pairs: half the work of a base 32 encoder
     return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 class _Ascending:
-    """Never makes less than before; in one millisecond, by a step that nobody can guess."""
+    """Source of ascending 128-bit numbers.
+
+    A number that would not be greater than the last one (same millisecond, or a clock that was set back) is
+    the last one plus a random step of up to 40 bits: ids stay ordered, and the next one cannot be guessed.
+    """
 
     def __init__(self) -> None:
         self._last = 0
-        self.begin_anew()
+        self.reset_lock()
 
-    def begin_anew(self) -> None:
-        """Have a lock of its own in a forked child: a thread that is not there may have held the parent's."""
+    def reset_lock(self) -> None:
+        """Create the lock; again in a forked child, as a thread of the parent may hold it and does not exist
+        there to release it."""
         self._lock = Lock()
 
     def next(self) -> int:
@@ -57,9 +66,9 @@ class _Ascending:
 
 
 _refs = _Ascending()
-os.register_at_fork(after_in_child=_refs.begin_anew)
+os.register_at_fork(after_in_child=_refs.reset_lock)
 
 
 def _stamped() -> int:
-    """Make 128 bits: 48 of milliseconds, then 80 of randomness."""
+    """Return 128 bits: 48 of milliseconds, then 80 random ones."""
     return time.time_ns() // _MILLISECOND << 80 | int.from_bytes(os.urandom(10), "big")

@@ -1,7 +1,7 @@
-"""The one seam around every port call: logs, spans, metrics, counts and faults hang on it.
+"""Report every call of a store to listeners: for logs, spans, metrics, counts of trips and injected faults.
 
-A listener is called with the step's name and its phase. Raising in a listener fails the step, which is
-how fault tests work; production code holds no switches for them.
+A listener is called with the name of the step and its phase. An exception in a listener fails the step. Fault
+tests inject their faults this way, so the code contains no switches for tests.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _listeners: ContextVar[tuple[Listener, ...]] = ContextVar("storekit_listeners", 
 
 @contextmanager
 def listen(listener: Listener) -> Iterator[None]:
-    """Call `listener(step, phase)` for every step taken in this context.
+    """Call `listener(step, phase)` for every step within the `with` block.
 
-    Threads and tasks that a flow starts inherit it, so a listener must be thread-safe.
+    Threads and tasks that a flow starts inherit the listener, so it must be thread-safe.
 
     >>> seen = []
     >>> with listen(lambda name, phase: seen.append((name, phase))):
@@ -41,22 +41,24 @@ def listen(listener: Listener) -> Iterator[None]:
 
 
 class step:
-    """Mark one port call, as a context manager. The name is `store.verb`."""
+    """Context manager around one call of a store; the name is `store.verb`, as in "s3.put"."""
 
-    __slots__ = ("_heard", "name")
+    __slots__ = ("_listeners", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._heard = _listeners.get()
+        # read once: the finish must reach the listeners that heard the start
+        self._listeners = _listeners.get()
 
     def __enter__(self) -> None:
-        for listener in self._heard:
+        for listener in self._listeners:
             listener(self.name, "started")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # steps may be nested: the innermost one has failed, and it sees the error first
         if isinstance(error, StorekitError) and error.step is None:
             error.step = self.name
-        for listener in self._heard:
+        for listener in self._listeners:
             listener(self.name, "failed" if kind else "finished")

@@ -1,4 +1,4 @@
-"""An agent that saves its deliverable: retried with the same key, it makes one record."""
+"""An agent that saves its deliverable. A retry with the same idempotency key creates no second record."""
 
 import asyncio
 import sys

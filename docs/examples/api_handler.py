@@ -1,4 +1,4 @@
-"""An API that hands out content URLs: one look-up, one signature, no content through the process."""
+"""An API that redirects to content URLs: a request costs one look-up and one signature."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

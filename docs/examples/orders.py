@@ -1,4 +1,4 @@
-"""Orders that move along a state machine: the database refuses any other move, and keeps who made each."""
+"""Orders with a state machine: the database rejects forbidden changes and records who made each change."""
 
 import sys
 from enum import StrEnum
@@ -49,7 +49,7 @@ with Store.embedded(sys.argv[1], entities=[Order]) as store:
         clerk.transition(first.ref_id, OrderStatus.DELIVERED)
     except InvalidTransition as error:
         print(f"{error.from_} -> {error.to} is refused; allowed: {', '.join(error.allowed)}")
-    _, *moved = orders.history(first.ref_id)  # the audit, in the commit of each move, whoever makes it
+    _, *moved = orders.history(first.ref_id)  # recorded in the commit of each change
     for move in moved:
         print(move.by, move.before, "->", move.after, move.reason or "")
 

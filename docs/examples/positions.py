@@ -1,4 +1,4 @@
-"""Trades and what they add up to: the current position in X is one look-up, however many trades there are."""
+"""Trades and positions: reading the current position is one look-up, whatever the number of trades."""
 
 import sys
 from collections import Counter
@@ -25,7 +25,7 @@ class Position(Entity, Mutable, table="positions", natural_key=["symbol"]):
 
 
 def trade(n: int) -> Trade:
-    """Make up a trade, always the same."""
+    """Return the n-th trade of a fixed sequence."""
     price = Decimal(1000 + n * 7919 % 997) / 10
     return Trade(number=n, symbol=SYMBOLS[n * 31 % len(SYMBOLS)], quantity=n % 19 - 8, price=price)
 
@@ -42,7 +42,7 @@ with Store.embedded(sys.argv[1], entities=[Trade, Position]) as store:
             quantity[each.symbol] += each.quantity
             price[each.symbol] = each.price
         moved = {each.symbol for each in batch}
-        with scope.transaction() as tx:  # the trades and the positions that they make, or neither
+        with scope.transaction() as tx:  # trades and positions in one commit
             tx.save_many(batch)
             tx.upsert(Position(symbol=s, quantity=quantity[s], price=price[s]) for s in moved)
     seconds = perf_counter() - began

@@ -1,4 +1,4 @@
-"""Webhooks that come at least once: each counts once, whatever crashes and reruns there are."""
+"""Webhooks are delivered at least once; each is counted exactly once, despite crashes and reruns."""
 
 import sys
 from contextlib import suppress
@@ -7,7 +7,7 @@ from uuid import uuid4
 from storekit import Entity, Mutable, Scope, Store
 
 EVENTS = [(f"evt_{n}", f"acct_{n % 7}", n) for n in range(1000)]
-FEED = [*EVENTS[:600], *EVENTS[550:], *EVENTS[:50]]  # the other system repeats itself
+FEED = [*EVENTS[:600], *EVENTS[550:], *EVENTS[:50]]  # the other system sends some events twice
 ADD = """
 INSERT INTO balances (account, cents) VALUES (%s, %s)
 ON CONFLICT (tenant_id, account) DO UPDATE SET cents = balances.cents + excluded.cents
@@ -26,7 +26,7 @@ class Balance(Entity, Mutable, table="balances", natural_key=["account"]):
 
 
 def synchronise(scope: Scope, name: str = "payments", crash_after: int | None = None) -> None:
-    """Read on from the cursor. What is new, what it adds up to and the cursor's move are one commit."""
+    """Continue from the cursor. New payments, their balances and the cursor's move are one commit."""
     cursor = scope.cursor(name)
     at = int(cursor.read() or 0)
     while page := FEED[at : at + 200]:
@@ -34,7 +34,7 @@ def synchronise(scope: Scope, name: str = "payments", crash_after: int | None = 
         payments = [Payment(external_id=event, account=whose, cents=cents) for event, whose, cents in page]
         with scope.transaction() as tx:
             tx.insert_ignore(payments)
-            sql = tx.connection.cursor()  # from here on those that are new have a version
+            sql = tx.connection.cursor()  # now new payments have a version, repeated ones do not
             sql.executemany(ADD, [(each.account, each.cents) for each in payments if each.version])
             tx.advance(cursor, str(at))
             if at == crash_after:
@@ -42,7 +42,7 @@ def synchronise(scope: Scope, name: str = "payments", crash_after: int | None = 
 
 
 def state(scope: Scope) -> tuple[int, int, str]:
-    """Tell the payments, the cents that they add up to, and all balances with their versions and times."""
+    """Return the number of payments, the sum of all balances, and the balances with their versions."""
     balances = scope.repository(Balance).find(order_by="account", limit=1000)
     return scope.repository(Payment).count(), sum(each.cents for each in balances), str(balances.items)
 

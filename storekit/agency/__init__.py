@@ -1,6 +1,6 @@
-"""The reference domain: what agents produce for the tenants of a marketing agency.
+"""Example entities: what AI agents produce for the customers (tenants) of a marketing agency.
 
-Declarations only; their migrations are the line `agency`.
+Declarations only; their migrations are the line "agency".
 """
 
 from storekit.agency.contracts import Contract
@@ -29,7 +29,7 @@ ENTITIES = (
     ActivityTemplate,
     LlmCall,
 )
-"""In the order of their migrations."""
+"""All entities, in the order of their migrations."""
 
 __all__ = [
     "ENTITIES",

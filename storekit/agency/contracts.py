@@ -1,4 +1,4 @@
-"""Contracts: who accepted what, and the very bytes that were accepted."""
+"""Contracts: who accepted what, with the exact bytes that were accepted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storekit.model.values.blob import Blob
 
 
 class Contract(Entity, table="contracts", line="agency"):
-    """A legal record: it is never changed, another acceptance is another contract."""
+    """A legal record, append-only: each acceptance is a contract of its own."""
 
     title: str
     accepted_by: str

@@ -1,4 +1,4 @@
-"""What the calls of language models cost."""
+"""The costs of calls to language models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storekit.model.table.indexes import index
 
 
 class LlmCall(Entity, table="llm_calls", line="agency", indexes=[index("created_on")]):
-    """One call: append-only, the ground of cost reports and bills. The report `llm_costs` sums it up."""
+    """One call of a language model, append-only: the basis of bills. The report `llm_costs` sums them."""
 
     run_id: Annotated[UUID, references(ActivityRun)]
     model: str

@@ -1,4 +1,4 @@
-"""Posts: an activity's output on its way to a channel."""
+"""Blog posts: outputs that are reviewed and published in a channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from storekit.model.table.indexes import index
 
 
 class BlogPostStatus(StrEnum):
-    """Where a post is on its way to readers."""
+    """State of a post between draft and publication."""
 
     DRAFT = "draft"
     IN_REVIEW = "in_review"
@@ -44,7 +44,7 @@ class BlogPost(
         index("-created_on", where={"status": BlogPostStatus.IN_REVIEW, "deleted_on": None}),
     ],
 ):
-    """An article; its text is its output's content, and so is its URL."""
+    """An article. Its text is the content of its output, and so is the URL of the text."""
 
     output_id: Annotated[UUID, references(ActivityOutput)]
     title: str

@@ -1,4 +1,4 @@
-"""Runs of agents, what they put out and which tools they called."""
+"""Runs of agents, their outputs and the tools that they called."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from storekit.model.values.blob import Blob
 
 
 class ActivityRunStatus(StrEnum):
-    """Where an attempt is; the last three are final."""
+    """State of an attempt; the last three are final."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -59,7 +59,7 @@ class ActivityRun(
 
 
 class ActivityOutputStatus(StrEnum):
-    """Where a deliverable is in its review."""
+    """State of an output in its review."""
 
     DRAFT = "draft"
     IN_REVIEW = "in_review"
@@ -79,7 +79,7 @@ _REVIEWS = {
 
 
 class OutputMetadata(BaseModel):
-    """What is known of an output; `details` takes what one kind of output alone has."""
+    """Description of an output; `details` has the fields that only one kind of output has."""
 
     title: str
     summary: str | None = None
@@ -99,7 +99,7 @@ class ActivityOutput(
         index("-created_on", where={"status": ActivityOutputStatus.IN_REVIEW, "deleted_on": None}),
     ],
 ):
-    """A deliverable: posts have no content of their own, they show their output's."""
+    """A deliverable of a run; a post shows the content of its output."""
 
     run_id: Annotated[UUID, references(ActivityRun)]
     status: Annotated[
@@ -113,7 +113,7 @@ class ActivityOutput(
 
 
 class ToolCallStatus(StrEnum):
-    """How a call went."""
+    """State of a tool call."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -124,7 +124,7 @@ _CALLS = {ToolCallStatus.RUNNING: [ToolCallStatus.SUCCEEDED, ToolCallStatus.FAIL
 
 
 class ToolPayload(BaseModel):
-    """What was sent and answered, in the shape of the tool's integration."""
+    """Request and response of a tool call, in the form of the tool's integration."""
 
     request: dict[str, Any]
     response: dict[str, Any] | None = None
@@ -141,7 +141,7 @@ class ToolCall(
         index("-created_on", where={"status": ToolCallStatus.FAILED, "deleted_on": None}),
     ],
 ):
-    """The summary of a tool's call is counted and joined; its payload is kept for 90 days."""
+    """A call of a tool: the summary is kept in Postgres, the payload for 90 days in MongoDB."""
 
     run_id: Annotated[UUID, references(ActivityRun)]
     name: str

@@ -1,4 +1,4 @@
-"""Tenants, their sessions, and the templates that all of them share."""
+"""Tenants, their sessions, and the templates that all tenants share."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from storekit.model.table.indexes import index
 
 
 class Tenant(Entity, Mutable, SoftDelete, table="tenants", scope="self", line="agency"):
-    """A customer: its own tenant, so it is saved in `scope(tenant=tenant.id)`."""
+    """A customer. The record is its own tenant, so it is saved in `scope(tenant=tenant.id)`."""
 
     name: str
     external_billing_id: str | None = None
 
 
 class Session(Entity, Mutable, table="sessions", line="agency", indexes=[index("expires_on")]):
-    """A login. Its bearer shows the token; the digest finds the session before its tenant is known."""
+    """A login. The digest of its token finds the session before the tenant is known."""
 
     token_digest: Annotated[str, lookup()]
     user_name: str
@@ -26,7 +26,7 @@ class Session(Entity, Mutable, table="sessions", line="agency", indexes=[index("
 
 
 class ActivityTemplate(Entity, Mutable, table="activity_templates", scope="global", line="agency"):
-    """What an activity begins from: written by the operators, read by every tenant."""
+    """A template for activities: written by the operators, read by every tenant."""
 
     name: str
     agent: str

@@ -268,7 +268,7 @@ class AsyncRepository(Generic[E]):
                 that a browser may execute (HTML, SVG, XML, scripts). Default: False.
 
         Returns:
-            The URL. Treat it as a secret: it needs no further login.
+            The URL. It works without any login, so treat it as a secret.
 
         Raises:
             NotFound: the tenant has no such record, it is deleted, or the field is empty (then `.field`

@@ -15,6 +15,8 @@ from storekit.model.table.keys import foreign_keys, key_definitions
 from storekit.model.table.names import literal, qualified, quoted
 from storekit.model.table.table import Column, Machine, Part, Table
 
+# ref_id is compared byte by byte (COLLATE "C"): ULIDs are then ordered by time in every locale, and an
+# upgrade of the system's collations cannot corrupt the index.
 _BASE = {
     "tenant_id": "uuid NOT NULL DEFAULT storekit.current_tenant()",
     "id": "uuid NOT NULL DEFAULT storekit.new_id()",
@@ -42,7 +44,7 @@ def render(entity: type[Entity]) -> str:
     table, schema = entity.storekit_table, entity.storekit_table.name.rpartition(".")[0]
     blocks = [f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)};"] if schema else []
     blocks += [create_enum(column) for column in table.columns.values() if column.enum]
-    blocks.append(create_table(table, entity.model_fields, (key.line for key in foreign_keys(table))))
+    blocks.append(create_table(table, entity.model_fields, (key.clause for key in foreign_keys(table))))
     blocks += [key.create(qualified(table.name)) for key in key_definitions(table) if not key.inline]
     # `manage` comes last: it reads what the statements before it wrote into storekit's own tables
     blocks += [*insert_parts(table), *insert_lookup(table), *insert_moves(table), call_manage(table)]
@@ -58,7 +60,7 @@ def create_enum(column: Column) -> str:
 def create_table(table: Table, fields: Mapping[str, FieldInfo], more: Iterable[str]) -> str:
     """Return CREATE TABLE with columns, keys and `more` lines, such as foreign keys."""
     lines = [f"{quoted(name)} {text}" for name, text in column_definitions(table, fields).items()]
-    lines += [key.line for key in key_definitions(table) if key.inline]
+    lines += [key.clause for key in key_definitions(table) if key.inline]
     if table.scope == "self":
         lines.append("CONSTRAINT storekit_scope CHECK (tenant_id = id)")
     body = ",\n".join(f"    {line}" for line in (*lines, *more))
@@ -91,7 +93,7 @@ def _default(column: Column, info: FieldInfo) -> str:
 def constant(column: Column, value: Any) -> str | None:
     """Return a field's default as SQL; None if it has no constant default or SQL cannot express it."""
     match value:
-        case bool():
+        case bool():  # before int, of which bool is a subclass
             return str(value).lower()
         case int() | float() | Decimal():
             return str(value)
@@ -110,6 +112,7 @@ def insert_parts(table: Table, names: Iterable[str] | None = None) -> Iterator[s
     """Yield the INSERT that registers a table's parts, all or only those named, in `storekit.field`."""
     wanted = [table.parts[name] for name in (table.parts if names is None else names)]
     if wanted:
+        # with ON CONFLICT the same statement registers a new part and changes one that is registered
         rows = ",\n".join(f"    ({_part_row(table, part)})" for part in wanted)
         yield (
             "INSERT INTO storekit.field (table_name, field, kind, ttl, links, collection) VALUES\n"

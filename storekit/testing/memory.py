@@ -84,17 +84,28 @@ class Memory:
 def memory_store(
     *entities: type[Entity], memory: Memory | None = None, settings: Settings | None = None
 ) -> Store:
-    """Create a store in memory.
+    """Make a synchronous store in memory, for tests: no server, no disk, nothing to clean up.
 
-    Example:
-        with memory_store(Run, ToolCall) as store:
-            runs = store.scope(tenant=uuid4(), actor="test").repository(Run)
-            run = runs.save(Run(name="nightly"))
+    Cost: no I/O. It behaves as the real store does, except that it runs no SQL: reports and `tx.connection`
+    raise `UsageError`.
 
     Args:
-        entities: the classes to keep, with the classes that they refer to.
-        memory: the memory to share with other stores; default is a new one.
-        settings: only their limits apply; addresses and credentials are not used.
+        entities: the classes that it stores, and those that they refer to.
+        memory: the records and the clock, to share them between stores. Default: a memory of its own.
+        settings: only their limits are used. Default: the default limits.
+
+    Returns:
+        The store, a context manager.
+
+    Raises:
+        UsageError: a class has no table.
+
+    Example:
+        >>> with memory_store(Article) as store:
+        ...     articles = store.scope(tenant=tenant_id, actor="test").repository(Article)
+        ...     saved = articles.save(Article(slug="autumn"))
+        >>> saved.version
+        1
     """
     memory = memory or Memory()
     memory.declare(*entities)
@@ -104,17 +115,28 @@ def memory_store(
 def async_memory_store(
     *entities: type[Entity], memory: Memory | None = None, settings: Settings | None = None
 ) -> AsyncStore:
-    """Create an async store in memory.
+    """Make an asynchronous store in memory, for tests: no server, no disk, nothing to clean up.
 
-    Example:
-        async with async_memory_store(Run, ToolCall) as store:
-            runs = store.scope(tenant=uuid4(), actor="test").repository(Run)
-            run = await runs.save(Run(name="nightly"))
+    Cost: no I/O. It behaves as the real store does, except that it runs no SQL: reports and `tx.connection`
+    raise `UsageError`.
 
     Args:
-        entities: the classes to keep, with the classes that they refer to.
-        memory: the memory to share with other stores; default is a new one.
-        settings: only their limits apply; addresses and credentials are not used.
+        entities: the classes that it stores, and those that they refer to.
+        memory: the records and the clock, to share them between stores. Default: a memory of its own.
+        settings: only their limits are used. Default: the default limits.
+
+    Returns:
+        The store, a context manager.
+
+    Raises:
+        UsageError: a class has no table.
+
+    Example:
+        >>> async with async_memory_store(Article) as store:
+        ...     articles = store.scope(tenant=tenant_id, actor="test").repository(Article)
+        ...     saved = await articles.save(Article(slug="autumn"))
+        >>> saved.version
+        1
     """
     memory = memory or Memory()
     memory.declare(*entities)

@@ -87,9 +87,10 @@ def test_the_page_on_records_runs_from_top_to_bottom(tmp_path: Path) -> None:
         "['post-5', 'post-3', 'post-1']",
         "40 {'by': 'jane'}",
         "[9800, 9600, 9400]",
-        "Post: no index gives the order 'words' with these filters; declare indexes=[index('words')], "
-        "or pass unindexed=True, which reads and sorts all that match",
-        "after: it is no cursor of this query: pass a page's .next with the same tenant, filters and order",
+        "Post: no index has the order 'words' with these filters; declare indexes=[index('words')], "
+        "or pass unindexed=True to read and sort all matching records",
+        "after: it is not a cursor of this query; pass a page's .next "
+        "with the same tenant, filters and order",
         "b'# Spring\\n'",
         "1 1",
         "(2,)",

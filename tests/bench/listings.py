@@ -12,7 +12,7 @@ from psycopg_pool import ConnectionPool
 
 from storekit import Settings, Store
 from storekit.model.find.page import Page
-from storekit.model.find.page_cursors import Cursors
+from storekit.model.find.page_cursors import PageCursors
 from storekit.ports.statements import Search
 from tests.bench.plans import asked, plan
 from tests.bench.records import ACTOR, TENANT
@@ -96,7 +96,7 @@ class Ours:
         if self.before:
             (last,) = naive.page(listing, entity, self.before - 1)[:1]
             page = self._asked()
-            self._after = Cursors(entity.storekit_table, TENANT, page.conditions, page.order).seal(last)
+            self._after = PageCursors(entity.storekit_table, TENANT, page.conditions, page.order).seal(last)
         theirs = [each["ref_id"] for each in naive.page(listing, entity, self.before)]
         assert [each.ref_id for each in self.page()] == theirs
         assert len(theirs) == LIMIT

@@ -119,11 +119,11 @@ async def test_racing_updates_lose_nothing(harness: Harness) -> None:
 
 async def test_a_name_or_a_reason_that_every_event_would_carry_on_has_a_limit(harness: Harness) -> None:
     """An actor has 255 characters at most, a reason 4000; more is refused before anything is sent."""
-    with pytest.raises(ValidationError, match="256 characters, at most 255"):
+    with pytest.raises(ValidationError, match="256 characters; the limit is 255"):
         harness.store.scope(tenant=harness.tenant, actor="a" * 256)
     orders = harness.repository(Order, actor="a" * 255)
     saved = await orders.save(Order(number="A-1"))
-    with steps() as seen, pytest.raises(ValidationError, match="4001 characters, at most 4000"):
+    with steps() as seen, pytest.raises(ValidationError, match="4001 characters; the limit is 4000"):
         await orders.transition(saved.ref_id, "confirmed", reason="r" * 4001)
     assert trips(seen) == {}
     assert (await orders.transition(saved.ref_id, "confirmed", reason="r" * 4000)).version == 2

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from storekit import Settings, Store, between, ge, is_null
 from storekit.drivers.postgres import ledger
 from storekit.drivers.postgres.wire import compose
-from storekit.model.find.orders import SEEN_THROUGH_A_POLICY
+from storekit.model.find.orders import LEAKPROOF_TYPES
 from storekit.schema.ddl import render
 from tests.support.entities import Everything, Lead, Report, Run, Tariff
 from tests.support.postgres import fresh_database, set_up
@@ -193,7 +193,7 @@ def test_what_an_index_scan_may_compare_behind_a_policy_is_known(bench: Bench) -
     """
     leakproof = {name.replace(" with time zone", "tz") for (name,) in bench.app.execute(marked.encode())}
     ours = {column.sql for column in Everything.storekit_table.columns.values() if column.ordered}
-    assert ours & leakproof == SEEN_THROUGH_A_POLICY
+    assert ours & leakproof == LEAKPROOF_TYPES
 
 
 def test_a_count_reads_what_it_counts(bench: Bench) -> None:

@@ -81,11 +81,15 @@ DECISIONS: dict[str, Editions] = {
         note(),
         "the database restricts the moves of its state, the class does not",
     ),
-    "a look-up": (note({"token": (Annotated[str, lookup()], "x")}), note(), "rows are found by token"),
+    "a look-up": (
+        note({"token": (Annotated[str, lookup()], "x")}),
+        note(),
+        "rows can be looked up by token",
+    ),
     "another look-up": (
         note({"token": (Annotated[str, lookup()], "x")}),
         note({"title": (Annotated[str, lookup()], ...)}),
-        "rows are found by token",
+        "rows can be looked up by token",
     ),
     "a scope": (note(), note(scope="self"), "the scope is tenant, not self"),
 }

@@ -10,11 +10,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 from pydantic import SecretStr
-from sql_database import BINARIES, Database, fresh_cluster
-from sql_shipped import shipped_database
 
 from storekit import ConfigurationError, ConstraintViolation, Scope, Settings, Store, Unavailable
 from storekit.agency import ActivityRun, ActivityRunStatus, LlmCall
+from tests.support.postgres import BINARIES, Database, fresh_cluster
+from tests.support.shipped import shipped_database
 
 _DEBIAN = Path("/usr/lib/postgresql/15/bin")
 _GERMAN = Path("/usr/share/locale/de/LC_MESSAGES/postgres-15.mo")

@@ -12,12 +12,13 @@ from contextlib import redirect_stdout
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import pytest
 
 import storekit
+import storekit.testing
 from storekit.api.blob_stream import AsyncBlobStream
 from storekit.flows.context import NIL
 from storekit.ports.statements import Report, Statement
@@ -26,28 +27,30 @@ from storekit.schema.lines import Migration
 from storekit.testing import Memory
 from storekit.testing.stores.ledger import MemoryLedger, MemorySession
 
-SYNC = [
+SYNC: list[Any] = [
     storekit.Store,
     storekit.Scope,
     storekit.Repository,
     storekit.Transaction,
     storekit.Cursor,
     BlobStream,
+    storekit.testing.memory_store,
 ]
-ASYNC = [
+ASYNC: list[Any] = [
     storekit.AsyncStore,
     storekit.AsyncScope,
     storekit.AsyncRepository,
     storekit.AsyncTransaction,
     storekit.AsyncCursor,
     AsyncBlobStream,
+    storekit.testing.async_memory_store,
 ]
 MEMBERS = [
     pytest.param(kind, name, id=f"{kind.__name__}.{name}" if name else kind.__name__)
     for kind in SYNC + ASYNC
     for name in ["", *(each for each in vars(kind) if not each.startswith("_"))]
 ]
-"""Each public class and each of its public members; the class itself has the empty name."""
+"""Each public class or function, with the empty name, and each public member of a class."""
 
 
 def documented(kind: type, name: str) -> Any:
@@ -69,9 +72,11 @@ def test_each_public_member_says_what_a_caller_must_know(kind: type, name: str) 
     member = documented(kind, name)
     told = sections(inspect.getdoc(member) or "")
     first = told[""].splitlines()[0]
-    assert re.fullmatch(r"[A-Z][a-z]+ .*\.", first), "the first line is an imperative sentence"
+    assert re.fullmatch(r"(?!(?:The|An?|As|What) )[A-Z][a-z]+ .*\.", first), (
+        "the first line is an imperative sentence"
+    )
     assert ">>> " in told["Example"]
-    if not name:
+    if inspect.isclass(member):
         return
     assert "Cost: " in told[""] or "No I/O." in told[""]
     signature = inspect.signature(member)
@@ -128,14 +133,15 @@ def example_names(memory: Memory, monkeypatch: pytest.MonkeyPatch, *, asynchrono
     kind = storekit.AsyncStore if asynchronous else storekit.Store
     settings = storekit.Settings.model_validate({})
 
-    def open_(_: Any, *__: object, **___: object) -> Any:
+    def open_(_: Any, /, *arguments: object, **keywords: object) -> Any:
         return kind(settings, drivers=memory.drivers)
 
-    monkeypatch.setattr(kind, "open", classmethod(cast("Any", open_)))
-    monkeypatch.setattr(kind, "embedded", classmethod(cast("Any", open_)))
+    monkeypatch.setattr(kind, "open", classmethod(open_))
+    monkeypatch.setattr(kind, "embedded", classmethod(open_))
     for module in ("store", "store_async"):
         monkeypatch.setattr(f"storekit.api.{module}.migrate", migrations)
-    names = {name: getattr(storekit, name) for name in storekit.__all__}
+    packages = (storekit, storekit.testing)
+    names = {name: getattr(package, name) for package in packages for name in package.__all__}
     names |= {"Annotated": Annotated, "Any": Any, "StrEnum": StrEnum, "Path": Path}
     names |= {"sha256": sha256, "uuid4": uuid4, "tenant_id": uuid4(), "__name__": __name__}
     names["store"] = kind(settings, drivers=memory.drivers)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from storekit import Entity, Mutable, UsageError, ValidationError, ge, in_, index, is_null, lt, not_null
 from storekit.model.find.orders import order_of
-from storekit.model.find.page_cursors import Cursors
+from storekit.model.find.page_cursors import PageCursors
 from storekit.model.find.query import conditions_of
 from storekit.model.values.codec import comparable, encode_column
 from storekit.ports.statements import Sort
@@ -108,6 +108,38 @@ def test_an_index_serves_the_orders_that_it_begins_with(
         assert told(where, order_by) == expected
 
 
+class Example(
+    Entity, table="examples", indexes=[index("team", "-due"), index("-due", where={"done": False})]
+):
+    team: str = "a"
+    due: datetime | None = None
+    done: bool = False
+
+
+@pytest.mark.parametrize(
+    ("where", "order_by", "expected"),
+    [
+        ({}, None, "-ref_id"),
+        ({}, "due", None),
+        ({"team": "a"}, "due", "due ref_id"),
+        ({"team": in_("a", "b")}, "due", None),
+        ({"done": False}, None, "-due -ref_id"),
+        ({"done": False}, "due", "due ref_id"),
+    ],
+)
+def test_the_examples_at_the_top_of_the_module_are_true(
+    where: dict[str, Any], order_by: str | None, expected: str | None
+) -> None:
+    """Two indexes, one of them partial, give these orders to these filters and refuse the others."""
+    conditions = conditions_of(Example, where, deleted=False)
+    if expected is None:
+        with pytest.raises(UsageError, match="no index has the order 'due'"):
+            order_of(Example, order_by, conditions)
+        return
+    found = order_of(Example, order_by, conditions).columns
+    assert " ".join(f"{'-' if each.descending else ''}{each.column}" for each in found) == expected
+
+
 rows = st.builds(
     Lead,
     number=st.uuids().map(str),
@@ -147,9 +179,9 @@ def test_pages_are_a_partition(batch: list[Lead], where: dict[str, Any], order_b
     assert len(found) == len({each.ref_id for each in found}) == leads.count(where)
 
 
-def cursors(*names: str, tenant: UUID = TENANT) -> Cursors:
+def cursors(*names: str, tenant: UUID = TENANT) -> PageCursors:
     order = [Sort(name, descending=False, nullable=True) for name in names]
-    return Cursors(Everything.storekit_table, tenant, (), order)
+    return PageCursors(Everything.storekit_table, tenant, (), order)
 
 
 @given(st.fixed_dictionaries({name: st.none() | FIELDS[name] for name in SCALARS}))
@@ -168,7 +200,7 @@ def test_a_cursor_brings_every_value_back(row: dict[str, Any]) -> None:
 @given(st.text() | st.binary().map(lambda data: data.hex()))
 def test_no_other_text_is_a_cursor(text: str) -> None:
     """A text that was not sealed for this query is refused."""
-    with pytest.raises(ValidationError, match="no cursor of this query"):
+    with pytest.raises(ValidationError, match="not a cursor of this query"):
         cursors("text").open(text)
 
 

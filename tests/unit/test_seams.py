@@ -140,7 +140,7 @@ def test_a_text_file_and_a_number_are_no_content(tmp_path: Path) -> None:
     """What is not bytes is refused when the Blob is made, with what to do."""
     with (tmp_path / "x").open("w") as file, pytest.raises(UsageError, match="binary"):
         Blob(file)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="takes str, bytes"):
+    with pytest.raises(UsageError, match="must be str, bytes"):
         Blob(7)  # type: ignore[arg-type]
 
 

@@ -113,7 +113,9 @@ def test_an_iterator_that_failed_half_way_is_spent() -> None:
     blob = Blob(broken())
     with pytest.raises(ValidationError, match="the link broke"):
         blob.measure("Note.content")
-    with pytest.raises(ValidationError, match="its iterator was consumed; give new content") as caught:
+    with pytest.raises(
+        ValidationError, match="the iterator was consumed by an earlier save; pass new content"
+    ) as caught:
         blob.measure("Note.content")
     assert caught.value.field == "Note.content"
 

@@ -12,7 +12,7 @@ from storekit.flows.read.load import document_fields, load_documents, whole_row
 from storekit.model.declare.entity import Entity
 from storekit.model.find.orders import order_of
 from storekit.model.find.page import Page
-from storekit.model.find.page_cursors import Cursors
+from storekit.model.find.page_cursors import PageCursors
 from storekit.model.find.query import conditions_of
 from storekit.model.save.load import entity_from
 from storekit.model.values.limits import check_limit
@@ -40,7 +40,7 @@ async def find(
     documents = document_fields(table, load)
     conditions = conditions_of(entity, where, deleted=deleted)
     order = order_of(entity, order_by, conditions, unindexed=unindexed)
-    cursors = Cursors(table, context.actor.tenant, conditions, order.columns)
+    cursors = PageCursors(table, context.actor.tenant, conditions, order.columns)
     whole = whole_row(table, ())
     statement = Search(
         table.name,

@@ -26,9 +26,11 @@ LOADING = object()
 class Entity(BaseModel):
     """Base class of records: a pydantic model whose fields are stored in Postgres, MongoDB and S3.
 
-    A record is append-only unless its class also derives from `Mutable`, and is deleted for good unless it
-    derives from `SoftDelete`. Each object gets its `id` (for joins) and `ref_id` (for APIs and URLs) when it
-    is created: unsaved objects can refer to each other, and saving an object twice creates one record.
+    A class without mixins is append-only: its records can be neither changed nor deleted. `Mutable` allows
+    both. With `SoftDelete`, `delete` hides a record instead of removing it.
+
+    Each object gets its `id` (for joins) and `ref_id` (for APIs and URLs) when it is created: unsaved objects
+    can refer to each other, and saving an object twice creates one record.
 
     >>> class Note(Entity, Mutable, table="notes", indexes=[index("-created_on")]):
     ...     title: str
@@ -46,8 +48,7 @@ class Entity(BaseModel):
         natural_key: fields that identify a record, unique per tenant; `upsert` finds records by them.
 
     Raises:
-        UsageError: when the class is defined: a field or keyword cannot be stored. The message names it and
-            what to write instead.
+        UsageError: when the class is defined, for a field or keyword that cannot be stored.
     """
 
     # Entity itself is never instantiated: building its validators would be a third of the time of the import.
@@ -77,7 +78,7 @@ class Entity(BaseModel):
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
-        # before pydantic reads them, as it only warns about some of them
+        # before pydantic reads them, which only warns about some
         _refuse_own_names(cls, cls.__dict__.get("__annotations__", ()))  # noqa: RUF063 it evaluates them
 
     @classmethod
@@ -119,24 +120,25 @@ class Entity(BaseModel):
 
         return describe(cls.__name__, cls.storekit_table)
 
-    if not TYPE_CHECKING:
+    if not TYPE_CHECKING:  # with __getattr__ in sight, type checkers would accept every misspelled field
 
         def __getattr__(self, name: str) -> Any:
             table = getattr(type(self), "storekit_table", None)
             if table is not None and name in table.parts:
-                remedy = f'load it with get(ref_id, load=["{name}"])'
-                raise NotLoaded(f"{type(self).__name__}.{name}", remedy)
+                raise NotLoaded(f"{type(self).__name__}.{name}", f'load it with get(ref_id, load=["{name}"])')
             return super().__getattr__(name)
 
         def __setattr__(self, name: str, value: Any) -> None:
             if name in RESERVED:
                 raise UsageError(f"{type(self).__name__}.{name} is set by storekit, not by the caller")
             if name in type(self).model_fields and not self.model_config.get("frozen"):
+                # pydantic validates the whole object again, server fields included, hence the context
                 self.__pydantic_validator__.validate_assignment(self, name, value, context=LOADING)
             else:
                 super().__setattr__(name, value)
 
     def __repr_args__(self) -> Any:
+        # a document that is not loaded has no value: repr must not raise NotLoaded, so it shows a placeholder
         facts = dict(super().__repr_args__())
         own = [name for name in facts if name not in RESERVED]
         yield from (

@@ -104,7 +104,7 @@ def table_of(
         where = f"{owner}.{field}"
         _check_name(where, field)
         if field in _TAKEN:
-            raise UsageError(f"{where}: the name is {_TAKEN[field]}; choose another")
+            raise UsageError(f"{where}: this is the name of {_TAKEN[field]}; choose another")
         mark = _mark(where, info)
         options, nullable = _options(info.annotation)
         if isinstance(mark, BlobMark):
@@ -120,6 +120,7 @@ def table_of(
         if mark is not None:
             marks[field] = mark
     _check_parts(owner, columns, parts)
+    # a table without keys first: machine, look-up and indexes are checked against its columns
     base = {**BASE, **(MUTABLE if mutable else {}), **(SOFT_DELETE if soft_delete else {})}
     table = Table(name, base, columns, parts, mutable, soft_delete, line, scope)
     machine, found_by = machine_of(owner, table, fields, marks), lookup_of(owner, table, marks)
@@ -225,12 +226,13 @@ def _is_object(kind: Any) -> bool:
 
 def _column(where: str, table: str, field: str, options: list[Any], nullable: bool) -> Column:
     kind = options[0] if len(options) == 1 else None
+    # pydantic leaves a name unresolved if it is not in the module's namespace when the class is defined
     if isinstance(kind, ForwardRef | str):
         name = kind if isinstance(kind, str) else kind.__forward_arg__
         raise UsageError(f"{where}: {name} cannot be resolved; define it at module level, before the class")
     if kind is Blob:
         raise UsageError(f"{where}: a Blob is stored in S3: write Annotated[Blob, blob(media_type=...)]")
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
+    if isinstance(kind, type) and issubclass(kind, StrEnum):  # before str, of which StrEnum is a subclass
         return Column(field, _enum_type(where, f"{table}_{field}", kind), nullable, enum=kind)
     if get_origin(kind) is list and get_args(kind)[0] in _ARRAYS:
         return Column(field, _ARRAYS[get_args(kind)[0]], nullable)

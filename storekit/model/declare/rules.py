@@ -20,14 +20,14 @@ _MAX_STATES = 32
 """Indexes that one `index()` over StrEnum columns may create: every save of a record has to maintain them."""
 
 
-class Keys(TypedDict):
+class DeclaredKeys(TypedDict):
     """The result of `keys_of`, as fields of a `Table`."""
 
     indexes: tuple[Index, ...]
     natural_key: tuple[str, ...]
 
 
-def keys_of(owner: str, table: Table, indexes: Sequence[Index], natural_key: Sequence[str]) -> Keys:
+def keys_of(owner: str, table: Table, indexes: Sequence[Index], natural_key: Sequence[str]) -> DeclaredKeys:
     """Check the class keywords `indexes` and `natural_key`; return them with their values encoded.
 
     Raises:
@@ -38,6 +38,7 @@ def keys_of(owner: str, table: Table, indexes: Sequence[Index], natural_key: Seq
     if isinstance(natural_key, str) or not all(isinstance(each, str) for each in natural_key):
         raise UsageError(f'{owner}: natural_key={natural_key!r} must be a tuple, as in ("external_id",)')
     checked = tuple(one for each in indexes for one in _by_state(owner, table, _index(owner, table, each)))
+    # compared by order: index("-a") and index("-a", "-ref_id") are the same index in the database
     made = [(each.order, each.unique, each.where) for each in checked]
     for number, each in enumerate(checked):
         if made[number] in made[:number]:
@@ -167,6 +168,7 @@ def machine_of(
             raise UsageError(f"{where}: {state!r} is not a state of this field; expected one of {known}")
     begin = mark.initial
     if begin is None:
+        # a field with a default begins there unless the class says more; without one every state may be first
         default = fields[field].default
         begin = (default,) if isinstance(default, column.enum) else ()
     allowed = {state.value: _values(others) for state, others in mark.allowed if others}
@@ -207,10 +209,12 @@ def check_scope(owner: str, table: Table) -> None:
         if column.reference is None:
             continue
         where, scope = f"{owner}.{column.name}", column.reference.scope
+        # a global record is visible to all tenants, a tenant's record to one: the key could not be checked
         if table.scope == "global" and scope != "global":
             raise UsageError(
                 f"{where}: a global class can only refer to global classes; pass the class to references()"
             )
+        # deleting one global record would otherwise change the records of every tenant at once
         if table.scope != "global" and scope == "global" and column.reference.on_delete != "restrict":
             raise UsageError(f'{where}: a reference to a global class needs on_delete="restrict"')
         if column.reference.on_delete == "set null" and not table.mutable:

@@ -1,4 +1,40 @@
-"""Which index gives the order that was asked for, and what the order is then to its end."""
+"""Choose the index that gives a page of `find` its order.
+
+A page must not read more rows than it returns, whatever the size of the table. So an order is accepted only
+if some index already contains the matching records in that order; a page is then a range of that index. This
+module decides it from the declaration alone: without a trip, without statistics, the same in every database.
+
+Four rules decide whether an index can serve a query.
+
+1. Every index begins with the tenant, which is always known; this module looks at the columns after it.
+2. Columns that a filter binds to one value (`=`) are skipped at the front of the index: within one value of
+   `team`, an index over (team, due, ref_id) is ordered by (due, ref_id). What is left is the remaining order.
+3. The wanted order must be a prefix of the remaining order, in the same direction or entirely reversed, as
+   Postgres reads an index from either end. Bound columns are ignored on both sides: they do not vary.
+4. A partial index serves only if the filters imply its condition, or it would miss matching records.
+
+The rest of the remaining order is then appended to the wanted order. It ends with `ref_id` or is unique, so
+no two records are equal in it. A page cursor needs this: "after this record" must be one place.
+
+Example: `index("team", "-due")` and `index("-due", where={"done": False})`. Both end with -ref_id; there are
+always indexes over (ref_id) and (id) as well.
+
+    filter                   order_by  index                    order of the page
+    -----------------------  --------  -----------------------  ---------------------------------------------
+    {}                       None      (ref_id)                 -ref_id: the default is newest first
+    {}                       "due"     refused                  team comes before -due in the first index;
+                                                                the second has only records that are not done
+    {"team": "a"}            "due"     (team, -due, -ref_id)    due, ref_id: team is bound, read backward
+    {"team": in_("a", "b")}  "due"     refused                  two ranges, each with an order of its own
+    {"done": False}          None      (-due, -ref_id) partial  -due, -ref_id: the filter matches this index
+    {"done": False}          "due"     (-due, -ref_id) partial  due, ref_id: read backward
+
+If several indexes serve, the one that the filters narrow most wins: bound columns at its front, plus
+conditions of a partial index that an equality implies. Without `order_by` the same count chooses the order;
+newest first is kept if it serves at the best count.
+
+Row-level security restricts the types of the remaining order: see LEAKPROOF_TYPES.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +52,8 @@ from storekit.model.table.table import Column, Table
 from storekit.ports.statements import Condition, Sort
 
 NEWEST = "-ref_id"
-"""Of what is made one after the other, newest first."""
-SEEN_THROUGH_A_POLICY = {
+"""A ref_id begins with the time of creation, so descending means newest first."""
+LEAKPROOF_TYPES = {
     "text",
     "bigint",
     "double precision",
@@ -26,25 +62,31 @@ SEEN_THROUGH_A_POLICY = {
     "timestamptz",
     "date",
 }
-"""Types whose comparisons an index scan may use behind row-level security: those that Postgres knows not to
-leak. With numeric and enums it scans and filters, so that pages would take longer and longer."""
+"""SQL types whose comparison operators Postgres declares LEAKPROOF.
+
+Behind row-level security Postgres evaluates the policy before any operator that might reveal a value, in an
+error message for example. Comparisons of numeric and of enums are not leakproof, so they cannot be conditions
+of an index scan: it would read all rows of the tenant and filter, and each page would take longer than the
+last.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A total order: no two records are equal in it."""
+    """A total order: no two matching records are equal in it."""
 
     columns: tuple[Sort, ...]
-    """Empty where there is one record at most."""
+    """Empty if at most one record matches."""
     indexed: bool
-    """Whether an index gives it."""
+    """Whether an index has this order; if not, the database reads all matches and sorts them."""
     pinned: bool = False
-    """Whether no other index does."""
+    """Whether no other index has this order and no filter narrows it: the plan is the same for all values, so
+    the driver may keep it prepared."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
-    """The columns of a key or an index after the tenant, which tell each record from all others."""
+class _Candidate:
+    """A key or an index that may serve: its columns after the tenant, which distinguish all records."""
 
     columns: tuple[str, ...]
     where: Mapping[str, Any]
@@ -57,135 +99,152 @@ def order_of(
     *,
     unindexed: bool = False,
 ) -> Order:
-    """Find the best index for an order, or take it as it is if `unindexed`.
+    """Return the order of a query's pages, completed to a total order.
+
+    Args:
+        order_by: column names, "-" in front for descending; None for the default order.
+        conditions: the filters of the query.
+        unindexed: accept an order that no index has.
 
     Raises:
-        ValidationError: a name that is no column, or one that has no order.
-        UsageError: no index gives the order.
+        ValidationError: a name is not a column, or the column has no order.
+        UsageError: no index has the order, and `unindexed` is False.
     """
     wanted = None if order_by is None else _wanted(entity, order_by)
-    # what a partial index may hold is of its values, all else of the columns alone
-    held = {name for each in entity.storekit_table.indexes for name in each.where}
+    # The result is cached by the shape of the conditions. Values are part of the shape only where a partial
+    # index may depend on them: with every value in it, each request would miss the cache.
+    partial = {name for each in entity.storekit_table.indexes for name in each.where}
     shape = tuple(
-        each if each.column in held and each.comparable else replace(each, values=()) for each in conditions
+        each if each.column in partial and each.comparable else replace(each, values=())
+        for each in conditions
     )
-    return _found(entity, wanted, shape, unindexed)
+    return _choose(entity, wanted, shape, unindexed)
 
 
 @lru_cache(maxsize=1024)
-def _found(
+def _choose(
     entity: type[Entity], asked: tuple[str, ...] | None, conditions: tuple[Condition, ...], unindexed: bool
 ) -> Order:
-    table, given = entity.storekit_table, _Given(conditions)
-    wanted = _default(table, given) if asked is None else asked
-    served = [
-        (given.fit(key, rest), key, rest)
-        for key in _keys(table, given)
-        if (rest := given.rest(table, key, wanted)) is not None
+    table, bindings = entity.storekit_table, Bindings(conditions)
+    wanted = _default(table, bindings) if asked is None else asked
+    serving = [
+        (bindings.matched_columns(candidate, remaining), candidate, remaining)
+        for candidate in _candidates(table, bindings)
+        if (remaining := bindings.remaining_order(table, candidate, wanted)) is not None
     ]
-    if served:
-        fit, key, rest = max(served, key=lambda each: (each[0], bool(each[1].where)))
-        pinned = len(served) == 1 and not fit and not key.where
-        return Order(_sorts(table, rest, given), indexed=True, pinned=pinned)
+    if serving:
+        # among equals a partial index: it is smaller
+        matched, best, remaining = max(serving, key=lambda each: (each[0], bool(each[1].where)))
+        pinned = len(serving) == 1 and not matched and not best.where
+        return Order(_sorts(table, remaining, bindings), indexed=True, pinned=pinned)
     if not unindexed:
-        raise UsageError(_remedy(entity, wanted, given))
-    if not {"ref_id", "-ref_id"}.isdisjoint(wanted):
-        return Order(_sorts(table, wanted, given), indexed=False)
-    return Order(_sorts(table, (*wanted, _like("ref_id", wanted[-1])), given), indexed=False)
+        raise UsageError(_remedy(entity, wanted, bindings))
+    if {"ref_id", "-ref_id"}.isdisjoint(wanted):
+        wanted = (*wanted, "-ref_id" if wanted[-1].startswith("-") else "ref_id")
+    return Order(_sorts(table, wanted, bindings), indexed=False)
 
 
-def _default(table: Table, given: _Given) -> tuple[str, ...]:
-    """Follow the index that fits the filters best; among equals one that gives the newest first."""
-    fits = [
-        (given.fit(key, rest), given.rest(table, key, (NEWEST,)) is not None, rest)
-        for key in _keys(table, given)
-        if (rest := given.rest(table, key, ())) is not None
+def _default(table: Table, bindings: Bindings) -> tuple[str, ...]:
+    """Return the order of the index that the filters narrow most; newest first if that serves as well."""
+    serving = [
+        (
+            bindings.matched_columns(candidate, remaining),
+            bindings.remaining_order(table, candidate, (NEWEST,)) is not None,
+            remaining,
+        )
+        for candidate in _candidates(table, bindings)
+        if (remaining := bindings.remaining_order(table, candidate, ())) is not None
     ]
-    fit, newest, rest = max(fits, key=lambda each: each[:2])
-    return rest if fit and rest and not newest else (NEWEST,)
+    matched, newest, remaining = max(serving, key=lambda each: each[:2])
+    return remaining if matched and remaining and not newest else (NEWEST,)
 
 
 def _wanted(entity: type[Entity], order_by: Any) -> tuple[str, ...]:
+    """Check the names of an order."""
     names = (order_by,) if isinstance(order_by, str) else order_by
     if not isinstance(names, list | tuple) or not names:
-        raise ValidationError('it takes a column, as "-created_on", or a list of them', field="order_by")
+        raise ValidationError('pass a column or a list of columns, as in "-created_on"', field="order_by")
     for name in names:
         column = find_column(entity, _bare(name) if isinstance(name, str) else name, "order_by")
         if not column.ordered:
             raise ValidationError(f"{column.name} is {column.sql}, which has no order", field="order_by")
     if len({*map(_bare, names)}) < len(names):
-        raise ValidationError("a column comes twice", field="order_by")
+        raise ValidationError("duplicate column", field="order_by")
     return tuple(map(str, names))
 
 
-def _keys(table: Table, given: _Given) -> Iterator[_Key]:
-    """List what has an order, total in itself."""
-    yield _Key(("ref_id",), {})
-    yield _Key(("id",), {})
+def _candidates(table: Table, bindings: Bindings) -> Iterator[_Candidate]:
+    """Yield the keys and indexes of a table that have a total order, given these filters."""
+    yield _Candidate(("ref_id",), {})
+    yield _Candidate(("id",), {})
     if table.natural_key:
-        yield _Key(table.natural_key, {})
+        yield _Candidate(table.natural_key, {})
     for name, column in table.columns.items():
-        # its index begins with the column, before the tenant: of use where that is given
-        if column.reference is not None and name in given.fixed:
-            yield _Key((name, "ref_id"), {})
+        # the index of a reference begins with its column, before the tenant: useless unless that is bound
+        if column.reference is not None and name in bindings.bound:
+            yield _Candidate((name, "ref_id"), {})
     for each in table.indexes:
+        # a unique index may contain many NULLs, so with a nullable column its order is not total
         names = {_bare(column) for column in each.columns}
-        if not each.unique or not any(given.may_be_null(table, name) for name in names):
-            yield _Key(each.order, each.where)
+        if not each.unique or not any(bindings.may_be_null(table, name) for name in names):
+            yield _Candidate(each.order, each.where)
 
 
-class _Given:
-    """What the conditions say beforehand."""
+class Bindings:
+    """What the filters of a query say about the columns of the matching records."""
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
         self.equal: dict[str, Any] = {}
-        """Values by column."""
-        self.fixed: set[str] = set()
-        """Columns of which an index scan sees one value alone."""
+        """Columns with an `=`, and the value; None if the value is not known here."""
+        self.bound: set[str] = set()
+        """Columns with an `=` that an index scan can use: it sees one value of them."""
         self.null = {each.column for each in conditions if each.operator == "null"}
-        self.held = {each.column for each in conditions if each.operator != "null"}
-        self.among: dict[str, Sequence[Any]] = {}
+        self.not_null = {each.column for each in conditions if each.operator != "null"}
+        self.one_of: dict[str, Sequence[Any]] = {}
+        """Columns with an `in_`, and its values."""
         for each in conditions:
             if each.operator == "in" and each.values:
-                self.among[each.column] = each.values[0]
+                self.one_of[each.column] = each.values[0]
             if each.operator in {"=", "ref_id"}:
                 self.equal[each.column] = each.values[0] if each.operator == "=" and each.values else None
-                if each.kind in SEEN_THROUGH_A_POLICY:
-                    self.fixed.add(each.column)
+                if each.kind in LEAKPROOF_TYPES:
+                    self.bound.add(each.column)
 
     def may_be_null(self, table: Table, name: str) -> bool:
-        """Tell whether NULL may stand in a column of what is found."""
-        return name not in self.held and _column(table, name).nullable
+        """Return whether a matching record may have NULL in a column."""
+        return name not in self.not_null and _column(table, name).nullable
 
-    def fit(self, key: _Key, rest: Sequence[str]) -> int:
-        """Count the filters that make the range of an index smaller."""
-        return len(key.columns) - len(rest) + len(key.where.keys() & self.equal.keys())
+    def matched_columns(self, candidate: _Candidate, remaining: Sequence[str]) -> int:
+        """Count the filters that narrow an index: bound columns at its front, and parts of its condition."""
+        return len(candidate.columns) - len(remaining) + len(candidate.where.keys() & self.equal.keys())
 
-    def rest(self, table: Table, key: _Key, wanted: Sequence[str]) -> tuple[str, ...] | None:
-        """Tell the order of an index behind the values that are given, if it begins with the one wanted."""
-        if not all(self._implies(name, value) for name, value in key.where.items()):
+    def remaining_order(
+        self, table: Table, candidate: _Candidate, wanted: Sequence[str]
+    ) -> tuple[str, ...] | None:
+        """Return an index's order behind its bound columns, or None if it does not begin with `wanted`."""
+        if not all(self._implies(name, value) for name, value in candidate.where.items()):
             return None
-        rest = tuple(dropwhile(lambda name: _bare(name) in self.fixed, key.columns))
-        if any(_column(table, _bare(name)).sql not in SEEN_THROUGH_A_POLICY for name in rest):
+        remaining = tuple(dropwhile(lambda name: _bare(name) in self.bound, candidate.columns))
+        if any(_column(table, _bare(name)).sql not in LEAKPROOF_TYPES for name in remaining):
             return None
-        # what is equal in all records stands in no order's way; behind a total order nothing matters
-        has = [name for name in rest if _bare(name) not in self.fixed]
-        needs = [name for name in wanted if _bare(name) not in self.fixed]
+        has = [name for name in remaining if _bare(name) not in self.bound]
+        needs = [name for name in wanted if _bare(name) not in self.bound]
+        # zip stops at the shorter one: what is wanted beyond a total order changes nothing
         pairs = list(zip(has, needs, strict=False))
         if all(one == other for one, other in pairs):
-            return rest
+            return remaining
         if all(one == _reversed(other) for one, other in pairs):
-            return tuple(map(_reversed, rest))
+            return tuple(map(_reversed, remaining))
         return None
 
     def _implies(self, name: str, value: Any) -> bool:
-        """Tell whether all that is found fulfils one condition of a partial index."""
+        """Return whether every matching record fulfils one condition of a partial index."""
         if value is None:
             return name in self.null
         if value is not_null:
-            return name in self.held
+            return name in self.not_null
         allowed = value if isinstance(value, tuple) else (value,)
-        found = [self.equal[name]] if name in self.equal else self.among.get(name, ())
+        found = [self.equal[name]] if name in self.equal else self.one_of.get(name, ())
         return len(found) > 0 and all(each in allowed for each in found)
 
 
@@ -195,9 +254,9 @@ def _column(table: Table, name: str) -> Column:
     return column
 
 
-def _sorts(table: Table, names: Sequence[str], given: _Given) -> tuple[Sort, ...]:
+def _sorts(table: Table, names: Sequence[str], bindings: Bindings) -> tuple[Sort, ...]:
     return tuple(
-        Sort(_bare(name), name.startswith("-"), given.may_be_null(table, _bare(name))) for name in names
+        Sort(_bare(name), name.startswith("-"), bindings.may_be_null(table, _bare(name))) for name in names
     )
 
 
@@ -209,24 +268,21 @@ def _reversed(name: str) -> str:
     return name[1:] if name.startswith("-") else f"-{name}"
 
 
-def _like(name: str, other: str) -> str:
-    return f"-{name}" if other.startswith("-") else name
-
-
-def _remedy(entity: type[Entity], wanted: Sequence[str], given: _Given) -> str:
-    """Say what to declare."""
+def _remedy(entity: type[Entity], wanted: Sequence[str], bindings: Bindings) -> str:
+    """Return the message for an order that no index has, with the index to declare."""
     table = entity.storekit_table
-    told = ", ".join(repr(name) for name in wanted)
-    blind = [name for name in wanted if _column(table, _bare(name)).sql not in SEEN_THROUGH_A_POLICY]
-    if blind:
+    order = ", ".join(repr(name) for name in wanted)
+    slow = [name for name in wanted if _column(table, _bare(name)).sql not in LEAKPROOF_TYPES]
+    if slow:
         return (
-            f"{entity.__name__}: an order by {told} has no fast pages: behind row-level security no index "
-            f"finds a place among values of {_bare(blind[0])}; unindexed=True reads and sorts all that match"
+            f"{entity.__name__}: no index can serve the order {order}: behind row-level security Postgres "
+            f"does not compare {_column(table, _bare(slow[0])).sql} ({_bare(slow[0])}) in an index; pass "
+            "unindexed=True to read and sort all matching records"
         )
-    states = sorted(name for name in given.equal if _column(table, name).enum)
-    columns = ", ".join(repr(name) for name in (*states, *sorted(given.fixed), *wanted) if name != NEWEST)
+    states = sorted(name for name in bindings.equal if _column(table, name).enum)
+    columns = ", ".join(repr(name) for name in (*states, *sorted(bindings.bound), *wanted) if name != NEWEST)
     return (
-        f"{entity.__name__}: no index gives the order {told} with these filters; declare "
-        f"indexes=[index({columns or repr(NEWEST)})], or pass unindexed=True, which reads and sorts "
-        "all that match"
+        f"{entity.__name__}: no index has the order {order} with these filters; declare "
+        f"indexes=[index({columns or repr(NEWEST)})], or pass unindexed=True to read and sort all matching "
+        "records"
     )

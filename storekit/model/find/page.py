@@ -1,4 +1,4 @@
-"""One page of what was found."""
+"""One page of the result of `find`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Records in their order: iterate over it, count it, or take one by its place."""
+    """One page of records, in the order of the query: supports iteration, `len` and indexing.
+
+    >>> page = Page(items=("a", "b"), next=None)
+    >>> list(page), len(page), page[0]
+    (['a', 'b'], 2, 'a')
+
+    Attributes:
+        items: the records.
+        next: cursor to pass to `find` as `after` for the next page; None on the last page.
+    """
 
     items: tuple[T, ...]
     next: str | None
-    """Pass it as `after` for the next page; None at the end."""
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
@@ -23,5 +31,5 @@ class Page(Generic[T]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, place: int) -> T:
-        return self.items[place]
+    def __getitem__(self, position: int) -> T:
+        return self.items[position]

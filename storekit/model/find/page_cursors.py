@@ -1,4 +1,9 @@
-"""Cursors: where a page ended, good for that query alone. No secret: who forges one gains nothing by it."""
+"""Page cursors: the position at which a page ended, valid for that query only.
+
+A cursor contains the values of the last row and a digest over query and values. The digest detects cursors of
+other queries and of other releases. It is not a signature and needs no secret: a forged cursor only selects
+another start within the records that its sender may list anyway.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +22,14 @@ from storekit.model.values.codec import encode_column, parse
 from storekit.ports.statements import Condition, Sort
 
 _FORMAT = 1
-_LONGEST = 16 * 1024
-"""Characters."""
+"""Part of the digest: raise it when the meaning of a cursor changes, and old cursors are refused."""
+_MAX_LENGTH = 16 * 1024
+"""Characters; a cursor travels in URLs and headers."""
 _EXACT = Context(prec=MAX_PREC)
 
 
-class Cursors:
-    """The cursors of one query of one tenant."""
+class PageCursors:
+    """Writes and reads the page cursors of one query of one tenant."""
 
     def __init__(
         self, table: Table, tenant: UUID, conditions: Sequence[Condition], order: Sequence[Sort]
@@ -34,38 +40,42 @@ class Cursors:
         self._query = [_FORMAT, table.name, str(tenant), tests, columns]
 
     def seal(self, row: Mapping[str, Any]) -> str:
-        """Tell where a page ends that ends with this row.
+        """Return the cursor of a page that ends with this row.
 
         Raises:
-            ValidationError: the values of the order are too long.
+            ValidationError: the values of the order are too long for a cursor.
         """
         sealed = self._sealed([self._encoded(each, row[each.column]) for each in self._order])
-        if len(sealed) > _LONGEST:
+        if len(sealed) > _MAX_LENGTH:
+            # refused here, with the page, rather than when the client comes back with it
             names = ", ".join(each.column for each in self._order)
-            why = f"the values of {names} make a cursor of {len(sealed)} characters, {_LONGEST} are the most"
+            why = (
+                f"the values of {names} make a cursor of {len(sealed)} characters; the limit is {_MAX_LENGTH}"
+            )
             raise ValidationError(why, field="order_by")
         return sealed
 
     def open(self, after: str) -> tuple[Any, ...]:
-        """Read the encoded values of the row that a page ended with.
+        """Return the encoded values of the row at which the page ended.
 
         Raises:
-            ValidationError: this is no cursor of this query.
+            ValidationError: `after` is not a cursor of this query.
         """
-        if isinstance(after, str) and len(after) <= _LONGEST:
+        if isinstance(after, str) and len(after) <= _MAX_LENGTH:
             try:
                 values = self._checked(after)
-            # whatever is wrong with it: it comes from outside
+            # it comes from outside and may be any text: every way to fail means the same
             except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, ValidationError):
                 values = None
             if values is not None and self._sealed(values) == after:
                 return tuple(values)
         raise ValidationError(
-            "it is no cursor of this query: pass a page's .next with the same tenant, filters and order",
+            "it is not a cursor of this query; pass a page's .next with the same tenant, filters and order",
             field="after",
         )
 
     def _sealed(self, values: list[Any]) -> str:
+        # `open` seals the decoded values again and compares: only the text written here is accepted
         about = json.dumps([*self._query, values], separators=(",", ":")).encode()
         digest = blake2b(about, digest_size=16).hexdigest()
         text = json.dumps([digest, *values], separators=(",", ":"), ensure_ascii=False)
@@ -79,10 +89,10 @@ class Cursors:
         return [self._encoded(each, value) for each, value in zip(self._order, found[1:], strict=True)]
 
     def _encoded(self, sort: Sort, value: Any) -> Any:
-        """Encode a value of a row, or one that is encoded already."""
+        """Encode a value of a row; a value that is already encoded stays the same."""
         column = self._table.column(sort.column)
         assert column is not None  # noqa: S101 the order was checked
         parsed = parse(column.sql, value) if isinstance(value, str | int | float) else value
-        if isinstance(parsed, Decimal):  # Postgres answers with all the zeros of 9E+131071
+        if isinstance(parsed, Decimal):  # Postgres returns 9E+131071 with all its zeros
             parsed = parsed.normalize(_EXACT)
         return encode_column(replace(column, nullable=sort.nullable), parsed, "after")

@@ -1,4 +1,4 @@
-"""What a `where` says of a table's columns, checked and encoded."""
+"""Check and encode the conditions of a `where`."""
 
 from __future__ import annotations
 
@@ -15,24 +15,28 @@ from storekit.model.values.codec import encode_column, encode_json
 from storekit.model.values.limits import MAX_DEPTH, check_text
 from storekit.ports.statements import Condition, Parent
 
-_MOST = 10_000
-"""Values of one `in_`."""
+_MAX_VALUES = 10_000
+"""Values of one `in_`: they are one array parameter, which Postgres compares with each row that it reads."""
 _SHOWN = 60
-"""Characters of a name that a message repeats."""
+"""Characters of the caller's text that a message repeats."""
 _OF_PARENT = ".ref_id"
+"""End of a name such as "run.ref_id". Callers have the ref_id of a parent from a URL; its id never leaves."""
 
 
 def conditions_of(
     entity: type[Entity], where: Mapping[str, Any] | None, *, deleted: bool
 ) -> tuple[Condition, ...]:
-    """Read a `where`; hidden records stay so unless `deleted`.
+    """Return the conditions of a `where`, with their values encoded.
+
+    Args:
+        deleted: include records that are soft-deleted.
 
     Raises:
-        ValidationError: a name that is no column, or a value that its column cannot hold.
-        UsageError: `where` is no mapping, or a parent is not declared as a class.
+        ValidationError: a name is not a column, or a value does not fit its column.
+        UsageError: `where` is not a mapping, or names a parent that is declared by its table's name only.
     """
     if where is not None and not isinstance(where, Mapping):
-        raise UsageError(f'where is {where!r:.{_SHOWN}}; map columns to values, as {{"status": "done"}}')
+        raise UsageError(f'where={where!r:.{_SHOWN}} must map columns to values, as in {{"status": "done"}}')
     found = [each for name, value in (where or {}).items() for each in _conditions(entity, name, value)]
     if entity.storekit_table.soft_delete and not deleted:
         found.append(Condition("deleted_on", "timestamptz", "null"))
@@ -40,22 +44,22 @@ def conditions_of(
 
 
 def find_column(entity: type[Entity], name: Any, where: str) -> Column:
-    """Find a column by its name, which may come from anywhere.
+    """Return a column by its name, which may come from a request.
 
     Raises:
-        ValidationError: there is none; it names those that there are.
+        ValidationError: there is no such column; the message lists the columns.
     """
     table = entity.storekit_table
     if isinstance(name, str):
         if name == "tenant_id":
-            raise ValidationError("the scope names the tenant; leave it out", field=where)
+            raise ValidationError("the scope sets the tenant; omit it", field=where)
         if name in table.parts:
             kind = table.parts[name].kind
-            raise ValidationError(f"it is a {kind}, kept elsewhere; find() knows columns", field=where)
+            raise ValidationError(f"it is a {kind}; only columns can be used", field=where)
         if (column := table.column(name)) is not None:
             return column
     known = ", ".join(known for known, _ in table.types if known != "tenant_id")
-    raise ValidationError(f"there is no such column; {entity.__name__} has {known}", field=where)
+    raise ValidationError(f"no such column; {entity.__name__} has {known}", field=where)
 
 
 def _conditions(entity: type[Entity], name: Any, value: Any) -> Iterator[Condition]:
@@ -67,6 +71,8 @@ def _conditions(entity: type[Entity], name: Any, value: Any) -> Iterator[Conditi
     if value is None:
         yield Condition(column.name, column.sql, "null")
         return
+    # Only a Filter brings an operator. A dict from a request's JSON, such as {"$gt": 0}, is a value like any
+    # other, which the column's encoder refuses: nobody can widen a query by what they send.
     for operator, values in value.tests if isinstance(value, Filter) else (("=", (value,)),):
         yield Condition(column.name, column.sql, operator, _ENCODERS[operator](column, values, where))
 
@@ -76,23 +82,26 @@ def _of_parent(table: Table, name: str, value: Any, where: str) -> Condition:
     column = find_reference(table, name.removesuffix(_OF_PARENT))
     if column is None or column.reference is None:
         known = ", ".join(f"{reference}{_OF_PARENT}" for reference in reference_names(table))
-        raise ValidationError(f"there is no such reference; it has {known or 'none'}", field=where)
+        raise ValidationError(f"no such reference; {table.name} has {known or 'none'}", field=where)
+    # one parent only: the sub-select then gives one id, and the query can use the index of the reference
     if not isinstance(value, str) or not REF_ID.match(value):
-        raise ValidationError("it takes one ref_id, a ULID of 26 characters", field=where)
+        raise ValidationError("pass one ref_id, a ULID of 26 characters", field=where)
     return Condition(column.name, "uuid", "ref_id", (str(value),), _parent(table, column.reference, where))
 
 
 def _parent(table: Table, reference: Reference, where: str) -> Parent:
     target = table.target_of(reference)
     if target is None:
-        raise UsageError(f"{where}: the parent is named by its table alone; references() takes the class")
+        raise UsageError(
+            f"{where}: the reference names its target by table name only; pass the class to references()"
+        )
     return Parent(target.name, reference.scope == "global", target.soft_delete)
 
 
 def _one(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     (value,) = values
     if value is None:
-        raise ValidationError("nothing compares with None; is_null() finds it", field=where)
+        raise ValidationError("None cannot be compared; use is_null()", field=where)
     return (encode_column(column, value, where),)
 
 
@@ -103,31 +112,36 @@ def _ordered(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, 
 
 def _require_scalar(column: Column, where: str) -> None:
     if not column.ordered:
-        raise ValidationError(f"{column.sql} takes a value, contains() or json_path()", field=where)
+        raise ValidationError(
+            f"a {column.sql} column cannot be compared this way; pass a value, contains() or json_path()",
+            field=where,
+        )
 
 
 def _in(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     _require_scalar(column, where)
     _require_spread(values, "in_", where)
-    if len(values) > _MOST:
-        raise ValidationError(f"in_() has {len(values):,} values, at most {_MOST:,} will do", field=where)
+    if len(values) > _MAX_VALUES:
+        raise ValidationError(f"in_() takes at most {_MAX_VALUES:,} values, got {len(values):,}", field=where)
     return (tuple(_one(column, (value,), where)[0] for value in values),)
 
 
-def _require_spread(values: tuple[Any, ...], word: str, where: str) -> None:
+def _require_spread(values: tuple[Any, ...], function: str, where: str) -> None:
     if len(values) == 1 and isinstance(values[0], list | tuple | set | frozenset):
-        raise ValidationError(f"{word}() takes the values themselves: {word}(*values)", field=where)
+        raise ValidationError(
+            f"{function}() takes the values as separate arguments: {function}(*values)", field=where
+        )
 
 
 def _prefix(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     if (column.sql, column.enum) != ("text", None):
-        raise ValidationError("prefix() is for str", field=where)
+        raise ValidationError("prefix() needs a str column", field=where)
     return _one(column, values, where)
 
 
 def _contains(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     if not column.sql.endswith("[]"):
-        raise ValidationError("contains() is for lists", field=where)
+        raise ValidationError("contains() needs a list column", field=where)
     _require_spread(values, "contains", where)
     return (encode_column(column, list(values), where),)
 
@@ -137,7 +151,7 @@ def _path(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...
     _require_json(column, "json_path", where)
     keys = path.split(".") if isinstance(path, str) else [""]
     if not all(keys) or len(keys) > MAX_DEPTH:
-        raise ValidationError(f'the path must be 1 to {MAX_DEPTH} keys, as "address.city"', field=where)
+        raise ValidationError(f'the path must have 1 to {MAX_DEPTH} keys, as in "address.city"', field=where)
     return (*(check_text(key, where) for key in keys), encode_json(value, where))
 
 
@@ -149,9 +163,9 @@ def _key(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]
     return (check_text(str(key), where),)
 
 
-def _require_json(column: Column, word: str, where: str) -> None:
+def _require_json(column: Column, function: str, where: str) -> None:
     if column.adapter is None:
-        raise ValidationError(f"{word}() is for JSON objects; the column is {column.sql}", field=where)
+        raise ValidationError(f"{function}() needs a JSON column; this one is {column.sql}", field=where)
 
 
 _ENCODERS: Mapping[str, Callable[[Column, tuple[Any, ...], str], tuple[Any, ...]]] = {

@@ -199,6 +199,7 @@ def moves(allowed: Mapping[S, Iterable[S]], *, initial: Iterable[S] | None = Non
         )
     if isinstance(initial, str):
         raise UsageError(f"moves(initial={initial!r}) must be a list of states")
+    # dict.fromkeys removes duplicates and keeps the order, which Entity.plan() and messages show
     pairs = tuple((state, tuple(dict.fromkeys(others))) for state, others in allowed.items())
     mark = MovesMark(pairs, None if initial is None else tuple(dict.fromkeys(initial)))
     if not any(others for _, others in pairs) or mark.initial == ():

@@ -55,8 +55,9 @@ def index(*columns: str, where: Mapping[str, Any] | None = None) -> Index:
     storekit puts the tenant before the columns and appends `ref_id`. An index with a StrEnum among its
     columns is created once for each state, and lists the records of one state.
 
+    >>> from datetime import date
     >>> class Task(Entity, table="tasks", indexes=[index("-due", where={"done": False})]):
-    ...     due: datetime | None = None
+    ...     due: date | None = None
     ...     done: bool = False
 
     Args:

@@ -34,7 +34,7 @@ class KeyDefinition:
         return not self.kind.endswith("INDEX")
 
     @property
-    def line(self) -> str:
+    def clause(self) -> str:
         """Definition inside CREATE TABLE."""
         return f"{f'CONSTRAINT {self.name} ' if self.named else ''}{self.kind} {self.body}"
 
@@ -64,7 +64,7 @@ class ForeignKey:
     """Columns that ON DELETE SET NULL sets; never tenant_id, which is part of the key and is not nullable."""
 
     @property
-    def line(self) -> str:
+    def clause(self) -> str:
         """Definition inside CREATE TABLE."""
         action = f"{self.on_delete} ({_list(self.nulled)})" if self.nulled else self.on_delete
         return (

@@ -1,4 +1,4 @@
-"""`Blob`: content on its way to S3, or what the ledger knows of content that is there."""
+"""`Blob`: content to be saved in S3, or the description of content that is stored there."""
 
 from __future__ import annotations
 
@@ -21,13 +21,30 @@ _CONSUMED: Content = iter(())
 
 
 class Blob:
-    """Content of a field kept in S3.
+    """Content of a field that is stored in S3.
 
-    A `str` is content, encoded as UTF-8; a `Path` is a file. Files and file objects are streamed, an
-    iterator is spooled to disk first: nothing is read whole into memory.
+    A Blob with content can be saved. A Blob that was loaded only describes stored content; the repository's
+    `read` and `open` return its bytes. Files are streamed and iterators are first written to a temporary
+    file: content is never held in memory as a whole, unless you pass it as `str` or `bytes`.
 
     >>> Blob("# hi", media_type="text/markdown")
     Blob(media_type='text/markdown')
+
+    Args:
+        content: `str` (stored as UTF-8), `bytes`, a path, a file object opened in binary mode, or an iterable
+            of `bytes`; at most 5 GiB.
+        media_type: type/subtype; by default the field's.
+        filename: name under which browsers save the content, at most 255 characters; by default the name of
+            a path, otherwise none.
+
+    Attributes:
+        size: bytes; None until the Blob is saved.
+        sha256: hex digest of the content; None until the Blob is saved.
+        media_type: as passed or as stored.
+        filename: as passed or as stored.
+
+    Raises:
+        UsageError: an argument has another type.
     """
 
     __slots__ = ("_content", "_start", "filename", "media_type", "rereadable", "sha256", "size")
@@ -36,55 +53,63 @@ class Blob:
         self, content: Content, *, media_type: str | None = None, filename: str | None = None
     ) -> None:
         if not isinstance(content, str | bytes | PathLike | Iterable) and not hasattr(content, "read"):
-            raise UsageError(f"a Blob takes str, bytes, a path, a file or an iterator, not {type(content)}")
+            raise UsageError(
+                "the content of a Blob must be str, bytes, a path, a file or an iterable of bytes, "
+                f"not {type(content).__name__}"
+            )
         for name, given in (("media_type", media_type), ("filename", filename)):
             if given is not None and not isinstance(given, str):
-                raise UsageError(f"a Blob's {name} is a str, not {type(given).__name__}")
+                raise UsageError(f"the {name} of a Blob must be str, not {type(given).__name__}")
         self._content: Content | None = content
         file = seekable(content)
         self._start = cast(IO[bytes], content).tell() if file else 0
         self.rereadable = file or isinstance(content, str | bytes | PathLike)
-        """Whether another process could send the same bytes again; an iterator is read once."""
+        """Whether the same bytes can be read again; an iterator can be read only once."""
         self.media_type = media_type
         self.filename = Path(content).name if isinstance(content, PathLike) and not filename else filename
         self.size: int | None = None
-        """Bytes; None until it is saved."""
         self.sha256: str | None = None
-        """Hex digest; None until it is saved."""
 
     @classmethod
     def stored(cls, size: int, sha256: str, media_type: str | None, filename: str | None) -> Blob:
-        """Describe content that is in S3 already."""
+        """Return a Blob that describes content in S3."""
         blob = cls(b"", media_type=media_type, filename=filename)
         blob._content, blob.size, blob.sha256 = None, size, sha256
         return blob
 
     @property
     def cheap(self) -> bool:
-        """Whether measuring it needs no disk and little time."""
+        """Whether `measure` needs no disk and little time: `str` or `bytes` of at most 1 MiB.
+
+        Such content is measured in the caller's thread; a thread of its own would cost more than the hash.
+        """
         return isinstance(self._content, str | bytes) and len(self._content) <= CHUNK
 
     def measure(self, where: str) -> MeasuredSource:
-        """Read the content once for its size and SHA-256 (blocking); `where` names the field in errors.
+        """Read the content once for its size and SHA-256. Blocking.
+
+        Args:
+            where: class and field, for messages.
 
         Raises:
-            ValidationError: the file cannot be read, or is larger than 5 GiB.
-            UsageError: the content is not here, because this Blob was loaded.
+            ValidationError: the content cannot be read, or is larger than 5 GiB.
+            UsageError: this Blob was loaded and has no content of its own.
         """
         if self._content is None:
-            raise UsageError(
-                f"{where}: this Blob was loaded, its content is in S3; read() it, save new content"
-            )
+            raise UsageError(f"{where}: this Blob was loaded and has no content to save; pass a new Blob")
         if self._content is _CONSUMED:
-            raise ValidationError("its iterator was consumed; give new content", field=where)
+            raise ValidationError(
+                "the iterator was consumed by an earlier save; pass new content", field=where
+            )
         try:
             if not self.rereadable and not seekable(self._content):
-                # one that fails half-way cannot give its first half again
+                # marked before the first read: if the iterator fails half-way, its first half is gone, and a
+                # second save must not store the second half as the whole
                 once, self._content = self._content, _CONSUMED
                 self._content = spooled(cast(Iterable[bytes], once))
             source = MeasuredSource(opener(self._content, self._start))
         except (OSError, ValueError, ValidationError) as error:
-            raise ValidationError(f"its content cannot be read: {error}", field=where) from error
+            raise ValidationError(f"the content cannot be read: {error}", field=where) from error
         self.size, self.sha256 = source.size, source.sha256.hex()
         return source
 
@@ -93,11 +118,12 @@ class Blob:
         return f"Blob({', '.join(f'{k}={v!r}' for k, v in facts.items() if v is not None)})"
 
     def __eq__(self, other: object) -> bool:
+        # content that was never saved has no hash, and reading it here could consume an iterator
         if not isinstance(other, Blob) or self.sha256 is None or other.sha256 is None:
             return self is other
         return (self.sha256, self.media_type) == (other.sha256, other.media_type)
 
-    __hash__ = None  # type: ignore[assignment]  # it is compared by content, which a save fills in
+    __hash__ = None  # type: ignore[assignment]  # equality depends on sha256, which a save sets
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -1,7 +1,9 @@
-"""Document bodies on their way to MongoDB: values BSON can hold, their size, and their canonical hash.
+"""Convert document bodies to BSON's types; compute their size and their canonical hash.
 
-Values are made what BSON keeps (UTC cut to milliseconds, Decimal of at most 34 digits) BEFORE hashing, so
-that the hash of a body read back is the hash of the body saved. No BSON library is needed for that.
+Values are converted to what BSON stores (UTC cut to milliseconds, Decimal of at most 34 digits) BEFORE they
+are hashed. Therefore a body that is read back has the hash of the body that was saved, and a read can detect
+any change. Size and hash are computed without a BSON library: the model imports no client of a store, and a
+document that is too large is refused before anything is sent.
 """
 
 from __future__ import annotations
@@ -23,18 +25,21 @@ from storekit.errors import ValidationError
 from storekit.model.values.limits import MAX_DEPTH, check_decimal, check_float, check_int, check_text, to_utc
 
 MAX_BYTES = 15 * 1024 * 1024
+"""MongoDB allows 16 MiB; the rest is for what storekit stores beside the body, and for its size estimate."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN_EXPONENT, _MAX_EXPONENT, _MAX_DIGITS = -6176, 6111, 34
+"""Limits of Decimal128, BSON's type for decimal numbers."""
 
 Body = dict[str, Any]
 _quoted = encode_basestring_ascii
 
 
 def encode_body(value: Any, where: str) -> tuple[Body, int]:
-    """Make a document body of BSON's values; answer it with its size as BSON, in bytes.
+    """Return a document as a body of BSON's types, and its size as BSON in bytes.
 
     Raises:
-        ValidationError: a value or key that a document cannot hold, over 15 MB, nested deeper than 64.
+        ValidationError: the document contains a value or key that BSON cannot store, is larger than 15 MiB or
+            nested deeper than 64 levels.
     """
     if isinstance(value, BaseModel):
         value = value.model_dump(by_alias=True, round_trip=True)
@@ -45,17 +50,17 @@ def encode_body(value: Any, where: str) -> tuple[Body, int]:
     walk = _Walk(where)
     body: Body = walk.value(value, 1)
     if walk.size > MAX_BYTES:
-        raise ValidationError(f"the document has {walk.size} bytes, the limit is {MAX_BYTES}", field=where)
+        raise ValidationError(f"the document has {walk.size} bytes; the limit is {MAX_BYTES}", field=where)
     return body, walk.size
 
 
 def body_hash(body: Body) -> bytes:
-    """Hash a body: SHA-256 of its canonical extended JSON with sorted keys."""
+    """Return the SHA-256 of a body's canonical extended JSON with sorted keys."""
     return hashlib.sha256(_canonical(body).encode()).digest()
 
 
 class _Walk:
-    """One pass over a body: checks, converts and adds up its BSON size."""
+    """Checks and converts a body in one pass, and adds up its size as BSON."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -63,10 +68,12 @@ class _Walk:
 
     def value(self, value: Any, depth: int) -> Any:
         if depth > MAX_DEPTH:
-            raise ValidationError(f"it is nested deeper than {MAX_DEPTH}", field=self.where)
+            raise ValidationError(f"it is nested deeper than {MAX_DEPTH} levels", field=self.where)
         if isinstance(value, dict):
             return self._dict(value, depth)
         if isinstance(value, list | tuple):
+            # BSON stores an array as a document whose keys are "0", "1", ...: 4 bytes of length and a final
+            # zero, then for each item a type byte, the key and its zero
             self.size += 5 + sum(2 + len(str(i)) for i in range(len(value)))
             return [self.value(each, depth + 1) for each in value]
         if isinstance(value, BaseModel):
@@ -83,7 +90,9 @@ class _Walk:
 
     def _key(self, key: Any) -> str:
         if not isinstance(key, str) or not key or "." in key or key.startswith("$"):
-            message = f"a document's key must be a str, not empty, without '.' and leading '$', not {key!r}"
+            message = (
+                f"a key of a document must be a str, not empty, without '.' and leading '$'; got {key!r}"
+            )
             raise ValidationError(message, field=self.where)
         return check_text(key, self.where)
 
@@ -93,14 +102,17 @@ class _Walk:
                 made = convert(value, self.where)
                 self.size += size(made)
                 return made
-        raise ValidationError(f"a document cannot hold {type(value).__name__}", field=self.where)
+        raise ValidationError(f"a document cannot contain {type(value).__name__}", field=self.where)
 
 
 def _decimal128(number: Decimal, where: str) -> Decimal:
     exponent = check_decimal(number, where).as_tuple().exponent
-    assert isinstance(exponent, int)  # noqa: S101 finite, so it is one
+    assert isinstance(exponent, int)  # noqa: S101 an integer, as the number is finite
     if len(number.as_tuple().digits) > _MAX_DIGITS or not _MIN_EXPONENT <= exponent <= _MAX_EXPONENT:
-        message = f"a document's Decimal has at most {_MAX_DIGITS} digits and a modest exponent"
+        message = (
+            f"a Decimal in a document may have at most {_MAX_DIGITS} digits and an exponent from "
+            f"{_MIN_EXPONENT} to {_MAX_EXPONENT}"
+        )
         raise ValidationError(message, field=where)
     return number
 
@@ -114,7 +126,8 @@ def _text_size(text: str) -> int:
     return 5 + len(text.encode())
 
 
-# in this order: bool is an int and datetime a date
+# The order matters: bool is a subclass of int, and datetime of date. Sizes follow the BSON
+# specification, without the type byte and key that the container adds; text has 4 bytes of length and a zero.
 _SCALARS: Mapping[type, tuple[Callable[[Any, str], Any], Callable[[Any], int]]] = {
     NoneType: (lambda value, _: value, lambda _: 0),
     bool: (lambda value, _: value, lambda _: 1),
@@ -130,7 +143,11 @@ _SCALARS: Mapping[type, tuple[Callable[[Any, str], Any], Callable[[Any], int]]] 
 
 
 def _canonical(value: Any) -> str:
-    """Write a value as text piece by piece: `json.dumps` would hold all other threads up until its end."""
+    """Return a value as canonical extended JSON.
+
+    Written in Python: `json.dumps` does not release the GIL until it has encoded the whole body, which would
+    stop all other threads of the process.
+    """
     match value:
         case dict():
             return "{" + ",".join([f"{_quoted(key)}:{_canonical(value[key])}" for key in sorted(value)]) + "}"

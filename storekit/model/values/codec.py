@@ -1,4 +1,9 @@
-"""Column values on their way to Postgres: checked, and encoded as JSON that loses nothing."""
+"""Check column values and encode them as JSON for Postgres, without loss.
+
+A write sends the columns of a record as one JSON object, which the database casts to their types. So each
+value must survive the way through jsonb, where numbers are numeric and text cannot contain U+0000. Encoded
+values also serve to compare: a save writes the columns whose encoded value has changed.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +29,18 @@ from storekit.model.values.limits import (
 )
 
 _MAX_DIGITS = 16383
-"""numeric's limit of digits after the point; before it the limit is 131072."""
+"""Digits after the decimal point that numeric can store; before the point it can store 131072."""
 
 
 def encode_column(column: Column, value: Any, where: str) -> Any:
-    """Check one value against its column and make it JSON.
+    """Check a value against its column and return it as JSON.
 
     Raises:
-        ValidationError: wrong type, or a value that a store cannot hold.
+        ValidationError: the value has another type, or Postgres cannot store it.
     """
     if value is None:
         if not column.nullable:
-            raise ValidationError("it is required", field=where)
+            raise ValidationError("a value is required", field=where)
         return None
     if column.enum is not None:
         return _enum(column, value, where)
@@ -54,6 +59,7 @@ def _enum(column: Column, value: Any, where: str) -> str:
 
 
 def _of(kind: type | tuple[type, ...], value: Any, where: str) -> Any:
+    # bool is a subclass of int, but True in a bigint column is a mistake
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         name = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
         raise ValidationError(f"it must be {name}, not {type(value).__name__}", field=where)
@@ -64,12 +70,16 @@ def _decimal(value: Any, where: str) -> str:
     number = check_decimal(_of(Decimal, value, where), where)
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and (-exponent > _MAX_DIGITS or number.adjusted() >= 131072):
-        raise ValidationError("the number has more digits than numeric can hold", field=where)
+        raise ValidationError(
+            f"the number has more digits than numeric can store: 131072 before the decimal point, "
+            f"{_MAX_DIGITS} after it",
+            field=where,
+        )
     return str(number)
 
 
 def _date(value: Any, where: str) -> str:
-    if isinstance(value, datetime):
+    if isinstance(value, datetime):  # a subclass of date: its time would be lost
         raise ValidationError("it must be date, not datetime", field=where)
     moment: date = _of(date, value, where)
     return moment.isoformat()
@@ -77,7 +87,7 @@ def _date(value: Any, where: str) -> str:
 
 def _float(value: Any, where: str) -> float | str:
     number = check_float(float(_of((float, int), value, where)), where)
-    # jsonb keeps numbers as numeric, which has no negative zero; as text it arrives
+    # jsonb stores numbers as numeric, which has no negative zero; as text it reaches its column unchanged
     return "-0" if number == 0 and math.copysign(1, number) < 0 else number
 
 
@@ -89,6 +99,7 @@ def _array(item: Callable[[Any, str], Any]) -> Callable[[Any, str], list[Any]]:
 
 
 def _text(value: Any, where: str) -> str:
+    # str() and int() turn members of enums and other subclasses into plain values, as a read returns them
     return check_text(str(_of(str, value, where)), where)
 
 
@@ -97,7 +108,11 @@ def _int(value: Any, where: str) -> int:
 
 
 def _json_column(adapter: TypeAdapter[Any], value: Any, where: str) -> Any:
-    """Make a value JSON; one that would not come back as it is (NaN, a datetime in Any) is refused."""
+    """Encode the value of a jsonb column.
+
+    It is encoded, decoded and compared: NaN, or a datetime in a field of type Any, would be read back as
+    another value than the one that was saved.
+    """
     try:
         valid = adapter.validate_python(value)
         plain = adapter.dump_python(valid, mode="json", by_alias=True)
@@ -105,14 +120,21 @@ def _json_column(adapter: TypeAdapter[Any], value: Any, where: str) -> Any:
     except ValueError as error:
         raise ValidationError(f"it is not a valid JSON value: {error}", field=where) from error
     if not faithful:
-        raise ValidationError("it does not come back from JSON as it is; declare its types", field=where)
+        raise ValidationError(
+            "the value does not survive a JSON round trip; declare a more precise type", field=where
+        )
     return encode_json(plain, where)
 
 
 def encode_json(value: Any, where: str, depth: int = 1) -> Any:
-    """Check and copy a JSON value; what JSON has no word for is refused, not guessed at."""
+    """Check and copy a JSON value.
+
+    Raises:
+        ValidationError: the value contains a type that JSON does not have, or a text or number that Postgres
+            cannot store.
+    """
     if depth > MAX_DEPTH:
-        raise ValidationError(f"it is nested deeper than {MAX_DEPTH}", field=where)
+        raise ValidationError(f"it is nested deeper than {MAX_DEPTH} levels", field=where)
     match value:
         case None | bool():
             return value
@@ -136,7 +158,7 @@ def _key(key: Any, where: str) -> str:
 
 
 def decode_column(column: Column, value: Any) -> Any:
-    """Make a value as Postgres gave it what the class declares."""
+    """Convert a value that Postgres returned to the type that the class declares."""
     if value is None:
         return None
     if column.enum is not None:
@@ -145,12 +167,12 @@ def decode_column(column: Column, value: Any) -> Any:
 
 
 def parse(sql: str, encoded: Any) -> Any:
-    """Make an encoded value of a column of this SQL type what Postgres answers of it."""
+    """Convert an encoded value to what Postgres returns for a column of this SQL type."""
     return encoded if encoded is None or sql not in _PARSERS else _PARSERS[sql](encoded)
 
 
 def comparable(value: Any, sql: str) -> Any:
-    """Make encoded values equal where Postgres finds them equal.
+    """Return a form of an encoded value that is equal for values that are equal in Postgres.
 
     >>> comparable("1.0", "numeric") == comparable("1.00", "numeric")
     True
@@ -166,13 +188,13 @@ def comparable(value: Any, sql: str) -> Any:
 
 
 def key_of(table: Table, fields: Sequence[str], encoded: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Make of some encoded columns what two rows have in common that Postgres finds equal there."""
+    """Return the values of some columns as a key: two rows have the same key if Postgres finds them equal."""
     kinds = dict(table.types)
     return tuple(comparable(encoded.get(field), kinds[field]) for field in fields)
 
 
 def key_of_row(table: Table, fields: Sequence[str], row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """As `key_of`, of a row as Postgres answered it."""
+    """Return the key, as `key_of` does, of a row that Postgres returned."""
     columns = [table.columns.get(field) for field in fields]
     encoded = {
         field: encode_column(column, decode_column(column, row[field]), field) if column else str(row[field])
@@ -182,7 +204,11 @@ def key_of_row(table: Table, fields: Sequence[str], row: Mapping[str, Any]) -> t
 
 
 def _restored(value: Any) -> Any:
-    """Give back the floats that jsonb writes without a point and no integer of ours can be."""
+    """Convert integers beyond 64 bits to float.
+
+    jsonb returns a float such as 1e20 without a decimal point. A saved integer has at most 64 bits, so a
+    longer one was a float.
+    """
     match value:
         case int() if not -MAX_INT - 1 <= value <= MAX_INT:
             return float(value)

@@ -1,4 +1,4 @@
-"""How a browser treats what a URL answers: the Content-Disposition of RFC 6266."""
+"""The Content-Disposition header (RFC 6266): whether a browser shows or saves content, and its file name."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from urllib.parse import quote
 from storekit.errors import ValidationError
 
 LONGEST = 255
-"""Characters; no file system takes more."""
+"""Characters; common file systems allow 255 bytes."""
 
-# Controls, line separators and lone surrogates break the header; directional overrides make
-# "gpj.exe" read as "exe.jpg".
+# Control characters, line separators and lone surrogates break the header; overrides of the writing direction
+# make "gpj.exe" look like "exe.jpg".
 _HOSTILE = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-# A quote, backslash or percent sign in the plain form is read differently by different browsers.
+# Browsers disagree about quotes, backslashes and percent signs in the plain form.
 _NOT_PLAIN = re.compile(r"[^ !#-$&-\[\]-~]")
 
 
 def disposition(filename: str | None, inline: bool) -> str:
-    """Write the header's value; a name beyond plain ASCII is sent in the form of RFC 5987 as well.
+    """Return the value of the header; a name that is not plain ASCII is added in the form of RFC 5987.
 
     >>> disposition("report.pdf", inline=False)
     'attachment; filename="report.pdf"'
@@ -27,15 +27,15 @@ def disposition(filename: str | None, inline: bool) -> str:
     'inline; filename="_bersicht.pdf"; filename*=UTF-8\\'\\'%C3%9Cbersicht.pdf'
 
     Raises:
-        ValidationError: the name holds a control character or is longer than 255 characters.
+        ValidationError: the name contains a control character or is longer than 255 characters.
     """
     kind = "inline" if inline else "attachment"
     if not filename:
         return kind
     if len(filename) > LONGEST:
-        raise ValidationError(f"a file name of {len(filename)} characters is over the limit of {LONGEST}")
+        raise ValidationError(f"the file name has {len(filename)} characters; the limit is {LONGEST}")
     if found := _HOSTILE.search(filename):
-        raise ValidationError(f"a file name may not hold U+{ord(found[0]):04X}; remove that character")
+        raise ValidationError(f"a file name may not contain U+{ord(found[0]):04X}; remove that character")
     plain = _NOT_PLAIN.sub("_", filename)
     if plain == filename:
         return f'{kind}; filename="{filename}"'
@@ -51,13 +51,15 @@ _INERT = re.compile(
 
 @lru_cache(maxsize=1024)
 def is_active(media_type: str) -> bool:
-    """Tell whether a browser would run what it shows: its type is hidden from browsers."""
+    """Return whether a browser may run content of this type: it must be served under a neutral type."""
     return bool(_ACTIVE.search(media_type))
 
 
 @lru_cache(maxsize=1024)
 def is_inert(media_type: str) -> bool:
-    """Tell whether a browser is known to show it and nothing more: nothing else is served inline.
+    """Return whether browsers are known to show content of this type without running it.
+
+    Only such content may be served inline. The list is of known types: a new type is unsafe until proven.
 
     >>> is_inert("application/pdf"), is_inert("image/svg+xml"), is_inert("multipart/x-mixed-replace")
     (True, False, False)

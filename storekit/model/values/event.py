@@ -1,4 +1,4 @@
-"""What happened to a record."""
+"""An entry in the history of a record."""
 
 from __future__ import annotations
 
@@ -10,10 +10,22 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of one record: who did what, when, and why if they said so.
+    """One change of one record, as `history` returns it.
 
-    `before` and `after` hold the columns that changed, as JSON, numbers with a fraction as Decimal; at its
-    creation a record has no before, at its removal no after.
+    >>> from datetime import UTC
+    >>> on = datetime(2026, 1, 31, tzinfo=UTC)
+    >>> event = Event("notes.updated", 2, on, "ada", None, before={"title": "a"}, after={"title": "b"})
+    >>> event.after
+    {'title': 'b'}
+
+    Attributes:
+        type: table and change, such as "notes.created".
+        version: version of the record after the change.
+        on: time of the change.
+        by: actor of the scope that made the change.
+        reason: reason that the caller gave, or None.
+        before: changed columns with their old values, as JSON (fractions as Decimal); None at creation.
+        after: changed columns with their new values; None at removal.
     """
 
     type: str

@@ -1,4 +1,4 @@
-"""Limits that every stored value obeys, whichever store it goes to."""
+"""Limits that apply to every stored value, whichever store it goes to."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ from decimal import Decimal
 from storekit.errors import UsageError, ValidationError
 
 MAX_INT = 2**63 - 1
+"""Largest integer of bigint in Postgres and of BSON."""
 MAX_DEPTH = 64
+"""Levels of nesting; MongoDB allows 100, and the body is nested in a document of its own."""
 
 
 def check_text(text: str, where: str) -> str:
-    """Refuse what one of the stores refuses: U+0000 and lone surrogates."""
+    """Return the text, or raise ValidationError if it contains U+0000 or a lone surrogate."""
     if "\0" in text:
-        raise ValidationError("it holds U+0000, which Postgres cannot store", field=where)
+        raise ValidationError("it contains U+0000, which Postgres cannot store", field=where)
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValidationError(
-                "it holds a lone surrogate, which UTF-8 cannot carry", field=where
+                "it contains a lone surrogate, which UTF-8 cannot encode", field=where
             ) from error
     return text
 
 
 def check_int(number: int, where: str) -> int:
-    """Refuse integers beyond 64 bits."""
+    """Return the number, or raise ValidationError if it does not fit into 64 bits."""
     if not -MAX_INT - 1 <= number <= MAX_INT:
-        raise ValidationError("the integer is beyond 64 bits; use Decimal or str", field=where)
+        raise ValidationError("the integer does not fit into 64 bits; use Decimal or str", field=where)
     return number
 
 
 def check_length(text: str, most: int, where: str) -> str:
-    """Refuse a text that every event would carry on."""
+    """Return the text, or raise ValidationError if it has more than `most` characters."""
     if len(text) > most:
-        raise ValidationError(f"it has {len(text)} characters, at most {most} will do", field=where)
+        raise ValidationError(f"it has {len(text)} characters; the limit is {most}", field=where)
     return text
 
 
 def check_version(version: int | None) -> int | None:
-    """Refuse what no version can be compared with."""
+    """Return an expected version, or raise ValidationError if it is not an int of 64 bits or None."""
     if version is None:
         return None
     if isinstance(version, bool) or not isinstance(version, int):
@@ -50,29 +52,29 @@ def check_version(version: int | None) -> int | None:
 
 
 def check_limit(limit: int, most: int) -> None:
-    """Refuse what is no number of things to answer."""
+    """Raise UsageError if the limit is not an int from 1 to `most`."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= most:
-        raise UsageError(f"limit is {limit!r:.40}; it must be from 1 to {most}")
+        raise UsageError(f"limit={limit!r:.40} must be an int from 1 to {most}")
 
 
 def check_float(number: float, where: str) -> float:
-    """Refuse NaN and the infinities."""
+    """Return the number, or raise ValidationError if it is NaN or infinite."""
     if not math.isfinite(number):
         raise ValidationError(f"{number} is not a finite number", field=where)
     return number
 
 
 def check_decimal(number: Decimal, where: str) -> Decimal:
-    """Refuse NaN and the infinities."""
+    """Return the number, or raise ValidationError if it is NaN or infinite."""
     if not number.is_finite():
         raise ValidationError(f"{number} is not a finite number", field=where)
     return number
 
 
 def to_utc(moment: datetime, where: str) -> datetime:
-    """Take an aware time to UTC; its year must stay between 1 and 9999."""
+    """Convert a time to UTC; raise ValidationError if it is naive or leaves the years 1 to 9999."""
     if moment.tzinfo is None or moment.utcoffset() is None:
-        raise ValidationError("the time has no zone; use an aware datetime", field=where)
+        raise ValidationError("the time has no time zone; use an aware datetime", field=where)
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:

@@ -1,4 +1,4 @@
-"""Where a blob's bytes come from, readable from the start any number of times."""
+"""The bytes of a blob, readable from the start any number of times: once to be measured, once per attempt."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 CHUNK = 1 << 20
+"""Bytes per read: large enough that hashing dominates, small enough for many uploads at once."""
 _SPOOL = 8 << 20
+"""Bytes that a copy of an iterator may take in memory before it moves to disk."""
 MAX_SIZE = 5 << 30
-"""The most bytes that S3 takes in one PUT."""
+"""Bytes that S3 accepts in one PUT, which is atomic and verified against its x-amz-checksum-sha256."""
 
 Content = str | bytes | PathLike[str] | IO[bytes] | Iterable[bytes]
 Opener = Callable[[], BinaryIO]
 
 
 class MeasuredSource:
-    """Content that was read once for its size and SHA-256, and can be read again to be sent."""
+    """Content whose size and SHA-256 are known, and which `open` can read again.
+
+    If the content changes in between, the upload notices: its size and hash no longer match.
+    """
 
     __slots__ = ("open", "sha256", "size")
 
@@ -39,15 +44,19 @@ class MeasuredSource:
                 self.size += len(chunk)
         self.sha256 = digest.digest()
         if self.size > MAX_SIZE:
-            raise ValidationError(f"{self.size} bytes are over the limit of {MAX_SIZE} for one blob")
+            raise ValidationError(f"the blob has {self.size} bytes; the limit is {MAX_SIZE}")
 
 
 def seekable(content: Content) -> bool:
-    """Whether the content is a file object that can be read twice."""
+    """Return whether the content is a file object that can be read again.
+
+    Raises:
+        UsageError: the file was opened in text mode.
+    """
     if not hasattr(content, "read"):
         return False
     if isinstance(content, io.TextIOBase):
-        raise UsageError("a Blob takes a file opened in binary mode ('rb')")
+        raise UsageError("a Blob needs a file that is opened in binary mode ('rb')")
     try:
         return bool(cast(IO[Any], content).seekable())
     except (AttributeError, OSError, ValueError):
@@ -55,10 +64,10 @@ def seekable(content: Content) -> bool:
 
 
 def opener(content: Content, start: int) -> Opener:
-    """Tell how to open content that can be read twice; a file object from `start`, never closed.
+    """Return a function that opens the content for reading; a file object is read from `start`.
 
-    Every reader has a position of its own, and the file object keeps its: the same content may be sent by
-    several threads, for several fields, while its owner reads on.
+    Each reader has its own position and leaves the file object's position alone: several threads may send the
+    same content, for several fields, while its owner continues to read. The file object is never closed.
     """
     if isinstance(content, str | bytes):
         body = _utf8(content) if isinstance(content, str) else content
@@ -68,27 +77,27 @@ def opener(content: Content, start: int) -> Opener:
         return lambda: open(path, "rb")
     inner = _unwrapped(content)
     if type(inner) is io.BytesIO:
-        rest = inner.getvalue()[start:]
-        return lambda: io.BytesIO(rest)
+        body = inner.getvalue()[start:]
+        return lambda: io.BytesIO(body)
     if _on_disk(inner):
-        inner.flush()
+        inner.flush()  # what the owner wrote may still be in the file object's buffer
         return lambda: cast(BinaryIO, _View(content, inner.fileno(), start))
-    # a file object that only its own read() understands: a member of an archive, a decompressor
+    # only its own read() can decode it, such as a member of an archive: copy what it returns
     file = cast(IO[bytes], content)
-    left_at = file.tell()
+    position = file.tell()
     file.seek(start)
     spool = spooled(file)
-    file.seek(left_at)
+    file.seek(position)
     return opener(spool, 0)
 
 
 def spooled(content: Iterable[bytes]) -> IO[bytes]:
-    """Take an iterator's bytes down (on disk above 8 MiB), so that they can be sent again."""
+    """Copy the bytes of an iterator or file to a temporary file, on disk above 8 MiB."""
     read = getattr(content, "read", None)
     spool = cast(IO[bytes], _Spool(_SPOOL))
     for chunk in iter(lambda: read(CHUNK), b"") if read else content:
         if not isinstance(chunk, bytes):
-            raise ValidationError(f"a content iterator yields bytes, not {type(chunk).__name__}")
+            raise ValidationError(f"an iterator of content must yield bytes, not {type(chunk).__name__}")
         spool.write(chunk)
     return spool
 
@@ -97,24 +106,25 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise ValidationError("its text holds a lone surrogate, which UTF-8 cannot carry") from error
+        raise ValidationError("the text contains a lone surrogate, which UTF-8 cannot encode") from error
 
 
 class _Spool(tempfile.SpooledTemporaryFile[bytes]):
-    """A temporary file that lives as long as somebody may send it."""
+    """A temporary file that is closed when the last reader has released it."""
 
     def __del__(self) -> None:
         self.close()
 
 
 class _View(io.RawIOBase):
-    """A reader of an open file that leaves the file's own position alone."""
+    """Reads an open file by `pread`, which does not use the file's own position."""
 
     def __init__(self, owner: object, descriptor: int, start: int) -> None:
         super().__init__()
-        self._owner = owner  # a temporary file lives as long as its object
+        self._owner = owner  # keeps a temporary file alive, which is deleted with its object
         self._position = start
-        # a copy: if the owner closes the file, its number may soon be another file's
+        # a duplicate: if the owner closes the file, the kernel may give its number to another file, and this
+        # reader would send that file's bytes
         self._descriptor = os.dup(descriptor)
 
     def readable(self) -> bool:
@@ -132,13 +142,16 @@ class _View(io.RawIOBase):
 
 
 def _unwrapped(file: Any) -> Any:
-    """Find what a temporary file's wrapper holds."""
+    """Return the file inside the wrapper of a temporary file."""
     if isinstance(file, tempfile.SpooledTemporaryFile):
         return file._file
     return file.file if isinstance(file, tempfile._TemporaryFileWrapper) else file
 
 
 def _on_disk(file: Any) -> bool:
-    """Tell whether the bytes of its descriptor are the bytes that it reads."""
+    """Return whether reading the file's descriptor gives the bytes that its `read` gives.
+
+    Exact types only: a subclass may decode what it reads, and a pipe or socket cannot be read at a position.
+    """
     raw = file.raw if isinstance(file, io.BufferedReader | io.BufferedRandom) else file
     return type(raw) is io.FileIO and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)

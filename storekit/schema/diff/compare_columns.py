@@ -25,6 +25,7 @@ def compare_columns(pair: Pair) -> Iterator[Difference]:
             yield from _changed(pair, name, pair.declared.facts.columns[name], pair.actual.columns[name])
         else:
             yield _missing(pair, name, definition)
+    # columns of a part that is no longer declared: compare_managed reports them together with the part
     leftovers = {f"{part}{end}" for part in pair.actual.parts for end in ("_ref", "_expired_on")}
     for name, fact in pair.actual.columns.items():
         if name not in {*definitions, *leftovers, "parts_live"}:

@@ -16,6 +16,7 @@ _NAMED_BY_POSTGRES = re.compile(r"_idx\d*\Z")
 
 def compare_keys(pair: Pair) -> Iterator[Difference]:
     """Yield differences of indexes, matched by definition, and of references, matched by columns."""
+    # by definition, not by name: an index that a person created under another name serves as well
     present = pair.actual.indexes
     for key, definition in pair.declared.keys.items():
         if definition not in present.values():
@@ -55,6 +56,8 @@ def _left(pair: Pair, replaced: Container[str]) -> Iterator[Difference]:
 
 
 def _missing(pair: Pair, key: KeyDefinition) -> Difference:
+    # the name contains a digest of the definition, so another definition under it was made by hand, or a
+    # CREATE INDEX CONCURRENTLY failed and left the index invalid: somebody should look before it is dropped
     if key.name in pair.actual.indexes:
         again = f"{_drop(pair, key.name)}\n{key.build(pair.name, key.name)}"
         return pair.decide(f"index {key.name} has another definition than {key.body}, or is invalid", again)
@@ -62,7 +65,7 @@ def _missing(pair: Pair, key: KeyDefinition) -> Difference:
         reason = "-- the table had this key when it was created, and manage() requires it"
         ignore = "-- squawk-ignore constraint-missing-not-valid, disallowed-unique-constraint"
         return pair.add(
-            f"{key.line} is missing", f"{reason}\n{ignore}\nALTER TABLE {pair.name} ADD {key.line};"
+            f"{key.clause} is missing", f"{reason}\n{ignore}\nALTER TABLE {pair.name} ADD {key.clause};"
         )
     return pair.index(f"{key.kind.lower().removesuffix(' index')} {key.body} is missing", key)
 
@@ -86,12 +89,12 @@ def _references(pair: Pair) -> Iterator[Difference]:
         column = key.columns[-1]
         if key in present.values():
             continue
-        if rivals:
+        if rivals:  # such as another on_delete: replacing it changes what a deletion does
             drops = "".join(f"{_drop_key(pair, name)}\n" for name in rivals)
-            sql = f"{drops}{_add(pair, key.line)}"
-            yield pair.decide(f"column {column} has another reference than {key.line}", sql)
+            sql = f"{drops}{_add(pair, key.clause)}"
+            yield pair.decide(f"column {column} has another reference than {key.clause}", sql)
         else:
-            yield pair.add(f"the reference of column {column} is missing", _add(pair, key.line))
+            yield pair.add(f"the reference of column {column} is missing", _add(pair, key.clause))
     columns = {key.columns for key in declared}
     for name, key in present.items():
         if key.columns not in columns and _is_storekit_reference(pair, key):

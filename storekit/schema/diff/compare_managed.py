@@ -17,6 +17,7 @@ def compare_managed(pair: Pair) -> Iterator[Difference]:
     yield from _lookup(pair)
     yield from _moves(pair)
     declared, actual = pair.declared.facts, pair.actual
+    # without `manage`, or with the policies of another scope, every guard differs: one difference says it all
     if actual.scope is None:
         yield pair.add("the table is not managed")
         return
@@ -50,6 +51,7 @@ def _parts(pair: Pair) -> Iterator[Difference]:
 def _lookup(pair: Pair) -> Iterator[Difference]:
     wanted, known = pair.declared.facts.lookups, pair.actual.lookups
     insert = "\n".join(ddl.insert_lookup(pair.table))
+    # a look-up reaches beyond the tenant, so removing one that code may use is a decision
     for name in known - wanted:
         sql = "\n".join([ddl.delete_field(pair.table, name), *([insert] if insert else [])])
         yield pair.decide(f"rows can be looked up by {name}, which is not a lookup() of the class", sql)
@@ -59,6 +61,7 @@ def _lookup(pair: Pair) -> Iterator[Difference]:
 
 def _moves(pair: Pair) -> Iterator[Difference]:
     wanted, known = pair.declared.facts.moves, pair.actual.moves
+    # other moves are an addition, as the class says them in so many words; to lift them all is a decision
     if known and not wanted:
         yield pair.decide(
             "the database restricts the moves of its state, the class does not", ddl.delete_moves(pair.table)
@@ -78,7 +81,7 @@ def _guards(pair: Pair) -> Iterator[Difference]:
             continue
         if name in declared:
             yield pair.add(f"{name} {'has another definition' if name in actual else 'is missing'}")
-        elif name.startswith("policy "):
+        elif name.startswith("policy "):  # policies add up: one more may show a tenant the rows of another
             drop = f"DROP POLICY {quoted(name.removeprefix('policy '))} ON {pair.name};"
             yield pair.decide(f"{name} is not storekit's", drop)
 

@@ -98,7 +98,7 @@ def _blocks(differences: Sequence[Difference]) -> Iterator[str]:
 
 
 def _stem(differences: Iterable[Difference]) -> str:
-    """Name a file after its tables."""
+    """Return the name of a file: its tables, or the first one and the number of the others."""
     tables = dict.fromkeys(each.table.removeprefix("public.").replace(".", "_") for each in differences)
     names = [name.replace('"', "") for name in tables]
     return "_".join(names) if len("_".join(names)) <= 60 else f"{names[0]}_and_{len(names) - 1}_more"

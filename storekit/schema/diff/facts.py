@@ -78,7 +78,7 @@ def declared_facts(table: Table, seen: Facts) -> Facts:
     return Facts(
         columns=seen.columns,
         checks=seen.checks,
-        foreign_keys={key.line: key for key in foreign_keys(table)},
+        foreign_keys={key.clause: key for key in foreign_keys(table)},
         parts={part.name: _part(part) for part in table.parts.values()},
         lookups=frozenset({table.lookup} if table.lookup else ()),
         moves=_moves(table),

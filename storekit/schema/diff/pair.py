@@ -37,6 +37,8 @@ class Pair:
 
     def index(self, what: str, key: KeyDefinition) -> Difference:
         """Return the difference of a missing index."""
+        # a plain CREATE INDEX blocks writers until it is done; CONCURRENTLY does not, but cannot run in a
+        # transaction. IF NOT EXISTS lets the file run again if the process died before it was recorded.
         alone = key.build(self.name, key.name, "CONCURRENTLY IF NOT EXISTS ")
         return self._concurrently(what, "creation", key.build(self.name, key.name), alone, key.name)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 from pydantic import SecretStr
-from storekit.drivers.postgres.door import Door
 
 from storekit import Settings
 from storekit.drivers.postgres.exchange import TimedOut
-from storekit.ports import AnswerLost
+from storekit.drivers.postgres.pool.endpoint import Endpoint
+from storekit.ports.stores import AnswerLost
 
 WHERE = 'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
 REFUSALS = {
@@ -29,38 +29,38 @@ PASSING = {
 
 
 @pytest.fixture
-def door() -> Door:
-    return Door(Settings(postgres_url=SecretStr("postgresql://app:secret@127.0.0.1:5432/d")))
+def endpoint() -> Endpoint:
+    return Endpoint(Settings(postgres_url=SecretStr("postgresql://app:secret@127.0.0.1:5432/d")))
 
 
-def fail(door: Door, error: Exception) -> str:
+def fail(endpoint: Endpoint, error: Exception) -> str:
     """Fail an attempt to connect, and give the text that is raised."""
-    with pytest.raises(psycopg.OperationalError) as raised, door.watched():
+    with pytest.raises(psycopg.OperationalError) as raised, endpoint.recording():
         raise error
     return str(raised.value)
 
 
 @pytest.mark.parametrize(("why", "said"), REFUSALS.items())
-def test_a_refusal_in_english_is_final(door: Door, why: str, said: str) -> None:
+def test_a_refusal_in_english_is_final(endpoint: Endpoint, why: str, said: str) -> None:
     """What waiting would not change is named with the login and the variable to check."""
-    fail(door, psycopg.OperationalError(WHERE + said))
-    assert door.refusal == f"postgres at 127.0.0.1:5432 refused app: {why}; check POSTGRES_URL"
+    fail(endpoint, psycopg.OperationalError(WHERE + said))
+    assert endpoint.refusal == f"postgres at 127.0.0.1:5432 refused app: {why}; check POSTGRES_URL"
 
 
 @pytest.mark.parametrize(("why", "said"), PASSING.items())
-def test_what_may_pass_or_is_not_understood_is_waited_for(door: Door, why: str, said: str) -> None:
+def test_what_may_pass_or_is_not_understood_is_waited_for(endpoint: Endpoint, why: str, said: str) -> None:
     """A server that is full, starting or speaks another language is asked again; the time-out says why."""
-    assert "secret" not in fail(door, psycopg.OperationalError(WHERE + said))
-    assert door.refusal == ""
-    assert str(door.unreachable(5)) == (
+    assert "secret" not in fail(endpoint, psycopg.OperationalError(WHERE + said))
+    assert endpoint.refusal == ""
+    assert str(endpoint.unreachable(5)) == (
         f"postgres is unavailable: no connection to 127.0.0.1:5432 within 5 s ({why}); "
-        "nothing is visible, call again"
+        "nothing is visible; call again"
     )
 
 
-def test_a_question_without_an_answer_is_told_from_a_lost_link(door: Door) -> None:
+def test_a_question_without_an_answer_is_told_from_a_lost_link(endpoint: Endpoint) -> None:
     """A time-out of ours is the cause by its class; the text of a lost link is not passed on."""
-    fail(door, TimedOut("no answer within 10 s"))
-    assert "(no answer within 10 s)" in str(door.unreachable(5))
-    fail(door, AnswerLost("whatever it was"))
-    assert "whatever" not in str(door.unreachable(5))
+    fail(endpoint, TimedOut("no answer within 10 s"))
+    assert "(no answer within 10 s)" in str(endpoint.unreachable(5))
+    fail(endpoint, AnswerLost("whatever it was"))
+    assert "whatever" not in str(endpoint.unreachable(5))

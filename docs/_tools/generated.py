@@ -1,0 +1,95 @@
+"""A Sphinx extension: tables of settings, errors and commands, read from the code."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import typer
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+import storekit
+from storekit import Settings, StorekitError
+from storekit.cli import app
+from storekit.settings import _ENVIRONMENT
+
+
+def cell(content: object) -> str:
+    """Return text that stays within one cell of a table."""
+    return " ".join(str(content).replace("|", "\\|").split())
+
+
+def table(heads: list[str], rows: list[list[str]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table."""
+    for row in (heads, ["---"] * len(heads), *rows):
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def default(value: object) -> str:
+    """Return a setting's default as a reader would say it."""
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g} s"
+    return "" if value is None else f"`{value}`"
+
+
+def settings() -> Iterator[str]:
+    """Yield a table of every setting."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        variable = f"`{_ENVIRONMENT[name]}`" if name in _ENVIRONMENT else ""
+        rows.append([f"`{name}`", variable, default(field.default), cell(field.description or "")])
+    yield from table(["setting", "variable", "default", "meaning"], rows)
+
+
+def errors(root: type[StorekitError] = StorekitError, depth: int = 0) -> Iterator[str]:
+    """Yield a nested list of every error: its meaning, and whether a retry can help."""
+    meaning = cell(inspect.getdoc(root) or "").partition(". ")[0].rstrip(".")
+    retryable = " *Retryable.*" if root.retryable else ""
+    yield f"{'  ' * depth}- {{py:class}}`~storekit.{root.__name__}`: {meaning}.{retryable}"
+    for each in root.__subclasses__():
+        if each.__name__ in storekit.__all__:
+            yield from errors(each, depth + 1)
+
+
+def commands() -> Iterator[str]:
+    """Yield a section for each command of the command line."""
+    yield from command("storekit", typer.main.get_command(app))
+
+
+def command(path: str, found: Any) -> Iterator[str]:
+    """Yield a command's usage, help and options, then its subcommands."""
+    parameters = [each for each in found.params if getattr(each, "help", None)]
+    yield from (f"## {path}", "", found.help or "", "")
+    if parameters:
+        yield from table(["argument or option", "meaning"], [described(each) for each in parameters])
+    for name, each in getattr(found, "commands", {}).items():
+        yield from command(f"{path} {name}", each)
+
+
+def described(parameter: Any) -> list[str]:
+    """Return the row of one argument or option."""
+    if parameter.param_type_name == "argument":
+        return [f"`{parameter.name.upper()}`", cell(parameter.help)]
+    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
+    return [f"`{', '.join(parameter.opts)}{value}`", cell(parameter.help)]
+
+
+class Generated(SphinxDirective):
+    """Insert what one of the functions above yields: `{generated} settings`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        lines = {"settings": settings, "errors": errors, "commands": commands}[self.arguments[0]]()
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directive."""
+    app.add_directive("generated", Generated)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,31 @@
+"""The root of all errors."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+
+class StorekitError(Exception):
+    """Root of all errors that storekit raises.
+
+    >>> [error.__name__ for error in StorekitError.__subclasses__() if error.retryable]
+    ['InProgress', 'WriteLost', 'Unavailable', 'OutcomeUnknown']
+
+    Attributes:
+        retryable: whether the same call, with the same object or idempotency key, may succeed later.
+        step: name of the store operation that failed, such as "s3.put"; None if no operation was involved.
+        index: position of the failing record in the batch, counted from 0; None outside batches.
+    """
+
+    retryable: ClassVar[bool] = False
+    index: int | None = None
+
+    def __init__(self, message: str, *, step: str | None = None) -> None:
+        super().__init__(message)
+        self.step = step
+
+    def at(self, index: int) -> Self:
+        """Set `index` and put it in front of the message, unless it is set already; return the error."""
+        if self.index is None:
+            self.index, self.args = index, (f"[{index}] {self}",)
+        return self

@@ -1,0 +1,150 @@
+"""Errors for a state of the data that a retry does not change: missing, changed, taken or corrupt."""
+
+from __future__ import annotations
+
+from storekit.errors.base import StorekitError
+
+
+class NotFound(StorekitError):
+    """The tenant has no such record, or the record has no content in the field.
+
+    Do not retry: check the ref_id and the tenant of the scope. A record of another tenant and a soft-deleted
+    record count as not found.
+
+    >>> str(NotFound("notes", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG"))
+    'notes 01JZ6N0E5V8Q4Y2T7R9WXBCDFG not found in this tenant'
+
+    Attributes:
+        table: table of the record.
+        ref_id: id of the record.
+        field: the empty blob or document field; None if the record itself was not found.
+    """
+
+    def __init__(self, table: str, ref_id: str, field: str | None = None) -> None:
+        what = f"has no content in {field}" if field else "not found in this tenant"
+        super().__init__(f"{table} {ref_id} {what}")
+        self.table = table
+        self.ref_id = ref_id
+        self.field = field
+
+
+class Conflict(StorekitError):
+    """Another writer changed the record since this object was loaded; nothing of this save is visible.
+
+    Do not retry with the same object: load the record again, re-apply the change and save.
+
+    >>> error = Conflict("notes", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", expected=1, found=2)
+    >>> error.expected, error.found
+    (1, 2)
+
+    Attributes:
+        table: table of the record.
+        ref_id: id of the record.
+        expected: version that the save was based on; 0 for a new record.
+        found: version in the database.
+    """
+
+    def __init__(self, table: str, ref_id: str, expected: int, found: int) -> None:
+        super().__init__(
+            f"{table} {ref_id}: the stored version is {found}, but the save was based on {expected}; "
+            "load it again and re-apply your change"
+        )
+        self.table = table
+        self.ref_id = ref_id
+        self.expected = expected
+        self.found = found
+
+
+class InvalidTransition(StorekitError):
+    """The record's state machine does not allow this change of state; nothing was changed.
+
+    Do not retry: choose one of the `allowed` states.
+
+    >>> str(InvalidTransition("runs", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "running", "pending", ("done", "failed")))
+    'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG may not go from running to pending; allowed: done, failed'
+
+    Attributes:
+        table: table of the record.
+        ref_id: id of the record.
+        from_: present state; None for a new record.
+        to: requested state.
+        allowed: states that the record may go to; empty if its present state is final.
+    """
+
+    def __init__(self, table: str, ref_id: str, from_: str | None, to: str, allowed: tuple[str, ...]) -> None:
+        change = f"begin as {to}" if from_ is None else f"go from {from_} to {to}"
+        remedy = f"allowed: {', '.join(allowed)}" if allowed else f"{from_} is final"
+        super().__init__(f"{table} {ref_id} may not {change}; {remedy}")
+        self.table = table
+        self.ref_id = ref_id
+        self.from_ = from_
+        self.to = to
+        self.allowed = allowed
+
+
+class ConstraintViolation(StorekitError):
+    """The database refused the rows: a unique value is taken, or a referenced record is missing or in use.
+
+    Nothing of the write is visible. Do not retry: change the values that the message names.
+
+    >>> error = ConstraintViolation("duplicate key", "notes_slug_uq_0c1e9f3a")
+    >>> error.name("notes", ("slug",))
+    >>> str(error)
+    'notes: another record of this tenant has the same slug (notes_slug_uq_0c1e9f3a)'
+
+    Attributes:
+        constraint: name of the constraint or index in the database, if it reported one.
+        fields: fields of the unique key whose values are taken; empty for other constraints.
+    """
+
+    def __init__(self, message: str, constraint: str | None, *, step: str | None = None) -> None:
+        super().__init__(message, step=step)
+        self.constraint = constraint
+        self.fields: tuple[str, ...] = ()
+
+    def name(self, table: str, fields: tuple[str, ...]) -> None:
+        """Replace the database's message, which names only a constraint, by one that names the fields."""
+        message = f"{table}: another record of this tenant has the same {', '.join(fields)}"
+        self.args = (f"{message} ({self.constraint})",)
+        self.fields = fields
+
+
+class IdempotencyConflict(StorekitError):
+    """The idempotency key was already used for a different request; nothing was changed.
+
+    Do not retry with this key: use a new key for new content.
+
+    >>> str(IdempotencyConflict("order-17"))
+    "idempotency key 'order-17' was used for a different request; use a new key for new content"
+
+    Attributes:
+        key: the idempotency key.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"idempotency key {key!r} was used for a different request; use a new key for new content"
+        )
+        self.key = key
+
+
+class Corrupt(StorekitError):
+    """The stored bytes are missing or differ from the bytes that were saved.
+
+    Do not retry: the content is damaged in its store. Restore it from a backup or save new content.
+
+    >>> error = Corrupt("reports/pdf/01JZ", expected="9 bytes", found="7 bytes")
+    >>> str(error)
+    'reports/pdf/01JZ: expected 9 bytes, found 7 bytes'
+
+    Attributes:
+        ref: the S3 key, the document or the record.
+        expected: what the ledger in Postgres recorded.
+        found: what the store returned.
+    """
+
+    def __init__(self, ref: str, expected: str, found: str) -> None:
+        super().__init__(f"{ref}: expected {expected}, found {found}")
+        self.ref = ref
+        self.expected = expected
+        self.found = found

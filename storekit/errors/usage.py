@@ -1,0 +1,88 @@
+"""Errors of the caller: a wrong call, configuration or value; nothing was sent."""
+
+from __future__ import annotations
+
+from storekit.errors.base import StorekitError
+
+
+class UsageError(StorekitError):
+    """The call or the declaration is wrong; nothing was sent to any store.
+
+    Do not retry: fix the code. The message names the mistake and what to write instead.
+
+    >>> references("notes", on_delete="ignore")
+    Traceback (most recent call last):
+        ...
+    storekit.errors.usage.UsageError: references(on_delete='ignore') must be one of restrict, ...
+    """
+
+
+class TenantRequired(UsageError):
+    """No tenant was named, or the value is not a tenant's UUID; nothing was sent to any store.
+
+    Do not retry: open a scope with `store.scope(tenant=..., actor=...)`.
+
+    >>> from storekit.testing import memory_store
+    >>> memory_store().scope(tenant=None, actor="ada")
+    Traceback (most recent call last):
+        ...
+    storekit.errors.usage.TenantRequired: ...
+    """
+
+
+class NotLoaded(UsageError):
+    """A document field was read although the record was loaded without it.
+
+    Do not retry: name the field in `get(ref_id, load=[...])`.
+
+    >>> str(NotLoaded("Report.body", 'load it with get(ref_id, load=["body"])'))
+    'Report.body is not loaded; load it with get(ref_id, load=["body"])'
+
+    Attributes:
+        field: class and field, as in "Report.body".
+        remedy: the call that loads it.
+    """
+
+    def __init__(self, field: str, remedy: str) -> None:
+        super().__init__(f"{field} is not loaded; {remedy}")
+        self.field = field
+        self.remedy = remedy
+
+
+class ConfigurationError(StorekitError):
+    """A setting, a server or a database schema is wrong or missing.
+
+    Do not retry: follow the remedy in the message, such as running the migrations.
+
+    >>> from pathlib import Path
+    >>> from storekit.schema.lines import read
+    >>> read([Line("app", Path("migrations")), Line("app", Path("other"))])
+    Traceback (most recent call last):
+        ...
+    storekit.errors.usage.ConfigurationError: two lines of migrations are named app; ...
+    """
+
+
+class ValidationError(StorekitError):
+    """A value cannot be stored; nothing was sent to any store.
+
+    Do not retry: pass another value.
+
+    >>> from uuid import uuid4
+    >>> from storekit.testing import memory_store
+    >>> class Note(Entity, table="notes"):
+    ...     title: str
+    >>> with memory_store(Note) as store:
+    ...     notes = store.scope(tenant=uuid4(), actor="ada").repository(Note)
+    ...     notes.save(Note(title="a\\0b"))
+    Traceback (most recent call last):
+        ...
+    storekit.errors.usage.ValidationError: Note.title: it contains U+0000, which Postgres cannot store
+
+    Attributes:
+        field: class and field, as in "Note.title", or the name of the argument; None if neither applies.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None, step: str | None = None) -> None:
+        super().__init__(f"{field}: {message}" if field else message, step=step)
+        self.field = field

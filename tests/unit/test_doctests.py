@@ -1,0 +1,52 @@
+"""The examples in docstrings are true, and each public name of the model has one."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import storekit
+
+ROOT = Path(storekit.__file__).parents[1]
+PUBLIC = {name: getattr(storekit, name) for name in storekit.__all__}
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def modules() -> list[str]:
+    """Name the modules of storekit that contain examples."""
+    files = sorted((ROOT / "storekit").rglob("*.py"))
+    paths = [file.relative_to(ROOT) for file in files if ">>> " in file.read_text(encoding="utf-8")]
+    return [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_the_examples_of_a_module_are_true(name: str) -> None:
+    """Each example prints what its docstring shows; the public names of storekit are imported."""
+    module = importlib.import_module(name)
+    names = {**vars(module), **PUBLIC}
+    del names["annotations"]  # as a user's code would, an example evaluates its annotations
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    for test in doctest.DocTestFinder().find(module, name, globs=names):
+        runner.run(test, out=report.append)
+    assert not report, "".join(report)
+
+
+def declared() -> dict[str, Any]:
+    """Return the public functions and classes of the model, its schema and its errors."""
+    homes = ("storekit.model.", "storekit.schema.", "storekit.errors")
+    documented = {
+        name: each for name, each in PUBLIC.items() if inspect.isroutine(each) or inspect.isclass(each)
+    }
+    return {name: each for name, each in documented.items() if each.__module__.startswith(homes)}
+
+
+@pytest.mark.parametrize("name", declared())
+def test_a_public_name_of_the_model_has_an_example(name: str) -> None:
+    """`help()` of a function, an error or a class that a declaration uses shows an example."""
+    assert ">>> " in (PUBLIC[name].__doc__ or "")
