@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from storekit.api.base_cursor import BaseCursor
 from storekit.flows.read.import_cursor import read
-from storekit.model.declare.entity import memory_of
+from storekit.model.save.memory import stored_column
 
 
 class AsyncCursor(BaseCursor):
@@ -60,5 +60,5 @@ class AsyncCursor(BaseCursor):
             >>> cursor.position is None
             True
         """
-        stored = memory_of(self._require_record()).stored
-        return stored.columns["position"] if stored else None
+        position: str | None = stored_column(self._require_record(), "position")
+        return position

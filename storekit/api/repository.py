@@ -20,7 +20,7 @@ from storekit.flows.write.remove import delete, restore
 from storekit.flows.write.save import save
 from storekit.flows.write.transition import transition
 from storekit.flows.write.update import update, update_many
-from storekit.flows.write.upload import Progress, nobody
+from storekit.flows.write.upload import Progress
 from storekit.model.declare.entity import Entity, require_table
 from storekit.model.find.page import Page
 from storekit.model.values.event import Event
@@ -429,7 +429,7 @@ class Repository(Generic[E]):
         entities: Iterable[E],
         *,
         idempotency_key: str | None = None,
-        progress: Progress = nobody,
+        progress: Progress | None = None,
     ) -> list[E]:
         """Save many records in one commit, all or nothing.
 

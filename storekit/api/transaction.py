@@ -10,7 +10,7 @@ from storekit.api.base_cursor import BaseCursor, moved
 from storekit.bridge import run
 from storekit.errors import UsageError
 from storekit.flows.context import Context
-from storekit.flows.write.operations import Asked, Verb
+from storekit.flows.write.operations import Operation, Verb
 from storekit.flows.write.unit import Unit
 from storekit.model.declare.entity import Entity, require_table
 
@@ -100,7 +100,7 @@ class Transaction:
             1
         """
         require_table(type(entity))
-        self._unit.ask(Asked("save", type(entity), entity.ref_id, entity, {}, expected_version))
+        self._unit.add(Operation("save", type(entity), entity.ref_id, entity, {}, expected_version))
         return entity
 
     def save_many(self, entities: Iterable[Entity]) -> None:
@@ -157,7 +157,7 @@ class Transaction:
             7
         """
         require_table(entity)
-        self._unit.ask(Asked("update", entity, ref_id, None, values, expected_version))
+        self._unit.add(Operation("update", entity, ref_id, None, values, expected_version))
 
     def delete(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
         """Plan to delete a record: to hide it if the class is `SoftDelete`, else to remove it.
@@ -181,7 +181,7 @@ class Transaction:
             0
         """
         require_table(entity)
-        self._unit.ask(Asked("delete", entity, ref_id, expected_version=expected_version))
+        self._unit.add(Operation("delete", entity, ref_id, expected_version=expected_version))
 
     def restore(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
         """Plan to restore a soft-deleted record.
@@ -206,7 +206,7 @@ class Transaction:
             1
         """
         require_table(entity)
-        self._unit.ask(Asked("restore", entity, ref_id, expected_version=expected_version))
+        self._unit.add(Operation("restore", entity, ref_id, expected_version=expected_version))
 
     def upsert(self, entities: Iterable[Entity]) -> None:
         """Plan to insert or update records by their natural key.
@@ -229,7 +229,7 @@ class Transaction:
             >>> acme.repository(Article).count({"slug": in_("summer", "winter")})
             2
         """
-        self._ask_each("upsert", entities)
+        self._add_each("upsert", entities)
 
     def insert_ignore(self, entities: Iterable[Entity]) -> None:
         """Plan to insert the records whose natural key is new; existing records stay unchanged.
@@ -252,12 +252,12 @@ class Transaction:
             >>> (summer.version, winter.version)
             (None, 1)
         """
-        self._ask_each("insert_ignore", entities)
+        self._add_each("insert_ignore", entities)
 
-    def _ask_each(self, verb: Verb, entities: Iterable[Entity]) -> None:
+    def _add_each(self, verb: Verb, entities: Iterable[Entity]) -> None:
         for entity in entities:
             require_table(type(entity))
-            self._unit.ask(Asked(verb, type(entity), entity.ref_id, entity))
+            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity))
 
     def advance(self, cursor: BaseCursor, to: str) -> None:
         """Plan to move an import cursor on from the position that `cursor.read()` returned.
@@ -284,7 +284,7 @@ class Transaction:
             '17'
         """
         record = moved(cursor, to, self._unit.context.actor)
-        self._unit.ask(Asked("save", type(record), record.ref_id, record))
+        self._unit.add(Operation("save", type(record), record.ref_id, record))
 
     def flush(self) -> None:
         """Send what is planned so far.

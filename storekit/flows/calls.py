@@ -1,138 +1,150 @@
-"""Every call of the ledger that flows make, each inside its step."""
+"""Every call of the ledger that flows make, each inside its `trace.step`."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from storekit.errors import OutcomeUnknown, Unavailable
+from storekit.errors import OutcomeUnknown, Unavailable, WriteLost
 from storekit.flows.context import Context
+from storekit.flows.replies import (
+    Decision,
+    Held,
+    Json,
+    Lease,
+    Replayed,
+    Staged,
+    Visible,
+    decision_from,
+    lease_from,
+    staged_from,
+    visible_from,
+)
 from storekit.model.save.arguments import commit_operations, commit_parts, stage_parts, stage_targets
-from storekit.model.save.plan import Plan, Write
+from storekit.model.save.plan import Write
 from storekit.ports.statements import Call, Locate, Select, Statement
-from storekit.ports.stores import AnswerLost, BlobRef, RolledBack
+from storekit.ports.stores import AnswerLost, BlobRef, Ledger, RolledBack
 from storekit.trace import step
 
 ROLLED_BACK = 5
-"""Attempts of a transaction that Postgres ends for a deadlock; each time one of its rivals has gone on."""
+"""Attempts of a transaction that Postgres ends for a deadlock. Each time one of its rivals has committed."""
 
 
-@dataclass(slots=True)
-class Lease:
-    """How long, by the database's clock, an upload may be signed for. Renewals move it on."""
+async def stage(context: Context, write: Write) -> Staged | Replayed | Held:
+    """Promise a write durably, before any byte is uploaded. One trip.
 
-    granted_on: datetime
-    sign_until: datetime
+    The order is what makes the sweep complete: bytes without a staged row would never be found again.
 
-    @classmethod
-    def of(cls, reply: dict[str, Any]) -> Lease:
-        """Read what stage or renew granted."""
-        return cls(datetime.fromisoformat(reply["now"]), datetime.fromisoformat(reply["sign_until"]))
-
-
-async def stage(context: Context, plan: Plan, write: Write, key: str | None) -> dict[str, Any]:
-    """Promise a write durably, before any byte leaves. One trip."""
+    Raises:
+        NotFound, Conflict, IdempotencyConflict, WriteLost: see `staged_from`.
+    """
     arguments = {
-        **_claim(context, plan, write, key),
+        **_claim(context, write),
         "p_lease": context.ports.settings.lease,
-        "p_parts": stage_parts(plan, write),
-        "p_targets": stage_targets(plan),
+        "p_parts": stage_parts(write),
+        "p_targets": stage_targets(write.plan),
     }
-    return await _one(context, Call("stage_v1", arguments))
+    return staged_from(write, await _one(context, Call("stage_v1", arguments)))
 
 
 async def commit(
-    context: Context,
-    plan: Plan,
-    write: Write,
-    key: str | None,
-    version_ids: Sequence[str | None],
-    after: Sequence[Select],
-) -> tuple[dict[str, Any], list[Any]]:
-    """Make the whole write visible, and read rows back in the same transaction. One trip.
+    context: Context, write: Write, version_ids: Sequence[str | None], after: Sequence[Select] = ()
+) -> Visible | Replayed | Held:
+    """Make the whole write visible, and read rows in the same transaction. One trip.
 
     Raises:
-        OutcomeUnknown: it was sent and its answer was lost.
+        OutcomeUnknown: the link broke after the call was sent.
+        IdempotencyConflict, WriteLost: see `visible_from`.
     """
-    call = commit_call(context, plan, write, key, version_ids)
-    return await _visible(context, write.write_id, call, after)
+    call = commit_call(context, write, version_ids)
+    reply, *rows = await _visible(context, write.write_id, [call, *after])
+    return visible_from(write, reply, rows)
 
 
-def commit_call(
-    context: Context, plan: Plan, write: Write, key: str | None, version_ids: Sequence[str | None]
-) -> Call:
-    """Compose the call that makes a whole write visible."""
+def commit_call(context: Context, write: Write, version_ids: Sequence[str | None]) -> Call:
+    """Build the call that makes a whole write visible."""
     arguments = {
-        **_claim(context, plan, write, key),
+        **_claim(context, write),
         "p_parts": commit_parts(write, version_ids),
-        "p_ops": commit_operations(plan, write),
+        "p_ops": commit_operations(write),
     }
     return Call("commit_v1", arguments)
 
 
-async def transition(
-    context: Context,
-    write_id: UUID,
-    row: tuple[str, str],
-    to: str,
-    reason: str | None,
-    expected_version: int | None,
-    after: Sequence[Select],
-) -> tuple[dict[str, Any], list[Any]]:
-    """Move the state of a row (its table and ref_id), and read it back in the same transaction. One trip.
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move of one row's state machine."""
+
+    table: str
+    ref_id: str
+    to: str
+    reason: str | None
+    expected_version: int | None
+
+
+async def transition(context: Context, write_id: UUID, move: Move, after: Select) -> list[Json]:
+    """Move the state of a row, and read it in the same transaction. One trip.
 
     Raises:
-        OutcomeUnknown: it was sent and its answer was lost.
+        OutcomeUnknown: the link broke after the call was sent.
+        WriteLost: the call was sent twice, and the first one is still under way.
     """
-    table, ref_id = row
     arguments = {
         **_who(context),
         "p_write_id": write_id,
-        "p_entity": table,
-        "p_ref_id": ref_id,
-        "p_to": to,
-        "p_reason": reason,
-        "p_expected_version": expected_version,
+        "p_entity": move.table,
+        "p_ref_id": move.ref_id,
+        "p_to": move.to,
+        "p_reason": move.reason,
+        "p_expected_version": move.expected_version,
     }
-    return await _visible(context, write_id, Call("transition_v1", arguments), after)
+    reply, rows = await _visible(context, write_id, [Call("transition_v1", arguments), after])
+    if reply["outcome"] != "committed":
+        raise WriteLost(write_id, "its claim was refused")
+    found: list[Json] = rows
+    return found
 
 
-async def _visible(
-    context: Context, write_id: UUID, call: Call, after: Sequence[Select]
-) -> tuple[dict[str, Any], list[Any]]:
+async def _visible(context: Context, write_id: UUID, statements: Sequence[Statement]) -> list[Any]:
+    """Send what makes rows visible, in a transaction of its own; again if Postgres ended a deadlock by it.
+
+    Nothing of the user's ran in that transaction, so it is safe to repeat. A lost answer is not: the commit
+    may have happened, and only the ledger can decide it (`abandon`).
+    """
+    call, ledger, actor = statements[0], _ledger(context), context.actor
+    assert isinstance(call, Call)  # noqa: S101 for the type checker
     left = ROLLED_BACK
     while True:
         left -= 1
         with step(f"postgres.{call.function.removesuffix('_v1')}"):
             try:
-                reply, *rows = await _pipeline(context, [call, *after])
+                return await ledger.pipeline(actor.tenant, actor.name, statements)
             except AnswerLost as error:
                 raise OutcomeUnknown(write_id) from error
             except RolledBack:
-                # nothing of the user's ran in that transaction, so it is safe to repeat
                 if not left:
                     raise
-                continue
-        return reply, rows
 
 
-async def renew(context: Context, write: Write) -> dict[str, Any]:
-    """Prolong a write's lease while its uploads go on. One trip."""
+async def renew(context: Context, write: Write) -> Lease | None:
+    """Extend a write's lease while its uploads go on; None if it was taken over. One trip."""
     arguments = {**_who(context), "p_write_id": write.write_id, "p_lease": context.ports.settings.lease}
-    return await _one(context, Call("renew_v1", arguments))
+    return lease_from(await _one(context, Call("renew_v1", arguments)))
 
 
-async def abandon(context: Context, write_id: UUID) -> dict[str, Any]:
-    """Decide a write: it is aborted now, or it was committed before. One trip."""
-    return await _one(context, Call("abandon_v1", {**_who(context), "p_write_id": write_id}))
+async def abandon(context: Context, write_id: UUID) -> Decision:
+    """Decide a write: abort it now, or learn that it has committed. One trip.
+
+    It waits for a commit of that write that is still under way in the database, so its reply is final.
+    """
+    return decision_from(await _one(context, Call("abandon_v1", {**_who(context), "p_write_id": write_id})))
 
 
-async def select(context: Context, statement: Select) -> list[dict[str, Any]]:
+async def select(context: Context, statement: Select) -> list[Json]:
     """Read rows. One trip."""
-    rows: list[dict[str, Any]]
+    rows: list[Json]
     (rows,) = await read(context, [statement])
     return rows
 
@@ -145,14 +157,15 @@ async def locate(context: Context, statement: Locate) -> dict[str, BlobRef | Non
 
 
 async def read(context: Context, statements: Sequence[Statement]) -> list[Any]:
-    """Ask several things of one moment. One trip."""
+    """Send reads that see the same moment. One trip."""
     await context.ports.ready(documents=False, blobs=False)
+    ledger, actor = _ledger(context), context.actor
     with step("postgres.select"):
-        return await answered(_pipeline(context, statements))
+        return await answered(ledger.pipeline(actor.tenant, actor.name, statements))
 
 
 async def answered(answers: Awaitable[list[Any]]) -> list[Any]:
-    """Wait for the answers to what makes nothing visible, whatever becomes of it.
+    """Await replies to statements that make nothing visible, so that a lost reply does no harm.
 
     Raises:
         Unavailable: the link broke.
@@ -163,26 +176,27 @@ async def answered(answers: Awaitable[list[Any]]) -> list[Any]:
         raise Unavailable("postgres", "the link broke") from error
 
 
-async def _one(context: Context, call: Call) -> dict[str, Any]:
-    name = f"postgres.{call.function.removesuffix('_v1')}"
-    with step(name):
-        (reply,) = await answered(_pipeline(context, [call]))
-    answer: dict[str, Any] = reply
-    return answer
+async def _one(context: Context, call: Call) -> Json:
+    ledger, actor = _ledger(context), context.actor
+    with step(f"postgres.{call.function.removesuffix('_v1')}"):
+        (reply,) = await answered(ledger.pipeline(actor.tenant, actor.name, [call]))
+    parsed: Json = reply
+    return parsed
 
 
-def _pipeline(context: Context, statements: Sequence[Statement]) -> Awaitable[list[Any]]:
-    return context.ports.ledger.pipeline(context.actor.tenant, context.actor.name, statements)
+def _ledger(context: Context) -> Ledger:
+    """Return Postgres, inside the unit's transaction if there is one."""
+    return context.transaction or context.ports.ledger
 
 
 def _who(context: Context) -> dict[str, Any]:
     return {"p_tenant": context.actor.tenant, "p_actor": context.actor.name}
 
 
-def _claim(context: Context, plan: Plan, write: Write, key: str | None) -> dict[str, Any]:
+def _claim(context: Context, write: Write) -> dict[str, Any]:
     return {
         **_who(context),
         "p_write_id": write.write_id,
-        "p_key": key,
-        "p_fingerprint": plan.fingerprint,
+        "p_key": write.key,
+        "p_fingerprint": write.plan.fingerprint,
     }

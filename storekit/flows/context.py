@@ -1,4 +1,4 @@
-"""What every flow is given: the ports, and on whose behalf it acts."""
+"""`Context`: the ports of a store, and the tenant and actor that a flow acts for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Unresolved:
     """Writes of this process whose outcome is unknown, by tenant and idempotency key.
 
     It holds only writes that have ended: abandoning a write that another thread still carries out would
-    steal it from that thread. It keeps the latest 10,000; the leases of the ledger end the others.
+    steal it from that thread. It keeps the latest 10,000; the leases of the ledger (60 s) end the others.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Unresolved:
 
 
 class Ports(Protocol):
-    """The ports, each built at its first use: who saves no document needs no MongoDB."""
+    """The ports, each built at its first use: MongoDB is needed only for documents, S3 only for blobs."""
 
     @property
     def settings(self) -> Settings: ...
@@ -50,10 +50,10 @@ class Ports(Protocol):
     @property
     def runtime(self) -> Runtime: ...
     async def ready(self, *, documents: bool, blobs: bool) -> None:
-        """Build what a call needs before it sends anything.
+        """Build the drivers that a call needs before it sends anything.
 
         Raises:
-            ConfigurationError: a setting that this call needs is missing or cannot be used.
+            ConfigurationError: a setting that the call needs is missing or invalid.
         """
         ...
 
@@ -68,64 +68,71 @@ NIL = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The tenant and the actor: every call on the ledger names both."""
+    """The tenant and the actor that every call of the ledger names."""
 
     tenant: UUID
     name: str
     admin: bool = False
-    """Whether this is the login that writes global records."""
+    """Whether it writes global records, with a login of its own."""
 
     @classmethod
     def of(cls, tenant: UUID | str | None, actor: str) -> Self:
-        """Check who acts, before anything is sent.
+        """Check a tenant and an actor. No I/O.
 
         Raises:
-            TenantRequired: there is no tenant, or it is no UUID.
-            UsageError: there is no actor.
+            TenantRequired: the tenant is missing or is not a UUID.
+            UsageError: the actor is missing.
         """
         if tenant is None:
-            raise TenantRequired("no tenant was named; scope(tenant=..., actor=...) takes its UUID")
+            raise TenantRequired("the tenant is missing; pass its UUID: scope(tenant=..., actor=...)")
         try:
             found = tenant if isinstance(tenant, UUID) else UUID(tenant)
         except (ValueError, AttributeError, TypeError) as error:
             raise TenantRequired(f"the tenant {tenant!r} is not a UUID") from error
         if found == NIL:
-            raise TenantRequired("the nil UUID is no tenant; store.admin(actor=...) writes global records")
+            raise TenantRequired("the nil UUID is not a tenant; store.admin(actor=...) writes global records")
         return cls(found, _checked_name(actor))
 
     @classmethod
     def of_admin(cls, actor: str) -> Self:
-        """Act for no tenant, on global records."""
+        """Return the actor that writes global records, for no tenant."""
         return cls(NIL, _checked_name(actor), admin=True)
 
     def acting_on(self, table: Table) -> Actor:
-        """Read global records where they are; keep the admin from any tenant's.
+        """Return the actor for the records of one table: global records are read under the nil tenant.
 
         Raises:
             UsageError: the admin asks for records that belong to tenants.
         """
         if table.scope == "global":
             return self if self.admin else replace(self, tenant=NIL)
-        if self.admin:
-            raise UsageError(f"{table.name} belongs to tenants; store.scope(tenant=..., actor=...) writes it")
+        self._refuse_admin(table)
         return self
 
     def require_write(self, table: Table) -> None:
-        """Refuse to write a global record for a tenant.
+        """Check that this actor may write the records of a table.
 
         Raises:
-            UsageError: only the admin may.
+            UsageError: the records are global and this is not the admin, or they belong to tenants and it is.
         """
-        if table.scope == "global" and not self.admin:
+        if table.scope != "global":
+            self._refuse_admin(table)
+        elif not self.admin:
             raise UsageError(f"{table.name} is global; store.admin(actor=...) writes it")
+
+    def _refuse_admin(self, table: Table) -> None:
+        if self.admin:
+            raise UsageError(f"{table.name} belongs to tenants; store.scope(tenant=..., actor=...) writes it")
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The ports of a store, and for whom a flow uses them: the first argument of every flow."""
+    """The first argument of every flow: its ports, and the tenant and actor that it acts for."""
 
     ports: Ports
     actor: Actor
+    transaction: Ledger | None = None
+    """Postgres as a unit of work sees it inside its transaction; None outside of one."""
 
     def acting_on(self, table: Table) -> Context:
         """Return the context for the records of one table.
@@ -134,10 +141,10 @@ class Context:
             UsageError: the admin asks for records that belong to tenants.
         """
         actor = self.actor.acting_on(table)
-        return self if actor is self.actor else Context(self.ports, actor)
+        return self if actor is self.actor else replace(self, actor=actor)
 
 
 def _checked_name(actor: str) -> str:
     if not isinstance(actor, str) or not actor.strip():
-        raise UsageError('no actor was named; scope(tenant=..., actor="user:jane") takes a name')
+        raise UsageError('the actor is missing; pass a name: scope(tenant=..., actor="user:jane")')
     return check_length(check_text(actor, "actor"), _LONGEST_NAME, "actor")

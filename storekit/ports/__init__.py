@@ -1,1 +1,1 @@
-"""What flows ask of the stores: the protocols of the drivers and the statements they run."""
+"""The protocols that drivers implement, and the statements that flows send."""

@@ -1,4 +1,4 @@
-"""What flows ask of Postgres, as plain data: calls of the write API, and reads."""
+"""The statements that flows send to Postgres, as plain data: calls of the write API, and reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a function of storekit's write API: one transaction, one answer."""
+    """One call of a function of storekit's write API: one transaction, one reply."""
 
     function: str
     arguments: Mapping[str, Any]
@@ -17,10 +17,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """Rows of one table of one tenant by ref_id, with what the ledger knows of the named parts.
+    """Read rows of one table of one tenant by ref_id, with the ledger's facts about their parts.
 
-    `columns` maps a column's name to its SQL type; `parts` names the fields whose ledger rows are joined
-    into `<field>_part`. Deleted rows come too: the flow decides.
+    `columns` maps a column's name to its SQL type. Each field in `parts` is returned as "part:<field>", a
+    `StoredPart` or None. Deleted rows are returned too: the flow decides.
     """
 
     table: str
@@ -31,9 +31,9 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """As `Select`, by the values of some columns; `key` maps a column's name to its SQL type.
+    """Read rows as `Select` does, by the values of some columns; `key` maps a column's name to its SQL type.
 
-    What matches nothing is absent, and what matches several rows has them all.
+    Values that match no row are absent from the result; values that match several rows return all of them.
     """
 
     table: str
@@ -41,12 +41,12 @@ class Match:
     parts: tuple[str, ...]
     key: tuple[tuple[str, str], ...]
     values: tuple[tuple[Any, ...], ...]
-    """Encoded values of the key, of every row that is looked for."""
+    """The encoded key of each row that is looked up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Via:
-    """The table that a column refers to, by its id."""
+    """A reference to follow: the column that holds an id, and the table that it refers to."""
 
     column: str
     table: str
@@ -55,9 +55,9 @@ class Via:
 
 @dataclass(frozen=True, slots=True)
 class Locate:
-    """Where the bytes of one blob field are, of many records: the hot path, with nothing else in it.
+    """Look up where the bytes of one blob field are, for many records. The hot path of URLs.
 
-    With `via` the field is that of the record which each one refers to.
+    With `via` the field belongs to the record that each of them refers to.
     """
 
     table: str
@@ -69,7 +69,7 @@ class Locate:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The last events of one record, newest first."""
+    """Read the last events of one record, newest first."""
 
     table: str
     ref_id: str
@@ -78,7 +78,7 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All rows of a named report over all tenants. Reading it leaves an event."""
+    """Read all rows of a named report over all tenants; the read is recorded as an event."""
 
     name: str
     actor: str
@@ -86,7 +86,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The table that a condition on a parent's ref_id looks the parent up in."""
+    """The table of a parent, for a condition on the parent's ref_id."""
 
     table: str
     shared: bool
@@ -96,25 +96,25 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What one column of a record must be like."""
+    """A condition on one column."""
 
     column: str
     kind: str
     """The column's SQL type."""
     operator: str
     values: tuple[Any, ...] = ()
-    """Encoded as the column's values are."""
+    """Encoded like the column's values."""
     parent: Parent | None = None
 
     @property
     def comparable(self) -> bool:
-        """Whether its values are no lists and no JSON."""
+        """Whether its values are neither lists nor JSON."""
         return self.kind != "jsonb" and not self.kind.endswith("[]")
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """One column of an order; NULL stands last, or first where it descends."""
+    """One column of an order. NULLs come last, or first if it is descending."""
 
     column: str
     descending: bool
@@ -123,25 +123,25 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Rows of one table of one tenant like this, in this order, after the one with the values `after`."""
+    """Read a page of rows that meet the conditions, in this order, after the row with the values `after`."""
 
     table: str
     columns: tuple[tuple[str, str], ...]
     parts: tuple[str, ...]
     conditions: tuple[Condition, ...]
     order: tuple[Sort, ...]
-    """Total; empty where there is one such row at most."""
+    """Total; empty if at most one row can meet the conditions."""
     limit: int
     after: tuple[Any, ...] | None = None
     indexed: bool = True
-    """Whether an index gives the order, so that nothing need ever be sorted."""
+    """Whether an index has the order, so that nothing is sorted."""
     pinned: bool = False
-    """Whether no other index gives it, so that a plan may be kept."""
+    """Whether only one index has the order, so that Postgres may keep the plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """The number of rows like this."""
+    """Count the rows that meet the conditions."""
 
     table: str
     conditions: tuple[Condition, ...]

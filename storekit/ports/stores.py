@@ -1,4 +1,4 @@
-"""What a flow may await: four small ports. Drivers implement them, assembly joins them."""
+"""The four ports that a flow may await. Drivers implement them; assembly builds the drivers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from storekit.ports.statements import Call, Statement
 T = TypeVar("T")
 Row = dict[str, Any]
 _WORTH_A_THREAD = 16 * 1024
-"""Bytes of documents, which take 0.1 to 3 ms; a hop to a thread takes 0.06 ms."""
+"""Bytes of documents whose work takes 0.1 ms or more; a hop to a thread takes 0.06 ms."""
 
 
 class RolledBack(Unavailable):
-    """Postgres undid the whole transaction to end a deadlock or a race: it can be repeated at once."""
+    """Postgres rolled the whole transaction back to end a deadlock or a race; it can be repeated at once."""
 
 
 class AnswerLost(Exception):
-    """A statement was sent to Postgres and the link broke before its answer: nobody knows its outcome."""
+    """The link broke after a statement was sent to Postgres and before its reply: the outcome is unknown."""
 
 
 class Ledger(Protocol):
@@ -31,20 +31,21 @@ class Ledger(Protocol):
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
         """Send all statements in one trip and one implicit transaction.
 
-        A call answers a dict, a count a number, a locate a `BlobRef` or None (an empty field) by ref_id, all
-        others a list of rows; what is not there is absent.
+        A call returns a dict, a count a number, a locate a dict of ref_id to `BlobRef` or None (an empty
+        field), any other statement a list of rows with parts as `StoredPart`. Records that do not exist are
+        absent.
 
         Raises:
-            Unavailable: nothing was sent, or the server said no before commit; safe to repeat.
-            AnswerLost: sent, and no answer came: the transaction may or may not have committed.
+            Unavailable: nothing was sent, or the server refused before the commit; safe to repeat.
+            AnswerLost: it was sent and no reply came: the transaction may or may not have committed.
         """
         ...
 
     def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
-        """Prepare an explicit transaction: on a connection of its own, or as a part of the caller's.
+        """Prepare an explicit transaction: on a connection of its own, or as part of the caller's. No I/O.
 
         Raises:
-            UsageError: `within` is no connection of this colour with a transaction that could be joined.
+            UsageError: `within` is not a connection of this API (sync or async) that is in a transaction.
         """
         ...
 
@@ -56,35 +57,35 @@ class Session(Protocol):
 
     @property
     def connection(self) -> Any:
-        """The client's own connection, for the user's SQL; there is one after `begin`."""
+        """The client's own connection, for the user's SQL, from `begin` on."""
         ...
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
-        """Begin, and make some calls of the write API in the same trip."""
+        """Begin, and send some calls of the write API in the same trip."""
         ...
 
     async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
-        """Make some calls in one trip; after an error it is as if they had not been made."""
+        """Send some calls in one trip. After an error those calls are undone, and nothing else."""
         ...
 
     async def ask(self, tenant: UUID, statements: Sequence[Statement]) -> list[Any]:
-        """Read in one trip what this transaction sees."""
+        """Read as this transaction sees the database. One trip."""
         ...
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         """Commit, or leave that to the transaction that was joined. One trip.
 
         Args:
-            writes: those that the user's own SQL could have undone, by a savepoint of his.
+            writes: those that must still be there; the user's own SQL may have undone some by a savepoint.
 
         Raises:
-            UsageError: the transaction was ended or spoilt by the user's own SQL; nothing was committed.
-            AnswerLost: nobody knows whether it was committed.
+            UsageError: the user's own SQL ended or aborted the transaction; nothing was committed.
+            AnswerLost: it may or may not have been committed.
         """
         ...
 
     async def rollback(self) -> None:
-        """Undo all of it; never raises, and does nothing if it has ended."""
+        """Roll back, if the transaction has not ended. A failure of the link is not raised."""
         ...
 
 
@@ -96,31 +97,31 @@ class DocumentPut:
     document: Mapping[str, Any]
     write_id: UUID
     size: int
-    """Of its body as BSON, in bytes."""
+    """Bytes of its body as BSON."""
 
 
 class Documents(Protocol):
     """MongoDB."""
 
     async def insert(self, puts: Sequence[DocumentPut]) -> None:
-        """Insert documents of one collection, journalled by a majority; repeating an insert is harmless.
+        """Insert documents of one collection, journalled by a majority. Repeating an insert is harmless.
 
         Raises:
-            WriteLost: a sweep has left its tombstone under one of the ids.
+            WriteLost: a sweep has put a tombstone under one of the ids.
         """
         ...
 
     async def fetch(
         self, collection: str, tenant: UUID, ids: Sequence[UUID]
     ) -> dict[UUID, Mapping[str, Any]]:
-        """Read documents by id from the primary; an id without document is absent."""
+        """Read documents by id from the primary; ids without a document are absent."""
         ...
 
     async def close(self) -> None: ...
 
 
 class Source(Protocol):
-    """Content that can be read from its beginning, twice: once to measure it, once to send it."""
+    """Content that can be read twice from its beginning: once to measure it, once to send it."""
 
     size: int
     sha256: bytes
@@ -142,7 +143,7 @@ class BlobPut:
 
 @dataclass(frozen=True, slots=True)
 class BlobRef:
-    """Where the bytes of a committed part are."""
+    """Where the bytes of a committed blob are."""
 
     key: str
     version_id: str
@@ -150,6 +151,23 @@ class BlobRef:
     sha256: bytes
     media_type: str
     filename: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """What the ledger knows about a committed part."""
+
+    part_id: UUID
+    key: str
+    version_id: str | None
+    size: int
+    sha256: str
+    media_type: str | None
+    filename: str | None
+    expires_on: datetime | None
+    expired: bool
+    state: str = "committed"
+    write_id: UUID | None = None
 
 
 class BlobStream(Protocol):
@@ -207,7 +225,7 @@ class Blobs(Protocol):
     """S3."""
 
     async def put(self, put: BlobPut) -> str:
-        """Upload and answer the VersionId; a repeat after a lost answer finds its own bytes."""
+        """Upload and return the VersionId; repeating an upload whose reply was lost finds its own bytes."""
         ...
 
     async def get(self, ref: BlobRef) -> BlobStream: ...
@@ -220,7 +238,7 @@ class Blobs(Protocol):
 
 
 class Runtime(Protocol):
-    """What differs between threads and tasks."""
+    """How puts, blocking work and sleep run: in threads for the sync API, in tasks for the async one."""
 
     async def wave(
         self,
@@ -229,14 +247,15 @@ class Runtime(Protocol):
         every: timedelta,
         told: Callable[[T], None] = lambda _: None,
     ) -> list[T]:
-        """Run all puts at once, `beat` from time to time. All finish before the first error rises.
+        """Run all puts at once, and await `beat` each time that `every` has passed.
 
-        `told` hears of each put that is done, in the caller's own thread.
+        All puts have ended before the first error is raised, so that no thread still reads the caller's file.
+        `told` is called with the result of each put when it is done, in the caller's own thread.
         """
         ...
 
     async def blocking(self, work: Callable[[], T]) -> T:
-        """Run a piece of blocking work (disk, a synchronous client) without holding up the event loop."""
+        """Run blocking work (disk, a synchronous client) without holding up the event loop."""
         ...
 
     async def sleep(self, delay: timedelta) -> None: ...
@@ -245,5 +264,5 @@ class Runtime(Protocol):
 
 
 async def aside(runtime: Runtime, size: int, work: Callable[[], T]) -> T:
-    """Work on documents of `size` bytes in all: large ones do not hold up the event loop."""
+    """Run work on documents of `size` bytes in all; large ones do not hold up the event loop."""
     return work() if size < _WORTH_A_THREAD else await runtime.blocking(work)

@@ -47,7 +47,7 @@ async def test_insert_ignore_knows_what_its_unit_has_flushed(harness: Harness) -
         await tx.flush()
     assert [hit.version for hit in (*first, *again, *new)] == [1, 1, None, 1]
     assert await harness.repository(Hit).count() == 3
-    with pytest.raises(ValidationError, match="one that was flushed before"):
+    with pytest.raises(ValidationError, match="a record that was flushed before"):
         await harness.work(
             lambda tx: tx.upsert([Lead(number="1")]),
             lambda tx: tx.flush(),
@@ -131,7 +131,7 @@ async def test_upsert_refuses_what_it_cannot_mean(harness: Harness) -> None:
     with pytest.raises(ConstraintViolation, match=f"{gone.ref_id}, which is deleted") as held:
         await leads.upsert([Lead(number="2"), Lead(number="1")])
     assert held.value.index == 1
-    with pytest.raises(ValidationError, match=r"\[2\] its natural key is that of \[0\]"):
+    with pytest.raises(ValidationError, match=r"\[2\] duplicate natural key: same as record \[0\]"):
         await leads.upsert([Lead(number="3"), Lead(number="4"), Lead(number="3")])
     saved = await leads.save(Lead(number="5"))
     with pytest.raises(UsageError, match=r"\[1\] .* save\(\) writes its changes"):

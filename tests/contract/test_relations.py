@@ -120,10 +120,10 @@ REFUSED: dict[str, tuple[type[Entity], str, str]] = {
     "two dots": (
         Remark,
         "report.run.pdf",
-        "one reference is followed, no more; ask the repository of reports",
+        "at most one reference is followed; use the repository of reports",
     ),
     "a target by name": (Loose, "report.pdf", "pass the class to references"),
-    "a global target": (Customer, "tariff.terms", "tariffs is global; ask the repository of its class"),
+    "a global target": (Customer, "tariff.terms", "tariffs is global; use the repository of its class"),
 }
 
 

@@ -130,8 +130,9 @@ class Step(Entity, table="steps"):
 
 def fingerprint(*entities: Entity) -> str:
     changes = [change_of(entity, TENANT) for entity in entities]
-    measured = {(c.ref_id, n): b.measure(n) for c in changes for n, b in c.blobs.items()}
-    return make_plan(changes, measured, {}).fingerprint.hex()
+    for change in changes:
+        change.contents |= {name: change.measure(name) for name in change.blobs}
+    return make_plan(changes).fingerprint.hex()
 
 
 def test_the_fingerprint_leaves_out_what_was_minted_for_the_object() -> None:

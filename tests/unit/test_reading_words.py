@@ -26,8 +26,8 @@ def invoices() -> Repository[Invoice]:
 
 
 ASKED: dict[str, tuple[Callable[[Any, Invoice], object], str]] = {
-    "the record": (lambda r, made: r.get(made), "an Invoice was given; pass its .ref_id"),
-    "the record for a url": (lambda r, made: r.url(made, "scan"), "an Invoice was given"),
+    "the record": (lambda r, made: r.get(made), "ref_id is an Invoice; pass its .ref_id"),
+    "the record for a url": (lambda r, made: r.url(made, "scan"), "ref_id is an Invoice"),
     "the id": (lambda r, made: r.get(made.id), "pass the record's .ref_id"),
     "load as text": (lambda r, made: r.get(made.ref_id, load="ocr"), r"give a list: load=\['ocr'\]"),
     "load of a blob": (lambda r, made: r.get(made.ref_id, load=["scan"]), r"read\(\), open\(\) and url\(\)"),

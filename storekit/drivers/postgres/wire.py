@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from pydantic_core import from_json
 from storekit.drivers.postgres.exchange import Composed
 from storekit.drivers.postgres.sql import queries, search
 from storekit.ports.statements import Call, Count, Events, Locate, Match, Report, Search, Select, Statement
-from storekit.ports.stores import BlobRef
+from storekit.ports.stores import BlobRef, StoredPart
 
 
 class _Json(adapt.Loader):
@@ -96,7 +97,22 @@ def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
             return [row["row"] for row in _rows(reader, result)]
         case Count():
             return int(result.get_value(0, 0) or 0)
-    return _rows(reader, result)
+    rows = _rows(reader, result)
+    for name in [f"part:{field}" for field in statement.parts]:
+        for row in rows:
+            row[name] = _part(row[name])
+    return rows
+
+
+def _part(facts: list[Any] | None) -> StoredPart | None:
+    """Make a part of the array that `queries.PART` builds, which has the order of its fields."""
+    if facts is None:
+        return None
+    part_id, key, version_id, size, sha256, media_type, filename, expires_on, expired, state, write_id = facts
+    on = datetime.fromisoformat(expires_on) if expires_on else None
+    return StoredPart(
+        UUID(part_id), key, version_id, size, sha256, media_type, filename, on, expired, state, UUID(write_id)
+    )
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The bytes of blobs: of a record, or of the one that a reference of it names."""
+"""The bytes of blobs: of a record, or of the record that one of its references points to."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def blob_ref(context: Context, table: Table, ref_id: str, field: str) -> B
     """Look up where a blob is. One trip.
 
     Raises:
-        NotFound: there is no such record, or nothing in the field: of this record or of the one it refers to.
+        NotFound: there is no such record, or the field is empty.
     """
     found = await blob_refs(context, table, [ref_id], field)
     if ref_id not in found:
@@ -49,7 +49,7 @@ async def blob_ref(context: Context, table: Table, ref_id: str, field: str) -> B
 async def blob_refs(
     context: Context, table: Table, ref_ids: Sequence[str], field: str
 ) -> dict[str, BlobRef | None]:
-    """Look up where blobs are; a record without content answers None. One trip for all of them."""
+    """Look up where blobs are, by ref_id; None for an empty field. One trip for all of them."""
     owner, name, via = _followed(table, field)
     part_of(owner, name, "blob")
     statement = Locate(table.name, name, table.soft_delete, checked(ref_ids), via)
@@ -57,18 +57,18 @@ async def blob_refs(
 
 
 def _followed(table: Table, field: str) -> tuple[Table, str, Via | None]:
-    """Tell whose field it is: "output.content" is that of the record which `output_id` refers to.
+    """Resolve "output.content": the field `content` of the record that the column `output_id` refers to.
 
     Raises:
-        UsageError: there is no such reference, or it leads to where no look-up of a tenant goes.
+        UsageError: there is no such reference, or a tenant's record refers to a global one.
     """
     if not isinstance(field, str) or "." not in field:
         return table, field, None
     first, _, rest = field.partition(".")
     column, owner = require_reference(table, first)
-    asked = f"{table.name}.{field[:40]}"
+    path = f"{table.name}.{field[:40]}"
     if "." in rest:
-        raise UsageError(f"{asked}: one reference is followed, no more; ask the repository of {owner.name}")
+        raise UsageError(f"{path}: at most one reference is followed; use the repository of {owner.name}")
     if owner.scope == "global" and table.scope != "global":
-        raise UsageError(f"{asked}: {owner.name} is global; ask the repository of its class")
+        raise UsageError(f"{path}: {owner.name} is global; use the repository of its class")
     return owner, rest, Via(column.name, owner.name, owner.soft_delete)

@@ -1,4 +1,4 @@
-"""One screen about one record: each field, where it is, and what happened last."""
+"""Describe one record on one screen: where each field is stored, and the last events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from storekit.errors import NotFound
 from storekit.flows.calls import read
 from storekit.flows.context import Context
 from storekit.flows.read.load import whole_row
-from storekit.model.save.load import part_from
 from storekit.model.table.table import Part, Table
 from storekit.ports.statements import Events
 
@@ -18,7 +17,7 @@ _LONGEST = 60
 
 
 async def explain(context: Context, table: Table, ref_id: str) -> str:
-    """Tell each field's store, key, size, hash, state, expiry and writer, and the last events. One trip."""
+    """Return each field's store, key, size, hash, state, expiry and writer, and the last events. One trip."""
     rows, events = await read(context, [whole_row(table, [ref_id]), Events(table.name, ref_id, _EVENTS)])
     if not rows:
         raise NotFound(table.name, ref_id)
@@ -39,7 +38,7 @@ def _columns(table: Table, row: Mapping[str, Any]) -> Iterator[str]:
 
 def _part(part: Part, row: Mapping[str, Any]) -> Iterator[str]:
     store = "S3" if part.kind == "blob" else "MongoDB"
-    stored = part_from(row[f"part:{part.name}"])
+    stored = row[f"part:{part.name}"]
     if stored is None:
         gone = row.get(f"{part.name}_expired_on")
         yield f"  {part.name:<16} {store:<8}  {f'expired {gone}' if gone else '(empty)'}"

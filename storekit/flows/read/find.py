@@ -48,7 +48,7 @@ async def find(
         whole.parts,
         conditions,
         order.columns,
-        limit + 1,  # the one beyond tells that there is a next page
+        limit + 1,  # one more row than the page shows whether there is a next page
         None if after is None else cursors.open(after),
         order.indexed,
         order.pinned,
@@ -56,7 +56,9 @@ async def find(
     (rows,) = await calls.read(context, [statement])
     for row in rows:
         if row["tenant_id"] != context.actor.tenant:
-            raise Corrupt(f"{table.name} {row['ref_id']}", "records of the tenant", "another's")
+            raise Corrupt(
+                f"{table.name} {row['ref_id']}", "a record of this tenant", "a record of another tenant"
+            )
     items = tuple(entity_from(entity, row) for row in rows[:limit])
     await load_documents(context, items, documents)
     return Page(items, cursors.seal(rows[limit - 1]) if len(rows) > limit else None)

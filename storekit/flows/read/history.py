@@ -1,4 +1,4 @@
-"""What happened to a record, from its first event to its last."""
+"""Read the events of a record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST = 1000
 
 
 async def history(context: Context, table: Table, ref_id: str, limit: int = LONGEST) -> list[Event]:
-    """Read the newest `limit` events of a record, oldest first; of a deleted one too. One Postgres trip."""
+    """Return the newest `limit` events of a record, oldest first; also of a deleted one. One trip."""
     checked([ref_id])
     check_limit(limit, LONGEST)
     (rows,) = await read(context, [Events(table.name, ref_id, limit)])

@@ -1,4 +1,4 @@
-"""Cursors of other systems: where one of them is."""
+"""Read an import cursor: how far another system's data was read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def read(context: Context, name: str) -> Position:
-    """Read a cursor's record; a new one if it was never moved. One trip."""
+    """Return a cursor's record; a new one if the cursor was never moved. One trip."""
     from storekit.model.declare.import_cursor import (
         Position,  # to build a class takes a third of the import's time
     )

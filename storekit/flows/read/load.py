@@ -1,4 +1,4 @@
-"""Read records: one look-up in Postgres, then only what was asked for from the other stores."""
+"""Read records: one look-up in Postgres, then the documents that were asked for from MongoDB."""
 
 from __future__ import annotations
 
@@ -11,35 +11,38 @@ from storekit.errors import Corrupt, UsageError, ValidationError
 from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.ids import REF_ID
-from storekit.model.declare.entity import Entity, memory_of
-from storekit.model.declare.stored import StoredPart
+from storekit.model.declare.entity import Entity
 from storekit.model.save.load import entity_from, put_document, visible
+from storekit.model.save.memory import stored_parts
 from storekit.model.table.fields import Expired
 from storekit.model.table.names import qualified
 from storekit.model.table.table import Part, Table
 from storekit.model.values.bson import Body, body_hash
 from storekit.ports.statements import Match, Select
-from storekit.ports.stores import aside
+from storekit.ports.stores import StoredPart, aside
 from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
 
 _SHOWN = 40
-"""Characters of what was given that a message repeats."""
+"""Characters of the caller's value that a message repeats."""
 _READERS = {
-    "blob": "it is a blob: read(), open() and url() give it",
-    "document": "it is a document: get(ref_id, load=[...]) reads it",
+    "blob": "it is a blob: use read(), open() or url()",
+    "document": "it is a document: use get(ref_id, load=[...])",
 }
 
 
 def whole_row(table: Table, ref_ids: Iterable[str]) -> Select:
-    """Ask for every column and every part of some rows."""
+    """Build the statement that reads every column and every part of some rows."""
     expiries = ((f"{part.name}_expired_on", "timestamptz") for part in table.parts.values() if part.ttl)
     return Select(table.name, (*table.types, *expiries), tuple(table.parts), checked(ref_ids))
 
 
 async def found_rows(context: Context, wanted: Sequence[tuple[Table, str]]) -> list[list[Mapping[str, Any]]]:
-    """Read whole rows of any tables, by table and ref_id; none where there is none. One trip."""
+    """Read whole rows of any tables, in the order of `wanted`; an empty list for a row that does not exist.
+
+    One trip.
+    """
     tables = {table.name: table for table, _ in wanted}
     asked = [whole_row(t, [ref_id for table, ref_id in wanted if table is t]) for t in tables.values()]
     answers = await calls.read(context, asked)
@@ -49,7 +52,7 @@ async def found_rows(context: Context, wanted: Sequence[tuple[Table, str]]) -> l
 
 
 def matching(table: Table, fields: Sequence[str], values: Iterable[tuple[Any, ...]]) -> Match:
-    """Ask for whole rows by the encoded values of some fields."""
+    """Build the statement that reads whole rows by the encoded values of some fields."""
     key = tuple((name, _sql_type(table, name)) for name in fields)
     rows = whole_row(table, [])
     return Match(rows.table, rows.columns, rows.parts, key, tuple(values))
@@ -63,13 +66,13 @@ def _sql_type(table: Table, name: str) -> str:
 
 
 def checked(ref_ids: Iterable[str]) -> tuple[str, ...]:
-    """Refuse what cannot be a ref_id before it goes anywhere."""
+    """Check values that should be ref_ids, before anything is sent."""
     found = tuple(ref_ids)
     for ref_id in found:
         if isinstance(ref_id, Entity):
-            raise UsageError(f"ref_id: {_a(type(ref_id).__name__)} was given; pass its .ref_id")
+            raise UsageError(f"ref_id is {_a(type(ref_id).__name__)}; pass its .ref_id")
         if isinstance(ref_id, UUID):
-            raise UsageError(f"{ref_id} is an id, which only joins use; pass the record's .ref_id")
+            raise UsageError(f"{ref_id} is an id, which is for joins; pass the record's .ref_id")
         if not isinstance(ref_id, str) or not REF_ID.match(ref_id):
             raise ValidationError(f"{str(ref_id)[:_SHOWN]!r} is not a ULID of 26 characters", field="ref_id")
     return found
@@ -80,10 +83,10 @@ def _a(name: str) -> str:
 
 
 def part_of(table: Table, field: str, kind: str | None = None) -> Part:
-    """Find a part by its field's name.
+    """Return a part by its field's name.
 
     Raises:
-        UsageError: it is none, or of the other kind.
+        UsageError: the field is not a part, or is a part of the other kind.
     """
     part = table.parts.get(field) if isinstance(field, str) else None
     if part is None or (kind is not None and part.kind != kind):
@@ -94,10 +97,10 @@ def part_of(table: Table, field: str, kind: str | None = None) -> Part:
 
 
 def document_fields(table: Table, load: Sequence[str]) -> list[str]:
-    """Check the names of the documents that are to be loaded.
+    """Check the names of the documents to load, and return each once.
 
     Raises:
-        UsageError: one is no document, or `load` is no list.
+        UsageError: a name is not that of a document, or `load` is not a list.
     """
     if isinstance(load, str) or not isinstance(load, Iterable):
         raise UsageError(f"load is {load!r:.{_SHOWN}}; give a list: load=[{load!r:.{_SHOWN}}]")
@@ -116,28 +119,34 @@ async def get(context: Context, entity: type[E], ref_id: str, load: Sequence[str
 
 async def load_documents(context: Context, entities: Sequence[Entity], fields: Sequence[str]) -> None:
     """Put documents into loaded entities: one MongoDB trip for each collection."""
-    wanted: list[tuple[Entity, Part, StoredPart]] = []
-    for entity in entities:
-        stored = memory_of(entity).stored
-        for field in fields:
-            part = stored.parts.get(field) if stored else None
-            if part is not None:
-                wanted.append((entity, entity.storekit_table.parts[field], part))
-    bodies = await fetch_bodies(context, [(spec, part) for _, spec, part in wanted])
+    if not fields:
+        return
+    wanted = [
+        (entity, field, part)
+        for entity in entities
+        for parts in [stored_parts(entity)]
+        for field in fields
+        if (part := parts.get(field)) is not None
+    ]
+    bodies = await fetch_bodies(context, [part for *_, part in wanted])
 
     def put() -> None:
-        for entity, spec, part in wanted:
+        for entity, field, part in wanted:
             value = expired_or(part, bodies.get(part.part_id))
             if isinstance(value, Expired):
-                entity.__dict__[spec.name] = value
+                entity.__dict__[field] = value
             else:
-                put_document(entity, spec.name, value)
+                put_document(entity, field, value)
 
     await aside(context.ports.runtime, sum(part.size for *_, part in wanted if part.part_id in bodies), put)
 
 
 def expired_or(part: StoredPart, body: Body | None) -> Body | Expired:
-    """Decide by the ref alone whether a document is expired; missing before that is corruption."""
+    """Return a document's body, or `Expired`. The row in Postgres alone decides which.
+
+    MongoDB deletes a document an hour or more after its expiry, so both may be true of an expired one; a
+    document that is missing before its expiry is corruption.
+    """
     if part.expired and part.expires_on is not None:
         return Expired(part.expires_on)
     if body is None:
@@ -145,10 +154,10 @@ def expired_or(part: StoredPart, body: Body | None) -> Body | Expired:
     return body
 
 
-async def fetch_bodies(context: Context, wanted: Sequence[tuple[Part, StoredPart]]) -> Mapping[UUID, Body]:
-    """Read document bodies by part id, and check that they are what was saved."""
+async def fetch_bodies(context: Context, wanted: Sequence[StoredPart]) -> Mapping[UUID, Body]:
+    """Read document bodies by part id, and check each against the hash that was saved."""
     by_collection: dict[str, list[StoredPart]] = {}
-    for _, part in wanted:
+    for part in wanted:
         if not part.expired:
             by_collection.setdefault(part.key, []).append(part)
     if not by_collection:
@@ -160,10 +169,10 @@ async def fetch_bodies(context: Context, wanted: Sequence[tuple[Part, StoredPart
             return await context.ports.documents.fetch(collection, context.actor.tenant, ids)
 
     async def no_beat() -> None:
-        """Nothing is leased while reading."""
+        """Do nothing: no lease runs while documents are read."""
 
     reads = [partial(fetch, *each) for each in by_collection.items()]
-    if len(reads) == 1:  # no thread for one
+    if len(reads) == 1:  # a wave would take a thread for it
         answers = [await reads[0]()]
     else:
         answers = await context.ports.runtime.wave(reads, no_beat, context.ports.settings.renew_every)

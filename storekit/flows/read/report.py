@@ -1,4 +1,4 @@
-"""Beyond the tenant: named reports over all of them."""
+"""Named reports over all tenants."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from storekit.ports.statements import Report
 
 
 async def report(context: Context, name: str) -> list[dict[str, Any]]:
-    """Read a named report over all tenants, which leaves an event. One Postgres trip."""
+    """Read a named report over all tenants; the read is recorded as an event. One Postgres trip."""
     if not isinstance(name, str):
-        raise UsageError(f"a report is named by a str, not {type(name).__name__}")
+        raise UsageError(f"the name of a report must be str, not {type(name).__name__}")
     rows: list[dict[str, Any]]
     (rows,) = await calls.read(context, [Report(check_text(name, "report"), context.actor.name)])
     return rows

@@ -1,4 +1,4 @@
-"""Pre-signed URLs: one indexed look-up, one signature, no content through the process."""
+"""Pre-signed URLs: one indexed look-up and one signature; no content passes through the process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def url(
     """Sign a URL of one blob. One Postgres trip."""
     _check_life(context, expires_in)
     if download_as is not None and not isinstance(download_as, str):
-        raise UsageError(f"download_as is a file name, a str, not {type(download_as).__name__}")
+        raise UsageError(f"download_as must be str, not {type(download_as).__name__}")
     ref = await blob_ref(context, table, ref_id, field)
     return _sign(context, ref, expires_in, download_as, inline=inline)
 
@@ -61,7 +61,10 @@ def _check_life(context: Context, expires_in: int) -> None:
 
 
 def _sign(context: Context, ref: BlobRef, expires_in: int, download_as: str | None, *, inline: bool) -> str:
-    """Sign. What a browser might run is only ever downloaded: all tenants share the bucket's origin."""
+    """Sign a URL. A type that a browser might run is only ever downloaded, never shown.
+
+    All tenants share the bucket's origin: a script of one could read what another has there.
+    """
     if inline and not is_inert(ref.media_type):
         raise UsageError(f"{ref.media_type} is never served inline; leave inline=False")
     content_type = "application/octet-stream" if is_active(ref.media_type) else None

@@ -1,7 +1,8 @@
-"""Carry a plan out: stage, one wave, commit; wait for or replay a write that has the same key.
+"""Carry a plan out: stage, upload all parts in one wave, commit.
 
-The rule is the one of the write protocol: a loser never touches the winner's bytes, and nobody takes a
-pending write over before its lease is over.
+This is the write protocol. Each attempt has ids of its own, so the loser of a race never touches the bytes
+of the winner. A pending write may be taken over only once its lease is over: taking over at once would be
+safe as well, but two writers of one key could then abort each other for ever, and each time upload in vain.
 """
 
 from __future__ import annotations
@@ -9,27 +10,22 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
-from storekit.errors import (
-    Conflict,
-    IdempotencyConflict,
-    InProgress,
-    NotFound,
-    OutcomeUnknown,
-    StorekitError,
-    Unavailable,
-    WriteLost,
-)
+from storekit.errors import InProgress, OutcomeUnknown, StorekitError, Unavailable, WriteLost
 from storekit.flows.calls import abandon, commit, commit_call, stage
 from storekit.flows.context import Context
-from storekit.flows.write.upload import Progress, nobody, upload
-from storekit.model.save.plan import Plan, Write
+from storekit.flows.replies import Held, Json, Replayed, Staged, Visible
+from storekit.flows.write.upload import Progress, upload
+from storekit.model.save.memory import Saved
+from storekit.model.save.plan import PartPlan, Plan, Write
 from storekit.ports.statements import Call, Select
+from storekit.ports.stores import StoredPart
 from storekit.trace import step
 
+R = TypeVar("R", Staged, Visible)
 _ATTEMPTS = 3
 _FIRST_POLL = timedelta(milliseconds=50)
 _LONGEST_POLL = timedelta(seconds=1)
@@ -39,24 +35,13 @@ _LONGEST_POLL = timedelta(seconds=1)
 class Committed:
     """The write is visible."""
 
-    write: Write
-    now: datetime
-    versions: dict[tuple[str, str], int]
-    """By table and ref_id."""
-    staged: dict[str, Any]
-    version_ids: Sequence[str | None]
-    rows: list[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """A former write with the same key had committed; nothing was written now."""
-
-    rows: list[tuple[str, str, int]]
+    saved: Saved
+    rows: Sequence[list[Json]]
+    """The rows of each statement of `after`."""
 
 
 Remember = Callable[[UUID], None]
-"""Told the id of a write that this process must decide before it saves the same thing again."""
+"""Called with the id of a write that this process must decide before it saves the same thing again."""
 
 
 async def carry_out(
@@ -65,16 +50,16 @@ async def carry_out(
     key: str | None,
     remember: Remember,
     after: Sequence[Select] = (),
-    progress: Progress = nobody,
+    progress: Progress | None = None,
 ) -> Committed | Replayed:
-    """Carry a plan out, whatever other writers with its key do.
+    """Carry a plan out, whatever other writers with the same key do.
 
     Raises:
         Conflict, NotFound: the rows are not as the plan expects; nothing is visible.
         IdempotencyConflict: the key belongs to another request.
         InProgress: another process holds the key and its lease still runs (retryable).
         WriteLost: the write was taken over three times (retryable).
-        OutcomeUnknown: commit was sent and its answer was lost (retryable).
+        OutcomeUnknown: the link broke after commit was sent (retryable).
     """
     left = _ATTEMPTS
     while True:
@@ -82,20 +67,16 @@ async def carry_out(
         attempt = Attempt(context, plan, key, after, progress)
         try:
             return await attempt.run()
-        except WriteLost as error:
-            # our own row may still hold the key
-            if not await attempt.given_up(error):
-                remember(attempt.write.write_id)
-            if not left:
-                raise
         except BaseException as error:
+            # also after WriteLost: our own row may still hold the key, and the next attempt would wait for it
             if not await attempt.given_up(error):
                 remember(attempt.write.write_id)
-            raise
+            if not left or not isinstance(error, WriteLost):
+                raise
 
 
 class Attempt:
-    """One write: its ids are its own, so whatever becomes of it disturbs no other."""
+    """One write, from its fresh ids to its commit."""
 
     def __init__(
         self,
@@ -103,74 +84,64 @@ class Attempt:
         plan: Plan,
         key: str | None = None,
         after: Sequence[Select] = (),
-        progress: Progress = nobody,
+        progress: Progress | None = None,
     ) -> None:
-        self.context, self.plan, self.key, self.after = context, plan, key, after
-        self.progress = progress
-        self.write = Write.of(plan)
-        self.staged: dict[str, Any] = {}
+        self.context, self.after, self.progress = context, after, progress
+        self.write = Write.of(plan, key)
+        self.staged: Staged | None = None
         self.version_ids: list[str | None] = []
 
     async def run(self) -> Committed | Replayed:
-        """Carry it out on its own."""
+        """Carry it out in a transaction of its own."""
         replayed = await self.prepare()
         if replayed is not None:
             return replayed
-        rows: list[Any] = []
-
-        async def finish() -> dict[str, Any]:
-            answer, rows[:] = await commit(
-                self.context, self.plan, self.write, self.key, self.version_ids, self.after
-            )
-            return answer
-
-        reply = await _settled(self.context, self.write, self.key, finish)
-        return _replayed(reply) if reply["outcome"] == "replay" else self.committed(reply, rows)
+        reply = await self._unheld(self._commit)
+        return reply if isinstance(reply, Replayed) else self.committed(reply)
 
     async def prepare(self, others: Sequence[Write] = ()) -> Replayed | None:
-        """Stage and upload the parts, if there are any, while `others`, staged before, are kept alive."""
-        parts = self.plan.parts
-        for row in self.plan.rows:
+        """Stage and upload the parts, if there are any, and renew the leases of `others` meanwhile."""
+        plan = self.write.plan
+        for row in plan.rows:
             self.context.actor.require_write(row.table)
+        # a missing setting must be found before the write is staged, not in the middle of its uploads
         await self.context.ports.ready(
-            documents=any(part.body is not None for part in parts),
-            blobs=any(part.source is not None for part in parts),
+            documents=any(part.body is not None for part in plan.parts),
+            blobs=any(part.source is not None for part in plan.parts),
         )
-        if not parts:
-            self.progress(len(self.plan.rows), len(self.plan.rows))
+        if not plan.parts:
+            if self.progress is not None:
+                self.progress(len(plan.rows), len(plan.rows))
             return None
-        reply = await _settled(self.context, self.write, self.key, self._stage)
-        if reply["outcome"] == "replay":
-            return _replayed(reply)
+        reply = await self._unheld(self._stage)
+        if isinstance(reply, Replayed):
+            return reply
         self.staged = reply
-        self.version_ids = await upload(self.context, self.plan, self.write, reply, others, self.progress)
+        self.version_ids = await upload(self.context, self.write, reply, others, self.progress)
         return None
 
     @property
     def call(self) -> Call:
-        """The commit, to be made inside a transaction that others share."""
-        return commit_call(self.context, self.plan, self.write, self.key, self.version_ids)
+        """The commit, to be sent inside a transaction that others share."""
+        return commit_call(self.context, self.write, self.version_ids)
 
-    def committed(self, reply: dict[str, Any], rows: list[Any]) -> Committed:
-        """Read what commit answered.
+    def committed(self, reply: Visible | Replayed | Held) -> Committed:
+        """Return what the commit made of the plan.
 
         Raises:
-            WriteLost: the write was taken over.
+            WriteLost: the write was not committed.
         """
-        if reply["outcome"] != "committed":
+        if not isinstance(reply, Visible):
             raise WriteLost(self.write.write_id, "its lease lapsed and it was taken over")
-        versions = {(entity, ref_id): version for entity, ref_id, version in reply["rows"]}
-        now = datetime.fromisoformat(reply["now"])
-        return Committed(self.write, now, versions, self.staged, self.version_ids, rows)
-
-    async def _stage(self) -> dict[str, Any]:
-        return await stage(self.context, self.plan, self.write, self.key)
+        actor, parts = self.context.actor, tuple(map(self._stored, range(len(self.write.part_ids))))
+        return Committed(Saved(actor.tenant, actor.name, reply.now, reply.versions, parts), reply.rows)
 
     async def given_up(self, error: BaseException) -> bool:
         """Abandon the write after a definite failure, which frees its key at once.
 
-        An unknown outcome is never cleaned up by the writer, and a cancelled task does no more I/O: both
-        are decided before the next save of the same object or key.
+        Returns False if the write may still be pending or committed. An unknown outcome is never cleaned up
+        here, since the commit may have happened. A cancelled task does no more I/O. Both are decided before
+        the next save of the same object or key; if there is none, by the sweep once the lease is over.
         """
         if not isinstance(error, StorekitError) or isinstance(error, OutcomeUnknown):
             return False
@@ -179,43 +150,51 @@ class Attempt:
         return await self.abandon()
 
     async def abandon(self) -> bool:
-        """Decide against the write, and tell whether that is known to be so."""
-        if not self.staged:
-            return True
+        """Abort the write, and return whether it is known to be aborted."""
+        if self.staged is None:
+            return True  # nothing of it is in the ledger: a commit without parts failed as a whole
         try:
             await abandon(self.context, self.write.write_id)
         except StorekitError:
             return False
         return True
 
+    async def _stage(self) -> Staged | Replayed | Held:
+        return await stage(self.context, self.write)
 
-async def _settled(
-    context: Context, write: Write, key: str | None, ask: Callable[[], Awaitable[dict[str, Any]]]
-) -> dict[str, Any]:
-    """Ask the ledger until no other write holds the key."""
-    waited, poll = timedelta(), _FIRST_POLL
-    while True:
-        reply = await ask()
-        match reply["outcome"]:
-            case "held":
-                if waited >= context.ports.settings.idempotency_wait:
-                    raise InProgress(str(key), waited.total_seconds())
-                jittered = poll * random.uniform(0.5, 1.0)  # noqa: S311 not a secret
-                delay = min(jittered, max(_FIRST_POLL, timedelta(seconds=reply["lease_left"])))
-                with step("sleep"):
-                    await context.ports.runtime.sleep(delay)
-                waited, poll = waited + delay, min(poll * 2, _LONGEST_POLL)
-            case "lost":
-                raise WriteLost(write.write_id, "another write with its key was faster, or its lease lapsed")
-            case "mismatch":
-                raise IdempotencyConflict(str(key))
-            case "missing":
-                raise NotFound(reply["entity"], reply["ref_id"])
-            case "conflict":
-                raise Conflict(reply["entity"], reply["ref_id"], reply["expected"], reply["found"])
-            case _:
-                return reply
+    async def _commit(self) -> Visible | Replayed | Held:
+        return await commit(self.context, self.write, self.version_ids, self.after)
 
+    async def _unheld(self, ask: Callable[[], Awaitable[R | Replayed | Held]]) -> R | Replayed:
+        """Call the ledger until no other write holds the key, at most `settings.idempotency_wait`.
 
-def _replayed(reply: dict[str, Any]) -> Replayed:
-    return Replayed([(entity, ref_id, version) for entity, ref_id, version in reply["result"]["rows"]])
+        The delay doubles and is random, so that many waiters do not all ask at once; it is not longer than
+        the rest of the holder's lease, after which the ledger lets this write take the key over.
+        """
+        waited, poll = timedelta(), _FIRST_POLL
+        while isinstance(reply := await ask(), Held):
+            if waited >= self.context.ports.settings.idempotency_wait:
+                raise InProgress(str(self.write.key), waited.total_seconds())
+            jittered = poll * random.uniform(0.5, 1.0)  # noqa: S311 not a secret
+            delay = min(jittered, max(_FIRST_POLL, reply.lease_left))
+            with step("sleep"):
+                await self.context.ports.runtime.sleep(delay)
+            waited, poll = waited + delay, min(poll * 2, _LONGEST_POLL)
+        return reply
+
+    def _stored(self, i: int) -> StoredPart:
+        assert self.staged is not None  # noqa: S101 there are parts
+        part: PartPlan = self.write.plan.parts[i]
+        staged = self.staged.parts[i]
+        return StoredPart(
+            self.write.part_ids[i],
+            staged.key,
+            self.version_ids[i],
+            part.size,
+            part.sha256.hex(),
+            part.media_type,
+            part.filename,
+            staged.expires_on,
+            expired=False,
+            write_id=self.write.write_id,
+        )

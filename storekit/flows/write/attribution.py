@@ -1,4 +1,4 @@
-"""Which record of a batch an error is about."""
+"""Find which record of a batch an error is about."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from storekit.errors import Conflict, ConstraintViolation, StorekitError
 from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import matching
-from storekit.model.declare.entity import memory_of
-from storekit.model.save.changes import Change
+from storekit.model.save.change import Change
+from storekit.model.save.memory import column_values
 from storekit.model.table.keys import foreign_key_name, foreign_keys, unique_keys
 from storekit.model.table.table import Column, Table
 from storekit.model.values.codec import key_of, key_of_row
 
 _CURSOR, _FIRST_MOVE = "storekit.cursor", "cursor_natural_key"
+"""The table of import cursors, and the key that refuses the second of two first moves. Later moves compare
+versions, so that their loser gets a Conflict; the loser of a first move shall get the same."""
 Numbered = Sequence[tuple[int, Change]]
 
 
-async def blame(context: Context, changes: Sequence[Change], error: StorekitError) -> None:
-    """Name the fields of a key that was taken, and of several records the one that the error is about.
+async def attribute(context: Context, changes: Sequence[Change], error: StorekitError) -> None:
+    """Add to an error the fields of a duplicate key, and the position of the record that it is about.
 
-    One Postgres trip more when a rule of the database refused one of several: it does not say which.
+    One Postgres trip more when a constraint refused one of several records: the database does not say which.
 
     Raises:
-        Conflict: instead of the error, that a cursor which had never been moved was moved by somebody else.
+        Conflict: in place of the error, if another writer has moved an import cursor for the first time.
     """
     if isinstance(error, ConstraintViolation) and error.constraint == _FIRST_MOVE:
         record = next(change for change in changes if change.table.name == _CURSOR)
@@ -39,6 +41,7 @@ async def blame(context: Context, changes: Sequence[Change], error: StorekitErro
 
 
 def _are_many(changes: Sequence[Change]) -> bool:
+    """Return whether the caller named several records: only then is a position of any use to it."""
     return len(changes) > 1 or any(change.place for change in changes)
 
 
@@ -58,18 +61,18 @@ async def _by_constraint(
 
 
 async def _taken(context: Context, table: Table, fields: Sequence[str], changes: Numbered) -> int | None:
-    """Find the record whose key another before it in the batch has, or else one in the database."""
+    """Find the record whose key an earlier record of the batch or a stored record has."""
     if not table.columns.keys() >= set(fields):
         return None
     seen: dict[tuple[Any, ...], tuple[int, Change]] = {}
     for i, change in changes:
-        key = key_of(table, fields, _values(change))
+        key = key_of(table, fields, column_values(change))
         if key in seen:
             return i
         if None not in key:
             seen[key] = i, change
-    asked = [tuple(_values(change)[field] for field in fields) for _, change in seen.values()]
-    for row in await _asked(context, table, fields, asked):
+    wanted = [tuple(column_values(change)[field] for field in fields) for _, change in seen.values()]
+    for row in await _rows(context, table, fields, wanted):
         found = seen.get(key_of_row(table, fields, row))
         if found is not None and row["ref_id"] != found[1].ref_id:
             return found[0]
@@ -77,29 +80,25 @@ async def _taken(context: Context, table: Table, fields: Sequence[str], changes:
 
 
 async def _dangling(context: Context, column: Column, changes: Numbered) -> int | None:
-    """Find the record that refers to one that is not there."""
+    """Find the record that refers to one that does not exist."""
     assert column.reference is not None  # noqa: S101 for the type checker
     table = column.reference.table
     if table is None:
         return None
-    wanted = {value: i for i, change in reversed(changes) if (value := _values(change).get(column.name))}
+    values = [(i, column_values(change).get(column.name)) for i, change in reversed(changes)]
+    wanted = {value: i for i, value in values if value}
     made = {str(change.id) for _, change in changes if change.operation == "insert"}
-    found = await _asked(context.acting_on(table), table, ["id"], [(value,) for value in wanted])
-    there = {str(row["id"]) for row in found} | made
-    return min((i for value, i in wanted.items() if value not in there), default=None)
+    found = await _rows(context.acting_on(table), table, ["id"], [(value,) for value in wanted])
+    existing = {str(row["id"]) for row in found} | made
+    return min((i for value, i in wanted.items() if value not in existing), default=None)
 
 
-async def _asked(
+async def _rows(
     context: Context, table: Table, fields: Sequence[str], values: Sequence[tuple[Any, ...]]
 ) -> list[Mapping[str, Any]]:
-    """Read; whatever hinders that, the error that is being explained is the one to raise."""
+    """Read rows; if that fails, return none, since the error that is being explained must be raised."""
     try:
         (rows,) = await calls.read(context, [matching(table, fields, values)]) if values else ([],)
     except StorekitError:
         return []
     return list(rows)
-
-
-def _values(change: Change) -> Mapping[str, Any]:
-    stored = memory_of(change.holder).stored if change.holder is not None else None
-    return {**(stored.columns if stored else {}), **change.columns}

@@ -1,4 +1,4 @@
-"""Many records at once: saved in chunks, or told apart by their natural key."""
+"""Many records at once: saved in chunks, or inserted and updated by their natural key."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import TypeVar
 
 from storekit.errors import StorekitError, UsageError
 from storekit.flows.context import Context
-from storekit.flows.write.operations import Asked, Verb, check
+from storekit.flows.write.operations import Operation, Verb
 from storekit.flows.write.planning import off_loop
 from storekit.flows.write.save import check_entities, check_key, save_changes
-from storekit.flows.write.single import carry_out_asked
+from storekit.flows.write.single import carry_out_operations
 from storekit.flows.write.unit import Unit
 from storekit.flows.write.unresolved import resolve_former
-from storekit.flows.write.upload import Progress, nobody
+from storekit.flows.write.upload import Progress
 from storekit.model.declare.entity import Entity
-from storekit.model.save.changes import Change, change_of
+from storekit.model.save.change import Change
+from storekit.model.save.changes import change_of
 
 E = TypeVar("E", bound=Entity)
 _MOST = 10_000
-"""Records of one write: their rows are sent and locked in one statement of well under a second."""
+"""Records of one write. Their rows are sent and locked in one statement of well under a second."""
 _MOST_BYTES = 64 * 1024 * 1024
-"""Documents of one write that are held in memory until they are uploaded, and one more."""
+"""Bytes of documents of one write, which are in memory until they are uploaded; one document more may be."""
 
 
 async def save_many(
@@ -29,9 +30,12 @@ async def save_many(
     entity_class: type[E],
     entities: Sequence[E],
     key: str | None = None,
-    progress: Progress = nobody,
+    progress: Progress | None = None,
 ) -> list[E]:
-    """Save entities, all or nothing: one write for each chunk of them, one transaction for all writes."""
+    """Save objects, all or nothing: one write for each chunk of them, one transaction for all writes.
+
+    Chunks bound the memory: the next one is encoded only when the last one is uploaded.
+    """
     check_entities(entity_class, entities)
     check_key(key)
     await resolve_former(context, entities, key)
@@ -46,9 +50,10 @@ async def save_many(
     unit, done = Unit(context), 0
     try:
         while changes:
-            await unit.send(changes)
+            await unit.writes.send(changes)
             done += len(changes)
-            progress(done, len(entities))
+            if progress is not None:
+                progress(done, len(entities))
             changes = await _chunk(context, entities, done)
     except BaseException as error:
         await unit.leave(error)
@@ -58,7 +63,7 @@ async def save_many(
 
 
 async def _chunk(context: Context, entities: Sequence[Entity], start: int) -> list[Change]:
-    """Find the changes of as many entities as one write takes."""
+    """Return the changes of as many objects as one write takes, from `start` on."""
 
     def work() -> list[Change]:
         changes: list[Change] = []
@@ -80,40 +85,37 @@ async def _chunk(context: Context, entities: Sequence[Entity], start: int) -> li
 
 
 async def upsert(context: Context, entity_class: type[E], entities: Sequence[E]) -> list[E]:
-    """Insert what is new by its natural key, and write the given fields of what is there."""
+    """Insert records that are new by their natural key, and write the given fields of those that exist."""
     return await _keyed(context, entity_class, "upsert", entities)
 
 
 async def insert_ignore(context: Context, entity_class: type[E], entities: Sequence[E]) -> list[E]:
-    """Insert what is new by its natural key; answer that alone."""
+    """Insert records that are new by their natural key, and return only those."""
     return await _keyed(context, entity_class, "insert_ignore", entities)
 
 
 async def _keyed(context: Context, entity_class: type[E], verb: Verb, entities: Sequence[E]) -> list[E]:
     check_entities(entity_class, entities)
-    asked = _each(
-        Asked(verb, entity_class, entity.ref_id, entity, place=i) for i, entity in enumerate(entities)
-    )
-    await carry_out_asked(context, asked)
-    return [each.outcome for each in asked if isinstance(each.outcome, entity_class)]
+    operations = [_operation(verb, entity_class, each.ref_id, each, i) for i, each in enumerate(entities)]
+    await carry_out_operations(context, operations)
+    return [each.outcome for each in operations if isinstance(each.outcome, entity_class)]
 
 
 async def delete_many(context: Context, entity_class: type[Entity], ref_ids: Iterable[str]) -> None:
-    """Delete records, all or none. One Postgres trip."""
+    """Delete records, all or nothing. One Postgres trip."""
     if isinstance(ref_ids, str):
         raise UsageError("delete_many() takes several ref_ids; give a list of them")
-    asked = _each(Asked("delete", entity_class, ref_id, place=i) for i, ref_id in enumerate(ref_ids))
-    if len({each.ref_id for each in asked}) < len(asked):
-        raise UsageError("the same record is in the list twice; name it once")
-    await carry_out_asked(context, asked)
+    operations = [_operation("delete", entity_class, ref_id, None, i) for i, ref_id in enumerate(ref_ids)]
+    if len({each.ref_id for each in operations}) < len(operations):
+        raise UsageError("duplicate record in the list; name it once")
+    await carry_out_operations(context, operations)
 
 
-def _each(asked: Iterable[Asked]) -> list[Asked]:
-    checked = []
-    for i, each in enumerate(asked):
-        try:
-            checked.append(check(each))
-        except StorekitError as error:
-            error.at(i)
-            raise
-    return checked
+def _operation(
+    verb: Verb, entity_class: type[Entity], ref_id: str, entity: Entity | None, place: int
+) -> Operation:
+    try:
+        return Operation(verb, entity_class, ref_id, entity, place=place)
+    except StorekitError as error:
+        error.at(place)
+        raise

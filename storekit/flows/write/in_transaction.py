@@ -1,19 +1,22 @@
-"""The ports of a unit whose transaction has begun: Postgres is asked inside it, over its connection.
+"""Postgres inside a unit's transaction: each call goes over the unit's own connection, inside its step.
 
-So a unit sees what it has written, and never waits for a second connection with locks in its hands.
+So reads see what the unit has written. And the unit never waits for a second connection while it holds row
+locks, which could block for ever once all connections of the pool belong to units that do the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from storekit.errors import UsageError
-from storekit.flows.context import Context, Ports, Unresolved
+from storekit.errors import OutcomeUnknown, UsageError
+from storekit.flows.calls import answered
+from storekit.flows.context import NIL, Context
+from storekit.flows.replies import Json
 from storekit.ports.statements import Call, Statement
-from storekit.ports.stores import Blobs, Documents, Ledger, Runtime, Session
-from storekit.settings import Settings
+from storekit.ports.stores import AnswerLost, Session
 from storekit.trace import step
 
 
@@ -33,50 +36,52 @@ class _InTransaction:
         raise UsageError("a transaction is open already")
 
     async def close(self) -> None:
-        """Leave that to the unit."""
-
-
-async def end(session: Session) -> None:
-    """Undo a transaction; its connection goes back whatever else fails."""
-    try:
-        with step("postgres.rollback"):
-            await session.rollback()
-    except BaseException:
-        await session.rollback()
-        raise
+        """Do nothing: the unit ends the session."""
 
 
 def inside(context: Context, session: Session) -> Context:
     """Return the context of a flow that runs inside a transaction."""
-    return Context(_Inside(context.ports, session), context.actor)
+    return replace(context, transaction=_InTransaction(session))
 
 
-class _Inside:
-    """All ports as they are, but for Postgres."""
+async def begin(session: Session, calls: Sequence[Call]) -> list[Json]:
+    """Begin the transaction, and send some calls in the same trip."""
+    with step("postgres.begin"):
+        return await answered(session.begin(calls))
 
-    def __init__(self, ports: Ports, session: Session) -> None:
-        self._ports = ports
-        self.ledger: Ledger = _InTransaction(session)
 
-    @property
-    def settings(self) -> Settings:
-        return self._ports.settings
+async def write(session: Session, call: Call) -> Json:
+    """Send one call; if it is refused, only this call is undone. One trip."""
+    with step("postgres.flush"):
+        (reply,) = await answered(session.pipeline([call]))
+    parsed: Json = reply
+    return parsed
 
-    @property
-    def documents(self) -> Documents:
-        return self._ports.documents
 
-    @property
-    def blobs(self) -> Blobs:
-        return self._ports.blobs
+async def commit(session: Session, write_ids: Sequence[UUID], *, lent: bool) -> None:
+    """Commit the transaction. One trip.
 
-    @property
-    def runtime(self) -> Runtime:
-        return self._ports.runtime
+    Args:
+        write_ids: the writes of the unit.
+        lent: whether the user's own SQL ran on the connection. It may have undone writes by a savepoint, so
+            the commit then checks that they are there.
 
-    @property
-    def unresolved(self) -> Unresolved:
-        return self._ports.unresolved
+    Raises:
+        OutcomeUnknown: the link broke after the commit was sent.
+    """
+    with step("postgres.commit"):
+        try:
+            await session.commit(write_ids if lent else [])
+        except AnswerLost as error:
+            raise OutcomeUnknown(write_ids[0] if write_ids else NIL) from error
 
-    async def ready(self, *, documents: bool, blobs: bool) -> None:
-        await self._ports.ready(documents=documents, blobs=blobs)
+
+async def end(session: Session) -> None:
+    """Roll a transaction back, if it is still open, and return its connection whatever else fails."""
+    try:
+        with step("postgres.rollback"):
+            await session.rollback()
+    except BaseException:
+        # a listener of the step failed, before or after: rolling back twice does no harm
+        await session.rollback()
+        raise

@@ -1,34 +1,46 @@
-"""From changes to a plan: new content is measured, and what must be written afresh is read."""
+"""From objects to changes to a plan: measure new blobs, read the documents to copy, then plan once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from storekit.errors import StorekitError
 from storekit.flows.context import Context
 from storekit.flows.read.load import expired_or, fetch_bodies
-from storekit.model.declare.entity import Entity, memory_of
-from storekit.model.save.changes import Change, change_of
+from storekit.model.declare.entity import Entity
+from storekit.model.save.change import Change
+from storekit.model.save.changes import change_of
+from storekit.model.save.memory import note_unchanged
 from storekit.model.save.plan import Plan
-from storekit.model.save.planner import Key, drop_unchanged, make_plan
+from storekit.model.save.planner import make_plan
 from storekit.model.table.fields import Expired
 from storekit.model.table.table import Table
-from storekit.model.values.source import MeasuredSource
 from storekit.trace import step
 
 T = TypeVar("T")
 _FEW = 20
-"""Records without documents whose plan is made in less time than a thread takes."""
+"""Records without documents whose plan takes less time than a hop to a thread (0.06 ms)."""
+
+
+async def planned(context: Context, changes: Sequence[Change]) -> Plan:
+    """Make the plan of some changes. One read of MongoDB if a linked blob changes, else no trip."""
+    if any(change.blobs for change in changes):
+        await _measure(context, changes)
+    # only now is it known which blobs really change, and so which documents must follow them
+    if any(change.stored and (change.blobs or change.emptied) for change in changes):
+        await _read_copies(context, changes)
+    long = takes_long([change.table for change in changes])
+    return await off_loop(context, lambda: make_plan(changes), long=long)
 
 
 async def changes_of(
     context: Context, entities: Sequence[Entity], expected_version: int | None = None
 ) -> list[Change]:
-    """Compare entities with what was loaded or saved.
+    """Compare objects with what was loaded or saved.
 
     Raises:
-        ValidationError, UsageError: what cannot be stored; `.index` tells whose it is.
+        ValidationError, UsageError: what cannot be stored; `.index` is the position of its object.
     """
 
     def work() -> list[Change]:
@@ -44,63 +56,61 @@ async def changes_of(
         change.place = i
         return change
 
-    return await off_loop(context, work, long=_takes_long([entity.storekit_table for entity in entities]))
-
-
-async def planned(context: Context, changes: Sequence[Change]) -> Plan:
-    """Make the plan of some changes. A read of MongoDB when a linked blob changes, else no trip."""
-    measured = await _measure(context, changes)
-    for change in changes:
-        if change.holder is not None:
-            # what is stored already is known from now on, though its file may go
-            memory_of(change.holder).blobs.update(drop_unchanged(change, measured))
-    bodies = await _relinked(context, changes)
-    long = _takes_long([change.table for change in changes])
-    return await off_loop(context, lambda: make_plan(changes, measured, bodies), long=long)
+    return await off_loop(context, work, long=takes_long([entity.storekit_table for entity in entities]))
 
 
 async def off_loop(context: Context, work: Callable[[], T], *, long: bool) -> T:
-    """Keep what may take long, a batch or a document of megabytes, off the event loop."""
+    """Run `work`; if it may take long (a batch, a document of megabytes), off the event loop."""
     return await context.ports.runtime.blocking(work) if long else work()
 
 
-def documents_of(table: Table) -> list[str]:
-    """Name the fields of a table that are documents."""
-    return [part.name for part in table.parts.values() if part.kind == "document"]
-
-
-def _takes_long(tables: Sequence[Table]) -> bool:
+def takes_long(tables: Sequence[Table]) -> bool:
+    """Return whether records of these tables, one each, may hold up the event loop."""
     return len(tables) > _FEW or any(map(documents_of, tables))
 
 
-async def _measure(context: Context, changes: Sequence[Change]) -> dict[Key, MeasuredSource]:
-    """Read new content once for its size and hash, before any byte leaves."""
-    blobs = [(c, name, blob) for c in changes for name, blob in c.blobs.items()]
-    if not blobs:
-        return {}
+def documents_of(table: Table) -> list[str]:
+    """List the fields of a table that are documents."""
+    return [part.name for part in table.parts.values() if part.kind == "document"]
 
-    def work() -> dict[Key, MeasuredSource]:
-        found: dict[Key, MeasuredSource] = {}
-        for change, name, blob in blobs:
+
+async def _measure(context: Context, changes: Sequence[Change]) -> None:
+    """Read new blobs once for their size and hash, before anything is staged."""
+
+    def work() -> None:
+        for change in changes:
             try:
-                found[change.ref_id, name] = blob.measure(change.where(name))
+                _measure_one(change)
             except StorekitError as error:
                 if len(changes) > 1 or change.place:
                     error.at(change.place)
                 raise
-        return found
 
+    blobs = [blob for change in changes for blob in change.blobs.values()]
     with step("local.measure"):
-        if len(blobs) == 1 and blobs[0][-1].cheap:
-            return work()  # a hop to a thread costs as much
-        return await context.ports.runtime.blocking(work)
+        # for one small blob in memory a hop to a thread costs as much as the work
+        await off_loop(context, work, long=len(blobs) > 1 or not blobs[0].cheap)
 
 
-async def _relinked(context: Context, changes: Sequence[Change]) -> dict[Key, Any]:
-    """Read the documents that must be written afresh because a blob they link changes."""
-    wanted = [(c.ref_id, name, c.table.parts[name], c.stored[name]) for c in changes for name in c.relinked()]
-    if not wanted:
-        return {}
-    bodies = await fetch_bodies(context, [(spec, part) for _, _, spec, part in wanted])
-    found = {(ref_id, name): expired_or(part, bodies.get(part.part_id)) for ref_id, name, _, part in wanted}
-    return {key: body for key, body in found.items() if not isinstance(body, Expired)}
+def _measure_one(change: Change) -> None:
+    """Measure the blobs of one change, and drop those that are stored already: their source may go."""
+    for name, blob in list(change.blobs.items()):
+        content, stored = change.measure(name), change.stored.get(name)
+        if stored is None or not content.equals(stored):
+            change.contents[name] = content
+            continue
+        del change.blobs[name]
+        if change.holder is not None:
+            note_unchanged(change.holder, name, blob)
+
+
+async def _read_copies(context: Context, changes: Sequence[Change]) -> None:
+    """Read the documents that must be written again because a blob that they link changes."""
+    wanted = [
+        (change, name, change.stored[name]) for change in changes for name in change.documents_to_copy()
+    ]
+    bodies = await fetch_bodies(context, [part for _, _, part in wanted])
+    for change, name, part in wanted:
+        body = expired_or(part, bodies.get(part.part_id))
+        if not isinstance(body, Expired):
+            change.copied[name] = body

@@ -1,10 +1,10 @@
-"""Move the state of a record, as its class's machine allows."""
+"""Move the state of a record, as its class's state machine allows."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from storekit.errors import ValidationError, WriteLost
+from storekit.errors import ValidationError
 from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import checked, whole_row
@@ -26,7 +26,7 @@ async def transition(
     reason: str | None = None,
     expected_version: int | None = None,
 ) -> E:
-    """Move one record to another state and answer it as it is then. One Postgres trip."""
+    """Move one record to another state, and return it as it is then. One Postgres trip."""
     table = entity.storekit_table
     context.actor.require_write(table)
     checked([ref_id])
@@ -35,13 +35,9 @@ async def transition(
     if reason is not None:
         _check_reason(reason)
     await context.ports.ready(documents=False, blobs=False)
-    write_id, after = new_id(), [whole_row(table, [ref_id])]
-    reply, rows = await calls.transition(
-        context, write_id, (table.name, ref_id), state, reason, expected_version, after
-    )
-    if reply["outcome"] != "committed":
-        raise WriteLost(write_id, "its claim was refused")
-    return entity_from(entity, visible(table, context.actor.tenant, rows[0], ref_id))
+    move = calls.Move(table.name, ref_id, state, reason, expected_version)
+    rows = await calls.transition(context, new_id(), move, whole_row(table, [ref_id]))
+    return entity_from(entity, visible(table, context.actor.tenant, rows, ref_id))
 
 
 def _check_reason(reason: str) -> None:

@@ -1,93 +1,91 @@
-"""One parallel wave: every part of a write to its store, while the lease is kept alive."""
+"""One parallel wave: upload every part of a write to its store while the write's lease is kept alive."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from storekit.errors import WriteLost
-from storekit.flows.calls import Lease, renew
+from storekit.flows.calls import renew
 from storekit.flows.context import Context
+from storekit.flows.replies import Lease, Staged
 from storekit.model.save.arguments import document_of
 from storekit.model.save.plan import PartPlan, Plan, Write
 from storekit.ports.stores import BlobPut, DocumentPut
 from storekit.trace import step
 
 _TTL_MARGIN = timedelta(hours=1)
-"""Postgres forgets first: MongoDB's own expiry comes this much later."""
+"""MongoDB's own expiry comes this much later, so that Postgres always forgets a document first."""
 
 _LARGEST_INSERT = 4 * 1024 * 1024
-"""Bytes of documents in one insert: what a batch takes beside itself while it is sent."""
+"""Bytes of documents in one insert. While it is sent, a batch needs that much memory again."""
 
-Put = Callable[[], Awaitable[list[tuple[int, str | None]]]]
+Arrived = list[tuple[int, str | None]]
+"""The positions of parts that are in their store, with the version of each blob."""
+Put = Callable[[], Awaitable[Arrived]]
 Progress = Callable[[int, int], None]
-"""Told how many rows of a plan have all their parts in the stores, and how many rows there are."""
-
-
-def nobody(done: int, total: int) -> None:
-    """Tell nobody."""
+"""Called with the number of a plan's rows whose parts are all uploaded, and the number of all its rows."""
 
 
 async def upload(
     context: Context,
-    plan: Plan,
     write: Write,
-    staged: dict[str, Any],
+    staged: Staged,
     others: Sequence[Write] = (),
-    progress: Progress = nobody,
+    progress: Progress | None = None,
 ) -> list[str | None]:
-    """Put all parts at once; answer their VersionIds in the plan's order.
+    """Upload all parts at once, and return their VersionIds in the plan's order.
 
-    Writes of the same unit that were staged before have their leases renewed with this one's.
+    Leases of `others`, writes of the same unit that were staged before, are renewed with this one's.
 
     Raises:
-        WriteLost: the lease lapsed and another took the write over.
+        WriteLost: the lease lapsed and another process took the write over.
     """
-    lease = Lease.of(staged)
+    plan, lease = write.plan, staged.lease
     blobs = [
-        _blob_put(context, i, part, staged["parts"][str(write.part_ids[i])]["key"], lease, write)
+        _blob_put(context, i, part, staged.parts[i].key, lease, write)
         for i, part in enumerate(plan.parts)
         if part.source is not None
     ]
-    documents = _document_puts(context, plan, write, staged)
-    # A blob takes longest and begins first; but the few inserts, each of a whole batch, must not begin last.
+    documents = _document_puts(context, write, staged)
+    # a blob takes longest, so blobs begin first; but an insert carries a whole batch and must not begin last
     first = max(0, context.ports.settings.max_puts - len(documents))
     puts = [*blobs[:first], *documents, *blobs[first:]]
 
     async def beat() -> None:
         for each in others:
-            await renew(context, each)  # one that was lost is lost at its commit
-        reply = await renew(context, write)
-        if reply["outcome"] != "renewed":
+            await renew(context, each)  # if one was taken over, its own commit fails
+        renewed = await renew(context, write)
+        if renewed is None:
             raise WriteLost(write.write_id, "its lease lapsed during the upload")
-        renewed = Lease.of(reply)
+        # in place: uploads that have not begun yet are signed until the new instant
         lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
 
-    every = context.ports.settings.renew_every
-    done = await context.ports.runtime.wave(puts, beat, every, _counted(plan, progress))
+    count = (lambda _: None) if progress is None else _row_counter(plan, progress)
+    done = await context.ports.runtime.wave(puts, beat, context.ports.settings.renew_every, count)
     versions = dict(pair for pairs in done for pair in pairs)
     return [versions[i] for i in range(len(plan.parts))]
 
 
-def _counted(plan: Plan, progress: Progress) -> Callable[[list[tuple[int, str | None]]], None]:
-    """Tell of each row whose last part has arrived; those without parts are there already."""
+def _row_counter(plan: Plan, progress: Progress) -> Callable[[Arrived], None]:
+    """Return a callback that counts a row when its last part arrives; a row without parts counts at once."""
     left = Counter(part.row for part in plan.parts)
     total, waiting = len(plan.rows), len(left)
 
-    def told(arrived: list[tuple[int, str | None]]) -> None:
+    def count(arrived: Arrived) -> None:
         nonlocal waiting
         for i, _ in arrived:
             left[plan.parts[i].row] -= 1
             waiting -= not left[plan.parts[i].row]
         progress(total - waiting, total)
 
-    return told
+    return count
 
 
 def _blob_put(context: Context, i: int, part: PartPlan, key: str, lease: Lease, write: Write) -> Put:
-    async def put() -> list[tuple[int, str | None]]:
+    async def put() -> Arrived:
         assert part.source is not None  # noqa: S101 for the type checker
         media_type = part.media_type or "application/octet-stream"
         with step("s3.put"):
@@ -99,15 +97,16 @@ def _blob_put(context: Context, i: int, part: PartPlan, key: str, lease: Lease, 
     return put
 
 
-def _document_puts(context: Context, plan: Plan, write: Write, staged: dict[str, Any]) -> list[Put]:
-    """Make one insert for each collection, whatever its number of documents, if they are not very large."""
+def _document_puts(context: Context, write: Write, staged: Staged) -> list[Put]:
+    """Return one put for each collection, which inserts its documents in batches of bounded size."""
+    plan = write.plan
     batches: dict[str, list[list[tuple[int, DocumentPut]]]] = {}
     sizes: Counter[str] = Counter()
     siblings = _by_row(plan)
     for i, part in enumerate(plan.parts):
         if part.body is not None:
             collection = str(part.spec.collection)
-            document = _document(context, plan, write, staged, i, siblings[part.row])
+            document = _document(context, write, staged, i, siblings[part.row])
             put = DocumentPut(collection, document, write.write_id, part.size)
             if collection not in batches or sizes[collection] + part.size > _LARGEST_INSERT:
                 batches.setdefault(collection, []).append([])
@@ -118,7 +117,7 @@ def _document_puts(context: Context, plan: Plan, write: Write, staged: dict[str,
 
 
 def _by_row(plan: Plan) -> dict[int, list[int]]:
-    """List each row's parts: to look through all for every document would make a batch quadratic."""
+    """Group part positions by row: searching all parts for each document would make a batch quadratic."""
     found: dict[int, list[int]] = {}
     for i, part in enumerate(plan.parts):
         found.setdefault(part.row, []).append(i)
@@ -128,7 +127,7 @@ def _by_row(plan: Plan) -> dict[int, list[int]]:
 def _insert(context: Context, batches: list[list[tuple[int, DocumentPut]]]) -> Put:
     """Insert one batch after the other: all at once they would fill a small server's cache."""
 
-    async def put() -> list[tuple[int, str | None]]:
+    async def put() -> Arrived:
         for batch in batches:
             with step("mongo.insert"):
                 await context.ports.documents.insert([document for _, document in batch])
@@ -138,27 +137,25 @@ def _insert(context: Context, batches: list[list[tuple[int, DocumentPut]]]) -> P
 
 
 def _document(
-    context: Context, plan: Plan, write: Write, staged: dict[str, Any], i: int, siblings: Sequence[int]
+    context: Context, write: Write, staged: Staged, i: int, siblings: Sequence[int]
 ) -> dict[str, Any]:
+    plan, actor = write.plan, context.actor
     part, row = plan.parts[i], plan.rows[plan.parts[i].row]
-    expires_on = staged["parts"][str(write.part_ids[i])]["expires_on"]
+    expires_on = staged.parts[i].expires_on
     facts = {
-        "links": _links(plan, write, staged, part, siblings),
-        "createdOn": datetime.fromisoformat(staged["now"]),
-        "expiresOn": datetime.fromisoformat(expires_on) + _TTL_MARGIN if expires_on else None,
+        "links": _links(plan, staged, part, siblings),
+        "createdOn": staged.lease.granted_on,
+        "expiresOn": expires_on + _TTL_MARGIN if expires_on else None,
     }
-    actor = context.actor
     return document_of(part, write.part_ids[i], row, tenant=actor.tenant, actor=actor.name, staged=facts)
 
 
-def _links(
-    plan: Plan, write: Write, staged: dict[str, Any], part: PartPlan, siblings: Sequence[int]
-) -> dict[str, Any]:
-    """Tell a reader who comes by MongoDB where the sibling blobs are."""
+def _links(plan: Plan, staged: Staged, part: PartPlan, siblings: Sequence[int]) -> dict[str, Any]:
+    """Return where the linked blobs of a document are, for readers who come through MongoDB."""
     links = dict(part.links)
     for i in siblings:
         sibling = plan.parts[i]
         if sibling.spec.name in part.spec.links:
-            key = staged["parts"][str(write.part_ids[i])]["key"]
-            links[sibling.spec.name] = {"key": key, "size": sibling.size, "sha256": sibling.sha256.hex()}
+            facts = {"key": staged.parts[i].key, "size": sibling.size, "sha256": sibling.sha256.hex()}
+            links[sibling.spec.name] = facts
     return links

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
@@ -160,45 +160,6 @@ def require_table(entity: type[Entity]) -> Table:
     if not isinstance(table, Table):
         raise UsageError(f'{entity!r} has no table: declare class Name(Entity, table="names")')
     return table
-
-
-def memory_of(entity: Entity) -> EntityMemory:
-    """Return what an object knows of its stored record; a function, as a method's name could hide a field.
-
-    It reads pydantic's dict of private attributes: access by name goes through `__getattr__`, 2 µs each time.
-    """
-    memory: EntityMemory = _private(entity)["_memory"]
-    return memory
-
-
-def remember(entity: Entity, memory: EntityMemory) -> None:
-    """Replace what an object knows of its stored record."""
-    _private(entity)["_memory"] = memory
-
-
-def _private(entity: Entity) -> dict[str, Any]:
-    private = entity.__pydantic_private__
-    assert private is not None  # noqa: S101 each entity has a memory
-    return private
-
-
-def snapshot(entity: Entity) -> Callable[[], None]:
-    """Return a callback that restores what a save changes in an object, for a unit of work that rolls back.
-
-    It restores base columns, parts and memory; a part that the user has assigned since stays.
-    """
-    memory, before = memory_of(entity), dict(entity.__dict__)
-
-    def restore() -> None:
-        saved = memory_of(entity).blobs
-        for name in entity.storekit_table.base:
-            entity.__dict__[name] = before[name]
-        for name in entity.storekit_table.parts.keys() & before.keys():
-            if entity.__dict__.get(name) is saved.get(name):  # otherwise the user assigned it since
-                entity.__dict__[name] = before[name]
-        remember(entity, memory)
-
-    return restore
 
 
 class _NotLoadedText:

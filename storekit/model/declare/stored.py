@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from storekit.model.values.blob import Blob
+from storekit.ports.stores import StoredPart
 
 
 @dataclass(slots=True, eq=False)
@@ -15,27 +16,10 @@ class Stored:
     """The state of the record in the database when this object was last loaded or saved."""
 
     tenant: UUID
-    columns: dict[str, Any]
+    columns: Mapping[str, Any]
     """Encoded column values; a save writes the columns that differ from them."""
     parts: dict[str, StoredPart]
     """Committed parts by field; a field that is absent here is empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPart:
-    """A part as the ledger in Postgres records it."""
-
-    part_id: UUID
-    key: str
-    version_id: str | None
-    size: int
-    sha256: str
-    media_type: str | None
-    filename: str | None
-    expires_on: datetime | None
-    expired: bool
-    state: str = "committed"
-    write_id: UUID | None = None
 
 
 @dataclass(slots=True, eq=False)

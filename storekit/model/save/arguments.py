@@ -1,4 +1,4 @@
-"""A plan as the arguments of storekit's write functions."""
+"""Build the arguments of storekit's write functions from a write."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from storekit.model.table.table import Table
 _ORDER = {"insert": 0, "update": 1, "restore": 2, "delete": 3}
 
 
-def stage_parts(plan: Plan, write: Write) -> list[dict[str, Any]]:
-    """Announce the parts, before any byte of them leaves."""
+def stage_parts(write: Write) -> list[dict[str, Any]]:
+    """Return the parts that are to be staged, before any byte of them leaves."""
+    plan = write.plan
     return [
         {
             "part_id": str(part_id),
@@ -33,7 +34,7 @@ def stage_parts(plan: Plan, write: Write) -> list[dict[str, Any]]:
 
 
 def stage_targets(plan: Plan) -> list[dict[str, Any]]:
-    """Name the rows that must be there to be seen, so that no byte leaves for a row that is not."""
+    """Return the rows that must exist at their expected version, so that nothing is uploaded in vain."""
     return [
         {"entity": row.table.name, "ref_id": row.ref_id, "expected_version": row.expected_version}
         for row in plan.rows
@@ -42,19 +43,20 @@ def stage_targets(plan: Plan) -> list[dict[str, Any]]:
 
 
 def commit_parts(write: Write, version_ids: Sequence[str | None]) -> list[dict[str, Any]]:
-    """Tell what the stores answered for each part."""
+    """Return the version that its store gave to each part."""
     return [
         {"part_id": str(part_id), "version_id": version_id}
         for part_id, version_id in zip(write.part_ids, version_ids, strict=True)
     ]
 
 
-def commit_operations(plan: Plan, write: Write) -> list[dict[str, Any]]:
-    """Put rows of one shape together: each group is one statement, whatever its number of rows.
+def commit_operations(write: Write) -> list[dict[str, Any]]:
+    """Group rows of one shape: each group is one statement, whatever its number of rows.
 
-    Inserts go first, those that are referred to before those that refer to them, and deletes last, the other
-    way round: so rows saved together can refer to each other, in whatever order they were named.
+    Inserts come first, a referenced table before the tables that refer to it, and deletes last, in the
+    opposite order. So the caller may name records that refer to each other in any order.
     """
+    plan = write.plan
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     depth = _depths([row.table for row in plan.rows])
     for row in sorted(plan.rows, key=lambda row: _place(row, depth)):
@@ -69,13 +71,13 @@ def commit_operations(plan: Plan, write: Write) -> list[dict[str, Any]]:
 
 
 def _place(row: RowPlan, depth: Mapping[str, int]) -> tuple[int, int]:
-    """Tell where a row's operation stands among the others."""
+    """Return the sort key of a row among the operations."""
     down = depth[row.table.name]
     return _ORDER[row.operation], -down if row.operation == "delete" else down
 
 
 def _depths(tables: Iterable[Table]) -> dict[str, int]:
-    """Number tables so that each comes after those that it refers to; a circle stays as it was named."""
+    """Number tables so that each comes after those it refers to; tables in a circle keep their order."""
     named = {table.name: table for table in tables}
     if len(named) == 1:
         return dict.fromkeys(named, 0)
@@ -108,7 +110,7 @@ def _part_id(row: RowPlan, write: Write, field: str) -> str | None:
 def document_of(
     part: PartPlan, part_id: UUID, row: RowPlan, *, tenant: UUID, actor: str, staged: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Lay out the immutable document of a part, but for its times and its links."""
+    """Build the immutable document of a part; `staged` holds its links and times."""
     return {
         "_id": part_id,
         "tenantId": tenant,

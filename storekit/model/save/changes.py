@@ -1,90 +1,41 @@
-"""What differs between an entity and what the database holds of it."""
+"""Find the changes of an object, or read a partial update, as a `Change`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError as PydanticError
 
 from storekit.errors import UsageError, ValidationError
-from storekit.model.declare.entity import LOADING, Entity, memory_of
-from storekit.model.declare.stored import StoredPart
-from storekit.model.save.documents import Encoded, adapter, digest, encode_document, reasons
-from storekit.model.save.plan import Operation
+from storekit.model.declare.entity import LOADING, Entity
+from storekit.model.declare.stored import EntityMemory
+from storekit.model.save.change import Change
+from storekit.model.save.documents import adapter, digest, encode_document, reasons
+from storekit.model.save.memory import memory_of
 from storekit.model.table.fields import Expired
-from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
 from storekit.model.values.codec import encode_column
 
 
-@dataclass(slots=True)
-class Change:
-    """One row's change, before its blobs are measured."""
-
-    owner: str
-    table: Table
-    operation: Operation
-    ref_id: str
-    id: UUID | None = None
-    expected_version: int | None = None
-    columns: dict[str, Any] = field(default_factory=dict)
-    """Encoded values to write."""
-    blobs: dict[str, Blob] = field(default_factory=dict)
-    documents: dict[str, Encoded] = field(default_factory=dict)
-    emptied: set[str] = field(default_factory=set)
-    stored: Mapping[str, StoredPart] = field(default_factory=dict)
-    declared: dict[str, Any] = field(default_factory=dict)
-    """Encoded values that the fingerprint counts."""
-    holder: Entity | None = None
-    """The object whose change it is, if there is one."""
-    place: int = 0
-    """Which of the records it is that the caller named."""
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to write."""
-        return self.operation == "update" and not (
-            self.columns or self.blobs or self.documents or self.emptied
-        )
-
-    def where(self, name: str) -> str:
-        """Name a field as error messages do."""
-        return f"{self.owner}.{name}"
-
-    def relinked(self) -> Iterator[str]:
-        """Name the documents that link a changed blob and must be written afresh with the same body."""
-        touched = self.blobs.keys() | self.emptied
-        for part in self.table.parts.values():
-            known = self.stored.get(part.name)
-            if known is None or known.expired or part.name in self.documents.keys() | self.emptied:
-                continue
-            if not touched.isdisjoint(part.links):
-                yield part.name
-
-
 def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None) -> Change:
-    """Compare an entity with what was loaded or saved.
+    """Compare an object with what was loaded or saved.
 
     Raises:
         ValidationError: a value that cannot be stored.
-        UsageError: the entity is another tenant's.
+        UsageError: the object belongs to another tenant, or is new and `expected_version` was given.
     """
-    table, stored = type(entity).storekit_table, memory_of(entity).stored
-    owner = type(entity).__name__
-    if stored is not None and stored.tenant != tenant:
-        raise UsageError(f"{owner} {entity.ref_id} was loaded in another tenant's scope; save it there")
+    memory, table, owner = memory_of(entity), type(entity).storekit_table, type(entity).__name__
+    _require_tenant(entity, memory, tenant)
+    values = entity.__dict__
     encoded = {
-        name: encode_column(column, entity.__dict__[name], f"{owner}.{name}")
-        for name, column in table.columns.items()
+        name: encode_column(column, values[name], f"{owner}.{name}") for name, column in table.columns.items()
     }
-    if stored is None and expected_version is not None:
-        raise UsageError(
-            f"{owner} {entity.ref_id} is new and has no version to compare; leave expected_version"
-        )
+    stored = memory.stored
     if stored is None:
+        if expected_version is not None:
+            raise UsageError(f"{owner} {entity.ref_id} is new and has no version; omit expected_version")
         change = Change(owner, table, "insert", entity.ref_id, entity.id, None, encoded)
         change.declared = {name: value for name, value in encoded.items() if _is_declared(entity, name)}
     else:
@@ -92,40 +43,69 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         columns = {name: value for name, value in encoded.items() if value != stored.columns[name]}
         change = Change(owner, table, "update", entity.ref_id, entity.id, expected, columns)
         change.stored, change.declared = stored.parts, encoded
-    _compare_parts(entity, change)
     change.holder = entity
+    _compare_parts(entity, memory, change)
     return change
 
 
+def has_new_parts(entity: Entity) -> bool:
+    """Return whether a save of an object would upload anything.
+
+    Raises:
+        ValidationError: a part that cannot be stored.
+    """
+    memory = memory_of(entity)
+    parts = Change(type(entity).__name__, type(entity).storekit_table, "update", entity.ref_id)
+    if memory.stored is not None:
+        parts.stored = memory.stored.parts
+    _compare_parts(entity, memory, parts)
+    return bool(parts.blobs or parts.documents)
+
+
+def _require_tenant(entity: Entity, memory: EntityMemory, tenant: UUID) -> None:
+    if memory.stored is not None and memory.stored.tenant != tenant:
+        raise UsageError(
+            f"{type(entity).__name__} {entity.ref_id} was loaded in another tenant's scope; save it there"
+        )
+
+
 def _is_declared(entity: Entity, name: str) -> bool:
+    """Return whether the fingerprint counts a column: the caller set it, or its default is one value.
+
+    A default factory gives another value in the next process, whose request is still the same.
+    """
     info = type(entity).model_fields[name]
     untouched = info.default_factory is not None or entity.__dict__[name] == info.default
     return name in entity.model_fields_set or not untouched
 
 
-def _compare_parts(entity: Entity, change: Change) -> None:
+def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None:
     for name, part in change.table.parts.items():
-        if name not in entity.__dict__:
+        if name not in entity.__dict__:  # not loaded: a save never touches it
             continue
         value = entity.__dict__[name]
         known = change.stored.get(name)
         if value is None:
             if not part.nullable:
                 raise ValidationError("it is required", field=change.where(name))
-            if known is not None or name in memory_of(entity).expired:
+            if known is not None or name in memory.expired:
                 change.emptied.add(name)
         elif isinstance(value, Blob):
-            if memory_of(entity).blobs.get(name) is not value:
+            if memory.blobs.get(name) is not value:
                 change.blobs[name] = value
         elif isinstance(value, Expired):
-            if known is None and name not in memory_of(entity).expired:
-                raise ValidationError("Expired is what a read gives, not content", field=change.where(name))
+            if known is None and name not in memory.expired:
+                raise _not_content(change.where(name))
         elif known is None or known.expired:
             change.documents[name] = encode_document(type(entity), name, value)
         else:
-            held = memory_of(entity).digests.get(name, bytes.fromhex(known.sha256))
+            held = memory.digests.get(name, bytes.fromhex(known.sha256))
             if digest(value, change.where(name)) != held:
                 change.documents[name] = encode_document(type(entity), name, value)
+
+
+def _not_content(where: str) -> ValidationError:
+    return ValidationError("Expired is returned by reads; it cannot be saved", field=where)
 
 
 def change_from(entity_class: type[Entity], ref_id: str, values: Mapping[str, Any]) -> Change:
@@ -137,12 +117,12 @@ def change_from(entity_class: type[Entity], ref_id: str, values: Mapping[str, An
     """
     table, owner = entity_class.storekit_table, entity_class.__name__
     if not table.mutable:
-        raise UsageError(f"{owner} is append-only: derive it from Mutable to change it")
+        raise UsageError(f"{owner} is append-only; derive it from Mutable to change it")
     change = Change(owner, table, "update", ref_id)
     for name, raw in values.items():
         if name not in table.columns and name not in table.parts:
             known = ", ".join([*table.columns, *table.parts])
-            raise ValidationError(f"there is no such field; {owner} has {known}", field=change.where(name))
+            raise ValidationError(f"unknown field; {owner} has {known}", field=change.where(name))
         value = _validated(entity_class, name, raw)
         if name in table.columns:
             change.columns[name] = encode_column(table.columns[name], value, change.where(name))
@@ -151,7 +131,7 @@ def change_from(entity_class: type[Entity], ref_id: str, values: Mapping[str, An
         elif isinstance(value, Blob):
             change.blobs[name] = value
         elif isinstance(value, Expired):
-            raise ValidationError("Expired is what a read gives, not content", field=change.where(name))
+            raise _not_content(change.where(name))
         else:
             change.documents[name] = encode_document(entity_class, name, value)
     change.declared = change.columns
@@ -159,7 +139,7 @@ def change_from(entity_class: type[Entity], ref_id: str, values: Mapping[str, An
 
 
 def _validated(entity_class: type[Entity], name: str, value: Any) -> Any:
-    """Validate one field; with its own validators, unless one of the class looks at other fields too."""
+    """Validate one field, with the class's validators unless one of them needs the other fields too."""
     decorators = entity_class.__pydantic_decorators__
     try:
         if any(each.info.mode != "before" for each in decorators.model_validators.values()):

@@ -1,4 +1,4 @@
-"""Documents between the class's own type and the body that MongoDB keeps."""
+"""Convert documents between the type that the class declares and the body that MongoDB keeps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Encoded:
 
 @lru_cache(maxsize=1024)
 def adapter(entity: type[Entity], name: str) -> TypeAdapter[Any]:
-    """Validate one field by itself: a class's own validators may need fields that are not loaded."""
+    """Return a validator for one field alone: the class's validators may need fields that are not loaded."""
     info = entity.model_fields[name]
     kind: Any = info.annotation
     for mark in info.metadata:
@@ -36,15 +36,15 @@ def adapter(entity: type[Entity], name: str) -> TypeAdapter[Any]:
 
 
 def digest(value: Any, where: str) -> bytes:
-    """Hash a document as the object holds it."""
+    """Return the hash of a document as the object holds it."""
     return body_hash(encode_body(value, where)[0])
 
 
 def encode_document(entity: type[Entity], name: str, value: Any) -> Encoded:
-    """Make a body of a value, and be sure that reading it gives the value again.
+    """Encode a value as a body, and check that reading the body returns the same value.
 
     Raises:
-        ValidationError: a value that a document cannot hold, or that would not come back as it was.
+        ValidationError: a document cannot hold the value, or the value does not survive a round trip.
     """
     where = f"{entity.__name__}.{name}"
     body, size = encode_body(value, where)
@@ -52,14 +52,14 @@ def encode_document(entity: type[Entity], name: str, value: Any) -> Encoded:
     read = decode_document(entity, name, body)
     if read != body and digest(read, where) != encoded.sha256:
         raise ValidationError(
-            "it would not come back as it was saved: give the declared type, not a subclass of it",
+            "the value does not survive a round trip; pass the declared type, not a subclass of it",
             field=where,
         )
     return encoded
 
 
 def decode_document(entity: type[Entity], name: str, body: Body) -> Any:
-    """Make a body what the class declares.
+    """Decode a body as the type that the class declares.
 
     Raises:
         ValidationError: the class no longer accepts what was saved.
@@ -73,6 +73,6 @@ def decode_document(entity: type[Entity], name: str, body: Body) -> Any:
 
 
 def reasons(error: PydanticError) -> str:
-    """Tell what pydantic found, without the values."""
+    """Return pydantic's errors as text, without the values."""
     found = error.errors(include_input=False, include_url=False)
     return "; ".join(f"{'.'.join(map(str, each['loc']))} {each['msg']}".strip() for each in found)

@@ -1,110 +1,62 @@
-"""From changes to a plan: which parts are really new, and the request's fingerprint."""
+"""Make the plan of a save from its changes, and the fingerprint of the request."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from storekit.errors import UsageError, ValidationError
-from storekit.model.save.changes import Change
+from storekit.errors import UsageError
+from storekit.model.save.change import Change
 from storekit.model.save.plan import PartPlan, Plan, RowPlan
-from storekit.model.values.blob import Blob
-from storekit.model.values.bson import Body
-from storekit.model.values.disposition import disposition
-from storekit.model.values.source import MeasuredSource
-
-_MEDIA_TYPE = re.compile(r"[!-~]+/[!-~]+(?: [!-~]+)*").fullmatch
-Key = tuple[str, str]
-"""A ref_id, and a field of it."""
 
 
-def drop_unchanged(change: Change, measured: Mapping[Key, MeasuredSource]) -> Iterator[tuple[str, Blob]]:
-    """Forget new blobs that are, byte for byte and in name and type, what is stored already; name them."""
-    for name, blob in list(change.blobs.items()):
-        known = change.stored.get(name)
-        if known and (known.sha256, known.media_type, known.filename) == (
-            measured[change.ref_id, name].sha256.hex(),
-            *_facts(change, name, blob),
-        ):
-            del change.blobs[name]
-            yield name, blob
-
-
-def make_plan(
-    changes: Sequence[Change], measured: Mapping[Key, MeasuredSource], bodies: Mapping[Key, Body]
-) -> Plan:
+def make_plan(changes: Sequence[Change]) -> Plan:
     """Plan one save.
 
     Args:
-        changes: one for each record; those that are empty count for the fingerprint alone.
-        measured: the content of every blob among the changes.
-        bodies: of the documents that `Change.relinked` named, as read back.
+        changes: one for each record, with new blobs measured and linked documents read. Those that are empty
+            count for the fingerprint alone.
+
+    Raises:
+        UsageError: a record of an append-only class has changes.
     """
     rows: list[RowPlan] = []
     parts: list[PartPlan] = []
     identity: list[Any] = []
     index_of = {str(change.id): i for i, change in enumerate(changes) if change.operation == "insert"}
-    for change in changes:
-        row = len(rows)
-        fresh = [*_blobs(row, change, measured), *_documents(row, change, bodies)]
+    for i, change in enumerate(changes):
+        empty = change.operation == "update" and change.empty
+        fresh = [] if empty else _fresh_parts(len(rows), change)
         identity.append(_identity(change, fresh, index_of))
-        if change.empty:
+        if empty:
             continue
-        _check(change)
+        table, operation = change.table, change.operation
+        if operation == "update" and not table.mutable:
+            raise UsageError(f"{change.owner} is append-only; derive it from Mutable to change it")
         refs: dict[str, int | None] = dict.fromkeys(change.emptied)
         refs |= {part.spec.name: len(parts) + n for n, part in enumerate(fresh)}
         parts += fresh
-        rows.append(_row(change, refs))
+        expected, columns = change.expected_version, change.columns
+        rows.append(RowPlan(i, table, operation, change.ref_id, change.id, expected, columns, refs))
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return Plan(tuple(rows), tuple(parts), hashlib.sha256(text.encode()).digest())
 
 
-def _check(change: Change) -> None:
-    if change.operation == "update" and not change.table.mutable:
-        raise UsageError(f"{change.owner} is append-only: derive it from Mutable to change it")
-
-
-def _row(change: Change, refs: Mapping[str, int | None]) -> RowPlan:
-    table, expected = change.table, change.expected_version
-    return RowPlan(table, change.operation, change.ref_id, change.id, expected, change.columns, refs)
-
-
-def _blobs(i: int, change: Change, measured: Mapping[Key, MeasuredSource]) -> list[PartPlan]:
-    fresh = []
-    for name, blob in change.blobs.items():
-        source, facts = measured[change.ref_id, name], _facts(change, name, blob)
-        spec = change.table.parts[name]
-        fresh.append(PartPlan(i, spec, source.size, source.sha256, *facts, source=source))
-    return fresh
-
-
-def _facts(change: Change, name: str, blob: Blob) -> tuple[str, str | None]:
-    media_type = blob.media_type or change.table.parts[name].media_type or ""
-    if not _MEDIA_TYPE(media_type):
-        raise ValidationError(
-            f"{media_type!r} is not a media type, such as text/markdown", field=change.where(name)
-        )
-    try:
-        disposition(blob.filename, inline=False)
-    except ValidationError as error:
-        raise ValidationError(str(error), field=change.where(name)) from error
-    return media_type, blob.filename
-
-
-def _documents(i: int, change: Change, bodies: Mapping[Key, Body]) -> list[PartPlan]:
-    fresh = []
+def _fresh_parts(row: int, change: Change) -> list[PartPlan]:
+    """List the parts to upload: new blobs, new documents, and copies of documents that link a new blob."""
+    specs, fresh = change.table.parts, []
+    for name, content in change.contents.items():
+        source, facts = content.source, (content.media_type, content.filename)
+        fresh.append(PartPlan(row, specs[name], source.size, source.sha256, *facts, source=source))
     for name, made in change.documents.items():
-        spec = change.table.parts[name]
-        fresh.append(PartPlan(i, spec, made.size, made.sha256, body=made.body, links=_links(change, name)))
-    for name in change.relinked():
-        if (change.ref_id, name) in bodies:
-            known, body = change.stored[name], bodies[change.ref_id, name]
-            spec, digest, links = change.table.parts[name], bytes.fromhex(known.sha256), _links(change, name)
-            kept = PartPlan(i, spec, known.size, digest, body=body, expires_on=known.expires_on, links=links)
-            fresh.append(kept)
+        links = _links(change, name)
+        fresh.append(PartPlan(row, specs[name], made.size, made.sha256, body=made.body, links=links))
+    for name, body in change.copied.items():
+        known, links = change.stored[name], _links(change, name)
+        digest, until = bytes.fromhex(known.sha256), known.expires_on
+        fresh.append(PartPlan(row, specs[name], known.size, digest, body=body, expires_on=until, links=links))
     return fresh
 
 
@@ -118,9 +70,11 @@ def _links(change: Change, document: str) -> dict[str, Any]:
 
 
 def _identity(change: Change, fresh: Sequence[PartPlan], index_of: Mapping[str, int]) -> list[Any]:
-    """Tell what the fingerprint counts: the record as it shall be, not the ids minted for this object.
+    """Return what the fingerprint counts: the desired state of the record, not ids minted for this object.
 
-    What already is as it shall be counts too: after a crash the same request finds less to change.
+    Values that are stored already count too: when a process crashed after its commit, the same request in
+    the next process finds less to change, and must still have the same fingerprint to be replayed. A
+    reference to a record of the same call counts as that record's position, since its id is minted anew.
     """
     values = {}
     for name, value in change.declared.items():
@@ -128,12 +82,14 @@ def _identity(change: Change, fresh: Sequence[PartPlan], index_of: Mapping[str, 
         own = index_of.get(value) if column.reference and value is not None else None
         values[name] = value if own is None else {"row": own}
     parts = {name: known.sha256 for name, known in change.stored.items() if name not in change.emptied}
-    parts |= {part.spec.name: _content_identity(part, change.blobs.get(part.spec.name)) for part in fresh}
+    parts |= {part.spec.name: _content_identity(part, change) for part in fresh}
     ref_id = None if change.operation == "insert" else change.ref_id
     return [change.table.name, change.operation, ref_id, values, parts]
 
 
-def _content_identity(part: PartPlan, blob: Blob | None) -> str:
+def _content_identity(part: PartPlan, change: Change) -> str:
+    """Return a part's hash; for an iterator its type alone, since the next process cannot read it again."""
+    blob = change.blobs.get(part.spec.name)
     if blob is not None and not blob.rereadable:
         return f"stream:{part.media_type}"
     return part.sha256.hex()

@@ -22,7 +22,7 @@ from storekit.ports.statements import (
     Statement,
     Via,
 )
-from storekit.ports.stores import BlobRef, Session
+from storekit.ports.stores import BlobRef, Session, StoredPart
 from storekit.testing.stores import writes
 from storekit.testing.stores.search import matching, search
 from storekit.testing.stores.state import PartRow, Row, State, Transaction
@@ -175,25 +175,24 @@ def _decoded(tx: Transaction, statement: Select | Match | Search, row: Row) -> d
     return values
 
 
-def _part(tx: Transaction, part_id: str | None) -> list[Any] | None:
-    """Return the facts of a part in the order of `queries.PART`."""
+def _part(tx: Transaction, part_id: str | None) -> StoredPart | None:
     if part_id is None:
         return None
     part: PartRow = tx.state.parts[tx.tenant, UUID(part_id)]
     on = part.expires_on
-    return [
-        part_id,
+    return StoredPart(
+        part.part_id,
         part.key,
         part.version_id,
         part.size,
         part.sha256.hex(),
         part.media_type,
         part.filename,
-        on.isoformat() if on else None,
+        on,
         on is not None and on <= tx.now,
         part.state,
-        str(part.write_id),
-    ]
+        part.write_id,
+    )
 
 
 def _events(tx: Transaction, statement: Events) -> list[dict[str, Any]]:

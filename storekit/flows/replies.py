@@ -1,0 +1,130 @@
+"""What the write functions of the ledger return, parsed once where it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias, cast
+
+from storekit.errors import Conflict, IdempotencyConflict, NotFound, WriteLost
+from storekit.model.save.plan import Write
+
+Json: TypeAlias = Mapping[str, Any]
+Decision: TypeAlias = Literal["committed", "aborted", "unknown"]
+"""What became of a write; unknown if it is older than the ledger keeps writes."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """The time, by the database's clock, until which an upload may be signed. Renewals extend it."""
+
+    granted_on: datetime
+    sign_until: datetime
+
+    @classmethod
+    def of(cls, reply: Json) -> Lease:
+        """Parse what stage or renew granted."""
+        return cls(datetime.fromisoformat(reply["now"]), datetime.fromisoformat(reply["sign_until"]))
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPart:
+    """Where a part is to be uploaded."""
+
+    key: str
+    """The key of its object, or the collection of its document."""
+    expires_on: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The write is promised: its parts may be uploaded while its lease runs."""
+
+    parts: tuple[StagedPart, ...]
+    """In the plan's order."""
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """The write is committed."""
+
+    now: datetime
+    versions: Mapping[tuple[str, str], int]
+    """By table and ref_id."""
+    rows: Sequence[list[Json]] = ()
+    """The rows of each statement that was sent after the commit, in the same transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """An earlier write with the same key and request had committed; nothing was written now."""
+
+    rows: list[tuple[str, str]]
+    """The table and ref_id of each row that it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Another write holds the idempotency key."""
+
+    lease_left: timedelta
+
+
+def staged_from(write: Write, reply: Json) -> Staged | Replayed | Held:
+    """Parse the reply of stage.
+
+    Raises:
+        NotFound, Conflict: a row that the write changes is missing, or has another version than expected.
+        IdempotencyConflict: the key belongs to another request.
+        WriteLost: the write was taken over.
+    """
+    if reply["outcome"] != "staged":
+        return _other(write, reply)
+    parts = (reply["parts"][str(part_id)] for part_id in write.part_ids)
+    return Staged(
+        tuple(StagedPart(part["key"], _moment(part["expires_on"])) for part in parts), Lease.of(reply)
+    )
+
+
+def visible_from(write: Write, reply: Json, rows: Sequence[list[Json]] = ()) -> Visible | Replayed | Held:
+    """Parse the reply of commit or transition.
+
+    Raises:
+        IdempotencyConflict: the key belongs to another request.
+        WriteLost: the write was taken over.
+    """
+    if reply["outcome"] != "committed":
+        return _other(write, reply)
+    versions = {(table, ref_id): version for table, ref_id, version in reply["rows"]}
+    return Visible(datetime.fromisoformat(reply["now"]), versions, rows)
+
+
+def lease_from(reply: Json) -> Lease | None:
+    """Parse the reply of renew; None if the write was taken over."""
+    return Lease.of(reply) if reply["outcome"] == "renewed" else None
+
+
+def decision_from(reply: Json) -> Decision:
+    """Parse the reply of abandon."""
+    return cast(Decision, reply["outcome"])
+
+
+def _other(write: Write, reply: Json) -> Replayed | Held:
+    match reply["outcome"]:
+        case "replay":
+            return Replayed([(table, ref_id) for table, ref_id, _ in reply["result"]["rows"]])
+        case "held":
+            return Held(timedelta(seconds=reply["lease_left"]))
+        case "mismatch":
+            raise IdempotencyConflict(str(write.key))
+        case "missing":
+            raise NotFound(reply["entity"], reply["ref_id"])
+        case "conflict":
+            raise Conflict(reply["entity"], reply["ref_id"], reply["expected"], reply["found"])
+    raise WriteLost(write.write_id, "another write with its key was faster, or its lease lapsed")
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

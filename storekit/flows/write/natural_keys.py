@@ -1,0 +1,131 @@
+"""Natural keys: whether a record exists already, and what another writer made of that since.
+
+The look-up and the commit are two transactions, so two writers may both find a key free. The database lets
+one of them commit; the other is refused by the unique key, looks again, and finds the winner's record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from storekit.errors import Conflict, ConstraintViolation, NotFound, StorekitError, ValidationError
+from storekit.flows import calls
+from storekit.flows.context import Context
+from storekit.flows.read.load import matching
+from storekit.flows.write.operations import Operation
+from storekit.model.save.change import Change
+from storekit.model.save.changes import change_of
+from storekit.model.save.load import entity_from
+from storekit.model.table.keys import natural_key_name
+from storekit.model.values.codec import encode_column, key_of, key_of_row
+
+RACES = 10
+"""Attempts to resolve natural keys. Each time one of the rivals has committed."""
+_BEFORE = -1
+"""The place of a record that was flushed before."""
+Key = tuple[str, tuple[Any, ...]]
+"""A table and the values of its natural key, made comparable."""
+
+
+@dataclass(slots=True)
+class Keys:
+    """What is known about the natural keys of some operations."""
+
+    known: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
+    """The rows that exist already."""
+    taken: dict[Key, int] = field(default_factory=dict)
+    """The place of the first operation with each key."""
+
+    def change(self, operation: Operation, context: Context) -> Change | None:
+        """Return the change that inserts a new record or updates an existing one; None to ignore it.
+
+        Raises:
+            ValidationError: another record of the same call has this key.
+            ConstraintViolation: the record that has this key is deleted.
+        """
+        entity, key = operation.entity, _key(operation)
+        assert entity is not None  # noqa: S101 it has a natural key
+        first = self.taken.setdefault(key, operation.place)
+        if first != operation.place and operation.verb == "upsert":
+            other = "a record that was flushed before" if first == _BEFORE else f"record [{first}]"
+            raise ValidationError(f"duplicate natural key: same as {other}")
+        if first != operation.place or (key in self.known and operation.verb == "insert_ignore"):
+            # an object whose own earlier save had an unknown outcome and did commit is new to this call
+            operation.outcome = entity if entity.version is not None else None
+            return None
+        if key not in self.known:
+            operation.outcome = entity
+            return change_of(entity, context.actor.tenant)
+        return _change_of_known(operation, self.known[key], context)
+
+
+async def look_up_keys(
+    context: Context, operations: Sequence[Operation], before: Sequence[Operation]
+) -> Keys:
+    """Find which natural keys exist already. One trip.
+
+    `before` was flushed and is not committed yet: no look-up sees it.
+    """
+    keyed = [each for each in operations if each.keyed]
+    tables = {each.table.name: each.table for each in keyed}
+    statements = []
+    for table in tables.values():
+        natural = [_natural(each) for each in keyed if each.table is table]
+        values = [tuple(encoded[name] for name in table.natural_key) for encoded in natural]
+        statements.append(matching(table, table.natural_key, values))
+    answers = await calls.read(context, statements)
+    known = {
+        (table.name, key_of_row(table, table.natural_key, row)): row
+        for table, rows in zip(tables.values(), answers, strict=True)
+        for row in rows
+    }
+    return Keys(known, {_key(each): _BEFORE for each in before if each.keyed and each.outcome is not None})
+
+
+def raced(operations: Sequence[Operation], error: StorekitError) -> bool:
+    """Return whether another writer has changed, since the look-up, what a natural key stands for.
+
+    It inserted a record with the key, or updated or deleted the record that had it.
+    """
+    keyed = [each for each in operations if each.keyed]
+    if isinstance(error, ConstraintViolation):
+        return any(error.constraint == natural_key_name(each.table) for each in keyed)
+    return isinstance(error, Conflict | NotFound) and error.ref_id in {
+        each.outcome.ref_id for each in keyed if each.outcome is not None
+    }
+
+
+def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Context) -> Change:
+    """Return the change that writes the given fields into the record that has the key."""
+    assert operation.entity is not None  # noqa: S101 it has a natural key
+    table = operation.table
+    if row.get("deleted_on") is not None:
+        holder = f"{table.name} {row['ref_id']}"
+        raise ConstraintViolation(
+            f"the natural key belongs to {holder}, which is deleted; restore it", natural_key_name(table)
+        )
+    found = entity_from(operation.entity_class, row)
+    given = operation.entity.model_fields_set - {*table.natural_key}
+    found.__dict__.update({name: operation.entity.__dict__[name] for name in given})
+    operation.outcome = found
+    change = change_of(found, context.actor.tenant)
+    if not (change.blobs or change.documents or change.emptied):
+        change.expected_version = None  # columns are set whatever they were; there is no update to lose
+    return change
+
+
+def _key(operation: Operation) -> Key:
+    table = operation.table
+    return table.name, key_of(table, table.natural_key, _natural(operation))
+
+
+def _natural(operation: Operation) -> dict[str, Any]:
+    """Return the encoded natural key of a record."""
+    owner, entity = operation.entity_class.__name__, operation.entity
+    assert entity is not None  # noqa: S101 it has a natural key
+    return {
+        name: encode_column(operation.table.columns[name], entity.__dict__[name], f"{owner}.{name}")
+        for name in operation.table.natural_key
+    }

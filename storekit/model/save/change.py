@@ -1,0 +1,124 @@
+"""`Change`: what one save writes to one row, and which parts are new."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from storekit.errors import ValidationError
+from storekit.model.declare.entity import Entity
+from storekit.model.save.documents import Encoded
+from storekit.model.save.plan import RowOperation
+from storekit.model.table.table import Table
+from storekit.model.values.blob import Blob
+from storekit.model.values.bson import Body
+from storekit.model.values.disposition import disposition
+from storekit.model.values.source import MeasuredSource
+from storekit.ports.stores import StoredPart
+
+_MEDIA_TYPE = re.compile(r"[!-~]+/[!-~]+(?: [!-~]+)*").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A new blob that was read once for its size and hash, with the type and name it is saved under."""
+
+    source: MeasuredSource
+    media_type: str
+    filename: str | None
+
+    def equals(self, stored: StoredPart) -> bool:
+        """Return whether the ledger has the same bytes under the same type and name."""
+        own = self.source.sha256.hex(), self.media_type, self.filename
+        return own == (stored.sha256, stored.media_type, stored.filename)
+
+
+@dataclass(slots=True)
+class Change:
+    """The changes of one row. A flow adds what must be read first, then makes the plan."""
+
+    owner: str
+    """The class, as error messages name it."""
+    table: Table
+    operation: RowOperation
+    ref_id: str
+    id: UUID | None = None
+    expected_version: int | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Encoded values to write."""
+    blobs: dict[str, Blob] = field(default_factory=dict)
+    contents: dict[str, Content] = field(default_factory=dict)
+    """Each of `blobs` once it was measured."""
+    documents: dict[str, Encoded] = field(default_factory=dict)
+    copied: dict[str, Body] = field(default_factory=dict)
+    """Each of `documents_to_copy` once it was read."""
+    emptied: set[str] = field(default_factory=set)
+    stored: Mapping[str, StoredPart] = field(default_factory=dict)
+    declared: dict[str, Any] = field(default_factory=dict)
+    """Encoded values that the fingerprint counts."""
+    holder: Entity | None = None
+    """The object whose change it is; a partial update has none."""
+    place: int = 0
+    """The position of the record in the caller's list or unit of work."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether an update has nothing to write."""
+        return not (self.columns or self.blobs or self.documents or self.emptied)
+
+    def where(self, name: str) -> str:
+        """Return the name of a field as error messages show it."""
+        return f"{self.owner}.{name}"
+
+    def measure(self, name: str) -> Content:
+        """Check a new blob's type and name, and read it once for its size and hash. Blocks on disk.
+
+        Raises:
+            ValidationError: the type or the name is invalid, or the content cannot be read.
+        """
+        blob = self.blobs[name]
+        media_type = blob.media_type or self.table.parts[name].media_type or ""
+        if not _MEDIA_TYPE(media_type):
+            raise ValidationError(
+                f"{media_type!r} is not a media type, such as text/markdown", field=self.where(name)
+            )
+        try:
+            disposition(blob.filename, inline=False)
+        except ValidationError as error:
+            raise ValidationError(str(error), field=self.where(name)) from error
+        return Content(blob.measure(self.where(name)), media_type, blob.filename)
+
+    @property
+    def needs_stored_parts(self) -> bool:
+        """Whether the plan needs the stored parts of a record that is updated without being loaded.
+
+        A document must be copied because a blob that it links changes, or is new and links stored blobs.
+        """
+        if self.holder is not None:  # its own memory has them
+            return False
+        touched, specs = self.blobs.keys() | self.emptied, self.table.parts
+        return any(not touched.isdisjoint(spec.links) for spec in specs.values()) or any(
+            not touched.issuperset(specs[name].links) for name in self.documents
+        )
+
+    def documents_to_copy(self) -> list[str]:
+        """List the stored documents that link a changed blob and must be written again with the same body.
+
+        A document is immutable and carries the key, size and hash of the blobs it links, so that a reader
+        who comes through MongoDB can sign their URLs. An expired document has no body left to copy.
+        """
+        touched = self.blobs.keys() | self.emptied
+        if not touched:
+            return []
+        replaced = self.documents.keys() | self.emptied
+        return [
+            part.name
+            for part in self.table.parts.values()
+            if part.name not in replaced
+            and not touched.isdisjoint(part.links)
+            and (known := self.stored.get(part.name)) is not None
+            and not known.expired
+        ]

@@ -1,0 +1,182 @@
+"""What an object remembers of its record beside its fields. Only this file reads and changes it.
+
+An object remembers the row and the parts as the database held them when it was loaded or saved: a save
+writes what differs. And it remembers a write whose outcome is unknown: the next save decides that first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from storekit.model.declare.entity import Entity
+from storekit.model.declare.stored import EntityMemory, Stored
+from storekit.model.save.change import Change
+from storekit.model.save.plan import Plan
+from storekit.model.values.blob import Blob
+from storekit.ports.stores import StoredPart
+
+Undecided = tuple[UUID, UUID]
+"""The tenant and the id of a write whose outcome is unknown."""
+
+
+def memory_of(entity: Entity) -> EntityMemory:
+    """Return what an object remembers.
+
+    A function, since the name of a method or attribute could be that of a user's field. It reads pydantic's
+    dict of private attributes: access by name goes through `__getattr__`, 2 µs each time.
+    """
+    private = entity.__pydantic_private__
+    assert private is not None  # noqa: S101 each entity has one
+    memory: EntityMemory = private["_memory"]
+    return memory
+
+
+def remember(entity: Entity, memory: EntityMemory) -> None:
+    """Replace what an object remembers."""
+    private = entity.__pydantic_private__
+    assert private is not None  # noqa: S101 each entity has one
+    private["_memory"] = memory
+
+
+def is_stored(entity: Entity) -> bool:
+    """Return whether the object was loaded or saved."""
+    return memory_of(entity).stored is not None
+
+
+def stored_parts(entity: Entity) -> Mapping[str, StoredPart]:
+    """Return the stored parts of an object by field; a field that is empty is absent."""
+    stored = memory_of(entity).stored
+    return stored.parts if stored else {}
+
+
+def stored_column(entity: Entity, name: str) -> Any:
+    """Return the encoded value of a column as the database held it; None for a new object."""
+    stored = memory_of(entity).stored
+    return stored.columns[name] if stored else None
+
+
+def column_values(change: Change) -> Mapping[str, Any]:
+    """Return the encoded columns of a row as they are after a change, as far as they are known."""
+    stored = memory_of(change.holder).stored if change.holder is not None else None
+    return {**(stored.columns if stored else {}), **change.columns}
+
+
+def note_document(entity: Entity, name: str, digest: bytes) -> None:
+    """Remember the hash of a document as it was loaded, so that an edit in place counts as a change."""
+    memory_of(entity).digests[name] = digest
+
+
+def note_unchanged(entity: Entity, name: str, blob: Blob) -> None:
+    """Remember that a new blob equals the stored one, so that its source file is no longer needed."""
+    memory_of(entity).blobs[name] = blob
+
+
+def undecided(entities: Iterable[Entity]) -> dict[Undecided, list[Entity]]:
+    """Group objects by the write of theirs whose outcome is unknown; objects without one are left out."""
+    found: dict[Undecided, list[Entity]] = {}
+    for entity in entities:
+        if former := memory_of(entity).undecided:
+            found.setdefault(former, []).append(entity)
+    return found
+
+
+def leave_undecided(entities: Iterable[Entity], write: Undecided) -> None:
+    """Remember a write of these objects whose outcome is unknown."""
+    for entity in entities:
+        memory_of(entity).undecided = write
+
+
+def decided(entities: Iterable[Entity]) -> None:
+    """Forget the undecided write of these objects: its outcome is known."""
+    for entity in entities:
+        memory_of(entity).undecided = None
+
+
+def restore_undecided(entities: Iterable[Entity]) -> list[Callable[[], None]]:
+    """Return callbacks that make undecided writes undecided again.
+
+    A decision made inside a transaction is undone with it when the transaction rolls back.
+    """
+    return [partial(leave_undecided, several, write) for write, several in undecided(entities).items()]
+
+
+def snapshot(entity: Entity) -> Callable[[], None]:
+    """Return a callback that restores what a save changes in an object, for a unit of work that rolls back.
+
+    It restores base columns, parts and memory; a part that the user has assigned since stays.
+    """
+    memory, before = memory_of(entity), dict(entity.__dict__)
+
+    def restore() -> None:
+        noted = memory_of(entity).blobs
+        for name in entity.storekit_table.base:
+            entity.__dict__[name] = before[name]
+        for name in entity.storekit_table.parts.keys() & before.keys():
+            if entity.__dict__.get(name) is noted.get(name):  # else the user has set another since
+                entity.__dict__[name] = before[name]
+        remember(entity, memory)
+
+    return restore
+
+
+def take_over(entity: Entity, loaded: Entity) -> None:
+    """Make an object stand for a loaded record; what the object holds beyond that is a change."""
+    entity.__dict__.update({name: loaded.__dict__[name] for name in entity.storekit_table.base})
+    known = memory_of(loaded)
+    remember(entity, EntityMemory(known.stored, expired=known.expired))
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a commit made of a plan."""
+
+    tenant: UUID
+    actor: str
+    now: datetime
+    versions: Mapping[tuple[str, str], int]
+    """By table and ref_id."""
+    parts: Sequence[StoredPart]
+    """In the plan's order."""
+
+
+def note_saved(changes: Sequence[Change], plan: Plan, saved: Saved) -> None:
+    """Write what a commit made of the rows back into their objects."""
+    for row in plan.rows:
+        change = changes[row.change]
+        if change.holder is not None:
+            version = saved.versions[row.table.name, row.ref_id]
+            parts = {name: saved.parts[i] for name, i in row.refs.items() if i is not None}
+            _settle(change.holder, change, saved, version, parts)
+
+
+def _settle(
+    entity: Entity, change: Change, saved: Saved, version: int, fresh: Mapping[str, StoredPart]
+) -> None:
+    """Note a finished save in its object: what was sent, not what the object holds by now.
+
+    The user may edit the object while the save is under way; the next save then finds that edit changed.
+    """
+    memory = memory_of(entity)
+    entity.__dict__["version"] = version
+    if change.operation == "insert":
+        entity.__dict__.update(tenant_id=saved.tenant, created_on=saved.now, created_by=saved.actor)
+    else:
+        entity.__dict__.update(updated_on=saved.now, updated_by=saved.actor)
+    touched = change.blobs.keys() | change.documents.keys() | change.emptied
+    blobs = {name: blob for name, blob in memory.blobs.items() if name not in touched}
+    digests = {name: each for name, each in memory.digests.items() if name not in touched}
+    for name, blob in change.blobs.items():
+        part = fresh[name]
+        blobs[name] = Blob.stored(part.size, part.sha256, part.media_type, part.filename)
+        if entity.__dict__.get(name) is blob:
+            entity.__dict__[name] = blobs[name]
+    digests |= {name: made.sha256 for name, made in change.documents.items()}
+    known = {} if memory.stored is None else memory.stored.parts
+    parts = {**{name: part for name, part in known.items() if name not in change.emptied}, **fresh}
+    stored = Stored(saved.tenant, dict(column_values(change)), parts)
+    remember(entity, EntityMemory(stored, None, digests, blobs, memory.expired - touched))
