@@ -1,11 +1,8 @@
 -- Claims: who holds a write and its idempotency key. Inside the write API, as the owner, in acme's transaction.
-SELECT plan(49);
+SELECT plan(43);
 SELECT be('owner', 'acme');
 
 -- insert_write: a lease makes it pending, none makes it committed.
-SELECT function_is('storekit.insert_write(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, '
-        'p_fingerprint bytea, p_lease interval)',
-    'jsonb', 'invoker volatile', 'storekit path, lock_timeout=1s');
 SELECT is(storekit.insert_write(id('acme'), 'agent:a', id('pending'), 'key', 'same', '1 minute'), NULL, 'a new write is in');
 SELECT results_eq($$SELECT state::text, idempotency_key, fingerprint, lease_until - storekit.now(), actor, finished_on
                 FROM storekit.write WHERE write_id = id('pending')$$,
@@ -24,11 +21,9 @@ SELECT throws_ok($$SELECT storekit.insert_write(id('acme'), 'agent:a', id('third
     'a key without a fingerprint is refused');
 
 -- held
-SELECT function_is('storekit.held(p_left interval)', 'jsonb', 'invoker immutable', 'bound');
 SELECT is(storekit.held('1500 milliseconds'), '{"outcome": "held", "lease_left": 1.5}', 'storekit.held() tells seconds');
 
 -- own_write
-SELECT function_is('storekit.own_write(p_tenant uuid, p_write_id uuid)', 'jsonb', 'invoker volatile', 'storekit path');
 SELECT is(storekit.own_write(id('acme'), id('pending')), '{"outcome": "pending"}', 'a pending write is pending');
 SELECT is(storekit.own_write(id('acme'), id('committed')),
     jsonb_build_object('outcome', 'replay', 'write_id', id('committed'), 'result', NULL), 'a committed one is replayed');
@@ -38,8 +33,6 @@ SELECT is(storekit.own_write(id('acme'), '018bcfe5-6800-7000-8000-000000000000')
 SELECT is(storekit.own_write(id('other'), id('committed')), NULL, 'another tenant''s is absent');
 
 -- free_key
-SELECT function_is('storekit.free_key(p_tenant uuid, p_write_id uuid, p_key text, p_fingerprint bytea)',
-    'jsonb', 'invoker volatile', 'storekit path');
 SELECT is(storekit.free_key(id('acme'), id('x'), NULL, NULL), NULL, 'no key is always free');
 SELECT is(storekit.free_key(id('acme'), id('x'), 'other', 'same'), NULL, 'a key of nobody is free');
 SELECT is(storekit.free_key(id('acme'), id('pending'), 'key', 'same'), NULL, 'one''s own key is free');
@@ -56,8 +49,6 @@ SELECT is(storekit.free_key(id('acme'), id('x'), 'key', 'same'),
     jsonb_build_object('outcome', 'replay', 'write_id', id('done'), 'result', NULL), 'a committed holder is replayed');
 
 -- abort_pending
-SELECT function_is('storekit.abort_pending(p_tenant uuid, p_write_id uuid, p_lease_before timestamp with time zone)',
-    'void', 'invoker volatile', 'storekit path');
 SELECT storekit.insert_write(id('acme'), 'agent:a', id('late'), NULL, NULL, '1 minute');
 SELECT storekit.insert_parts(id('acme'), id('late'), storekit.now(), jsonb_build_array(part('contracts', 'c.pdf')));
 SELECT storekit.abort_pending(id('acme'), id('late'), storekit.now());
@@ -71,9 +62,6 @@ SELECT storekit.abort_pending(id('acme'), id('done'), NULL);
 SELECT is(storekit.own_write(id('acme'), id('done')) ->> 'outcome', 'replay', 'what is committed stays committed');
 
 -- claim
-SELECT function_is('storekit.claim(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, '
-        'p_fingerprint bytea, p_staged boolean)',
-    'jsonb', 'invoker volatile', 'storekit path');
 SELECT is(storekit.claim(id('acme'), 'agent:a', id('fresh'), NULL, NULL, false), NULL,
     'a write without parts is claimed by inserting it');
 SELECT is(storekit.own_write(id('acme'), id('fresh')) ->> 'outcome', 'replay', 'it is committed');

@@ -1,5 +1,5 @@
 -- Commit: the one call that makes refs visible.
-SELECT plan(44);
+SELECT plan(41);
 
 -- commit_v1
 SELECT function_is('storekit.commit_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, '
@@ -26,8 +26,6 @@ SELECT throws_ok($$SELECT storekit.commit_v1(id('other'), 'a', id('w3'), NULL, N
 
 -- commit_parts
 RESET ROLE;
-SELECT function_is('storekit.commit_parts(p_tenant uuid, p_write_id uuid, p_parts jsonb, p_ops jsonb)', 'void',
-    'invoker volatile', 'storekit path');
 SELECT be('app');
 SELECT stage('p1', part('contracts', 'c.pdf'));
 CREATE FUNCTION pg_temp.contract(p_name text, p_pdf uuid) RETURNS jsonb LANGUAGE sql AS $$
@@ -66,7 +64,6 @@ SELECT results_eq($$SELECT size, sha256 FROM storekit.part WHERE part_id = id('e
 
 -- lock_rows
 RESET ROLE;
-SELECT function_is('storekit.lock_rows(p_ops jsonb)', 'void', 'invoker volatile', 'storekit path');
 SELECT be('app');
 SELECT commit('locks', run('l1'), run('l2'));
 SELECT be('owner', 'acme');
@@ -79,7 +76,6 @@ SELECT refused($$SELECT storekit.lock_rows(jsonb_build_array(op('delete', 'nothi
 
 -- write_rows
 RESET ROLE;
-SELECT function_is('storekit.write_rows(p_op jsonb)', 'jsonb', 'invoker volatile', 'storekit path');
 SELECT be('owner', 'acme');
 SELECT is(storekit.write_rows(op('update', 'activity_runs', at('b', '{"error": "x"}'), at('a', '{"error": "y"}'))),
     jsonb_build_array(

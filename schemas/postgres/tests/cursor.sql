@@ -1,5 +1,5 @@
 -- Cursors of other systems: a table of records like any other, in storekit's own schema.
-SELECT plan(21);
+SELECT plan(20);
 
 SELECT col_is_unique('storekit', 'cursor', '{tenant_id,name}'::name[], 'a tenant has one of a name');
 SELECT policies_are('storekit', 'cursor', '{tenant,report}'::name[]);
@@ -10,9 +10,6 @@ SELECT trigger_does('cursor', 'storekit_touch', 'BEFORE UPDATE ROW storekit.touc
 SELECT trigger_does('cursor', 'storekit_insert', 'AFTER INSERT STATEMENT storekit.record_insert(''storekit.cursor'', '''')');
 SELECT trigger_does('cursor', 'storekit_update', 'AFTER UPDATE STATEMENT storekit.record_update(''storekit.cursor'', '''')');
 SELECT trigger_does('cursor', 'storekit_delete', 'AFTER DELETE STATEMENT storekit.record_delete(''storekit.cursor'', '''')');
-SELECT function_is('storekit.write_storekit.cursor(p_op text, p_columns text[], p_refs text[], p_rows jsonb, p_ref_ids text[])',
-    'jsonb', 'invoker volatile', 'storekit path');
-
 SELECT be('app');
 SELECT is(commit('w', op('insert', 'storekit.cursor',
     at('c', '{"name": "webhooks", "position": "evt_1"}'))) ->> 'outcome', 'committed',

@@ -1,10 +1,7 @@
 -- Append-only rows and state machines: kept by triggers, whoever writes.
-SELECT plan(40);
+SELECT plan(34);
 
 -- refuse_change, guard_append_only
-SELECT function_is('storekit.refuse_change()', 'trigger', 'invoker volatile', 'storekit path, TimeZone=UTC');
-SELECT function_is('storekit.guard_append_only(p_table regclass, p_entity text, p_fields text[], p_mutable boolean)', 'void',
-    'invoker volatile', 'storekit path');
 SELECT be('app');
 SELECT stage('w', part('contracts', 'c.pdf'), part('contracts', 'd.pdf'));
 SELECT storekit.commit_v1(id('acme'), 'a', id('w'), NULL, NULL, uploaded('c.pdf', 'd.pdf'),
@@ -37,9 +34,6 @@ SELECT storekit.guard_append_only('children', 'children', '{pdf}', true);
 SELECT triggers_are('public', 'children', '{}'::name[], 'a mutable table has no such guard');
 
 -- check_move, refuse_state, guard_state: all pairs of states of every machine that is shipped
-SELECT function_is('storekit.check_move()', 'trigger', 'definer volatile', 'storekit path');
-SELECT function_is('storekit.refuse_state(p_entity text, p_ref_id text, p_from text, p_to text)', 'void', 'invoker volatile',
-    'storekit path');
 SELECT be('owner');
 SELECT refused($$SELECT storekit.refuse_state('blog_posts', 'r', 'draft', 'published')$$, 'SK410',
     'blog_posts r: it may not go from draft to published, only in_review', 'a refusal tells what is allowed');
@@ -98,8 +92,6 @@ SELECT pg_temp.states_are('tool_calls', '{running,succeeded,failed}', '{running 
 SELECT pg_temp.states_are('blog_posts', '{draft}', '{draft in_review,in_review draft,in_review approved,in_review rejected,
     approved published,approved draft,rejected draft}');
 
-SELECT function_is('storekit.guard_state(p_table regclass, p_entity text, p_state text)', 'void', 'invoker volatile',
-    'storekit path');
 SELECT be('owner');
 CREATE TABLE public.lights (LIKE public.contracts INCLUDING ALL, colour text);
 INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES ('lights', 'colour', 'red', 'green');
@@ -113,7 +105,6 @@ SELECT triggers_are('public', 'lights', '{}'::name[], 'without a machine there i
 
 -- state_field
 RESET ROLE;
-SELECT function_is('storekit.state_field(p_entity text)', 'text', 'invoker stable', 'storekit path');
 SELECT is(storekit.state_field('blog_posts'), 'status', 'the field that moves');
 SELECT is(storekit.state_field('contracts'), NULL, 'a table without a machine has none');
 INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES ('lights', 'mood', 'blue', 'green');

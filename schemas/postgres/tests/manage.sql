@@ -1,5 +1,5 @@
 -- storekit.manage('table'): what it asks of a table, and what it puts in place.
-SELECT plan(60);
+SELECT plan(53);
 SELECT be('owner');
 
 CREATE SCHEMA shop;
@@ -14,7 +14,6 @@ CREATE FUNCTION pg_temp.make(p_more text DEFAULT '') RETURNS void LANGUAGE plpgs
 SELECT pg_temp.make();
 
 -- check_columns
-SELECT function_is('storekit.check_columns(p_table regclass, p_entity text)', 'void', 'invoker volatile', 'catalog path');
 SELECT lives_ok($$SELECT storekit.check_columns('shop.orders', 'shop.orders')$$, 'the base columns are enough');
 CREATE FUNCTION pg_temp.lacks(p_change text) RETURNS text LANGUAGE sql AS $$
     SELECT refused(format('ALTER TABLE shop.orders %s; SELECT storekit.check_columns(''shop.orders'', ''shop.orders'')',
@@ -38,7 +37,6 @@ SELECT lives_ok($$SELECT storekit.check_columns('shop.orders', 'shop.orders')$$,
     'a part has a ref, its expiry and the key''s constant');
 
 -- check_keys
-SELECT function_is('storekit.check_keys(p_table regclass)', 'void', 'invoker volatile', 'catalog path');
 SELECT lives_ok($$SELECT storekit.check_keys('shop.orders')$$, 'both keys are there');
 ALTER TABLE shop.orders DROP CONSTRAINT orders_tenant_id_ref_id_key;
 SELECT refused($$SELECT storekit.check_keys('shop.orders')$$, 'SK400', 'lacks keys of storekit',
@@ -49,15 +47,12 @@ SELECT refused($$SELECT storekit.check_keys('shop.orders')$$, 'SK400', 'lacks ke
 ALTER TABLE shop.orders DROP CONSTRAINT orders_ref_id_key, ADD UNIQUE (tenant_id, ref_id);
 
 -- plain_columns
-SELECT function_is('storekit.plain_columns(p_table regclass, p_entity text)', 'text[]', 'invoker stable', 'storekit path');
 ALTER TABLE shop.orders ADD price numeric, ADD double numeric GENERATED ALWAYS AS (price * 2) STORED,
     ADD n bigint GENERATED ALWAYS AS IDENTITY;
 SELECT is(storekit.plain_columns('shop.orders', 'shop.orders'), '{title,price}',
     'the entity''s own columns, that are neither made nor a part''s');
 
 -- key_refs
-SELECT function_is('storekit.key_refs(p_table regclass, p_fields text[])', 'void', 'invoker volatile',
-    'storekit path, row_security=on');
 ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 SELECT storekit.key_refs('shop.orders', '{note}');
 SELECT fk_ok('shop', 'orders', '{tenant_id,note_ref,parts_live}'::name[], 'storekit', 'part',
@@ -68,8 +63,6 @@ SELECT lives_ok($$SELECT storekit.key_refs('shop.orders', '{note}')$$, 'twice is
 SELECT is((SELECT relforcerowsecurity FROM pg_class WHERE oid = 'shop.orders'::regclass), true, 'FORCE is back in place');
 
 -- add_key
-SELECT function_is('storekit.add_key(p_table regclass, p_definition text)', 'void', 'invoker volatile',
-    'catalog path, row_security=on');
 SELECT storekit.add_key('shop.orders', 'CONSTRAINT priced CHECK (price > 0)');
 SELECT is((SELECT convalidated FROM pg_constraint WHERE conname = 'priced'), true,
     'storekit.add_key() adds a checked constraint');
@@ -116,8 +109,6 @@ SELECT refused($$SELECT storekit.manage('shop.orders')$$, 'SK400', 'belong to st
 ALTER TABLE shop.orders OWNER TO storekit_owner;
 
 -- protect, for each scope
-SELECT function_is('storekit.protect(p_table regclass, p_schema text, p_columns text[], p_mutable boolean, p_scope text)',
-    'void', 'invoker volatile', 'storekit path');
 SELECT be('owner');
 ALTER TABLE shop.orders NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY, ALTER tenant_id SET STATISTICS 9;
 SELECT storekit.protect('shop.orders', 'shop', '{title,price}', true, 'tenant');
@@ -144,8 +135,6 @@ SELECT grants_are('shop.orders', 'storekit_app', 'SELECT');
 SELECT grants_are('shop.orders', 'public', 'nothing');
 
 -- add_triggers
-SELECT function_is('storekit.add_triggers(p_table regclass, p_entity text, p_fields text[], p_mutable boolean, p_state text)',
-    'void', 'invoker volatile', 'storekit path');
 SELECT storekit.add_triggers('shop.orders', 'shop.orders', '{note,pdf}', true, 'title');
 SELECT matches(pg_get_triggerdef(oid), 'storekit.record_update\(''shop.orders'', ''title'', ''note'', ''pdf''\)',
     'a trigger is told entity, state and parts')

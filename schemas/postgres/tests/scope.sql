@@ -1,8 +1,7 @@
 -- Entering a tenant's transaction, and finding the table that a call names.
-SELECT plan(30);
+SELECT plan(26);
 
 -- enter
-SELECT function_is('storekit.enter(p_tenant uuid, p_actor text)', 'void', 'invoker volatile', 'storekit path');
 SELECT be('owner');
 SELECT lives_ok($$SELECT storekit.enter(id('acme'), 'agent:writer')$$, 'a tenant and an actor enter');
 SELECT is(storekit.current_tenant(), id('acme'), 'the tenant is the transaction''s');
@@ -26,7 +25,6 @@ SELECT throws_ok($$SELECT storekit.renew_v1('00000000-0000-0000-0000-00000000000
 RESET SESSION AUTHORIZATION;
 
 -- find_managed
-SELECT function_is('storekit.find_managed(p_name text)', 'storekit.managed', 'invoker stable', 'storekit path');
 SELECT is(storekit.find_managed('public.tool_calls'), storekit.find_managed('tool_calls'), 'public is understood');
 SELECT is(to_jsonb(storekit.find_managed('tool_calls')),
     '{"entity": "tool_calls", "schema_name": "public", "table_name": "tool_calls", "mutable": true, "soft_delete": true,
@@ -37,7 +35,6 @@ SELECT throws_ok('SELECT storekit.find_managed(''storekit.part'')', 'SK400', NUL
 SELECT throws_ok('SELECT storekit.find_managed(NULL)', 'SK400', 'table null is not managed by storekit', 'nor is none');
 
 -- find_writable
-SELECT function_is('storekit.find_writable(p_name text)', 'storekit.managed', 'invoker stable', 'storekit path');
 SELECT be('owner', 'acme');
 SELECT is((storekit.find_writable('tool_calls')).entity, 'tool_calls', 'a tenant writes its own tables');
 SELECT throws_ok('SELECT storekit.find_writable(''activity_templates'')', 'SK403', NULL,
@@ -48,8 +45,6 @@ SELECT throws_ok('SELECT storekit.find_writable(''tool_calls'')', 'SK403', NULL,
 SELECT throws_ok('SELECT storekit.find_writable(''nothing'')', 'SK400', NULL, 'what is not managed is not writable');
 
 -- first_refused
-SELECT function_is('storekit.first_refused(p_name text, p_op text, p_rows jsonb, p_done text[] DEFAULT ''{}''::text[])',
-    'jsonb', 'invoker volatile', 'storekit path');
 SELECT be('app');
 SELECT save_call('call');
 SELECT be('owner', 'acme');

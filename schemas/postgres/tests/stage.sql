@@ -1,5 +1,5 @@
 -- Stage and renew: the durable promise before any byte leaves.
-SELECT plan(35);
+SELECT plan(34);
 
 -- stage_v1
 SELECT function_is('storekit.stage_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, '
@@ -49,9 +49,6 @@ SELECT is(storekit.stage_v1(id('acme'), 'a', id('k2'), 'key', 'else', '1 minute'
 
 -- insert_parts
 RESET ROLE;
-SELECT function_is('storekit.insert_parts(p_tenant uuid, p_write_id uuid, p_sign_until timestamp with time zone, p_parts jsonb)',
-    
-    'void', 'invoker volatile', 'storekit path');
 SELECT be('owner', 'acme');
 SELECT storekit.insert_parts(id('acme'), id('w'), storekit.now(), jsonb_build_array(
     part('tool_calls', 'd.payload', '{"expires_on": "9999-01-01T00:00:00Z"}'), part('public.activity_outputs', 'o.content')));
