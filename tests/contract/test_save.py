@@ -11,6 +11,8 @@ from storekit import Blob, Conflict, ConstraintViolation, NotFound, NotLoaded, U
 from tests.support.entities import Address, Call, Everything, Note, Payload, Report, Run, Status
 from tests.support.harness import Harness, steps, trips
 
+pytestmark = pytest.mark.parts
+
 
 async def test_a_saved_record_comes_back_whole(harness: Harness) -> None:
     """What get answers with every document loaded equals what was saved, in columns, document and blob."""
