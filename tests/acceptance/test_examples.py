@@ -39,14 +39,11 @@ def run(example: str, *arguments: str | Path) -> list[str]:
 
 @pytest.mark.parametrize("example", ABOUT_RECORDS)
 def test_examples_use_the_public_api_and_fit_on_a_screen(example: str) -> None:
-    """An example has at most sixty lines, and imports of storekit what is public alone."""
+    """An example has at most sixty lines and imports storekit from its public package."""
     text = (EXAMPLES / example).read_text()
     assert len(text.splitlines()) <= 60
     modules = {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
-    assert {name for name in modules if name and name.startswith("storekit")} <= {
-        "storekit",
-        "storekit.trace",
-    }
+    assert {name for name in modules if name and name.startswith("storekit")} <= {"storekit"}
 
 
 def test_orders_move_as_they_may_and_are_listed(directory: Path) -> None:
