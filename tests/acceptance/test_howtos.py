@@ -67,7 +67,7 @@ def test_the_page_on_own_servers_runs_from_top_to_bottom(tmp_path: Path) -> None
 def test_the_page_on_entities_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """From a class to a saved record, its history, a session and a report, as the page says."""
     printed = follow("entities.md", tmp_path).splitlines()
-    assert "no difference" in printed
+    assert "no differences" in printed
     for line in (
         "Pro",
         "pending -> shipped allowed: confirmed",
