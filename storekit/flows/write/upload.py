@@ -38,7 +38,9 @@ async def upload(
 ) -> list[str | None]:
     """Upload all parts at once, and return their VersionIds in the plan's order.
 
-    Leases of `others`, writes of the same unit that were staged before, are renewed with this one's.
+    A blob is signed for no longer than the lease: after it S3 itself refuses the upload, so that the sweep
+    knows when nothing can arrive any more. The lease is renewed while the wave runs, and so are the leases
+    of `others`, writes of the same unit that were staged before.
 
     Raises:
         WriteLost: the lease lapsed and another process took the write over.
