@@ -9,6 +9,9 @@ COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.
 POSTGRES_15 := /usr/lib/postgresql/15/bin
 SQL := $(filter-out tests/security/test_hostile_%,$(wildcard tests/security/test_*.py)) \
     $(wildcard $(patsubst %,tests/integration/test_%.py,sql_* schema_* pgtap walls))
+# Three workers for two cores: many tests wait, for a server's start or for a time-out.
+WORKERS ?= 3
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -21,14 +24,14 @@ demo: $(READY) ## Run the main job on three real servers, break it, and check ev
 	$(BIN)/storekit demo
 
 test: lint ## Run every check and every test
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-matrix: $(READY) ## Run the contract on Postgres 15 and 18 and behind PgBouncer: apt-get install postgresql-15 pgbouncer
-	$(BIN)/pytest --matrix tests/contract
-	STOREKIT_TEST_PG_BIN=$(POSTGRES_15) $(BIN)/pytest $(SQL)
+	$(PYTEST) --matrix tests/contract
+	STOREKIT_TEST_PG_BIN=$(POSTGRES_15) $(PYTEST) $(SQL)
 
 unit: $(READY) ## Run the tests that need no server
-	$(BIN)/pytest -q tests/unit
+	$(PYTEST) -q tests/unit
 
 generate: $(READY) ## Write the sync API from the async one
 	$(BIN)/python tools/generate_sync.py
@@ -51,8 +54,8 @@ docs: $(READY) ## Build the documentation as HTML in build/docs; warnings are er
 bench: $(PEER) ## Measure the hot paths against a fair naive version and a peer
 	$(BIN)/python -m tests.bench
 
-faults: $(READY) ## Kill writers and servers at every step, the long way; import 600,000 trades
-	$(BIN)/pytest tests/faults tests/acceptance/test_examples.py -m "long or not long"
+faults: $(READY) ## Kill writers and servers at every step, the long way; import 600,000 trades; sign 10,000 requests
+	$(PYTEST) -m "long or not long" tests/faults tests/acceptance/test_examples.py tests/unit/test_signer.py
 
 # Without --no-deps pip would resolve anew and could leave the locked versions.
 $(READY): requirements.lock pyproject.toml

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from storekit import Store
-from tests.side_by_side import pytest_pyfunc_call
+from tests.contract.matrix_legs import lacking
 from tests.support.clock import Clock, MoveClock
 from tests.support.entities import ENTITIES
 
@@ -16,20 +16,21 @@ from tests.support.entities import ENTITIES
 settings.register_profile("storekit", deadline=None)
 settings.load_profile("storekit")
 
-__all__ = ["pytest_pyfunc_call"]
+pytest_plugins = ["tests.support.summary"]
 
 _SERVERS = {"embedded", "embedded_clock"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--matrix", action="store_true", help="run every leg of the contract: none may be missing"
+        "--matrix", action="store_true", help="run the contract on Postgres 15 and behind PgBouncer too"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "side_by_side(threads): runs while the others of its module wait")
-    config.addinivalue_line("markers", "long: takes minutes; left out unless -m names it")
+    """Refuse a matrix that would have gaps."""
+    if config.option.matrix and lacking():
+        raise pytest.UsageError(f"the matrix cannot run; apt-get install {' '.join(lacking())}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

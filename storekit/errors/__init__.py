@@ -64,3 +64,6 @@ __all__ = [
     "ValidationError",
     "WriteLost",
 ]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # tracebacks and pickles use the name that users import

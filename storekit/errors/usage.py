@@ -13,7 +13,7 @@ class UsageError(StorekitError):
     >>> references("notes", on_delete="ignore")
     Traceback (most recent call last):
         ...
-    storekit.errors.usage.UsageError: references(on_delete='ignore') must be one of restrict, ...
+    storekit.errors.UsageError: references(on_delete='ignore') must be one of restrict, ...
     """
 
 
@@ -26,7 +26,7 @@ class TenantRequired(UsageError):
     >>> memory_store().scope(tenant=None, actor="ada")
     Traceback (most recent call last):
         ...
-    storekit.errors.usage.TenantRequired: ...
+    storekit.errors.TenantRequired: ...
     """
 
 
@@ -59,7 +59,7 @@ class ConfigurationError(StorekitError):
     >>> read([Line("app", Path("migrations")), Line("app", Path("other"))])
     Traceback (most recent call last):
         ...
-    storekit.errors.usage.ConfigurationError: two lines of migrations are named app; ...
+    storekit.errors.ConfigurationError: two lines of migrations are named app; ...
     """
 
 
@@ -77,7 +77,7 @@ class ValidationError(StorekitError):
     ...     notes.save(Note(title="a\\0b"))
     Traceback (most recent call last):
         ...
-    storekit.errors.usage.ValidationError: Note.title: it contains U+0000, which Postgres cannot store
+    storekit.errors.ValidationError: Note.title: it contains U+0000, which Postgres cannot store
 
     Attributes:
         field: class and field, as in "Note.title", or the name of the argument; None if neither applies.

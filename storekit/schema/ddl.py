@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from storekit.model.declare.entity import Entity
-from storekit.model.table.keys import foreign_keys, key_definitions
+from storekit.model.table.keys import constraint, foreign_keys, key_definitions
 from storekit.model.table.names import literal, qualified, quoted
 from storekit.model.table.table import Column, Machine, Part, Table
 
@@ -44,7 +44,9 @@ def render(entity: type[Entity]) -> str:
     table, schema = entity.storekit_table, entity.storekit_table.name.rpartition(".")[0]
     blocks = [f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)};"] if schema else []
     blocks += [create_enum(column) for column in table.columns.values() if column.enum]
-    blocks.append(create_table(table, entity.model_fields, (key.clause for key in foreign_keys(table))))
+    blocks.append(
+        create_table(table, entity.model_fields, (constraint(table, key) for key in foreign_keys(table)))
+    )
     blocks += [key.create(qualified(table.name)) for key in key_definitions(table) if not key.inline]
     # `manage` comes last: it reads what the statements before it wrote into storekit's own tables
     blocks += [*insert_parts(table), *insert_lookup(table), *insert_moves(table), call_manage(table)]

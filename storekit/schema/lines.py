@@ -89,6 +89,8 @@ def _read_line(line: Line) -> Iterator[Migration]:
     names = sorted(f.name for f in line.directory.iterdir() if f.name.endswith(".sql"))
     for expected, name in enumerate(names, 1):
         match = _FILE.fullmatch(name)
+        # a gap or a number used twice is what is left when two branches added a file: refused here, before
+        # some databases have applied one of them and some the other
         if match is None or int(match[1]) != expected:
             raise ConfigurationError(
                 f"line {line.name}: expected number {expected:04}, found {name}; "

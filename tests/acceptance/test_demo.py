@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from storekit.embedded import status
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +68,6 @@ def processes_in(directory: Path) -> list[str]:
     return found
 
 
-@pytest.mark.side_by_side(3)
 def test_demo_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
     """On every file of a directory the demo passes all its checks, and leaves no process and no file."""
     (tmp_path / "one.md").write_text("# Één ✨\n\n日本語\n")
@@ -90,7 +87,6 @@ def test_demo_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
-@pytest.mark.side_by_side(3)
 def test_tampered_content_fails_the_demo(tmp_path: Path) -> None:
     """One changed byte of a fetched content ends the demo with one line and exit code 1, and cleans up."""
     (tmp_path / "one.md").write_text("# One\n")

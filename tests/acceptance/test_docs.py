@@ -33,7 +33,6 @@ def run_python(source: str, directory: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.side_by_side(3)
 def test_the_readmes_first_screen_runs_and_its_url_works(tmp_path: Path) -> None:
     """The README's blocks run as they stand: a URL's content, a document, a unit of work and two pages."""
     out = run_python("\n".join(blocks(ROOT / "README.md", "python")), tmp_path)
@@ -57,7 +56,6 @@ def test_the_class_on_the_first_screen_has_at_most_twelve_lines() -> None:
     assert len([line for line in declared.splitlines() if line.strip()]) <= 12
 
 
-@pytest.mark.side_by_side(3)
 def test_the_quickstart_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """All blocks of the quickstart run, in order, as one program."""
     out = run_python("\n".join(blocks(ROOT / "docs" / "quickstart.md", "python")), tmp_path)
@@ -96,7 +94,6 @@ def test_examples_have_at_most_forty_lines(example: str) -> None:
     assert len((EXAMPLES / example).read_text().splitlines()) <= 40
 
 
-@pytest.mark.side_by_side(3)
 def test_the_agent_service_saves_its_deliverable(tmp_path: Path) -> None:
     """The agent's example streams its output and prints what it saved."""
     done = subprocess.run(
@@ -143,7 +140,6 @@ with Store.embedded("data", entities=[api_handler.Report]) as store:
 """
 
 
-@pytest.mark.side_by_side(3)
 def test_the_api_handler_redirects_to_the_content_of_its_own_tenant_only(tmp_path: Path) -> None:
     """The API's example answers with a URL of the bytes, and with 404 to another tenant."""
     out = run_python(_CLIENT.format(examples=str(EXAMPLES)), tmp_path).split()

@@ -49,7 +49,6 @@ def test_examples_use_the_public_api_and_fit_on_a_screen(example: str) -> None:
     }
 
 
-@pytest.mark.side_by_side(3)
 def test_orders_move_as_they_may_and_are_listed(directory: Path) -> None:
     """A forbidden move is refused, the moves made are told with who and why, the list comes in pages."""
     assert run("orders.py", directory) == [
@@ -60,7 +59,6 @@ def test_orders_move_as_they_may_and_are_listed(directory: Path) -> None:
     ]
 
 
-@pytest.mark.side_by_side(3)
 def test_leads_reply_once_however_often_it_is_delivered(directory: Path) -> None:
     """Events that come twice count once, a reply moves its lead, and each subject has its numbers."""
     assert run("leads.py", directory) == [
@@ -71,7 +69,6 @@ def test_leads_reply_once_however_often_it_is_delivered(directory: Path) -> None
     ]
 
 
-@pytest.mark.side_by_side(3)
 def test_webhooks_end_in_the_same_state_however_often_they_are_run(directory: Path) -> None:
     """A crash leaves whole pages, the next run adds the rest, and further runs change nothing."""
     assert run("webhooks.py", directory) == [
@@ -81,7 +78,6 @@ def test_webhooks_end_in_the_same_state_however_often_they_are_run(directory: Pa
     ]
 
 
-@pytest.mark.side_by_side(3)
 @pytest.mark.parametrize("many", [6_000, pytest.param(600_000, marks=pytest.mark.long)])
 def test_a_position_is_one_look_up_however_many_trades_there_are(many: int, directory: Path) -> None:
     """Trades and positions are saved together, and a position is what its trades add up to."""

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from storekit.embedded import down
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +53,6 @@ def test_every_page_is_followed() -> None:
     assert {page.name for page in HOWTO.iterdir()} == {"own-servers.md", "entities.md", "records.md"}
 
 
-@pytest.mark.side_by_side(3)
 def test_the_page_on_own_servers_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """From `storekit up` to `storekit down` every block of the page works as it stands."""
     printed = follow("own-servers.md", tmp_path)
@@ -63,7 +60,6 @@ def test_the_page_on_own_servers_runs_from_top_to_bottom(tmp_path: Path) -> None
     assert len(re.findall(r"^[0-9A-Z]{26} Minutes$", printed, re.MULTILINE)) == 2
 
 
-@pytest.mark.side_by_side(3)
 def test_the_page_on_entities_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """From a class to a saved record, its history, a session and a report, as the page says."""
     printed = follow("entities.md", tmp_path).splitlines()
@@ -79,7 +75,6 @@ def test_the_page_on_entities_runs_from_top_to_bottom(tmp_path: Path) -> None:
         assert line in printed
 
 
-@pytest.mark.side_by_side(3)
 def test_the_page_on_records_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """Filters, pages, relations, units of work, batches and cursors give what the page says."""
     printed = follow("records.md", tmp_path).splitlines()

@@ -1,55 +1,52 @@
-"""The legs of the contract: each case runs on every one of them."""
+"""The legs of the contract: the kinds of stores that a case runs on."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from storekit import AsyncStore, Store
 from storekit.testing import Memory, async_memory_store, memory_store
 from tests.contract.cannot_honour import CANNOT_HONOUR, LEG
-from tests.contract.matrix_legs import behind_pgbouncer, lacking, legs, not_run, postgres_15
+from tests.contract.matrix_legs import MATRIX, behind_pgbouncer, postgres_15
 from tests.contract.moto_leg import moto_store
 from tests.support.clock import Clock
 from tests.support.entities import ENTITIES
 from tests.support.harness import Harness, over_http
 
-collect_ignore = ["test_pgbouncer.py"] if "pgbouncer" in lacking() else []
-LEGS = ("sync-servers", "async-servers", "sync-memory", "async-memory", LEG)
+IN_MEMORY = ("sync-memory", "async-memory")
+SERVERS = ("sync-servers", "async-servers")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests of PgBouncer to the matrix."""
+    return (collection_path.name == "test_pgbouncer.py" and not config.option.matrix) or None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each case of the contract on all legs that there are."""
+    """Run each case of the contract on the legs that can show something: see `tests/README.md`."""
     if "harness" in metafunc.fixturenames:
-        all_legs = [*LEGS, *legs(matrix=metafunc.config.option.matrix)]
-        sql = metafunc.definition.get_closest_marker("sql") is not None
-        metafunc.parametrize("leg", [leg for leg in all_legs if not (sql and leg.endswith("memory"))])
+        marks = {mark.name for mark in metafunc.definition.iter_markers()}
+        metafunc.parametrize("leg", _legs(marks, matrix=metafunc.config.option.matrix))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Expect to fail what moto and mongomock cannot honour; refuse a matrix that would have gaps."""
-    if config.option.matrix and lacking():
-        raise pytest.UsageError(f"the matrix cannot run; apt-get install {' '.join(lacking())}")
+def _legs(marks: set[str], *, matrix: bool) -> list[str]:
+    if "refusals" in marks:
+        return [*IN_MEMORY]
+    legs = [*SERVERS, *(MATRIX if matrix else ())]
+    if "sql" not in marks:
+        legs += IN_MEMORY
+    return [*legs, LEG] if "parts" in marks else legs
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expect to fail what moto and mongomock cannot honour."""
     for item in items:
         function = getattr(item, "originalname", "")
         if item.name.endswith(f"[{LEG}]") and function in CANNOT_HONOUR:
             item.add_marker(pytest.mark.xfail(reason=CANNOT_HONOUR[function], strict=True))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what moto and mongomock could not honour in this run, and which legs it left out."""
-    failed = sorted({report.nodeid for report in terminalreporter.getreports("xfailed")})
-    ours = [nodeid for nodeid in failed if nodeid.endswith(f"[{LEG}]")]
-    if ours:
-        terminalreporter.section(f"{len(ours)} cases that moto and mongomock cannot honour")
-        for nodeid in ours:
-            function = nodeid.rpartition("::")[2].partition("[")[0]
-            terminalreporter.write_line(f"{function}: {CANNOT_HONOUR[function]}")
-    if not config.option.matrix:
-        terminalreporter.section("legs that did not run, and what makes them run")
-        for leg, remedy in not_run().items():
-            terminalreporter.write_line(f"{leg}: {remedy}")
 
 
 @pytest.fixture(scope="session")

@@ -16,40 +16,22 @@ from tests.support.entities import ENTITIES
 from tests.support.pgbouncer import PROGRAM, behind_pgbouncer
 from tests.support.postgres import MEMBERS, fresh_cluster, fresh_database, write_line
 
-__all__ = ["behind_pgbouncer", "lacking", "legs", "not_run", "postgres_15"]
+__all__ = ["MATRIX", "behind_pgbouncer", "lacking", "postgres_15"]
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 _PACKAGES = {"postgresql-15": (POSTGRES_15 / "postgres").exists(), "pgbouncer": PROGRAM is not None}
 """Debian's packages, and whether they are here."""
-_NEEDS = {
-    "postgres15": ["postgresql-15"],
-    "pgbouncer": ["pgbouncer"],
-    "pgbouncer-postgres15": ["pgbouncer", "postgresql-15"],
-}
-_MATRIX_ALONE = {"pgbouncer-postgres15"}
-"""Each half of it has a leg in every run."""
-
-
-def legs(*, matrix: bool) -> list[str]:
-    """Name the legs that run here, in both colours."""
-    places = [place for place in _NEEDS if not _lacks(place) and (matrix or place not in _MATRIX_ALONE)]
-    return [f"{colour}-{place}" for place in places for colour in ("sync", "async")]
+MATRIX = tuple(
+    f"{colour}-{place}"
+    for place in ("postgres15", "pgbouncer", "pgbouncer-postgres15")
+    for colour in ("sync", "async")
+)
+"""The legs of `make test-matrix` alone."""
 
 
 def lacking() -> list[str]:
-    """Name the packages that the matrix lacks."""
+    """Return the packages that the matrix lacks."""
     return [package for package, here in _PACKAGES.items() if not here]
-
-
-def not_run() -> dict[str, str]:
-    """Tell of each leg that runs in the matrix alone, or not at all, what makes it run."""
-    found = {place: f"apt-get install {' '.join(_lacks(place))}" for place in _NEEDS if _lacks(place)}
-    alone = [*_MATRIX_ALONE - found.keys(), "the SQL suites on Postgres 15"]
-    return found | dict.fromkeys(alone, "make test-matrix")
-
-
-def _lacks(place: str) -> list[str]:
-    return [package for package in _NEEDS[place] if not _PACKAGES[package]]
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from storekit import Blob, NotFound, UsageError, ValidationError, ids, trace
 from tests.support.entities import Call, Note, Report, Run
 from tests.support.harness import Harness, steps, trips
 
+pytestmark = pytest.mark.parts
+
 TEXT = "Grüße, 世界 🌍\r\n"
 
 

@@ -10,6 +10,8 @@ from storekit import Blob, Expired
 from tests.support.entities import Call, Payload
 from tests.support.harness import Harness, steps, trips
 
+pytestmark = pytest.mark.parts
+
 LIFE = timedelta(days=90)
 SECOND = timedelta(seconds=1)
 

@@ -13,6 +13,8 @@ from storekit import UsageError, ValidationError, contains, has_key, in_, is_nul
 from tests.support.entities import Everything, Lead, Report
 from tests.support.harness import Harness, steps, trips
 
+pytestmark = pytest.mark.refusals
+
 UID = UUID(int=7)
 REFUSED: list[tuple[Any, type[Exception], str]] = [
     ({"nmae": "x"}, ValidationError, "Lead.nmae: no such column; Lead has id, ref_id"),

@@ -102,7 +102,7 @@ async def test_a_refused_save_frees_its_key(harness: Harness) -> None:
     """A key whose save failed for good can be used at once, by the corrected request."""
     runs, calls = harness.repository(Run), harness.repository(Call)
     absent = Run(name="absent")
-    with pytest.raises(Exception, match="calls_tenant_id_run_id_fkey"):
+    with pytest.raises(Exception, match="calls_run_id_fk_aa57465f"):
         await calls.save(_call(absent), idempotency_key="k")
     await runs.save(absent)
     saved = await calls.save(_call(absent, name="corrected"), idempotency_key="k")

@@ -10,6 +10,8 @@ from storekit import Blob, Expired, UsageError, trace
 from tests.support.entities import Call, Payload, Report, Run
 from tests.support.harness import Harness, steps, trips
 
+pytestmark = pytest.mark.parts
+
 
 @pytest.mark.parametrize("step", ["postgres.commit", "postgres.stage"])
 async def test_an_edit_made_while_a_save_is_under_way_is_saved_by_the_next(

@@ -17,6 +17,8 @@ from storekit import Blob, TenantRequired, UsageError, ValidationError
 from tests.support.entities import Call, Everything, Note, Report, Run
 from tests.support.harness import Harness, steps
 
+pytestmark = pytest.mark.refusals
+
 NAN = float("nan")
 
 
@@ -124,21 +126,6 @@ async def test_the_class_refuses_what_it_does_not_declare(harness: Harness) -> N
         run.score = "many"  # type: ignore[assignment]  # it is the point
     with pytest.raises(UsageError):
         run.version = 7
-
-
-async def test_the_largest_document_is_taken(harness: Harness) -> None:
-    """A document just under 15 MB is saved and read back."""
-    body = {"a": "x" * (15 * 1024 * 1024 - 100)}
-    saved = await harness.repository(Report).save(Report(title="t", body=body))
-    assert (await harness.repository(Report).get(saved.ref_id, load=["body"])).body == body
-
-
-async def test_the_deepest_document_is_taken(harness: Harness) -> None:
-    """64 levels are saved and read back, in a document and in a column."""
-    records = harness.repository(Everything)
-    saved = await records.save(Everything(tree=_nested(64), doc=_nested(64)))
-    found = await records.get(saved.ref_id, load=["doc"])
-    assert (found.tree, found.doc) == (_nested(64), _nested(64))
 
 
 async def test_a_file_that_vanished_is_refused(harness: Harness, tmp_path: Path) -> None:

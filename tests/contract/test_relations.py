@@ -198,7 +198,7 @@ async def test_restrict_keeps_a_target_that_even_a_hidden_record_needs(harness: 
     await calls.delete(call.ref_id)
     with pytest.raises(ConstraintViolation) as caught:
         await runs.delete(run.ref_id)
-    assert caught.value.constraint == "calls_tenant_id_run_id_fkey"
+    assert caught.value.constraint == "calls_run_id_fk_aa57465f"
     assert (await runs.get(run.ref_id)).version == 1
     assert (await harness.repository(Report).get(report.ref_id)).run_id == run.id
 
@@ -232,7 +232,7 @@ async def test_no_reference_crosses_tenants(harness: Harness) -> None:
         for attempt in attempts:
             with pytest.raises(ConstraintViolation) as caught:
                 await attempt
-            assert caught.value.constraint == "folders_tenant_id_call_id_fkey"
+            assert caught.value.constraint == "folders_call_id_fk_f830462f"
     assert (await folders.get(own.ref_id)).version == 1
 
 

@@ -11,6 +11,8 @@ from storekit import Blob, Conflict, ConstraintViolation, NotFound, NotLoaded, U
 from tests.support.entities import Address, Call, Everything, Note, Payload, Report, Run, Status
 from tests.support.harness import Harness, steps, trips
 
+pytestmark = pytest.mark.parts
+
 
 async def test_a_saved_record_comes_back_whole(harness: Harness) -> None:
     """What get answers with every document loaded equals what was saved, in columns, document and blob."""
@@ -226,7 +228,7 @@ async def test_save_many_is_all_or_nothing(harness: Harness) -> None:
     good, bad = Call(run_id=run.id, name="good"), Call(run_id=uuid4(), name="bad")
     with pytest.raises(ConstraintViolation) as caught:
         await notes.save_many([good, bad])
-    assert caught.value.constraint == "calls_tenant_id_run_id_fkey"
+    assert caught.value.constraint == "calls_run_id_fk_aa57465f"
     with pytest.raises(NotFound):
         await notes.get(good.ref_id)
 

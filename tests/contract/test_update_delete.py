@@ -156,7 +156,7 @@ async def test_a_record_that_others_need_is_not_deleted(harness: Harness) -> Non
     run = next(iter(await _run_of(harness, saved)))
     with pytest.raises(ConstraintViolation) as caught:
         await runs.delete(run)
-    assert caught.value.constraint == "calls_tenant_id_run_id_fkey"
+    assert caught.value.constraint == "calls_run_id_fk_aa57465f"
     assert (await runs.get(run)).version == 1
 
 

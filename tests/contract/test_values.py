@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from storekit import Repository, Store
-from tests.support.entities import Everything
+from tests.support.entities import Everything, Report
+from tests.support.harness import Harness
 from tests.support.values import FIELDS, facts, records
 
 BATCH = 40
@@ -49,6 +50,24 @@ def test_each_type_comes_back_as_it_was(
     before = [facts(record) for record in batch]
     everything.save_many(batch)
     assert _changed(everything, batch, before) == []
+
+
+async def test_the_largest_document_is_taken(harness: Harness) -> None:
+    """A document just under 15 MB is saved and read back."""
+    body = {"a": "x" * (15 * 1024 * 1024 - 100)}
+    saved = await harness.repository(Report).save(Report(title="t", body=body))
+    assert (await harness.repository(Report).get(saved.ref_id, load=["body"])).body == body
+
+
+async def test_the_deepest_document_is_taken(harness: Harness) -> None:
+    """64 levels are saved and read back, in a document and in a column."""
+    deepest: dict[str, Any] = {}
+    for _ in range(63):
+        deepest = {"a": deepest}
+    records = harness.repository(Everything)
+    saved = await records.save(Everything(tree=deepest, doc=deepest))
+    found = await records.get(saved.ref_id, load=["doc"])
+    assert (found.tree, found.doc) == (deepest, deepest)
 
 
 def _changed(

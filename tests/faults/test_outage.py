@@ -19,7 +19,6 @@ from tests.faults.wire import TIMEOUT, Wire, wired
 from tests.support.adapters import COLOURS, opened, save
 from tests.support.proxy import Proxy
 
-pytestmark = pytest.mark.side_by_side(8)
 _STORES = ("postgres", "mongo", "s3")
 _LONGEST = 2.5 * TIMEOUT.total_seconds()
 """Seconds until an error: what fails in a wave is abandoned in one more call."""

@@ -145,7 +145,6 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-@pytest.mark.side_by_side(3)
 def test_restart_keeps_everything() -> None:
     """Data stays in the directory and a restart keeps it, on the same ports, whoever PostgreSQL runs as."""
     with reachable() as home:
@@ -233,7 +232,6 @@ def test_heals_beside_what_a_crash_left(shared: Stack) -> None:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-@pytest.mark.side_by_side(3)
 def test_heals_a_killed_supervisor(tmp_path: Path) -> None:
     """After kill -9 of the supervisor its servers end, its stale socket harms nobody, the data is kept."""
     deep = tmp_path / ("long" * 25) / "stack"
@@ -249,7 +247,6 @@ def test_heals_a_killed_supervisor(tmp_path: Path) -> None:
     wait_until_ended(deep)
 
 
-@pytest.mark.side_by_side(3)
 def test_last_owner_ends_the_servers(tmp_path: Path) -> None:
     """The servers live while any process owns the stack; the last to go, though by kill -9, ends them."""
     first, second = owner(tmp_path), owner(tmp_path)
@@ -263,7 +260,6 @@ def test_last_owner_ends_the_servers(tmp_path: Path) -> None:
     assert not (tmp_path / "supervisor.sock").exists()
 
 
-@pytest.mark.side_by_side(3)
 def test_simultaneous_starters(tmp_path: Path) -> None:
     """Processes and threads that start the same fresh directory at once share one set of servers."""
     gate = Barrier(2)
@@ -285,7 +281,6 @@ def test_simultaneous_starters(tmp_path: Path) -> None:
     wait_until_ended(tmp_path / "stack")
 
 
-@pytest.mark.side_by_side(3)
 def test_up_down_status(tmp_path: Path) -> None:
     """`up` owns the stack until `down`; `status` starts nothing."""
     assert [each.running for each in status(tmp_path / "stack")] == [False] * 3
@@ -482,7 +477,6 @@ def test_ports_taken_by_others(runner: Runner) -> None:
         assert ports.assign("server", ["main"]) != old
 
 
-@pytest.mark.side_by_side(3)
 def test_a_port_remembered_twice(tmp_path: Path) -> None:
     """Two servers remembered with one port start with one each."""
     home = Directory.claim(tmp_path / "stack")

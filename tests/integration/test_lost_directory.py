@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
-
 from storekit.embedded import Stack, down, status, up
 from storekit.embedded.owner import OwnerConnection
 
@@ -45,7 +43,6 @@ def processes(home: Path) -> list[int]:
     return [supervisor, *(each.pid for each in status(home) if each.pid is not None)]
 
 
-@pytest.mark.side_by_side(2)
 def test_servers_end_when_their_directory_is_deleted() -> None:
     """Deleting the directory of a running stack ends its servers and their supervisor within seconds."""
     with started() as home, ExitStack() as stack:
@@ -58,7 +55,6 @@ def test_servers_end_when_their_directory_is_deleted() -> None:
         assert not home.exists()
 
 
-@pytest.mark.side_by_side(2)
 def test_a_new_stack_in_its_place_is_left_alone() -> None:
     """A stack that starts where a running one was moved away keeps its files; the old servers end."""
     with started() as home, ExitStack() as stack:

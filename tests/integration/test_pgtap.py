@@ -1,4 +1,4 @@
-"""The database tests itself: functions, triggers and policies, each file of schemas/postgres/tests a case."""
+"""The database tests itself: each file of schemas/postgres/tests is a case."""
 
 from __future__ import annotations
 

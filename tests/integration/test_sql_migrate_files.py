@@ -82,7 +82,7 @@ def test_a_name_that_is_taken_is_not_the_index(database: Database, tmp_path: Pat
         "CREATE TABLE by_model ()",
         f"{MARK}CREATE INDEX CONCURRENTLY IF NOT EXISTS by_model ON readings (tenant_id, model)",
     )
-    with pytest.raises(ConfigurationError, match="0002_step.sql has made no index by_model on readings"):
+    with pytest.raises(ConfigurationError, match="0002_step.sql did not create index by_model on readings"):
         apply(database, line)
 
 

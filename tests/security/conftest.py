@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from pydantic import SecretStr
@@ -17,25 +17,6 @@ from tests.support.postgres import Database, fresh_cluster
 
 LEGS = ("sync-servers", "async-servers", "sync-memory", "async-memory")
 _LOGINS = {"": "app", "_admin": "admin", "_reporter": "reporter"}
-_SIZES = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SIZES] = []
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how much was tried."""
-    if lines := terminalreporter.config.stash[_SIZES]:
-        terminalreporter.section("tenant matrix and hostile input")
-        for line in lines:
-            terminalreporter.write_line(line)
-
-
-@pytest.fixture(scope="session")
-def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Put a line into the summary of the run."""
-    return pytestconfig.stash[_SIZES].append
 
 
 @pytest.fixture(scope="session")

@@ -54,11 +54,11 @@ BY_FIELD: dict[str, Callable[[Any, str, Any], Any]] = {
 }
 
 
-def test_the_corpus_is_not_small(tell: Callable[[str], None]) -> None:
+def test_the_corpus_is_not_small(report: Callable[[str], None]) -> None:
     """There are more than 500 texts, no two alike, and objects of every kind that JSON and Python have."""
     assert len(set(hostile.TEXTS)) == len(hostile.TEXTS) > 500
     assert {type(each) for each in hostile.OBJECTS} >= {dict, list, tuple, set, bytes, int, float, bool}
-    tell(f"{len(hostile.TEXTS)} hostile texts and {len(hostile.OBJECTS)} objects for every name and value")
+    report(f"{len(hostile.TEXTS)} hostile texts and {len(hostile.OBJECTS)} objects for every name and value")
 
 
 HARM = (

@@ -18,17 +18,17 @@ EVENTS = ("write", "part", "event", "event_inbox", "domain_event", "tenant_head"
 
 
 @pytest.fixture(scope="module")
-def matrix(walled: Database, tell: Callable[[str], None]) -> Matrix:
+def matrix(walled: Database, report: Callable[[str], None]) -> Matrix:
     found = Matrix(walled)
     found.run()
     told = ", ".join(f"{count} x {what}" for what, count in found.outcomes.most_common())
     told = told.replace("foreign rows", "rows of all tenants, by those who may")
     tables = len({cell.relation for cell in found.cells})
-    tell(
+    report(
         f"{len(found.cells)} cells = {tables} relations x {len(VERBS)} verbs x {len(ROLES)} roles x"
         f" {len(SETTINGS)} settings, {found.outcomes.total()} statements: {told}"
     )
-    tell(f"{len(found.crossings)} meant crossings by role, 0 others")
+    report(f"{len(found.crossings)} meant crossings by role, 0 others")
     return found
 
 
@@ -140,19 +140,19 @@ def test_nobody_writes_the_ledger_or_the_events(matrix: Matrix) -> None:
     assert others <= {("storekit.event", "refused 55000"), ("garbage", "refused 22P02")}
 
 
-def test_no_key_tells_of_another_tenant(walled: Database, tell: Callable[[str], None]) -> None:
+def test_no_key_tells_of_another_tenant(walled: Database, report: Callable[[str], None]) -> None:
     """A foreign key, a unique key and ON CONFLICT answer of foreign rows as of rows that are not there."""
     oracles = Oracles(walled)
     assert oracles.run() == []
     assert oracles.asked > 100
-    tell(f"{oracles.asked} statements to every unique key and foreign key: 0 tell of a foreign row")
+    report(f"{oracles.asked} statements to every unique key and foreign key: 0 tell of a foreign row")
 
 
-def test_no_function_reaches_another_tenant(walled: Database, tell: Callable[[str], None]) -> None:
+def test_no_function_reaches_another_tenant(walled: Database, report: Callable[[str], None]) -> None:
     """Every definer function answers foreign ids as unknown ones, and changes nothing of theirs."""
     calls = Calls(walled)
     assert calls.run() == []
-    tell(
+    report(
         f"{calls.asked} calls of definer functions with foreign ids and shadowed names: 0 reach a foreign row"
     )
 

@@ -43,8 +43,8 @@ def test_a_class_that_has_grown_is_additions_in_order() -> None:
         "CREATE TYPE public.notes_kind AS ENUM ('draft', 'final');",
         "ALTER TABLE public.notes ADD COLUMN kind public.notes_kind NOT NULL DEFAULT 'draft';",
         "ALTER TABLE public.notes ADD COLUMN log_expired_on timestamptz;",
-        "SELECT storekit.add_key('public.notes', 'FOREIGN KEY (tenant_id, author_id) REFERENCES "
-        "public.authors (tenant_id, id) ON DELETE RESTRICT');",
+        "SELECT storekit.add_key('public.notes', 'CONSTRAINT notes_author_id_fk_a0e9a043 "
+        "FOREIGN KEY (tenant_id, author_id) REFERENCES public.authors (tenant_id, id) ON DELETE RESTRICT');",
         "    ('notes', 'log', 'document', interval '9 days', '{}', 'logs')",
         "    ('notes', 'status', 'new', 'draft');",
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -256,6 +257,16 @@ def test_a_global_class_is_keyed_by_id_and_referred_to_by_id() -> None:
     assert "FOREIGN KEY (plan_id) REFERENCES public.plans (id) ON DELETE RESTRICT" in text
     assert "FOREIGN KEY (tenant_id, tenant_ref) REFERENCES public.tenants (tenant_id, id)" in text
     assert "CREATE INDEX ON public.subscriptions (plan_id, tenant_id, ref_id);" in text
+
+
+def test_a_reference_has_a_name_that_postgres_keeps() -> None:
+    """However long table and columns are called, the names of their references fit and are their own."""
+    one, two = ("c" * 49 + end for end in "ab")
+    fields = dict.fromkeys((one, two), Annotated[UUID, references(Plan)])
+    long = type("Long", (Entity,), {"__annotations__": fields, "__module__": __name__}, table="t" * 50)
+    names = re.findall(r"CONSTRAINT (\w+) FOREIGN KEY", render(long))
+    assert len({*names}) == 2
+    assert all(len(name) <= 63 for name in names)
 
 
 def test_a_global_class_may_refer_to_another() -> None:

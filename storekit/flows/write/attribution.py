@@ -11,7 +11,7 @@ from storekit.flows.context import Context
 from storekit.flows.read.load import matching
 from storekit.model.save.change import Change
 from storekit.model.save.memory import column_values
-from storekit.model.table.keys import unique_keys
+from storekit.model.table.keys import foreign_key_name, foreign_keys, unique_keys
 from storekit.model.table.table import Column, Table
 from storekit.model.values.codec import key_of, key_of_row
 
@@ -54,9 +54,9 @@ async def _by_constraint(
             if name == error.constraint:
                 error.name(table.name, fields)
                 return await _taken(context, table, fields, own) if _are_many(changes) else None
-        for column in table.columns.values():
-            if _are_many(changes) and _is_key_of(column, table, error.constraint):
-                return await _dangling(context, column, own)
+        for key in foreign_keys(table):
+            if _are_many(changes) and foreign_key_name(table, key) == error.constraint:
+                return await _dangling(context, table.columns[key.columns[-1]], own)
     return None
 
 
@@ -77,13 +77,6 @@ async def _taken(context: Context, table: Table, fields: Sequence[str], changes:
         if found is not None and row["ref_id"] != found[1].ref_id:
             return found[0]
     return None
-
-
-def _is_key_of(column: Column, table: Table, constraint: str | None) -> bool:
-    own = table.name.rpartition(".")[2]
-    # the names that Postgres gives to foreign keys without one
-    names = {f"{own}_tenant_id_{column.name}_fkey", f"{own}_{column.name}_fkey"}
-    return column.reference is not None and constraint in names
 
 
 async def _dangling(context: Context, column: Column, changes: Numbered) -> int | None:

@@ -145,6 +145,22 @@ def foreign_keys(table: Table) -> Iterator[ForeignKey]:
             yield ForeignKey(("tenant_id", column.name), target, ("tenant_id", "id"), action, nulled)
 
 
+def foreign_key_name(table: Table, key: ForeignKey) -> str:
+    """Name a foreign key by a digest of its table and columns, so that an error of Postgres names the field.
+
+    Postgres truncates the names that it chooses at 63 bytes. `on_delete` is not part of the name, as it may
+    change.
+    """
+    digest = sha256(f"{table.name} {_list(key.columns)}".encode()).hexdigest()
+    end = f"_fk_{digest[:8]}"
+    return f"{table.name.rpartition('.')[2]}_{key.columns[-1]}"[: _MAX_NAME - len(end)] + end
+
+
+def constraint(table: Table, key: ForeignKey) -> str:
+    """Return the definition of a foreign key with its name."""
+    return f"CONSTRAINT {foreign_key_name(table, key)} {key.clause}"
+
+
 def _index(table: Table, declared: Index, body: str, *, named: bool = True) -> KeyDefinition:
     """Name an index by a digest of its definition.
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _CONSUMED: Content = iter(())
+"""Stands in for an iterator whose bytes are gone; compared by identity."""
 
 
 class Blob:
@@ -121,6 +122,7 @@ class Blob:
         # content that was never saved has no hash, and reading it here could consume an iterator
         if not isinstance(other, Blob) or self.sha256 is None or other.sha256 is None:
             return self is other
+        # the media type too: browsers treat the same bytes as text/plain and as text/html differently
         return (self.sha256, self.media_type) == (other.sha256, other.media_type)
 
     __hash__ = None  # type: ignore[assignment]  # equality depends on sha256, which a save sets

@@ -76,6 +76,7 @@ def _rename(pair: Pair, name: str, fact: ColumnFact) -> str:
 def _changed(pair: Pair, name: str, declared: ColumnFact, actual: ColumnFact) -> Iterator[Difference]:
     alter = f"ALTER TABLE {pair.name} ALTER COLUMN {quoted(name)}"
     if declared.type != actual.type and not (declared.labels and actual.labels):
+        # these statements set the default as well; nullability is compared again once the type is right
         yield pair.decide(f"column {name} is {actual.type}, not {declared.type}", _retype(pair, name))
         return
     if declared.generated or actual.generated:
@@ -116,6 +117,7 @@ def _labels(pair: Pair, name: str, declared: ColumnFact, actual: ColumnFact) -> 
     fresh = [label for label in declared.labels if label not in actual.labels]
     place: Place = "first" if any(_is_used(pair, label) for label in fresh) else "main"
     before: str | None = None
+    # each new label goes after the declared one before it, so that the enum sorts as the class declares it
     for label in declared.labels:
         if label in fresh:
             where = f"BEFORE {literal(actual.labels[0])}" if before is None else f"AFTER {literal(before)}"

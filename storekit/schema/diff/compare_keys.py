@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator
 
-from storekit.model.table.keys import ForeignKey, KeyDefinition, is_storekit_index
+from storekit.model.table.keys import ForeignKey, KeyDefinition, constraint, is_storekit_index
 from storekit.model.table.names import literal, quoted
 from storekit.schema.diff.difference import Difference
 from storekit.schema.diff.pair import Pair
@@ -91,10 +91,12 @@ def _references(pair: Pair) -> Iterator[Difference]:
             continue
         if rivals:  # such as another on_delete: replacing it changes what a deletion does
             drops = "".join(f"{_drop_key(pair, name)}\n" for name in rivals)
-            sql = f"{drops}{_add(pair, key.clause)}"
+            sql = f"{drops}{_add(pair, constraint(pair.table, key))}"
             yield pair.decide(f"column {column} has another reference than {key.clause}", sql)
         else:
-            yield pair.add(f"the reference of column {column} is missing", _add(pair, key.clause))
+            yield pair.add(
+                f"the reference of column {column} is missing", _add(pair, constraint(pair.table, key))
+            )
     columns = {key.columns for key in declared}
     for name, key in present.items():
         if key.columns not in columns and _is_storekit_reference(pair, key):

@@ -57,7 +57,7 @@ class Facts:
     writable: frozenset[str] = frozenset()
     """Columns that the application's role may write with SQL of its own."""
     empty: bool = True
-    """Whether the table has no rows."""
+    """Whether the table's file has no pages. A count would only see the rows that the policies show."""
 
 
 @dataclass(frozen=True, slots=True)

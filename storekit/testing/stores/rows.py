@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
+from storekit.model.table.keys import foreign_key_name, foreign_keys
 from storekit.model.table.table import Column, Table
 from storekit.testing.stores.state import Event, Row, Transaction
 from storekit.testing.stores.unique import check_unique
@@ -156,7 +157,7 @@ def _let_go(tx: Transaction, table: Table, column: Column, row: Row) -> None:
         case "set null":
             change(tx, table, row, {column.name: None}, "updated")
         case _:
-            raise _violation(table, f"tenant_id_{column.name}_fkey", f"{row['ref_id']} still refers to it")
+            raise _broken(table, column, f"{row['ref_id']} still refers to it")
 
 
 def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
@@ -170,7 +171,7 @@ def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
         for row in rows:
             value = row.get(column.name)
             if value is not None and (target, tenant, value) not in tx.state.ids:
-                raise _violation(table, f"tenant_id_{column.name}_fkey", f"{target} {value} does not exist")
+                raise _broken(table, column, f"{target} {value} does not exist")
 
 
 def _refs(table: Table) -> list[str]:
@@ -211,6 +212,14 @@ def _exact(table: Table, image: Row | None) -> Row | None:
     }
 
 
+def _broken(table: Table, column: Column, why: str) -> ConstraintViolation:
+    key = next(key for key in foreign_keys(table) if key.columns[-1] == column.name)
+    return _refused(foreign_key_name(table, key), why)
+
+
 def _violation(table: Table, rule: str, why: str) -> ConstraintViolation:
-    constraint = f"{table.name.rpartition('.')[2]}_{rule}"
+    return _refused(f"{table.name.rpartition('.')[2]}_{rule}", why)
+
+
+def _refused(constraint: str, why: str) -> ConstraintViolation:
     return ConstraintViolation(f"the rows were refused by {constraint}: {why}", constraint)

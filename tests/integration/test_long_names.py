@@ -1,0 +1,47 @@
+"""Names of tables and columns that are as long as a class may have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from storekit import ConstraintViolation, Entity, Settings, Store, references
+from storekit.drivers.postgres.admin.migrate import grant, migrate
+from storekit.schema.ddl import render
+from storekit.schema.lines import core
+from tests.support.postgres import MEMBERS, fresh_database, write_line
+
+
+class Parent(Entity, table="p" * 50):
+    """What the others refer to."""
+
+
+class Child(Entity, table="c" * 50):
+    """Two references whose names are equal in their first 49 characters."""
+
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: Annotated[UUID, references(Parent)]
+    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab: Annotated[UUID, references(Parent)]
+
+
+FIRST, SECOND = "a" * 50, "a" * 49 + "b"
+
+
+@pytest.mark.parametrize("column", [FIRST, SECOND])
+def test_the_record_with_a_broken_reference_is_named(cluster: str, tmp_path: Path, column: str) -> None:
+    """Of a batch the error names the record whose reference is broken, however long the names are."""
+    with fresh_database(cluster) as database:
+        line = write_line(tmp_path / "own", "own", render(Parent), render(Child))
+        migrate(database.url("admin"), [core(), line])
+        grant(database.url("admin"), MEMBERS)
+        with Store.open(Settings(postgres_url=SecretStr(database.url("app")))) as store:
+            scope = store.scope(tenant=uuid4(), actor="test")
+            parent = scope.repository(Parent).save(Parent())
+            good = {FIRST: parent.id, SECOND: parent.id}
+            children = [Child(**good), Child(**{**good, column: uuid4()})]
+            with pytest.raises(ConstraintViolation) as caught:
+                scope.repository(Child).save_many(children)
+            assert caught.value.index == 1
