@@ -73,7 +73,7 @@ async def carry_out(
             return await attempt.run()
         except BaseException as error:
             # also after WriteLost: our own row may still hold the key, and the next attempt would wait for it
-            if not await attempt.given_up(error):
+            if not await attempt.abandon_after(error):
                 remember(attempt.write.write_id)
             if not left or not isinstance(error, WriteLost):
                 raise
@@ -100,7 +100,7 @@ class Attempt:
         replayed = await self.prepare()
         if replayed is not None:
             return replayed
-        reply = await self._unheld(self._commit)
+        reply = await self._wait_for_key(self._commit)
         return reply if isinstance(reply, Replayed) else self.committed(reply)
 
     async def prepare(self, others: Sequence[Write] = ()) -> Replayed | None:
@@ -118,7 +118,7 @@ class Attempt:
             if self.progress is not None:
                 self.progress(len(plan.rows), len(plan.rows))
             return None
-        reply = await self._unheld(self._stage)
+        reply = await self._wait_for_key(self._stage)
         if isinstance(reply, Replayed):
             return reply
         self.staged = reply
@@ -141,7 +141,7 @@ class Attempt:
         actor, parts = self.context.actor, tuple(map(self._stored, range(len(self.write.part_ids))))
         return Committed(Saved(actor.tenant, actor.name, reply.now, reply.versions, parts), reply.rows)
 
-    async def given_up(self, error: BaseException) -> bool:
+    async def abandon_after(self, error: BaseException) -> bool:
         """Abandon the write after a definite failure, which frees its key at once.
 
         Returns False if the write may still be pending or committed. An unknown outcome is never cleaned up
@@ -170,7 +170,7 @@ class Attempt:
     async def _commit(self) -> Visible | Replayed | Held:
         return await commit(self.context, self.write, self.version_ids, self.after)
 
-    async def _unheld(self, ask: Callable[[], Awaitable[R | Replayed | Held]]) -> R | Replayed:
+    async def _wait_for_key(self, ask: Callable[[], Awaitable[R | Replayed | Held]]) -> R | Replayed:
         """Call the ledger until no other write holds the key, at most `settings.idempotency_wait`.
 
         The delay doubles and is random, so that many waiters do not all ask at once; it is not longer than

@@ -56,7 +56,7 @@ async def upload(
     first = max(0, context.ports.settings.max_puts - len(documents))
     puts = [*blobs[:first], *documents, *blobs[first:]]
 
-    async def beat() -> None:
+    async def renew_leases() -> None:
         for each in others:
             await renew(context, each)  # if one was taken over, its own commit fails
         renewed = await renew(context, write)
@@ -66,7 +66,7 @@ async def upload(
         lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
 
     count = (lambda _: None) if progress is None else _row_counter(plan, progress)
-    done = await context.ports.runtime.wave(puts, beat, context.ports.settings.renew_every, count)
+    done = await context.ports.runtime.wave(puts, renew_leases, context.ports.settings.renew_every, count)
     versions = dict(pair for pairs in done for pair in pairs)
     return [versions[i] for i in range(len(plan.parts))]
 
