@@ -149,7 +149,7 @@ async def test_a_document_edited_in_place_is_a_change(harness: Harness) -> None:
 
 
 async def test_a_column_edited_in_place_is_a_change(harness: Harness) -> None:
-    """An edit inside an array, a dict or a model of a column is saved."""
+    """An edit inside an array, a dict or a model of a column is saved, of a saved and of a loaded record."""
     records = harness.repository(Everything)
     saved = await records.save(Everything(texts=["a"], tree={"k": {}}, address=Address(street="s")))
     saved.texts.append("b")
@@ -159,6 +159,13 @@ async def test_a_column_edited_in_place_is_a_change(harness: Harness) -> None:
     found = await records.get(saved.ref_id)
     assert (found.texts, found.tree, found.version) == (["a", "b"], {"k": {"new": True}}, 2)
     assert found.address == Address(street="s", floors={"first": 1})
+    found.texts.append("c")
+    found.tree["k"]["new"] = False
+    found.address.floors["first"] = 2
+    await records.save(found)
+    again = await records.get(saved.ref_id)
+    assert (again.texts, again.tree, again.version) == (["a", "b", "c"], {"k": {"new": False}}, 3)
+    assert again.address == Address(street="s", floors={"first": 2})
 
 
 async def test_none_removes_a_part(harness: Harness) -> None:

@@ -30,7 +30,7 @@ ASKED: dict[str, tuple[Callable[[Any, Invoice], object], str]] = {
     "the record for a url": (lambda r, made: r.url(made, "scan"), "ref_id is an Invoice"),
     "the id": (lambda r, made: r.get(made.id), "pass the record's .ref_id"),
     "load as text": (lambda r, made: r.get(made.ref_id, load="ocr"), r"give a list: load=\['ocr'\]"),
-    "load of a blob": (lambda r, made: r.get(made.ref_id, load=["scan"]), r"read\(\), open\(\) and url\(\)"),
+    "load of a blob": (lambda r, made: r.get(made.ref_id, load=["scan"]), r"read\(\), open\(\) or url\(\)"),
     "read of a document": (lambda r, made: r.read(made.ref_id, "ocr"), r"get\(ref_id, load="),
     "an unknown part": (lambda r, made: r.read(made.ref_id, "title"), "it has scan"),
 }

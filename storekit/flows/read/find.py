@@ -54,6 +54,7 @@ async def find(
         order.pinned,
     )
     (rows,) = await calls.read(context, [statement])
+    # the query names the tenant and row-level security repeats it; this check costs nothing beside them
     for row in rows:
         if row["tenant_id"] != context.actor.tenant:
             raise Corrupt(

@@ -57,7 +57,7 @@ class Writes:
     _undo: list[Callable[[], None]] = field(default_factory=list)
     """Callbacks that take back, in objects, what the transaction wrote."""
 
-    def awaits(self, row: Row) -> bool:
+    def has_unwritten(self, row: Row) -> bool:
         """Return whether a row is flushed and not written yet, so that it cannot be changed again."""
         return self.session is None and any(row in each.rows for each in self.flushed)
 
@@ -95,7 +95,7 @@ class Writes:
             # the leases of what was flushed before run on while these parts are uploaded
             await flushed.attempt.prepare([each.attempt.write for each in self.flushed])
         except BaseException as error:
-            if not await flushed.attempt.given_up(error):
+            if not await flushed.attempt.abandon_after(error):
                 flushed.remember()
             raise
         self.flushed.append(flushed)

@@ -24,7 +24,11 @@ _FEW = 20
 
 
 async def planned(context: Context, changes: Sequence[Change]) -> Plan:
-    """Make the plan of some changes. One read of MongoDB if a linked blob changes, else no trip."""
+    """Make the plan of some changes. One read of MongoDB if a linked blob changes, else no trip.
+
+    Everything is read and checked before anything is staged: a file that cannot be read costs no trip and
+    leaves nothing to sweep.
+    """
     if any(change.blobs for change in changes):
         await _measure(context, changes)
     # only now is it known which blobs really change, and so which documents must follow them
@@ -75,7 +79,7 @@ def documents_of(table: Table) -> list[str]:
 
 
 async def _measure(context: Context, changes: Sequence[Change]) -> None:
-    """Read new blobs once for their size and hash, before anything is staged."""
+    """Read new blobs once for their size and hash, which the staged rows and the signed uploads name."""
 
     def work() -> None:
         for change in changes:

@@ -42,7 +42,7 @@ def removal(operation: Operation) -> Change:
 
 
 async def _carry_out(context: Context, operation: Operation, after: Sequence[Select] = ()) -> Committed:
-    # nothing is remembered: the caller gives no object, and a repeated delete finds no record
+    # nothing is remembered: there is no object to remember it in, and a repeated delete finds no record
     done = await carry_out(context, make_plan([removal(operation)]), None, lambda _: None, after)
     assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
     return done

@@ -30,6 +30,7 @@ async def resolve(
             the record.
     """
     keyed = any(each.keyed for each in operations)
+    # one look-up for all operations: a batch of any size costs one trip
     keys = await look_up_keys(context, operations, before) if keyed else Keys()
 
     def work() -> list[Change]:

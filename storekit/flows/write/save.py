@@ -72,7 +72,10 @@ async def save_changes(
 
 
 def check_entities(entity_class: type[Entity], entities: Sequence[Entity]) -> None:
-    """Check that all are records of the class, and that none comes twice."""
+    """Check that all are records of the class, and that none comes twice.
+
+    One write changes a row once: with two changes of it the second would fail on the version of the first.
+    """
     if entities and isinstance(entities[0], tuple):
         raise UsageError("the call takes several records; give a list of them")
     for i, entity in enumerate(entities):

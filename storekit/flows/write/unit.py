@@ -71,7 +71,7 @@ class Unit:
         row = operation.table.name, operation.ref_id
         earlier = self._planned.get(row)
         again = earlier is not None and (operation.verb, earlier.verb) != ("save", "save")
-        if again or (self.writes.flushed and self.writes.awaits(row)):
+        if again or (self.writes.flushed and self.writes.has_unwritten(row)):
             raise UsageError(f"{row[0]} {row[1]} is in this unit already; change it once")
         if self.phase is Phase.OPEN and operation.entity is not None and has_new_parts(operation.entity):
             raise UsageError(TOO_LATE)

@@ -52,6 +52,7 @@ async def _decide(context: Context, write: Undecided, entities: Sequence[Entity]
             treats the object as it is.
     """
     decision = await calls.abandon(context, write[1])
+    # an aborted write leaves the objects as they are: what it would have written is still a change in them
     if decision == "committed" and entities:
         rows = await found_rows(context, [(e.storekit_table, e.ref_id) for e in entities])
         for entity, row in zip(entities, rows, strict=True):

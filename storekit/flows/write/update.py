@@ -97,5 +97,6 @@ async def _carry_out(context: Context, entity: type[E], changes: Sequence[Change
         await attribute(context, changes, error)
         raise
     assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
+    # the rows were read in the transaction of the commit, so nobody's later change is among them
     rows = {row["ref_id"]: [row] for row in done.rows[0]}
     return [entity_from(entity, visible(table, context.actor.tenant, rows.get(r, []), r)) for r in ref_ids]

@@ -38,7 +38,9 @@ async def upload(
 ) -> list[str | None]:
     """Upload all parts at once, and return their VersionIds in the plan's order.
 
-    Leases of `others`, writes of the same unit that were staged before, are renewed with this one's.
+    A blob is signed for no longer than the lease: after it S3 itself refuses the upload, so that the sweep
+    knows when nothing can arrive any more. The lease is renewed while the wave runs, and so are the leases
+    of `others`, writes of the same unit that were staged before.
 
     Raises:
         WriteLost: the lease lapsed and another process took the write over.
@@ -54,7 +56,7 @@ async def upload(
     first = max(0, context.ports.settings.max_puts - len(documents))
     puts = [*blobs[:first], *documents, *blobs[first:]]
 
-    async def beat() -> None:
+    async def renew_leases() -> None:
         for each in others:
             await renew(context, each)  # if one was taken over, its own commit fails
         renewed = await renew(context, write)
@@ -64,7 +66,7 @@ async def upload(
         lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
 
     count = (lambda _: None) if progress is None else _row_counter(plan, progress)
-    done = await context.ports.runtime.wave(puts, beat, context.ports.settings.renew_every, count)
+    done = await context.ports.runtime.wave(puts, renew_leases, context.ports.settings.renew_every, count)
     versions = dict(pair for pairs in done for pair in pairs)
     return [versions[i] for i in range(len(plan.parts))]
 
