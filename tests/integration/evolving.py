@@ -19,7 +19,7 @@ from storekit.evolution import compare, next_files
 from storekit.lines import Line, core
 from storekit.model.diff import Difference
 from storekit.sqllint import lint
-from tests.integration.note_editions import Author, Plan, note
+from tests.support.note_editions import Author, Plan, note
 from tests.support.postgres import MEMBERS, Database
 
 TENANT = UUID(int=7)

@@ -16,7 +16,8 @@ from storekit.model import ddl
 from storekit.model.diff import Difference, files, missing, undeclared
 from storekit.model.diff.facts import ColumnFact
 from storekit.sqllint import lint
-from tests.unit.class_facts import Author, Grown, Invoice, Note, Status, compare, table, text
+from tests.support.note_editions import Author, Status
+from tests.unit.class_facts import Grown, Invoice, Note, compare, table, text
 
 
 @pytest.mark.parametrize("entity", [Author, Note, Grown, Invoice])
