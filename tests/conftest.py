@@ -13,7 +13,8 @@ from tests.support.clock import Clock, MoveClock
 from tests.support.entities import ENTITIES
 
 # no test is a measure of time: a busy machine fails nothing
-settings.register_profile("storekit", deadline=None)
+settings.register_profile("storekit", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=200)
 settings.load_profile("storekit")
 
 pytest_plugins = ["tests.support.summary"]

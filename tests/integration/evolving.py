@@ -19,7 +19,7 @@ from storekit.drivers.postgres.admin.migrate import grant, migrate
 from storekit.schema.diff import Difference
 from storekit.schema.lines import Line, core
 from storekit.schema.lint import lint
-from tests.integration.note_editions import Author, Plan, note
+from tests.support.note_editions import Author, Plan, note
 from tests.support.postgres import MEMBERS, Database
 
 TENANT = UUID(int=7)

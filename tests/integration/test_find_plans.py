@@ -17,6 +17,7 @@ from storekit.drivers.postgres import ledger
 from storekit.drivers.postgres.wire import compose
 from storekit.model.find.orders import LEAKPROOF_TYPES
 from storekit.schema.ddl import render
+from tests.integration.plans import nodes, rows_read
 from tests.support.entities import Everything, Lead, Report, Run, Tariff
 from tests.support.postgres import fresh_database, set_up
 
@@ -91,23 +92,7 @@ class Bench:
             self.app.execute(setting.replace("$1", "%s").encode(), [tenant.decode()])
             found = self.app.execute(run.format(sql.Identifier(self._names[text]), values)).fetchone()
         assert found is not None
-        return list(_nodes(found[0][0]["Plan"]))
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from _nodes(child)
-
-
-def read(plan: list[dict[str, Any]], table: str = "leads") -> int:
-    """Count the rows that a plan takes out of a table, those it throws away included."""
-    found: float = sum(
-        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        for node in plan
-        if node.get("Relation Name") == table
-    )
-    return round(found)
+        return list(nodes(found[0][0]["Plan"]))
 
 
 def index_of(plan: list[dict[str, Any]]) -> str:
@@ -160,8 +145,8 @@ def test_a_page_reads_the_rows_that_it_shows(
     for composed, most in ((first, LIMIT + 1), (deep, (LIMIT + 1) * ranges)):
         plan = bench.plan(composed)
         assert index_of(plan).startswith(name)
-        assert read(plan) <= most
-        assert read(plan, "runs") <= 1
+        assert rows_read(plan, "leads") <= most
+        assert rows_read(plan, "runs") <= 1
 
 
 @pytest.mark.parametrize(("where", "name"), KEYS)
@@ -169,7 +154,7 @@ def test_one_record_by_its_key_is_one_look_up(bench: Bench, where: dict[str, Any
     """A unique key that is given is looked up, whatever the order."""
     plan = bench.plan(bench.ask(BIG, where, None, 1)[0])
     assert index_of(plan).startswith(name)
-    assert read(plan) <= 1
+    assert rows_read(plan, "leads") <= 1
 
 
 def test_a_partial_index_lists_a_state(bench: Bench) -> None:
@@ -179,7 +164,7 @@ def test_a_partial_index_lists_a_state(bench: Bench) -> None:
         row = cursor.execute("SELECT pg_get_indexdef(%s::regclass)", [index_of(plan)]).fetchone()
     assert row
     assert "WHERE ((stage = 'new'" in row[0]
-    assert read(plan) <= LIMIT + 1
+    assert rows_read(plan, "leads") <= LIMIT + 1
 
 
 def test_what_an_index_scan_may_compare_behind_a_policy_is_known(bench: Bench) -> None:
@@ -202,4 +187,4 @@ def test_a_count_reads_what_it_counts(bench: Bench) -> None:
     bench.sent.clear()
     counted = leads.count({"team": "a", "score": between(10, 20)})
     plan = bench.plan(bench.sent[0])
-    assert (counted, read(plan)) == (60, 60)
+    assert (counted, rows_read(plan, "leads")) == (60, 60)

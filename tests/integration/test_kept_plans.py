@@ -16,6 +16,7 @@ from storekit.flows.read.load import whole_row
 from storekit.ids import new_ref_id
 from storekit.ports.statements import Locate, Statement, Via
 from storekit.schema.ddl import render
+from tests.integration.plans import nodes
 from tests.support.postgres import Database, fresh_database, set_up
 
 LISTS = [index("status"), index("-created_on"), index("status", "-created_on"), index("score", "-status")]
@@ -71,10 +72,13 @@ def execute(app: psycopg.Connection[Any], name: str, statement: Statement, expla
         return app.execute(f"{explain} EXECUTE {name} ({told})".encode()).fetchall()
 
 
-def indexes(node: dict[str, Any]) -> set[str]:
+def indexes(plan: dict[str, Any]) -> set[str]:
     """Name the indexes by which a plan reads papers; a scan is called by its own name."""
-    found = {node.get("Index Name", node["Node Type"])} if node.get("Relation Name") == "papers" else set()
-    return found.union(*map(indexes, node.get("Plans", ())))
+    return {
+        str(node.get("Index Name", node["Node Type"]))
+        for node in nodes(plan)
+        if node.get("Relation Name") == "papers"
+    }
 
 
 @pytest.mark.parametrize("rows", [0, 1, 190])

@@ -10,7 +10,7 @@ import pytest
 from storekit import Entity, Mutable, SoftDelete, blob, document, index, lookup, moves, references, unique
 from storekit.model.values.blob import Blob
 from tests.integration.evolving import Evolving
-from tests.integration.note_editions import Author, Longer, Plan, Status, note
+from tests.support.note_editions import Author, Longer, Plan, Status, note
 
 Editions = tuple[type[Entity], type[Entity], str]
 

@@ -29,7 +29,7 @@ from storekit.deploy.evolve import compare
 from storekit.drivers.postgres.admin.migrate import migrate
 from storekit.schema.lines import core, shipped
 from tests.integration.evolving import TENANT, Evolving
-from tests.integration.note_editions import Author, Longer, Plan, Status, logged, note
+from tests.support.note_editions import Author, Longer, Plan, Status, logged, note
 
 
 def refers(target: Any, **how: Any) -> tuple[Any, None]:

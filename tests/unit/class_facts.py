@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
-
-from pydantic import BaseModel
 
 from storekit import (
     Blob,
@@ -28,26 +25,7 @@ from storekit.model.table.keys import key_definitions
 from storekit.schema import ddl
 from storekit.schema.diff import Difference, differences, files
 from storekit.schema.diff.facts import ColumnFact, Declared, Facts, declared_facts
-
-
-class Status(StrEnum):
-    DRAFT = "draft"
-    FINAL = "final"
-
-
-class Longer(StrEnum):
-    NEW = "new"
-    DRAFT = "draft"
-    REVIEW = "review"
-    FINAL = "final"
-
-
-class Payload(BaseModel):
-    query: str
-
-
-class Author(Entity, table="authors"):
-    name: str
+from tests.support.note_editions import Author, Longer, Payload, Status
 
 
 class Note(Entity, Mutable, table="notes"):

@@ -16,7 +16,8 @@ from storekit.schema import ddl
 from storekit.schema.diff import Difference, files, missing, undeclared
 from storekit.schema.diff.facts import ColumnFact
 from storekit.schema.lint import lint
-from tests.unit.class_facts import Author, Grown, Invoice, Note, Status, compare, table, text
+from tests.support.note_editions import Author, Status
+from tests.unit.class_facts import Grown, Invoice, Note, compare, table, text
 
 
 @pytest.mark.parametrize("entity", [Author, Note, Grown, Invoice])

@@ -13,7 +13,8 @@ from storekit import Entity, Mutable, SoftDelete, document, lookup, references
 from storekit.deploy.evolve import next_files
 from storekit.schema.diff.facts import Facts
 from storekit.schema.lint import lint
-from tests.unit.class_facts import Author, Grown, Note, Payload, Status, compare, declared, table, text
+from tests.support.note_editions import Author, Payload, Status
+from tests.unit.class_facts import Grown, Note, compare, declared, table, text
 
 
 def column(entity: type[Entity], name: str, **changes: Any) -> Facts:

@@ -27,8 +27,8 @@ ANY: dict[str, st.SearchStrategy[Any]] = {
     "tree": trees | st.dictionaries(st.text(), st.floats() | st.dates() | st.tuples(), max_size=2),
     "doc": st.dictionaries(st.text(), st.floats() | st.decimals() | st.text(), max_size=3),
 }
-many = settings(max_examples=100, deadline=None, database=None)
-some = settings(max_examples=40, deadline=None, database=None)
+many = settings(deadline=None, database=None)
+some = settings(max_examples=20, deadline=None, database=None)
 
 
 @pytest.fixture(scope="module")
