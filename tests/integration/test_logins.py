@@ -146,7 +146,7 @@ def test_nothing_is_printed_about_a_server_that_is_not_there(colour: str) -> Non
     """Where nobody configured logging the typed error is all that is said."""
     program = f"""
 import asyncio
-from test_logins import Settings, Unavailable, _save
+from tests.integration.test_logins import Settings, Unavailable, _save
 
 settings = Settings.model_validate({{"postgres_url": "postgresql://u@127.0.0.1:1/d", "timeout": 0.5}})
 try:
