@@ -126,7 +126,6 @@ def test_an_asynchronous_store_may_be_used_in_one_event_loop_after_the_other(rig
         store = AsyncStore.open(server.settings)
         for _ in range(3):
             asyncio.run(_use(store))
-            gc.collect()  # a loop that is over is closed when it is collected
             server.come_to(1)
         asyncio.run(store.close())
         server.come_to(0)
