@@ -26,8 +26,8 @@ def mirror(
     ] = _OUT,
 ) -> None:
     """Write the schema of the database, one file for each table, view, function and type."""
-    from storekit.drivers.postgres.admin.migrate import connect
     from storekit.drivers.postgres.admin.mirror import read
+    from storekit.drivers.postgres.admin.runner import connect
 
     with connect(admin_url(Settings.from_env())) as connection:
         files = read(connection)

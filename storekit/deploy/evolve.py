@@ -50,7 +50,7 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
     from storekit.drivers.postgres.admin.catalog import exists, facts, managed
     from storekit.drivers.postgres.admin.connect import explained
     from storekit.drivers.postgres.admin.declared import declared
-    from storekit.drivers.postgres.admin.migrate import connect
+    from storekit.drivers.postgres.admin.runner import connect
 
     lines = {None, own.name}
     # Tables of shipped lines change by their own migrations only.
@@ -80,7 +80,7 @@ def breaches(settings: Settings) -> list[str]:
         Unavailable: Postgres cannot be reached.
     """
     from storekit.drivers.postgres.admin import isolation
-    from storekit.drivers.postgres.admin.migrate import connect
+    from storekit.drivers.postgres.admin.runner import connect
 
     with connect(admin_url(settings)) as connection:
         return isolation.breaches(connection)

@@ -13,7 +13,7 @@ from storekit.schema.lines import Line, Migration, core, read
 from storekit.settings import Settings
 
 if TYPE_CHECKING:
-    from storekit.drivers.postgres.admin.migrate import Status
+    from storekit.drivers.postgres.admin.runner import Status
     from storekit.schema.lint import Finding
 
 
@@ -41,7 +41,7 @@ def migrate(
     """
     from storekit.drivers.mongo.control import ensure_collections
     from storekit.drivers.postgres.admin.catalog import collections
-    from storekit.drivers.postgres.admin.migrate import migrate as apply
+    from storekit.drivers.postgres.admin.runner import migrate as apply
     from storekit.drivers.s3.control import ensure_bucket
 
     admin = admin_url(settings)
@@ -60,7 +60,7 @@ def migrate(
 
 def status(settings: Settings, lines: Sequence[Line] = ()) -> list[Status]:
     """Return when and by whom each migration of the core and of `lines` was applied. Changes nothing."""
-    from storekit.drivers.postgres.admin.migrate import status as ask
+    from storekit.drivers.postgres.admin.runner import status as ask
 
     return ask(admin_url(settings), [core(), *lines])
 

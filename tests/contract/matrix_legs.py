@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from storekit import Settings
 from storekit.deploy.migrate import migrate
-from storekit.drivers.postgres.admin.migrate import grant
+from storekit.drivers.postgres.admin.runner import grant
 from storekit.schema.ddl import render
 from tests.support.entities import ENTITIES
 from tests.support.pgbouncer import PROGRAM, behind_pgbouncer

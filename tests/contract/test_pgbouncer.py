@@ -24,7 +24,7 @@ from storekit import (
     Settings,
     Store,
 )
-from storekit.drivers.postgres.sql.queries import SET_TENANT
+from storekit.drivers.postgres.queries.reads import SET_TENANT
 from tests.support.entities import Call, Payload, Run, Tariff, Wide
 from tests.support.harness import Harness, over_http
 from tests.support.pgbouncer import LOGINS, behind_pgbouncer

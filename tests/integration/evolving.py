@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from storekit import Entity, Settings
 from storekit.deploy.evolve import compare, next_files
-from storekit.drivers.postgres.admin.migrate import grant, migrate
+from storekit.drivers.postgres.admin.runner import grant, migrate
 from storekit.schema.diff import Difference
 from storekit.schema.lines import Line, core
 from storekit.schema.lint import lint

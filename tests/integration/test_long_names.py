@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from storekit import ConstraintViolation, Entity, Settings, Store, references
-from storekit.drivers.postgres.admin.migrate import grant, migrate
+from storekit.drivers.postgres.admin.runner import grant, migrate
 from storekit.schema.ddl import render
 from storekit.schema.lines import core
 from tests.support.postgres import MEMBERS, fresh_database, write_line

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from storekit.cli import app
 from storekit.cli.mirror import differences, renew
-from storekit.drivers.postgres.admin.migrate import connect
 from storekit.drivers.postgres.admin.mirror import HEADER, read
+from storekit.drivers.postgres.admin.runner import connect
 from storekit.errors import ConfigurationError, UsageError
 from tests.support.postgres import Database
 from tests.support.shipped import MIRROR, mirrored

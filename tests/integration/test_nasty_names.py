@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from storekit import Entity, Mutable, Settings, SoftDelete, Store, document
-from storekit.drivers.postgres.admin.migrate import grant, migrate
+from storekit.drivers.postgres.admin.runner import grant, migrate
 from storekit.schema.ddl import render
 from storekit.schema.lines import core
 from tests.support.postgres import MEMBERS, Database, fresh_database, write_line

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from storekit import Store
-from storekit.drivers.postgres.sql.queries import SET_TENANT, locate, select
+from storekit.drivers.postgres.queries.reads import SET_TENANT, locate, select
 from storekit.flows.read.load import whole_row
 from storekit.ports.statements import Locate, Via
 from tests.integration.plans import nodes, rows_read

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from storekit.drivers.postgres.admin.migrate import grant
+from storekit.drivers.postgres.admin.runner import grant
 from tests.support.commands import storekit_command
 from tests.support.postgres import MEMBERS, Database, fresh_database
 

@@ -26,7 +26,7 @@ from storekit import (
 )
 from storekit.agency import ENTITIES as AGENCY
 from storekit.deploy.evolve import compare
-from storekit.drivers.postgres.admin.migrate import migrate
+from storekit.drivers.postgres.admin.runner import migrate
 from storekit.schema.lines import core, shipped
 from tests.integration.evolving import TENANT, Evolving
 from tests.support.note_editions import Author, Longer, Plan, Status, logged, note

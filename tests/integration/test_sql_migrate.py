@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storekit.drivers.postgres.admin.migrate import grant, migrate, status
+from storekit.drivers.postgres.admin.runner import grant, migrate, status
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.ids import new_id
 from storekit.schema.lines import Line, core

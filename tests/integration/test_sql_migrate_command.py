@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from storekit import AsyncStore, Settings, Store, UsageError
-from storekit.drivers.postgres.admin.migrate import migrate as apply
+from storekit.drivers.postgres.admin.runner import migrate as apply
 from storekit.schema.lines import core, read, shipped
 from tests.integration.deployer import storekit
 from tests.support.postgres import Database, fresh_database, write_line

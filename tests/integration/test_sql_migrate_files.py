@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storekit.drivers.postgres.admin.migrate import migrate
+from storekit.drivers.postgres.admin.runner import migrate
 from storekit.errors import ConfigurationError
 from storekit.schema.lines import Line
 from storekit.schema.lint import lint

@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from storekit.drivers.postgres.admin.migrate import migrate
+from storekit.drivers.postgres.admin.runner import migrate
 from storekit.errors import ConfigurationError
 from storekit.schema.lines import Line, core, shipped
 from tests.integration.deployer import deployer, kill_when

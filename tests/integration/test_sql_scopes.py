@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import tuple_row
 
-from storekit.drivers.postgres.admin.migrate import grant
+from storekit.drivers.postgres.admin.runner import grant
 from storekit.ids import new_id, new_ref_id
 from tests.support.postgres import BASE, MEMBERS, MUTABLE, SOFT_DELETE, Database, fresh_database, set_up
 from tests.support.write_api import Api, change_op, insert_op, refused

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from storekit.drivers.postgres.sql import queries
+from storekit.drivers.postgres.queries import reads
 from storekit.ids import new_id, new_ref_id
 from tests.support.postgres import Database
 
@@ -52,7 +52,7 @@ def test_this_sdk_calls_what_is_shipped() -> None:
     """Every function that the SDK calls is listed, with the same names in the same order."""
     called = {
         name: ", ".join(f"{argument} {kind}" for argument, kind in arguments.items())
-        for name, arguments in queries.FUNCTIONS.items()
+        for name, arguments in reads.FUNCTIONS.items()
     }
     assert called == SHIPPED
 

@@ -7,7 +7,7 @@ import pytest
 
 from storekit import Store
 from storekit.drivers.postgres.admin.isolation import breaches
-from storekit.drivers.postgres.admin.migrate import connect
+from storekit.drivers.postgres.admin.runner import connect
 from storekit.errors import ConfigurationError
 from tests.support.postgres import Database
 

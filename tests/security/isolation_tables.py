@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from storekit.drivers.postgres.admin.migrate import grant, migrate
+from storekit.drivers.postgres.admin.runner import grant, migrate
 from storekit.schema.lines import core, shipped
 from tests.support.postgres import (
     BASE,

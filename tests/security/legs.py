@@ -28,7 +28,7 @@ from storekit import (
     document,
 )
 from storekit.bridge import settle
-from storekit.drivers.postgres.admin.migrate import grant
+from storekit.drivers.postgres.admin.runner import grant
 from storekit.model.table.fields import lookup, moves
 from storekit.schema.ddl import render
 from storekit.testing.stores import Fetched

@@ -17,7 +17,6 @@ from pydantic import SecretStr
 from storekit import AsyncStore, NotFound, Settings, Store
 from storekit.agency import ActivityRun
 from storekit.bridge import settle
-from storekit.drivers.postgres.sql import queries
 from tests.security.isolation_catalogue import relations
 from tests.security.isolation_tables import MINE, THEIRS
 from tests.support.pool_connections import pool_of
@@ -159,7 +158,7 @@ async def test_a_store_that_set_the_session_would_be_caught(
     walled: Database, readable: list[str], colour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a session-level SET in the place of the transaction's the same check finds rows."""
-    monkeypatch.setattr(queries, "SET_TENANT", SET_FOR_THE_SESSION)
+    monkeypatch.setattr(reads, "SET_TENANT", SET_FOR_THE_SESSION)
     async with opened(walled, colour) as store:
         ((ref_id,),) = walled.ask("SELECT ref_id FROM activity_runs WHERE tenant_id = %s LIMIT 1", MINE)
         await settle(runs(store, MINE).get(ref_id))

@@ -18,7 +18,7 @@ import rich.status  # noqa: F401  like the drivers below: a command imports thes
 
 import storekit.drivers.mongo.control
 import storekit.drivers.postgres.admin.catalog
-import storekit.drivers.postgres.admin.migrate
+import storekit.drivers.postgres.admin.runner
 import storekit.drivers.s3.control  # noqa: F401
 from storekit.cli import main
 from tests.support.fork_server import ForkServer

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import psycopg
 
-from storekit.drivers.postgres.admin.migrate import grant, migrate
+from storekit.drivers.postgres.admin.runner import grant, migrate
 from storekit.schema.lines import Line, core
 from tests.support.clock import Clock
 

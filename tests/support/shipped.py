@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storekit.cli.mirror import renew
-from storekit.drivers.postgres.admin.migrate import grant, migrate
 from storekit.drivers.postgres.admin.mirror import read
+from storekit.drivers.postgres.admin.runner import grant, migrate
 from storekit.schema.lines import core, shipped
 from tests.support.postgres import MEMBERS, Database, fresh_cluster, fresh_database
 

@@ -21,7 +21,7 @@ from psycopg.rows import tuple_row
 from storekit.bridge import settle
 from storekit.drivers.postgres.exchange import Composed
 from storekit.drivers.postgres.joined import Joined
-from storekit.drivers.postgres.sql import queries
+from storekit.drivers.postgres.queries import reads
 from storekit.drivers.postgres.wire import compose, new_reader, read
 from storekit.errors import StorekitError, Unavailable, UsageError, ValidationError
 from storekit.ports.statements import Call, Statement
@@ -78,11 +78,11 @@ class _Transaction(ABC):
         """
         if not writes:
             return await self._execute(*statements)
-        tenant, ids = queries.encode(self._tenant), queries.array(writes)
+        tenant, ids = reads.encode(self._tenant), reads.array(writes)
         # The user's SQL may have set another tenant, whose policy would hide the writes.
         check = (
-            (queries.RESTORE_TENANT, [tenant]),
-            (queries.REQUIRE_COMMITTED, [tenant, ids, str(len(writes)).encode()]),
+            (reads.RESTORE_TENANT, [tenant]),
+            (reads.REQUIRE_COMMITTED, [tenant, ids, str(len(writes)).encode()]),
         )
         try:
             return await self._execute(*check, *statements)
@@ -95,7 +95,7 @@ class _Transaction(ABC):
     async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
         _require_in_transaction(self._client)  # the user's SQL may have run COMMIT or failed since
         try:
-            results = await self._execute((_SAVEPOINT, []), *map(queries.call, calls), (_RELEASE, []))
+            results = await self._execute((_SAVEPOINT, []), *map(reads.call, calls), (_RELEASE, []))
         except StorekitError:
             # Not in a transaction any more if the connection broke.
             if self._channel.pgconn.transaction_status == TransactionStatus.INERROR:
@@ -140,10 +140,10 @@ class OwnSession(_Transaction):
         self._connection = await self._executor.take()
         self._connection.lent_to_unit = True
         role = self._executor.role
-        as_role: list[Composed] = [(queries.SET_ROLE, [role.encode()])] if role else []
+        as_role: list[Composed] = [(reads.SET_ROLE, [role.encode()])] if role else []
         # BEGIN, the scope and the first calls share one trip.
         opening: list[Composed] = [("BEGIN", []), *as_role, _set_scope(self._tenant, self._actor)]
-        return _read(calls, await self._execute(*opening, *map(queries.call, calls)))
+        return _read(calls, await self._execute(*opening, *map(reads.call, calls)))
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         _require_in_transaction(self._connection)
@@ -204,10 +204,10 @@ class JoinedSession(_Transaction):
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         _require_in_transaction(self._joined.connection)
-        opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (queries.CURRENT_ACTOR, [])]
+        opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (reads.CURRENT_ACTOR, [])]
         self._begun = True  # set before the trip: a call that fails in it must roll back to the savepoint
         scope = _set_scope(self._tenant, self._actor)
-        results = await self._execute(*opening, scope, *map(queries.call, calls))
+        results = await self._execute(*opening, scope, *map(reads.call, calls))
         if not results[2].ntuples:
             raise UsageError(
                 "the transaction to join belongs to another tenant; use a transaction of this tenant"
@@ -254,7 +254,7 @@ These are the parts of DISCARD ALL, which cannot run in the implicit transaction
 
 def _set_scope(tenant: UUID, actor: str) -> Composed:
     """Set the tenant and the actor; returns no row if the transaction belongs to another tenant."""
-    return queries.SET_SCOPE, [str(tenant).encode(), actor.encode()]
+    return reads.SET_SCOPE, [str(tenant).encode(), actor.encode()]
 
 
 def _require_in_transaction(connection: BaseConnection[Any]) -> None:

@@ -15,7 +15,7 @@ from psycopg.pq.abc import PGresult
 from pydantic_core import from_json
 
 from storekit.drivers.postgres.exchange import Composed
-from storekit.drivers.postgres.sql import queries, search
+from storekit.drivers.postgres.queries import reads, search
 from storekit.ports.statements import Call, Count, Events, Locate, Match, Report, Search, Select, Statement
 from storekit.ports.stores import BlobRef, StoredPart
 
@@ -43,39 +43,39 @@ def new_reader() -> Transformer:
 
 def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = None) -> list[Composed]:
     """Compose one exchange. Functions take their tenant as an argument; reads need it set before them."""
-    composed: list[Composed] = [(queries.SET_ROLE, [role.encode()])] if role else []
-    if reads := [statement for statement in statements if not isinstance(statement, Call)]:
-        composed.append((f"{queries.SET_TENANT}{_planned(reads)}", [str(tenant).encode()]))
+    composed: list[Composed] = [(reads.SET_ROLE, [role.encode()])] if role else []
+    if queries := [statement for statement in statements if not isinstance(statement, Call)]:
+        composed.append((f"{reads.SET_TENANT}{_planned(queries)}", [str(tenant).encode()]))
     for statement in statements:
         match statement:
             case Call():
-                composed.append(queries.call(statement))
+                composed.append(reads.call(statement))
             case Locate():
-                composed.append(queries.locate(statement, tenant))
+                composed.append(reads.locate(statement, tenant))
             case Match():
-                composed.append(queries.match(statement, tenant))
+                composed.append(reads.match(statement, tenant))
             case Search():
                 composed.append(search.search(statement, tenant))
             case Count():
                 composed.append(search.count(statement, tenant))
             case Events():
-                composed.append(queries.events(statement, tenant))
+                composed.append(reads.events(statement, tenant))
             case Report():
-                composed.append(queries.report(statement))
+                composed.append(reads.report(statement))
             case _:
-                composed.append(queries.select(statement, tenant))
+                composed.append(reads.select(statement, tenant))
     return composed
 
 
-def _planned(reads: Sequence[Statement]) -> str:
-    """Return the planner settings for these reads, which apply to the whole exchange."""
-    # The settings hold for the whole exchange, so each applies only if it suits all of its reads.
-    if all(isinstance(read, Select | Locate) for read in reads):
-        return queries.UNSORTED
-    if not any(isinstance(read, Search | Count | Match) for read in reads):
+def _planned(queries: Sequence[Statement]) -> str:
+    """Return the planner settings for these queries, which apply to the whole exchange."""
+    # The settings hold for the whole exchange, so each applies only if it suits all of its queries.
+    if all(isinstance(query, Select | Locate) for query in queries):
+        return reads.UNSORTED
+    if not any(isinstance(query, Search | Count | Match) for query in queries):
         return ""
-    ordered = all(isinstance(read, Search) and read.indexed for read in reads)
-    pinned = all(isinstance(read, Search) and read.pinned for read in reads)
+    ordered = all(isinstance(query, Search) and query.indexed for query in queries)
+    pinned = all(isinstance(query, Search) and query.pinned for query in queries)
     return f"{search.ORDERED if ordered else ''}{'' if pinned else search.FRESH}"
 
 
@@ -105,7 +105,7 @@ def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
 
 
 def _part(facts: list[Any] | None) -> StoredPart | None:
-    """Make a part of the array that `queries.PART` builds, which has the order of its fields."""
+    """Make a part of the array that `reads.PART` builds, which has the order of its fields."""
     if facts is None:
         return None
     part_id, key, version_id, size, sha256, media_type, filename, expires_on, expired, state, write_id = facts

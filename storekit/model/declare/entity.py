@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from storekit import ids
 from storekit.errors import NotLoaded, UsageError, ValidationError
 from storekit.model.declare.aliases import server_names
-from storekit.model.declare.read import table_of
+from storekit.model.declare.annotations import table_of
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.table.indexes import Index
 from storekit.model.table.table import RESERVED, Scope, Table

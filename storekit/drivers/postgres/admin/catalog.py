@@ -10,7 +10,7 @@ import psycopg
 
 from storekit.drivers.postgres.admin.as_owner import as_owner
 from storekit.drivers.postgres.admin.catalog_sql import COLLECTIONS, FACTS, MANAGED
-from storekit.drivers.postgres.admin.migrate import connect
+from storekit.drivers.postgres.admin.runner import connect
 from storekit.model.table.keys import ForeignKey
 from storekit.model.table.names import qualified
 from storekit.schema.diff.facts import ColumnFact, Facts, PartFact

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from storekit.drivers.postgres.sql.queries import array, encode, fields, named
+from storekit.drivers.postgres.queries.reads import array, encode, fields, named
 from storekit.ports.statements import Condition, Count, Parent, Search, Sort
 
 FRESH = ", set_config('plan_cache_mode', 'force_custom_plan', true)"
