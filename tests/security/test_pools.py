@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from storekit import AsyncStore, NotFound, Settings, Store
 from storekit.agency import ActivityRun
 from storekit.bridge import settle
+from storekit.drivers.postgres.queries import reads
 from tests.security.isolation_catalogue import relations
 from tests.security.isolation_tables import MINE, THEIRS
 from tests.support.pool_connections import pool_of
