@@ -1,4 +1,4 @@
-"""One cluster of Postgres of its own for these tests, since they make logins that nobody should have."""
+"""One Postgres cluster for the security tests alone, because they create logins with too many rights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from storekit import AsyncStore, Store
 from storekit.bridge import settle
 from storekit.testing import Memory, async_memory_store, memory_store
-from tests.security.isolation_tables import walled_database
+from tests.security.isolation_tables import matrix_database
 from tests.security.legs import ENTITIES, Leg, hostile_database, state
 from tests.support.harness import over_http
 from tests.support.postgres import Database, fresh_cluster
@@ -26,9 +26,9 @@ def cluster() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def walled(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Make the database of the tenant matrix; whoever changes it rolls back."""
-    with walled_database(cluster, tmp_path_factory.mktemp("walls")) as database:
+def matrix_db(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Create the database of the tenant matrix; a test that changes it must roll back."""
+    with matrix_database(cluster, tmp_path_factory.mktemp("isolation")) as database:
         yield database
 
 
@@ -40,12 +40,12 @@ def hostile_postgres(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(params=LEGS)
 async def leg(request: pytest.FixtureRequest) -> AsyncIterator[Leg]:
-    """Give a leg; afterwards the canary sings, and no row of another tenant has changed."""
-    colour, _, where = str(request.param).partition("-")
+    """Yield a leg, then check that the sentinel table and the rows of the other tenant are unchanged."""
+    api, _, where = str(request.param).partition("-")
     if where == "memory":
         memory = Memory()
-        make = memory_store if colour == "sync" else async_memory_store
-        found = await Leg(make(*ENTITIES, memory=memory), memory.fetch, servers=False).settled()
+        make = memory_store if api == "sync" else async_memory_store
+        found = await Leg(make(*ENTITIES, memory=memory), memory.fetch, servers=False).saved_by_other_tenant()
         yield found
         await found.check()
         return
@@ -53,8 +53,8 @@ async def leg(request: pytest.FixtureRequest) -> AsyncIterator[Leg]:
     embedded: Store = request.getfixturevalue("embedded")
     urls = {f"postgres{what}_url": SecretStr(database.url(login)) for what, login in _LOGINS.items()}
     settings = embedded.settings.model_copy(update=urls)
-    store = Store.open(settings) if colour == "sync" else AsyncStore.open(settings)
-    found = await Leg(store, over_http, servers=True).settled()
+    store = Store.open(settings) if api == "sync" else AsyncStore.open(settings)
+    found = await Leg(store, over_http, servers=True).saved_by_other_tenant()
     with database.connect("postgres") as watch:
         before = state(watch)
         yield found

@@ -1,6 +1,6 @@
-"""Hostile names and values: a corpus for every argument that takes a text, and objects where texts belong.
+"""Hostile names and values: a corpus for every argument that takes text, and objects of wrong types.
 
-`TEXTS` and `OBJECTS` are for what is cheap to try; a case that costs more may take some of the `FAMILIES`.
+`TEXTS` and `OBJECTS` are for cheap cases; an expensive case may use a few `FAMILIES` only.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _QUOTES = (
     "\uff07", "%27", "&#39;", "\\",
 )  # fmt: skip
 _STATEMENTS = (
-    "; DROP TABLE canary; --", "; DELETE FROM canary; --", "; UPDATE canary SET text = 'x'; --",
-    "; TRUNCATE canary CASCADE; --", "; INSERT INTO canary VALUES ('x'); --",
+    "; DROP TABLE sentinel; --", "; DELETE FROM sentinel; --", "; UPDATE sentinel SET text = 'x'; --",
+    "; TRUNCATE sentinel CASCADE; --", "; INSERT INTO sentinel VALUES ('x'); --",
     "; SELECT set_config('storekit.tenant', '00000000-0000-000b-0000-000000000000', false); --",
-    "; SET ROLE storekit_owner; --", "; COPY canary TO PROGRAM 'true'; --", " OR 1=1 --", " OR 'a'='a",
-    " UNION SELECT tenant_id, key FROM storekit.part --", "||(SELECT text FROM canary)||'",
-    "); COMMIT; DROP TABLE canary; --",
+    "; SET ROLE storekit_owner; --", "; COPY sentinel TO PROGRAM 'true'; --", " OR 1=1 --", " OR 'a'='a",
+    " UNION SELECT tenant_id, key FROM storekit.part --", "||(SELECT text FROM sentinel)||'",
+    "); COMMIT; DROP TABLE sentinel; --",
 )  # fmt: skip
 _INJECTED = tuple(quote + statement for quote, statement in product(_QUOTES, _STATEMENTS))
 
@@ -31,7 +31,7 @@ _NAMES = (
     "parts_live", "_memory", "_ref", "file_ref", "part:file", "pg_catalog.pg_class", "storekit.part",
     "storekit.write", "information_schema.tables", "(SELECT 1)", "now()", "storekit.now()", "current_user",
     "session_user", "null", "true", "default", "title[1]", "title->'a'", "title.*", "-title", "+title",
-    "title DESC", "title NULLS FIRST", "title ASC; DROP TABLE canary", "1=1", "title=title", "__class__",
+    "title DESC", "title NULLS FIRST", "title ASC; DROP TABLE sentinel", "1=1", "title=title", "__class__",
     "__dict__", "__init__", "__globals__", "model_fields", "__proto__", "constructor", "prototype",
     "toString", "hasOwnProperty", "x" * 64, "x" * 63 + "\u00e9", "t" * 10_000,
 )  # fmt: skip
@@ -86,7 +86,7 @@ _CONTROLS = (
     *(chr(code) for code in (*range(1, 32), 127, *range(128, 160, 5))), "a\x1b[2Jb", "\x08" * 3, "a\tb",
 )  # fmt: skip
 _UNSTORABLE = (
-    NUL, f"a{NUL}", f"{NUL}a", f"a{NUL}b", f"';{NUL} DROP TABLE canary", NUL * 3, HIGH, LOW, f"a{HIGH}b",
+    NUL, f"a{NUL}", f"{NUL}a", f"a{NUL}b", f"';{NUL} DROP TABLE sentinel", NUL * 3, HIGH, LOW, f"a{HIGH}b",
     f"{LOW}{HIGH}", f"{HIGH}{HIGH}", "\udc00", f"a{NUL}{HIGH}", "\udbff",
 )  # fmt: skip
 _LONG = (
@@ -122,5 +122,5 @@ OBJECTS: tuple[Any, ...] = (
 
 
 def storable(text: str) -> bool:
-    """Tell whether all three stores can hold a text: no U+0000, no lone surrogate."""
+    """Return whether all three stores can hold a text: no U+0000, no lone surrogate."""
     return NUL not in text and text.encode(errors="replace").decode() == text

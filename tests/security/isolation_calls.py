@@ -1,7 +1,8 @@
-"""Every definer function that somebody may call, called with what belongs to another tenant.
+"""Call every SECURITY DEFINER function that a role may execute with the ids of another tenant.
 
-Each call is made twice, with ids of theirs and with ids of nobody: the answers must be the same. And once
-more with ids of mine, with every name of storekit shadowed: that answer must be the same as without.
+
+Each call is made with ids of the other tenant and with unknown ids: the results must be the same. It is also
+made with the tenant's own ids while every name of storekit is shadowed: the result must not change.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from storekit.ids import new_id, new_ref_id
 from tests.security.isolation_catalogue import callable_definers, relations
-from tests.security.isolation_matrix import ROLES, SETTINGS, Bench, Role, Setting
+from tests.security.isolation_matrix import ROLES, SETTINGS, Executor, Role, Setting
 from tests.security.isolation_tables import MINE, NIL, THEIRS
 from tests.support.postgres import Database
 from tests.support.write_api import Api, blob_part, change_op, insert_op
@@ -28,7 +29,7 @@ MEANT = {"storekit.lookup_v1", "report.read_v1"}
 
 @dataclass(frozen=True)
 class Ids:
-    """What a call can name: all of one tenant's, or all of nobody's."""
+    """The ids that a call can name: all of them belong to one tenant, or none of them exists."""
 
     tenant: UUID
     ref_id: str = field(default_factory=new_ref_id)
@@ -43,12 +44,12 @@ class Ids:
 
 
 def ids_of(database: Database, tenant: UUID) -> Ids:
-    """Stage a write of a tenant, and name all that it has."""
+    """Stage a write of a tenant and return all of its ids."""
     ids = Ids(tenant, digest=f"of {tenant}", external=f"of {tenant}")
     with database.connect("app") as connection:
-        part = blob_part(new_ref_id(), table="walls.chances", field="memo") | {"part_id": ids.staged}
+        part = blob_part(new_ref_id(), table="sales.chances", field="memo") | {"part_id": ids.staged}
         Api(connection, tenant).stage(ids.write, [part], ids.key, lease="1 hour")
-    query = "SELECT ref_id, id::text, run_id::text, memo_ref::text FROM walls.chances WHERE tenant_id = %s"
+    query = "SELECT ref_id, id::text, run_id::text, memo_ref::text FROM sales.chances WHERE tenant_id = %s"
     ((ref_id, own, run, memo),) = database.ask(query, tenant)
     return replace(ids, ref_id=ref_id, id=own, run=run, part=memo)
 
@@ -64,22 +65,22 @@ def _stage(**more: Any) -> dict[str, Any]:
 
 
 def calls(ids: Ids) -> dict[str, list[dict[str, Any]]]:
-    """List the calls of each function, without tenant and actor."""
+    """Return the calls of each function, without the arguments tenant and actor."""
     chance = {"external_id": uuid4().hex, "title": "x"}
     row, version = {"ref_id": ids.ref_id}, {"ref_id": ids.ref_id, "expected_version": 1}
-    part = blob_part(ids.ref_id, table="walls.chances", field="memo")
+    part = blob_part(ids.ref_id, table="sales.chances", field="memo")
 
     def insert(refs: Sequence[str] = (), **columns: Any) -> dict[str, Any]:
-        return insert_op("walls.chances", [chance | columns], refs)
+        return insert_op("sales.chances", [chance | columns], refs)
 
-    def change(op: str, table: str = "walls.chances", **columns: Any) -> dict[str, Any]:
+    def change(op: str, table: str = "sales.chances", **columns: Any) -> dict[str, Any]:
         return change_op(op, table, {**row, **columns})
 
     uploaded = Jsonb([{"part_id": ids.staged, "version_id": "v1"}])
-    move = {"p_write_id": new_id(), "p_entity": "walls.chances", "p_to": "won", "p_reason": None}
+    move = {"p_write_id": new_id(), "p_entity": "sales.chances", "p_to": "won", "p_reason": None}
     return {
         "storekit.stage_v1": [
-            _stage(p_targets=Jsonb([{"entity": "walls.chances", **version}])),
+            _stage(p_targets=Jsonb([{"entity": "sales.chances", **version}])),
             _stage(p_write_id=ids.write),
             _stage(p_key=ids.key),
             _stage(p_key=ids.key, p_fingerprint=b"other"),
@@ -106,73 +107,77 @@ def calls(ids: Ids) -> dict[str, list[dict[str, Any]]]:
             _commit(insert(), p_write_id=ids.write),
             _commit(insert(), p_key=ids.key, p_fingerprint=b"same"),
             _commit(insert(), p_key=ids.key, p_fingerprint=b"other"),
-            _commit(insert_op("walls.remarks", [{"chance_id": ids.id, "note": "x"}])),
-            _commit(insert_op("walls.tenants", [{"id": str(ids.tenant), "name": "x"}])),
-            _commit(insert_op("walls.plans", [{"name": "x"}])),
+            _commit(insert_op("sales.remarks", [{"chance_id": ids.id, "note": "x"}])),
+            _commit(insert_op("sales.tenants", [{"id": str(ids.tenant), "name": "x"}])),
+            _commit(insert_op("sales.plans", [{"name": "x"}])),
         ],
         "storekit.transition_v1": [
             {**move, "p_ref_id": ids.ref_id, "p_expected_version": None},
             {**move, "p_ref_id": ids.ref_id, "p_expected_version": 99},
             {**move, "p_ref_id": ids.ref_id, "p_expected_version": None, "p_to": "lost"},
         ],
-        "storekit.lookup_v1": [{"p_entity": "walls.sessions", "p_value": ids.digest}],
+        "storekit.lookup_v1": [{"p_entity": "sales.sessions", "p_value": ids.digest}],
         "report.read_v1": [{"p_report": "chances"}],
     }
 
 
 @dataclass
 class Calls:
-    """All calls of all functions by all who may call them."""
+    """All calls of all functions by every role that may execute them."""
 
     database: Database
     more: Callable[[Ids], dict[str, list[dict[str, Any]]]] = lambda ids: {}
     """Calls of functions that storekit does not have; with any, of them alone."""
-    asked: int = 0
-    told: list[str] = field(default_factory=list)
+    tried: int = 0
+    findings: list[str] = field(default_factory=list)
 
     def run(self) -> list[str]:
-        """Make all of them."""
+        """Make all calls."""
         roles = {role.acting: role for role in ROLES if role.name not in {"owner", "reports"}}
         theirs, mine = ids_of(self.database, THEIRS), ids_of(self.database, MINE)
-        nobody = Ids(uuid4())
+        unknown = Ids(uuid4())
         with self.database.connect("postgres") as catalogue, self.database.connect("postgres") as used:
-            self._catalogue, self._bench = catalogue, Bench(used)
-            known = {who: self.more(who) or calls(who) for who in (theirs, nobody, mine)}
+            self._catalogue, self._bench = catalogue, Executor(used)
+            known = {who: self.more(who) or calls(who) for who in (theirs, unknown, mine)}
             found = callable_definers(catalogue, list(roles))
             untried = found.keys() - calls(mine).keys() - known[mine].keys()
-            self.told += [f"say how to call {name}, as {found[name]} may" for name in untried]
+            self.findings += [
+                f"no call is listed for {name}, which {found[name]} may execute" for name in untried
+            ]
             for function, callers in found.items():
                 if function not in known[mine]:
                     continue
                 for role in (roles[caller] for caller in callers):
-                    self._cross(role, function, known[theirs][function], known[nobody][function])
+                    self._cross(role, function, known[theirs][function], known[unknown][function])
                     self._shadow(role, function, known[mine][function])
-        return self.told
+        return self.findings
 
     def _cross(
         self, role: Role, function: str, foreign: list[dict[str, Any]], unknown: list[dict[str, Any]]
     ) -> None:
         for there, nowhere in zip(foreign, unknown, strict=True):
             for setting, tenant in _scopes(function):
-                answers = [self._call(role, setting, function, each, tenant) for each in (there, nowhere)]
-                if function not in MEANT and answers[0] != answers[1]:
-                    self.told.append(f"{function} tells {role.name} what is theirs: {answers}")
+                results = [self._call(role, setting, function, each, tenant) for each in (there, nowhere)]
+                if function not in MEANT and results[0] != results[1]:
+                    self.findings.append(f"{function} shows {role.name} rows of another tenant: {results}")
 
     def _shadow(self, role: Role, function: str, own: list[dict[str, Any]]) -> None:
-        """Put tables of the caller's own in front of every table there is."""
+        """Create temporary tables that shadow every table of storekit."""
         tables = {each.name.rpartition(".")[2]: each for each in relations(self._catalogue)}
         made = [
             f"CREATE TEMP TABLE {name} ({each.definition}); GRANT ALL ON {name} TO PUBLIC"
             for name, each in tables.items()
         ]
-        shadows = "; ".join(["SET LOCAL search_path = pg_temp, public, walls", *made]) + "; "
-        plain = "SET LOCAL search_path = public, walls; "
+        shadows = "; ".join(["SET LOCAL search_path = pg_temp, public, sales", *made]) + "; "
+        plain = "SET LOCAL search_path = public, sales; "
         for each in own:
-            answers = [
+            results = [
                 self._call(role, SETTINGS[0], function, each, MINE, first) for first in (plain, shadows)
             ]
-            if answers[0] != answers[1]:
-                self.told.append(f"{function} lets {role.name} say what its names mean: {answers}")
+            if results[0] != results[1]:
+                self.findings.append(
+                    f"{function} resolves names through the search_path of {role.name}: {results}"
+                )
 
     def _call(
         self,
@@ -183,20 +188,20 @@ class Calls:
         tenant: UUID | None,
         first: str = "",
     ) -> str:
-        """Make a call and tell what was answered, but for ids and times; note whose rows have changed."""
-        self.asked += 1
+        """Return the result of a call with ids and times masked; record the tenants whose rows changed."""
+        self.tried += 1
         values = {**_who(function, tenant), **values}
         named = ", ".join(f"{name} => %({name})s" for name in values)
         call = psycopg.ClientCursor(self._catalogue).mogrify(f"SELECT {function}({named})", values)
         try:
             cursor = self._bench.act(role, setting, first + call)
-            answer = str(cursor.fetchall())
+            result = str(cursor.fetchall())
             if self._bench.changed() - {MINE} and function not in MEANT:
-                self.told.append(f"{function} lets {role.name} change what is not its own: {values}")
+                self.findings.append(f"{function} lets {role.name} change rows of another tenant: {values}")
         except psycopg.Error as error:
-            answer = f"{error.sqlstate} {error.diag.message_primary} {error.diag.message_detail}"
+            result = f"{error.sqlstate} {error.diag.message_primary} {error.diag.message_detail}"
         self._bench.undo()
-        return _masked(answer)
+        return _masked(result)
 
 
 def _who(function: str, tenant: UUID | None) -> dict[str, Any]:
@@ -206,7 +211,7 @@ def _who(function: str, tenant: UUID | None) -> dict[str, Any]:
 
 
 def _scopes(function: str) -> Iterator[tuple[Setting, UUID | None]]:
-    """Pair what the transaction says of its tenant with what the call says."""
+    """Return pairs of the tenant that the transaction sets and the tenant that the call names."""
     for setting in (each for each in SETTINGS if each.name in {"mine", "theirs", "unset", "nil"}):
         yield from ((setting, tenant) for tenant in (MINE, None, NIL))
         if setting.tenant == MINE and _who(function, MINE):
@@ -222,7 +227,7 @@ _MASKS = [
 ]
 
 
-def _masked(answer: str) -> str:
+def _masked(result: str) -> str:
     for pattern, mask in _MASKS:
-        answer = re.sub(pattern, mask, answer)
-    return answer
+        result = re.sub(pattern, mask, result)
+    return result

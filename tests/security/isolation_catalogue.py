@@ -1,4 +1,4 @@
-"""What the catalogue says of the walls: relations and their columns, grants, keys and functions."""
+"""Read what tenant isolation depends on: relations, columns, grants, keys and functions."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Relation:
 
     @property
     def definition(self) -> str:
-        """Define its columns for another table."""
+        """Return the definitions of its columns for another table."""
         own = ((column.name, "text" if "." in column.type else column.type) for column in self.columns)
         return ", ".join(f'"{name}" {kind}' for name, kind in own)
 
@@ -91,7 +91,7 @@ class Relation:
 
     @property
     def holds_rows(self) -> bool:
-        """Whether rows of tenants are stored in it, and not in its partitions or behind a view."""
+        """Whether it stores rows of tenants itself, and is not a partitioned table or a view."""
         return self.kind == "r" and self.tenanted
 
 
@@ -108,7 +108,7 @@ class Key:
 
 
 def relations(connection: psycopg.Connection[Any]) -> list[Relation]:
-    """List every relation of storekit's schemas and of the entities'."""
+    """Return every relation of storekit's schemas and of the schemas of the entities."""
     return [
         Relation(name, kind, tuple(Column(*each) for each in zip(*columns, strict=True)))
         for name, kind, *columns in connection.execute(_RELATIONS.encode()).fetchall()
@@ -116,7 +116,7 @@ def relations(connection: psycopg.Connection[Any]) -> list[Relation]:
 
 
 def granted(connection: psycopg.Connection[Any], role: str, relation: Relation, verb: str) -> list[str]:
-    """List the columns that a role may use in a verb."""
+    """Return the columns that a role may use in a statement of this kind."""
     may = "has_table_privilege(%(role)s, %(name)s, %(verb)s)"
     if verb in {"SELECT", "INSERT", "UPDATE"}:
         may = "has_column_privilege(%(role)s, %(name)s, c, %(verb)s)"
@@ -128,7 +128,7 @@ def granted(connection: psycopg.Connection[Any], role: str, relation: Relation, 
 
 
 def unique_keys(connection: psycopg.Connection[Any]) -> list[Key]:
-    """List what may be there only once."""
+    """Return the unique indexes."""
     return [
         Key(name, relation, tuple(columns), predicate=predicate)
         for name, relation, columns, predicate in connection.execute(_UNIQUE.encode()).fetchall()
@@ -136,7 +136,7 @@ def unique_keys(connection: psycopg.Connection[Any]) -> list[Key]:
 
 
 def foreign_keys(connection: psycopg.Connection[Any]) -> list[Key]:
-    """List what must be there."""
+    """Return the foreign keys."""
     return [
         Key(name, relation, tuple(columns), target, tuple(target_columns))
         for name, relation, columns, target, target_columns in connection.execute(
@@ -146,5 +146,5 @@ def foreign_keys(connection: psycopg.Connection[Any]) -> list[Key]:
 
 
 def callable_definers(connection: psycopg.Connection[Any], roles: Sequence[str]) -> dict[str, list[str]]:
-    """List the SECURITY DEFINER functions that somebody may call, with those who may."""
+    """Return the SECURITY DEFINER functions that a role may execute, with those roles."""
     return dict(connection.execute(_DEFINERS.encode(), [list(roles)]).fetchall())

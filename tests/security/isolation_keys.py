@@ -1,4 +1,4 @@
-"""The oracles: what a key could tell of rows that nobody here may see, and ON CONFLICT onto one of them."""
+"""Check that keys reveal nothing about invisible rows, and that ON CONFLICT cannot reach them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from tests.security.isolation_catalogue import Key, Relation, foreign_keys, granted, relations, unique_keys
-from tests.security.isolation_matrix import ROLES, SETTINGS, Bench, Role, fresh, listed, sample
+from tests.security.isolation_matrix import ROLES, SETTINGS, Executor, Role, fresh, listed, sample
 from tests.security.isolation_tables import MINE, THEIRS
 from tests.support.postgres import Database
 
 WRITERS = [role for role in ROLES if role.name in {"app", "owner"}]
 SETTING = SETTINGS[0]
 POSITION = ("storekit.domain_event", "pos")
-"""A number of the whole database, and of its partitions: nobody but the sequencer gives it."""
+"""Numbers that the sequencer alone assigns, for the whole database and its partitions."""
 
 
 @dataclass
 class Oracles:
-    """Every key of a database, asked by the app and by the owner in the name of one tenant about another."""
+    """Every key of a database, tried by app and owner as one tenant against the rows of another."""
 
     database: Database
-    asked: int = 0
-    told: list[str] = field(default_factory=list)
+    tried: int = 0
+    findings: list[str] = field(default_factory=list)
     """What was given away."""
 
     def run(self) -> list[str]:
-        """Ask all of them."""
+        """Try every key."""
         with self.database.connect("postgres") as catalogue, self.database.connect("postgres") as used:
-            self._catalogue, self._bench = catalogue, Bench(used)
+            self._catalogue, self._bench = catalogue, Executor(used)
             self._relations = {each.name: each for each in relations(catalogue)}
             for key in foreign_keys(catalogue):
                 if self._theirs(key.relation) and self._theirs(key.target):
@@ -42,28 +42,30 @@ class Oracles:
                 if self._theirs(key.relation):
                     self._ask_unique(key)
                     self._ask_conflict(key)
-        return self.told
+        return self.findings
 
     def _theirs(self, name: str) -> dict[str, Any]:
-        """Find a row of theirs in a table that holds rows of tenants."""
+        """Return a row of the other tenant from a table that stores rows of tenants."""
         relation = self._relations[name]
         row = sample(self._catalogue, relation) if relation.tenanted else {}
         return row if row.get("tenant_id") == str(THEIRS) else {}
 
     def _ask_foreign(self, key: Key) -> None:
-        """A child of mine that names a parent of theirs fails as one that names nothing."""
+        """Check that a reference to another tenant's row fails like a reference to a missing row."""
         relation, parent = self._relations[key.relation], self._theirs(key.target)
         pairs = [pair for pair in zip(key.columns, key.target_columns, strict=True) if pair[0] != "tenant_id"]
         known = {own: parent[other] for own, other in pairs if own != "parts_live"}
         unknown = {own: str(uuid4()) for own in known}
         for role in WRITERS:
             row = fresh(relation, sample(self._catalogue, relation, MINE))
-            answers = [self._insert(role, relation, {**row, **named}, named) for named in (known, unknown)]
-            if answers[0] != answers[1]:
-                self.told.append(f"foreign key {key.name} of {key.relation} tells {role.name}: {answers}")
+            results = [self._insert(role, relation, {**row, **named}, named) for named in (known, unknown)]
+            if results[0] != results[1]:
+                self.findings.append(
+                    f"foreign key {key.name} of {key.relation} leaks to {role.name}: {results}"
+                )
 
     def _ask_unique(self, key: Key) -> None:
-        """A row of mine may have in its key what a row of theirs has."""
+        """Check that a row may have the same unique values as a row of another tenant."""
         relation, row = self._relations[key.relation], self._theirs(key.relation)
         table, position = POSITION
         if key.columns == ("tenant_id",) or (key.relation.startswith(table) and position in key.columns):
@@ -71,12 +73,14 @@ class Oracles:
         taken = {name: row[name] for name in key.columns if name in row}
         mine = {**fresh(relation, row), **taken, "tenant_id": str(MINE)}
         for role in WRITERS:
-            answer = self._insert(role, relation, mine, {}, bare=True)
-            if answer.startswith("23505"):
-                self.told.append(f"unique key {key.name} of {key.relation} tells {role.name}: {answer}")
+            result = self._insert(role, relation, mine, {}, bare=True)
+            if result.startswith("23505"):
+                self.findings.append(
+                    f"unique key {key.name} of {key.relation} leaks to {role.name}: {result}"
+                )
 
     def _ask_conflict(self, key: Key) -> None:
-        """An upsert in the place of a row of theirs changes nothing of theirs."""
+        """Check that an upsert on the key of another tenant's row does not change that row."""
         relation, row = self._relations[key.relation], Jsonb(self._theirs(key.relation))
         where = f" WHERE {key.predicate}" if key.predicate else ""
         for role in WRITERS:
@@ -90,9 +94,11 @@ class Oracles:
                 [row],
             )
             for bare in (False, True):
-                self.asked += 1
+                self.tried += 1
                 if self._bench.outcome(role, SETTING, text, bare) == "foreign rows":
-                    self.told.append(f"{role.name} changes a row of theirs by ON CONFLICT on {key.name}")
+                    self.findings.append(
+                        f"{role.name} changes a row of another tenant by ON CONFLICT on {key.name}"
+                    )
 
     def _insert(
         self,
@@ -102,8 +108,8 @@ class Oracles:
         masked: Mapping[str, Any],
         bare: bool = False,
     ) -> str:
-        """Insert what the role may insert of a row, and tell what was answered, but for masked values."""
-        self.asked += 1
+        """Insert the columns of a row that the role may insert, and return the result with values masked."""
+        self.tried += 1
         columns = granted(self._catalogue, role.acting, relation, "INSERT") or relation.names
         text = self._mogrified(
             f"INSERT INTO {relation.name} ({listed(columns)}) SELECT {listed(columns)}"
@@ -113,13 +119,13 @@ class Oracles:
         try:
             self._bench.act(role, SETTING, text, bare)
         except psycopg.Error as error:
-            answer = f"{error.sqlstate} {error.diag.message_primary} {error.diag.message_detail}"
+            result = f"{error.sqlstate} {error.diag.message_primary} {error.diag.message_detail}"
         else:
-            answer = "taken"
+            result = "taken"
         for value in masked.values():
-            answer = answer.replace(str(value), "...")
+            result = result.replace(str(value), "...")
         self._bench.undo()
-        return answer
+        return result
 
     def _mogrified(self, text: str, values: list[Any]) -> str:
         return psycopg.ClientCursor(self._catalogue).mogrify(text, values)

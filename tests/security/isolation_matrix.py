@@ -1,7 +1,8 @@
-"""The tenant matrix: every relation x verb x role x setting, generated from the catalogue.
+"""The tenant matrix: every relation, statement, role and setting, generated from the catalogue.
 
-Each cell runs its statements in a transaction that is rolled back. A superuser's connection becomes the login
-by SET SESSION AUTHORIZATION, and then looks past every policy at what has become of whose rows.
+
+Each cell runs its statements in a transaction that is rolled back. The connection of a superuser becomes the
+login by SET SESSION AUTHORIZATION, and afterwards reads without policies which rows have changed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tests.support.postgres import Database
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
 REFUSED = {
     "42501": "no grant, or its policy refused the row",
-    "22P02": "the setting is no UUID",
+    "22P02": "the setting is not a UUID",
     "23502": "a row of no tenant",
     "SK001": "its key never changes",
     "SK002": "a part does not make that move",
@@ -42,7 +43,7 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class Role:
-    """Who acts: a login, or what the admin's login becomes."""
+    """The role that acts: a login, or a role that the admin's login switches to."""
 
     name: str
     login: str
@@ -62,7 +63,7 @@ ROLES = (
 
 @dataclass(frozen=True)
 class Setting:
-    """What a transaction says of its tenant."""
+    """The tenant that a transaction sets."""
 
     name: str
     values: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -86,7 +87,7 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """What became of the statements of one verb of one role on one relation under one setting."""
+    """The results of one kind of statement, by one role, on one relation, under one setting."""
 
     role: str
     setting: str
@@ -96,13 +97,13 @@ class Cell:
 
     @property
     def crossing(self) -> tuple[str, str, str] | None:
-        """Role, verb and relation, if it reached rows of a tenant that was not named."""
+        """Role, statement and relation, if it reached rows of a tenant that was not set."""
         return (self.role, self.verb, self.relation) if "foreign rows" in self.outcomes else None
 
 
 @dataclass
 class Matrix:
-    """The matrix over one database, or over some of its relations."""
+    """The matrix of one database, or of some of its relations."""
 
     database: Database
     only: Sequence[str] = ()
@@ -115,7 +116,7 @@ class Matrix:
             self.database.connect("postgres") as used,
             self.database.connect("postgres") as virgin,
         ):
-            benches = {False: Bench(used), True: Bench(virgin)}
+            benches = {False: Executor(used), True: Executor(virgin)}
             found = [each for each in relations(catalogue) if not self.only or each.name in self.only]
             for role, relation, verb in product(ROLES, found, VERBS):
                 tries = list(statements(catalogue, role, relation, verb))
@@ -142,7 +143,7 @@ Try = tuple[str, bool]
 def statements(
     connection: psycopg.Connection[Any], role: Role, relation: Relation, verb: str
 ) -> Iterator[Try]:
-    """Compose what a role can try with a verb; where it has no grant, as if it had."""
+    """Return the statements of a kind that a role can try; without a grant, as if it had one."""
     columns = granted(connection, role.acting, relation, verb)
     match verb:
         case "SELECT":
@@ -161,14 +162,14 @@ def statements(
     for statement, values in list(tries):
         text = psycopg.ClientCursor(connection).mogrify(statement, values)
         yield text, False
-        if columns and verb != "TRUNCATE":  # else no trigger and no key has a say
+        if columns and verb != "TRUNCATE":  # otherwise no trigger and no key is checked
             yield text, True
 
 
 def _inserts(
     connection: psycopg.Connection[Any], relation: Relation, columns: Sequence[str]
 ) -> Iterator[tuple[str, Sequence[Any]]]:
-    """A row of the other tenant, in so many words; and one that leaves its tenant to the setting."""
+    """Return an INSERT that names the other tenant, and an INSERT that leaves the tenant to the setting."""
     row = Jsonb(fresh(relation, sample(connection, relation)))
     for names in [relation.names, *([columns] if columns and len(columns) < len(relation.names) else [])]:
         source = f"SELECT {listed(names)} FROM jsonb_populate_record(NULL::{relation.name}, %s)"
@@ -178,7 +179,7 @@ def _inserts(
 def _updates(
     connection: psycopg.Connection[Any], relation: Relation, columns: Sequence[str]
 ) -> Iterator[tuple[str, Sequence[Any]]]:
-    """All rows changed, by a statement that reads none; and all rows given away."""
+    """Return an UPDATE of all rows that reads none, and an UPDATE that gives all rows to another tenant."""
     row, unique = sample(connection, relation), {c.name for c in relation.columns if c.unique}
     own = [name for name in columns or relation.names if name not in unique] or relation.names
     yield f'UPDATE {relation.name} SET "{own[0]}" = %s', [_plain(row.get(own[0]))]
@@ -191,7 +192,7 @@ def _plain(value: Any) -> Any:
 
 
 def sample(connection: psycopg.Connection[Any], relation: Relation, tenant: UUID = THEIRS) -> dict[str, Any]:
-    """Read a row of the tenant, or any where rows are nobody's."""
+    """Read a row of the tenant, or any row if the relation has no tenant."""
     order = f" ORDER BY tenant_id = '{tenant}' DESC" if relation.tenanted else ""
     query = f"SELECT to_jsonb(r) FROM {relation.name} AS r{order} LIMIT 1"
     found = connection.execute(query.encode()).fetchone()
@@ -199,7 +200,7 @@ def sample(connection: psycopg.Connection[Any], relation: Relation, tenant: UUID
 
 
 def fresh(relation: Relation, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Make another row of one: what keys hold gets a new value, but the tenant."""
+    """Return a copy of a row with new values in all columns of keys except the tenant."""
     position = 19_000_001 if relation.name == "storekit.domain_event_0002" else 9_000_001
     new: dict[str, Any] = {"uuid": str(uuid4()), "text": new_ref_id(), "bigint": position}
     changed = {c.name: new[c.type] for c in relation.columns if c.unique and c.type in new}
@@ -210,8 +211,8 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
-class Bench:
-    """A superuser's connection on which others act, and which sees whose rows have changed."""
+class Executor:
+    """A superuser's connection on which roles act, and which sees the tenants of changed rows."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
@@ -222,7 +223,7 @@ class Bench:
         self.before = self.state()
 
     def state(self) -> set[tuple[Any, ...]]:
-        """Name each version of each row, and the tenant whose it is."""
+        """Return each version of each row, and the tenant that it belongs to."""
         return set(self.connection.execute(self._query).fetchall())
 
     def never_set(self) -> bool:
@@ -232,7 +233,7 @@ class Bench:
         )
 
     def act(self, role: Role, setting: Setting, statement: str, bare: bool = False) -> psycopg.Cursor[Any]:
-        """Act as a role under a setting, in one trip; what was done before is taken back."""
+        """Act as a role under a setting, in one trip, after undoing the last statement."""
         lines = ["ROLLBACK; BEGIN", *(["SET LOCAL session_replication_role = replica"] if bare else [])]
         lines.append(f"SET LOCAL SESSION AUTHORIZATION {role.login}")
         lines += [f"SET LOCAL ROLE {role.group}"] if role.group else []
@@ -243,7 +244,7 @@ class Bench:
         return cursor
 
     def outcome(self, role: Role, setting: Setting, statement: str, bare: bool) -> str:
-        """Run a statement and tell in a few words what it reached."""
+        """Run a statement and return a short description of what it reached."""
         try:
             cursor = self.act(role, setting, statement, bare)
         except psycopg.Error as error:
@@ -260,11 +261,11 @@ class Bench:
             self.undo()
 
     def undo(self) -> None:
-        """Take back what was done."""
+        """Undo the last statement."""
         self.connection.execute("ROLLBACK", prepare=False)
 
     def changed(self) -> set[UUID]:
-        """Name the tenants whose rows are not as they were, those of everybody among them."""
+        """Return the tenants whose rows have changed; global rows count as a tenant."""
         self.connection.execute("RESET SESSION AUTHORIZATION", prepare=False)
         return {row[1] for row in self.before ^ self.state()}
 

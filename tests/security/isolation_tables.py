@@ -1,4 +1,4 @@
-"""The database of the tenant matrix: what storekit ships, tables of every kind, and rows of two tenants."""
+"""The database of the tenant matrix: storekit's schema, tables of every kind, and rows of two tenants."""
 
 from __future__ import annotations
 
@@ -26,47 +26,47 @@ MINE, THEIRS, NIL = UUID(int=0xA << 64), UUID(int=0xB << 64), UUID(int=0)
 LOGINS = ("app", "worker", "auditor", "reporter", "stranger")
 
 TABLES = f"""
-CREATE SCHEMA walls;
-CREATE TABLE walls.plans ({BASE}{MUTABLE}, name text NOT NULL, UNIQUE (id));
-SELECT storekit.manage('walls.plans', 'global');
+CREATE SCHEMA sales;
+CREATE TABLE sales.plans ({BASE}{MUTABLE}, name text NOT NULL, UNIQUE (id));
+SELECT storekit.manage('sales.plans', 'global');
 
-CREATE TABLE walls.tenants ({BASE}{MUTABLE}, name text, plan_id uuid REFERENCES walls.plans (id));
-SELECT storekit.manage('walls.tenants', 'self');
+CREATE TABLE sales.tenants ({BASE}{MUTABLE}, name text, plan_id uuid REFERENCES sales.plans (id));
+SELECT storekit.manage('sales.tenants', 'self');
 
-CREATE TABLE walls.sessions ({BASE}{MUTABLE}{SOFT_DELETE}, token_digest text NOT NULL, user_name text);
-CREATE INDEX ON walls.sessions (token_digest);
-INSERT INTO storekit.field (table_name, field, kind) VALUES ('walls.sessions', 'token_digest', 'column');
-SELECT storekit.manage('walls.sessions');
+CREATE TABLE sales.sessions ({BASE}{MUTABLE}{SOFT_DELETE}, token_digest text NOT NULL, user_name text);
+CREATE INDEX ON sales.sessions (token_digest);
+INSERT INTO storekit.field (table_name, field, kind) VALUES ('sales.sessions', 'token_digest', 'column');
+SELECT storekit.manage('sales.sessions');
 
-CREATE TYPE walls.stage AS ENUM ('found', 'won', 'lost');
-CREATE TABLE walls.chances ({BASE}{MUTABLE}{SOFT_DELETE},
-    external_id text NOT NULL, title text NOT NULL, stage walls.stage NOT NULL DEFAULT 'found', run_id uuid,
+CREATE TYPE sales.stage AS ENUM ('found', 'won', 'lost');
+CREATE TABLE sales.chances ({BASE}{MUTABLE}{SOFT_DELETE},
+    external_id text NOT NULL, title text NOT NULL, stage sales.stage NOT NULL DEFAULT 'found', run_id uuid,
     memo_ref uuid, payload_ref uuid, payload_expired_on timestamptz{PARTS},
     UNIQUE (tenant_id, external_id),
     FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE CASCADE);
 INSERT INTO storekit.field (table_name, field, kind, ttl, collection) VALUES
-    ('walls.chances', 'memo', 'blob', NULL, NULL),
-    ('walls.chances', 'payload', 'document', interval '90 days', 'chance_payloads');
+    ('sales.chances', 'memo', 'blob', NULL, NULL),
+    ('sales.chances', 'payload', 'document', interval '90 days', 'chance_payloads');
 INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES
-    ('walls.chances', 'stage', '', 'found'), ('walls.chances', 'stage', 'found', 'won');
-SELECT storekit.manage('walls.chances');
+    ('sales.chances', 'stage', '', 'found'), ('sales.chances', 'stage', 'found', 'won');
+SELECT storekit.manage('sales.chances');
 
-CREATE TABLE walls.remarks ({BASE}, chance_id uuid NOT NULL, note text,
-    FOREIGN KEY (tenant_id, chance_id) REFERENCES walls.chances (tenant_id, id));
-SELECT storekit.manage('walls.remarks');
+CREATE TABLE sales.remarks ({BASE}, chance_id uuid NOT NULL, note text,
+    FOREIGN KEY (tenant_id, chance_id) REFERENCES sales.chances (tenant_id, id));
+SELECT storekit.manage('sales.remarks');
 
-CREATE VIEW walls.open_chances WITH (security_invoker = true) AS
-    SELECT title, external_id FROM walls.chances WHERE deleted_on IS NULL;
-GRANT SELECT ON walls.open_chances TO storekit_app;
-CREATE MATERIALIZED VIEW walls.chance_counts AS
-    SELECT tenant_id, count(*) AS chances FROM walls.chances GROUP BY tenant_id WITH NO DATA;
+CREATE VIEW sales.open_chances WITH (security_invoker = true) AS
+    SELECT title, external_id FROM sales.chances WHERE deleted_on IS NULL;
+GRANT SELECT ON sales.open_chances TO storekit_app;
+CREATE MATERIALIZED VIEW sales.chance_counts AS
+    SELECT tenant_id, count(*) AS chances FROM sales.chances GROUP BY tenant_id WITH NO DATA;
 
 CREATE TABLE storekit.domain_event_0002 PARTITION OF storekit.domain_event
     FOR VALUES FROM (10000001) TO (20000001);
 ALTER TABLE storekit.domain_event_0002 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 SET LOCAL ROLE storekit_reports;
-CREATE VIEW report.chances AS SELECT tenant_id, title FROM walls.chances;
+CREATE VIEW report.chances AS SELECT tenant_id, title FROM sales.chances;
 SET LOCAL ROLE storekit_owner;
 """
 
@@ -111,14 +111,14 @@ FROM (SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY id) AS n FROM
 
 
 @contextmanager
-def walled_database(cluster: str, directory: Path) -> Iterator[Database]:
-    """Make the database, with rows of both tenants in every table that holds rows of tenants."""
+def matrix_database(cluster: str, directory: Path) -> Iterator[Database]:
+    """Create the database, with rows of both tenants in every table that stores rows of tenants."""
     with fresh_database(cluster) as database:
         for login in LOGINS:
             database.ask(
                 f"DO $$ BEGIN IF to_regrole('{login}') IS NULL THEN CREATE ROLE {login} LOGIN; END IF; END $$"
             )
-        lines = [core(), shipped("agency"), write_line(directory / "walls", "walls", TABLES)]
+        lines = [core(), shipped("agency"), write_line(directory / "sales", "sales", TABLES)]
         migrate(database.url("admin"), lines)
         grant(database.url("admin"), MEMBERS | {"storekit_reporter": ["reporter"]})
         seed(database)
@@ -127,7 +127,7 @@ def walled_database(cluster: str, directory: Path) -> Iterator[Database]:
 
 @contextmanager
 def scratch_copy(database: Database) -> Iterator[Database]:
-    """Copy the database, to plant a defect in."""
+    """Copy the database, so that a test can plant a defect in it."""
     copy = Database(database.super_url, f"t{uuid4().hex}")
     with psycopg.connect(database.super_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {copy.name} TEMPLATE {database.name}".encode())
@@ -136,7 +136,7 @@ def scratch_copy(database: Database) -> Iterator[Database]:
 
 
 def seed(database: Database) -> None:
-    """Insert a row for each tenant into every managed table, whatever its columns are."""
+    """Insert a row for each tenant into every managed table, whatever its columns."""
     with database.connect("postgres") as connection:
         managed = connection.execute(
             "SELECT entity, schema_name, table_name, scope FROM storekit.managed"
@@ -151,14 +151,14 @@ def seed(database: Database) -> None:
         connection.execute(
             "INSERT INTO storekit.tenant_head VALUES (%s, 1, '\\x00'), (%s, 1, '\\x00')", [MINE, THEIRS]
         )
-        with connection.transaction():  # it keeps what its owner saw: the rows of all tenants
-            connection.execute("ALTER TABLE walls.chances NO FORCE ROW LEVEL SECURITY")
-            connection.execute("REFRESH MATERIALIZED VIEW walls.chance_counts")
-            connection.execute("ALTER TABLE walls.chances FORCE ROW LEVEL SECURITY")
+        with connection.transaction():  # the view stores what its owner saw: rows of all tenants
+            connection.execute("ALTER TABLE sales.chances NO FORCE ROW LEVEL SECURITY")
+            connection.execute("REFRESH MATERIALIZED VIEW sales.chance_counts")
+            connection.execute("ALTER TABLE sales.chances FORCE ROW LEVEL SECURITY")
 
 
 class _Row:
-    """One row of a table, made from what the catalogue says of its columns."""
+    """One row of a table, built from the catalogue's description of its columns."""
 
     def __init__(
         self, connection: psycopg.Connection, tenant: UUID, entity: str, schema: str, name: str, scope: str
@@ -170,7 +170,7 @@ class _Row:
         self._values: dict[str, object] = {"tenant_id": tenant, "ref_id": self._ref_id, "id": own}
 
     def insert(self) -> bool:
-        """Insert it, unless a row that it must refer to is still to come."""
+        """Insert the row, unless a row that it must refer to does not exist yet."""
         if not self._refer():
             return False
         self._fill()
@@ -203,7 +203,7 @@ class _Row:
         return part
 
     def _fill(self) -> None:
-        """Give a value of its type to every other column that must have one."""
+        """Set every other required column to a value of its type."""
         columns = self._connection.execute(_TO_FILL, [self._table]).fetchall()
         made = {
             "text": f"of {self._tenant}",

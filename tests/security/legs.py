@@ -1,4 +1,4 @@
-"""Records with a field for every way in, and the legs on which hostile input is given to them."""
+"""Records with a field for every kind of input, and the legs on which hostile input is tried."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class ApiKey(Entity, Mutable, table="api_keys"):
 
 
 ENTITIES = (Ticket, ApiKey)
-CANARY = """
-CREATE TABLE canary (text text);
-INSERT INTO canary VALUES ('it sings');
-GRANT ALL ON canary TO storekit_app, storekit_reporter;
+SENTINEL = """
+CREATE TABLE sentinel (text text);
+INSERT INTO sentinel VALUES ('intact');
+GRANT ALL ON sentinel TO storekit_app, storekit_reporter;
 """
 _STATE = """
-SELECT 'canary', count(*), string_agg(text, ',') FROM canary
+SELECT 'sentinel', count(*), string_agg(text, ',') FROM sentinel
 UNION ALL SELECT relname, 1, relacl::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
 UNION ALL SELECT proname, count(*), string_agg(md5(prosrc), ',' ORDER BY oid) FROM pg_proc
     WHERE pronamespace IN ('public'::regnamespace, 'storekit'::regnamespace, 'report'::regnamespace)
@@ -96,13 +96,13 @@ UNION ALL SELECT e.event_id::text, 1, e::text FROM storekit.event AS e WHERE ten
 
 @contextmanager
 def hostile_database(cluster: str, directory: Path) -> Iterator[Database]:
-    """Make a database with the tables, and a canary that the app may kill."""
+    """Create a database with the tables and a sentinel table that the app has the right to drop."""
     with fresh_database(cluster) as database:
         reporter = (
             "DO $$ BEGIN IF to_regrole('reporter') IS NULL THEN CREATE ROLE reporter LOGIN; END IF; END $$"
         )
         database.ask(reporter)
-        line = write_line(directory / "app", "app", *(render(entity) for entity in ENTITIES), CANARY)
+        line = write_line(directory / "app", "app", *(render(entity) for entity in ENTITIES), SENTINEL)
         with Store.open(Settings(postgres_admin_url=SecretStr(database.url("admin")))) as store:
             store.migrate([line])
         grant(database.url("admin"), MEMBERS | {"storekit_reporter": ["reporter"]})
@@ -110,13 +110,13 @@ def hostile_database(cluster: str, directory: Path) -> Iterator[Database]:
 
 
 def state(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-    """Tell all that hostile input may not change: the canary, the catalogue, the rows of another tenant."""
+    """Return all that hostile input must not change: sentinel table, catalogue, rows of another tenant."""
     return sorted(connection.execute(_STATE, {"theirs": THEIRS}).fetchall(), key=str)
 
 
 @dataclass
 class Leg:
-    """A store of one colour, in memory or on servers."""
+    """A store of one API (sync or async), in memory or on servers."""
 
     store: Store | AsyncStore
     browse: Callable[[str], Fetched]
@@ -125,7 +125,7 @@ class Leg:
     """The ref_id of another tenant's ticket."""
 
     def some(self, texts: Sequence[str]) -> Sequence[str]:
-        """Take all; of the second colour on servers, which runs the same flows, every fourth."""
+        """Return all cases; for the async API on servers, which runs the same flows, every fourth case."""
         return texts[::4] if self.servers and isinstance(self.store, AsyncStore) else texts
 
     def tickets(self, tenant: UUID = MINE, actor: str = "user:mallory") -> Any:
@@ -134,22 +134,22 @@ class Leg:
     def of(self, entity: type[Entity], tenant: UUID = MINE, actor: str = "user:mallory") -> Any:
         return repository(self.store, tenant, entity, actor)
 
-    async def settled(self) -> Leg:
+    async def saved_by_other_tenant(self) -> Leg:
         """Save a ticket of the other tenant."""
         made = Ticket(title="theirs", payload={"a": "theirs"}, file=Blob("theirs", filename="a.txt"))
         self.theirs = (await settle(self.tickets(THEIRS).save(made))).ref_id
         return self
 
     async def check(self) -> None:
-        """Be sure that the other tenant's ticket is as it was."""
+        """Check that the other tenant's ticket is unchanged."""
         tickets = self.tickets(THEIRS)
         found = await settle(tickets.get(self.theirs, load=["payload"]))
         assert (found.title, found.payload, found.version) == ("theirs", {"a": "theirs"}, 1)
         assert await settle(tickets.read(self.theirs, "file")) == b"theirs"
 
 
-async def answer(call: Callable[[], Any], given: object) -> Any:
-    """Make a call; answer what it answers, or the StorekitError that it raises. Any other is a fault."""
+async def outcome(call: Callable[[], Any], given: object) -> Any:
+    """Return the result of a call, or the StorekitError that it raised. Other exceptions fail the test."""
     try:
         return await settle(call())
     except StorekitError as error:
@@ -161,7 +161,7 @@ async def answer(call: Callable[[], Any], given: object) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing may be sent anywhere in here; reading a blob for its hash is work on this machine."""
+    """Fail if anything is sent; reading a blob to hash it is local work and allowed."""
     steps: set[str] = set()
     with listen(lambda name, phase: steps.add(name)):
         yield

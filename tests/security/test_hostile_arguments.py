@@ -1,4 +1,4 @@
-"""Keys, actors, versions, reasons and numbers: data that comes back, or a typed error."""
+"""Idempotency keys, actors, versions, reasons and numbers are stored unchanged or refused."""
 
 from __future__ import annotations
 
@@ -12,57 +12,57 @@ import pytest
 from storekit import Conflict, UsageError, ValidationError
 from storekit.bridge import settle
 from tests.security import hostile
-from tests.security.legs import Leg, Ticket, answer, quiet
+from tests.security.legs import Leg, Ticket, outcome, quiet
 
 EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)
 NO_INTEGER = [each for each in EVERYTHING if type(each) is not int and each is not None]
 LONG = 60_000
 
 
-async def test_an_idempotency_key_is_a_text_and_no_more(leg: Leg) -> None:
-    """Each key of 1 to 255 characters makes one record, which its repeat answers; two keys are two."""
+async def test_idempotency_keys_are_plain_text(leg: Leg) -> None:
+    """Every key of 1 to 255 characters creates one record, and repeating it returns that record."""
     tickets, made = leg.tickets(), dict[str, str]()
     for key in (*leg.some(hostile.TEXTS), *hostile.OBJECTS):
         if key is None:
             continue
-        got = await answer(partial(tickets.save, Ticket(title="x"), idempotency_key=key), key)
+        got = await outcome(partial(tickets.save, Ticket(title="x"), idempotency_key=key), key)
         if isinstance(key, str) and hostile.storable(key) and 1 <= len(key) <= 255:
             made[key] = got.ref_id
         else:
             assert isinstance(got, ValidationError), f"{key!r:.100}: {got!r:.100}"
     assert len(set(made.values())) == len(made) > 100
     for key, ref_id in made.items():
-        again = await answer(partial(tickets.save, Ticket(title="x"), idempotency_key=key), key)
+        again = await outcome(partial(tickets.save, Ticket(title="x"), idempotency_key=key), key)
         assert again.ref_id == ref_id, f"{key!r:.100}"
 
 
-async def test_an_actor_is_a_text_and_no_more(leg: Leg) -> None:
-    """Who acts is told by the record and by its events as it was named."""
+async def test_actors_are_plain_text(leg: Leg) -> None:
+    """The record and its events contain the actor exactly as it was given."""
     for actor in (*leg.some(hostile.TEXTS), *hostile.OBJECTS):
         if not (isinstance(actor, str) and actor.strip() and hostile.storable(actor) and len(actor) <= 255):
             with pytest.raises((UsageError, ValidationError)):
                 leg.tickets(actor=actor)
             continue
         tickets = leg.tickets(actor=actor)
-        saved = await answer(partial(tickets.save, Ticket(title="x")), actor)
+        saved = await outcome(partial(tickets.save, Ticket(title="x")), actor)
         (event,) = await settle(tickets.history(saved.ref_id))
         assert (event.by, saved.created_by) == (actor, actor), f"{actor!r:.100}"
 
 
-async def test_a_reason_is_a_text_and_no_more(leg: Leg) -> None:
-    """Why a record was moved is told by its history as it was said."""
+async def test_reasons_are_plain_text(leg: Leg) -> None:
+    """The record's history contains the reason of a transition exactly as it was given."""
     tickets, given = leg.tickets(), list[Any]()
     record = await settle(tickets.save(Ticket(title="x")))
     for reason in (*leg.some(hostile.TEXTS), *hostile.OBJECTS):
         to = "open" if len(given) % 2 else "done"
-        got = await answer(partial(tickets.transition, record.ref_id, to, reason=reason), reason)
+        got = await outcome(partial(tickets.transition, record.ref_id, to, reason=reason), reason)
         if isinstance(reason, str | None) and hostile.storable(reason or "") and len(reason or "") <= 4000:
             given.append(reason or None)
             assert got.stage == to, f"{reason!r:.100}"
         else:
             assert isinstance(got, UsageError | ValidationError), f"{reason!r:.100}: {got!r:.100}"
-    told = [event.reason for event in await settle(tickets.history(record.ref_id))]
-    assert told[1:] == given
+    reasons = [event.reason for event in await settle(tickets.history(record.ref_id))]
+    assert reasons[1:] == given
 
 
 BY_VERSION: dict[str, Callable[[Any, str, Any], Any]] = {
@@ -75,30 +75,30 @@ BY_VERSION: dict[str, Callable[[Any, str, Any], Any]] = {
 }
 
 
-async def test_what_is_no_version_is_refused(leg: Leg) -> None:
-    """expected_version is an integer: another one is Conflict, and whatever else is given goes nowhere."""
+async def test_update_refuses_invalid_versions(leg: Leg) -> None:
+    """expected_version must be an integer; a wrong integer raises Conflict, any other value is not sent."""
     tickets = leg.tickets()
     record = await settle(tickets.save(Ticket(title="x")))
     with quiet():
         for (how, call), given in product(BY_VERSION.items(), NO_INTEGER):
-            got = await answer(partial(call, tickets, record.ref_id, given), given)
+            got = await outcome(partial(call, tickets, record.ref_id, given), given)
             assert isinstance(got, ValidationError), f"{how}: {given!r:.100}: {got!r:.100}"
     for call, given in product(BY_VERSION.values(), (0, -1, 2, 2**63 - 1, 2**63, 2**70)):
-        got = await answer(partial(call, tickets, record.ref_id, given), given)
+        got = await outcome(partial(call, tickets, record.ref_id, given), given)
         assert isinstance(got, ValidationError if given >= 2**63 else Conflict), (
             f"{given!r:.100}: {got!r:.100}"
         )
     assert (await settle(tickets.get(record.ref_id))).version == 1
 
 
-async def test_a_saved_record_compares_with_a_version_and_nothing_else(leg: Leg) -> None:
-    """As `update`, for the `expected_version` of save."""
+async def test_save_refuses_invalid_versions(leg: Leg) -> None:
+    """save validates `expected_version` as `update` does."""
     tickets = leg.tickets()
     record = await settle(tickets.save(Ticket(title="x")))
     record.title = "y"
     with quiet():
         for given in NO_INTEGER:
-            got = await answer(partial(tickets.save, record, expected_version=given), given)
+            got = await outcome(partial(tickets.save, record, expected_version=given), given)
             assert isinstance(got, UsageError | ValidationError), f"{given!r:.100}: {got!r:.100}"
 
 
@@ -109,10 +109,10 @@ NUMBERS: dict[str, Callable[[Any, str, Any], Any]] = {
 }
 
 
-async def test_what_is_no_number_is_refused(leg: Leg) -> None:
-    """A number of events or seconds is a whole number within its limits; whatever else goes nowhere."""
+async def test_invalid_numbers_are_refused(leg: Leg) -> None:
+    """Counts and seconds must be integers within their limits; any other value is not sent."""
     tickets = leg.tickets()
     with quiet():
         for (what, call), given in product(NUMBERS.items(), (*NO_INTEGER, None, 0, -1, 2**63, 2**70)):
-            got = await answer(partial(call, tickets, leg.theirs, given), given)
+            got = await outcome(partial(call, tickets, leg.theirs, given), given)
             assert isinstance(got, UsageError), f"{what}: {given!r:.100}: {got!r:.100}"

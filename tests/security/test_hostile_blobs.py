@@ -1,4 +1,4 @@
-"""File names and media types: they come back as they were, and name neither a place in S3 nor a header."""
+"""File names and media types are stored unchanged, and never become an S3 path or a header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storekit import Blob, ValidationError
 from storekit.bridge import settle
 from storekit.testing import memory_store
 from tests.security import hostile
-from tests.security.legs import ENTITIES, Leg, Ticket, answer, quiet
+from tests.security.legs import ENTITIES, Leg, Ticket, outcome, quiet
 
 KEY = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/tickets/[0-9A-Z]{26}/file/[0-9a-f-]{36}"
 FACTS: dict[str, Callable[[str], Blob]] = {
@@ -29,7 +29,7 @@ def ticket(fact: str, text: str) -> Ticket:
 
 @cache
 def accepted(fact: str) -> Sequence[str]:
-    """Find out in memory which texts a blob takes, so that servers are given them in one batch."""
+    """Find out in memory which texts a blob accepts, so that servers get them in one batch."""
     tickets, taken = memory_store(*ENTITIES).scope(tenant=uuid4(), actor="x").repository(Ticket), []
     for text in hostile.TEXTS:
         try:
@@ -41,15 +41,15 @@ def accepted(fact: str) -> Sequence[str]:
 
 
 @pytest.mark.parametrize("fact", FACTS)
-async def test_what_a_blob_is_called_comes_back_as_it_was(
+async def test_file_names_and_media_types_round_trip(
     leg: Leg, fact: str, request: pytest.FixtureRequest
 ) -> None:
-    """A file name and a media type are refused before anything is sent, or kept as they are."""
+    """A file name or media type is refused before anything is sent, or is stored unchanged."""
     tickets, taken = leg.tickets(), accepted(fact)
     assert len(taken) > 10
     with quiet():
         for text in set(hostile.TEXTS).difference(taken):
-            got = await answer(partial(tickets.save, ticket(fact, text)), text)
+            got = await outcome(partial(tickets.save, ticket(fact, text)), text)
             assert isinstance(got, ValidationError), f"{text!r:.100}: {got!r:.100}"
     taken = leg.some(taken)
     saved = await settle(tickets.save_many([ticket(fact, text) for text in taken]))
@@ -67,13 +67,13 @@ async def test_what_a_blob_is_called_comes_back_as_it_was(
         assert request.getfixturevalue("hostile_postgres").ask(query, f"^{KEY}$") == []
 
 
-async def test_a_name_to_download_under_stays_a_name(leg: Leg) -> None:
-    """download_as ends in one header's file name, whatever it holds, and changes nothing else of the URL."""
+async def test_download_as_sets_only_the_file_name(leg: Leg) -> None:
+    """download_as sets the file name of one header, whatever it contains, and nothing else in the URL."""
     tickets = leg.tickets()
     record = await settle(tickets.save(Ticket(title="x", file=Blob("x"))))
     plain = urlsplit(await settle(tickets.url(record.ref_id, "file")))
     for text in leg.some(hostile.TEXTS):
-        got = await answer(partial(tickets.url, record.ref_id, "file", download_as=text), text)
+        got = await outcome(partial(tickets.url, record.ref_id, "file", download_as=text), text)
         if isinstance(got, ValidationError):
             continue
         parts = urlsplit(got)
@@ -82,11 +82,11 @@ async def test_a_name_to_download_under_stays_a_name(leg: Leg) -> None:
 
 
 def _offered(query: str) -> str | None:
-    """Read the file name out of a URL as a browser reads it out of the header."""
-    told = parse_qs(query).get("response-content-disposition")
-    if told is None:
+    """Parse the file name out of a URL as a browser parses it out of the header."""
+    headers = parse_qs(query).get("response-content-disposition")
+    if headers is None:
         return None
-    (header,) = told
+    (header,) = headers
     assert "\n" not in header
     assert "\r" not in header
     message = Message()

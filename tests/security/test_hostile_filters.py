@@ -1,4 +1,4 @@
-"""Whatever comes out of a request into find and count: data to compare with, or a typed error, not sent."""
+"""Input to find and count is compared as data, or refused with a typed error before sending."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from storekit import (
 )
 from storekit.bridge import settle
 from tests.security import hostile
-from tests.security.legs import Leg, Ticket, answer, quiet
+from tests.security.legs import Leg, Ticket, outcome, quiet
 
 LONG = 60_000
 EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)
@@ -46,7 +46,7 @@ ANY: tuple[Callable[[Any], Any], ...] = (
 
 
 def by_text(text: str) -> list[dict[str, Any]]:
-    """Ask in every way for the one ticket that was made of a text."""
+    """Search in every way for the ticket that was made from a text."""
     tree = [{"tree": json_path(text, text)}] if text and "." not in text else []
     return [
         *tree,
@@ -61,25 +61,25 @@ def by_text(text: str) -> list[dict[str, Any]]:
     ]
 
 
-async def test_a_text_finds_what_holds_it(leg: Leg) -> None:
-    """Every text that can be stored is found by it in columns, lists, keys and JSON, and nothing else is."""
+async def test_texts_are_found_by_equality(leg: Leg) -> None:
+    """Every storable text finds its own record by columns, lists, keys and JSON, and no other record."""
     tickets = leg.tickets(tenant=uuid4())
     texts = leg.some([text for text in hostile.TEXTS if hostile.storable(text) and len(text) < LONG])
-    texts = texts if leg.servers else texts[::4]  # memory compares each with all
+    texts = texts if leg.servers else texts[::4]  # the memory store compares every text with every record
     saved = await settle(
         tickets.save_many([Ticket(title=text, tags=[text], tree={text: text}) for text in texts])
     )
     for text, record in zip(texts, saved, strict=True):
         for where in by_text(text):
-            found = await answer(partial(tickets.find, where), where)
+            found = await outcome(partial(tickets.find, where), where)
             assert isinstance(found, Page), f"{where!r:.200}: {found!r:.200}"
             assert [each.ref_id for each in found] == [record.ref_id], f"{where!r:.200}"
     long = next(text for text in hostile.TEXTS if len(text) >= LONG)
     assert not await settle(tickets.count({"title": long}))
 
 
-async def test_a_value_is_data_or_refused(leg: Leg) -> None:
-    """No value is an operator: it compares and finds nothing that is not equal, or it is refused unsent."""
+async def test_values_are_data_or_refused(leg: Leg) -> None:
+    """A value is never an operator: it finds equal values only, or is refused before sending."""
     tickets = leg.tickets()
     await settle(tickets.save(Ticket(title="x", tags=["y"], tree={"z": 0})))
     unstorable = [text for text in hostile.TEXTS if not hostile.storable(text)]
@@ -87,25 +87,25 @@ async def test_a_value_is_data_or_refused(leg: Leg) -> None:
         ("title", "tags", "tree", "address", "uid", "moment", "kind"), hostile.OBJECTS
     ):
         if given is not None:
-            got = await answer(partial(tickets.find, {column: given}), given)
+            got = await outcome(partial(tickets.find, {column: given}), given)
             found = () if isinstance(got, REFUSED) else got.items
             assert all(getattr(each, column) == given for each in found), f"{column}: {given!r:.100}"
     with quiet():
         for column, word, given in product(("title", "tags", "tree"), ANY, unstorable):
-            got = await answer(partial(_found, tickets, column, word, given), given)
+            got = await outcome(partial(_found, tickets, column, word, given), given)
             assert isinstance(got, REFUSED), f"{column}: {given!r:.100}: {got!r:.100}"
         for column, given in product(
             ("number", "real", "uid", "moment", "day", "flag", "kind"), hostile.TEXTS
         ):
-            got = await answer(partial(tickets.count, {column: given}), given)
+            got = await outcome(partial(tickets.count, {column: given}), given)
             assert isinstance(got, REFUSED) or given in ("open", "done"), f"{column}: {given!r:.100}"
 
 
-async def test_every_word_takes_every_value_or_refuses_it(leg: Leg) -> None:
-    """Each word of a filter, on each kind of column, with each object: a page or a typed error."""
+async def test_every_filter_accepts_or_refuses_every_value(leg: Leg) -> None:
+    """Each filter, on each kind of column, with each object, returns a page or raises a typed error."""
     tickets = leg.tickets()
     for column, word, given in product(sorted(COLUMNS), ANY, hostile.OBJECTS):
-        got = await answer(partial(_found, tickets, column, word, given), given)
+        got = await outcome(partial(_found, tickets, column, word, given), given)
         assert isinstance(got, (*REFUSED, Page)), f"{column}: {given!r:.100}: {got!r:.100}"
 
 
@@ -113,25 +113,25 @@ def _found(tickets: Any, column: str, word: Callable[[Any], Any], given: Any) ->
     return tickets.find({column: word(given)})
 
 
-async def test_a_name_is_a_column_or_refused(leg: Leg) -> None:
-    """What is no column is none in filters either, and the error says which there are."""
+async def test_filter_names_must_be_columns(leg: Leg) -> None:
+    """A filter on an unknown column is refused, and the error lists the columns."""
     tickets = leg.tickets()
     with quiet():
         for name in EVERYTHING:
             if name in COLUMNS if isinstance(name, str) else name.__hash__ is None:
                 continue
             for call in (tickets.find, tickets.count):
-                got = await answer(partial(call, {name: "x"}), name)
+                got = await outcome(partial(call, {name: "x"}), name)
                 assert isinstance(got, ValidationError), f"{name!r:.100}: {got!r:.100}"
                 assert "Ticket has id, ref_id" in str(got) or name in ("tenant_id", "file", "payload")
         for where in hostile.OBJECTS:
             if where not in (None, {}):
-                got = await answer(partial(tickets.find, where), where)
+                got = await outcome(partial(tickets.find, where), where)
                 assert isinstance(got, REFUSED), f"{where!r:.100}: {got!r:.100}"
 
 
-async def test_an_order_is_columns_or_refused(leg: Leg) -> None:
-    """What is no column, or a list of them, is no order."""
+async def test_order_must_name_columns(leg: Leg) -> None:
+    """order_by must be a column or a list of columns."""
     tickets = leg.tickets()
     for name in EVERYTHING:
         for order_by in (name, [name], ("title", name)):
@@ -140,27 +140,27 @@ async def test_an_order_is_columns_or_refused(leg: Leg) -> None:
             if order_by is None or order_by == ["a"]:
                 continue
             with quiet():
-                got = await answer(partial(tickets.find, order_by=order_by, unindexed=True), order_by)
+                got = await outcome(partial(tickets.find, order_by=order_by, unindexed=True), order_by)
             assert isinstance(got, ValidationError), f"{order_by!r:.100}: {got!r:.100}"
 
 
-async def test_a_cursor_is_a_pages_or_refused(leg: Leg) -> None:
-    """What no page gave is no cursor."""
+async def test_page_cursors_must_come_from_a_page(leg: Leg) -> None:
+    """A page cursor that was not returned by a page is refused."""
     tickets = leg.tickets()
     with quiet():
         for after in EVERYTHING:
             if after is not None:
-                got = await answer(partial(tickets.find, after=after), after)
+                got = await outcome(partial(tickets.find, after=after), after)
                 assert isinstance(got, ValidationError), f"{after!r:.100}: {got!r:.100}"
                 assert got.field == "after"
 
 
-async def test_what_is_loaded_is_a_document_or_refused(leg: Leg) -> None:
-    """What is no document of the class is not loaded."""
+async def test_load_must_name_documents(leg: Leg) -> None:
+    """load must name document fields of the class."""
     tickets = leg.tickets()
     with quiet():
         for name in EVERYTHING:
             for load in (name, [name]):
                 if load != [] and load != () and load != {} and load != set():
-                    got = await answer(partial(tickets.find, load=load), load)
+                    got = await outcome(partial(tickets.find, load=load), load)
                     assert isinstance(got, UsageError), f"{load!r:.100}: {got!r:.100}"

@@ -1,4 +1,4 @@
-"""Whatever a caller passes as a name: a typed error before anything is sent, or no more than a name."""
+"""Hostile names are refused with a typed error before anything is sent, or are used as names only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from storekit import (
 from storekit.model.declare.entity import require_table
 from storekit.model.table.indexes import index
 from tests.security import hostile
-from tests.security.legs import ApiKey, Leg, Ticket, answer, quiet, state
+from tests.security.legs import ApiKey, Leg, Ticket, outcome, quiet, state
 from tests.support.adapters import read_opened
 from tests.support.postgres import Database
 
@@ -54,17 +54,17 @@ BY_FIELD: dict[str, Callable[[Any, str, Any], Any]] = {
 }
 
 
-def test_the_corpus_is_not_small(report: Callable[[str], None]) -> None:
-    """There are more than 500 texts, no two alike, and objects of every kind that JSON and Python have."""
+def test_corpus_size(report: Callable[[str], None]) -> None:
+    """The corpus has more than 500 distinct texts, and objects of every kind that JSON and Python have."""
     assert len(set(hostile.TEXTS)) == len(hostile.TEXTS) > 500
     assert {type(each) for each in hostile.OBJECTS} >= {dict, list, tuple, set, bytes, int, float, bool}
     report(f"{len(hostile.TEXTS)} hostile texts and {len(hostile.OBJECTS)} objects for every name and value")
 
 
 HARM = (
-    "DELETE FROM canary",
-    "UPDATE canary SET text = 'x'",
-    "ALTER TABLE canary RENAME TO bird; CREATE TABLE canary (text text)",
+    "DELETE FROM sentinel",
+    "UPDATE sentinel SET text = 'x'",
+    "ALTER TABLE sentinel RENAME TO other; CREATE TABLE sentinel (text text)",
     "INSERT INTO tickets (tenant_id, title) VALUES ('00000000-0000-000b-0000-000000000000', 'x')",
     "ALTER ROLE app SUPERUSER",
     "ALTER ROLE app SET storekit.tenant = '00000000-0000-000b-0000-000000000000'",
@@ -75,88 +75,88 @@ HARM = (
 
 
 @pytest.mark.parametrize("statement", HARM)
-def test_a_statement_that_ran_would_be_noticed(hostile_postgres: Database, statement: str) -> None:
-    """What every case on servers ends with sees each kind of harm."""
+def test_the_final_check_detects_harm(hostile_postgres: Database, statement: str) -> None:
+    """The check that ends every case on servers detects each kind of harm."""
     with hostile_postgres.connect("postgres") as connection, connection.transaction(force_rollback=True):
         before = state(connection)
         connection.execute(statement.encode())
         assert state(connection) != before
 
 
-async def test_what_is_no_ref_id_goes_nowhere(leg: Leg) -> None:
-    """Every method that takes a ref_id refuses what is none, and nothing is sent."""
+async def test_invalid_ref_ids_are_refused(leg: Leg) -> None:
+    """Every method with a ref_id argument refuses an invalid one, and nothing is sent."""
     tickets = leg.tickets()
     with quiet():
         for (how, call), given in product(BY_REF_ID.items(), EVERYTHING):
-            got = await answer(partial(call, tickets, given), given)
+            got = await outcome(partial(call, tickets, given), given)
             assert isinstance(got, UsageError | ValidationError), f"{how}: {given!r:.100}: {got!r:.100}"
 
 
-async def test_what_is_no_field_goes_nowhere(leg: Leg) -> None:
-    """Every method that takes a field's name refuses what is none, and nothing is sent."""
+async def test_unknown_fields_are_refused(leg: Leg) -> None:
+    """Every method with a field argument refuses an unknown field, and nothing is sent."""
     tickets = leg.tickets()
     with quiet():
         for (how, call), given in product(BY_FIELD.items(), EVERYTHING):
-            got = await answer(partial(call, tickets, leg.theirs, given), given)
+            got = await outcome(partial(call, tickets, leg.theirs, given), given)
             assert isinstance(got, UsageError), f"{how}: {given!r:.100}: {got!r:.100}"
 
 
-async def test_what_is_no_field_cannot_be_updated(leg: Leg) -> None:
-    """update refuses keys that are no field of the class, and nothing is sent."""
+async def test_update_refuses_unknown_fields(leg: Leg) -> None:
+    """update refuses keys that are not fields of the class, and nothing is sent."""
     tickets = leg.tickets()
     with quiet():
         for given in EVERYTHING:
             if given.__hash__ is None:
                 continue
-            got = await answer(partial(tickets.update, leg.theirs, {given: "x"}), given)
+            got = await outcome(partial(tickets.update, leg.theirs, {given: "x"}), given)
             assert isinstance(got, ValidationError), f"{given!r:.100}: {got!r:.100}"
 
 
-async def test_every_name_of_another_tenants_record_is_unknown(leg: Leg) -> None:
-    """With the ref_id of another tenant's record every method says that there is none."""
+async def test_ref_ids_of_another_tenant_are_not_found(leg: Leg) -> None:
+    """Every method raises NotFound for the ref_id of another tenant's record."""
     for how, call in BY_REF_ID.items():
-        got = await answer(partial(call, leg.tickets(), leg.theirs), how)
+        got = await outcome(partial(call, leg.tickets(), leg.theirs), how)
         assert isinstance(got, NotFound) or got == {}, how
 
 
-async def test_what_is_no_tenant_has_no_scope(leg: Leg) -> None:
-    """A tenant is a UUID; whatever else is given, there is no scope."""
+async def test_a_tenant_must_be_a_uuid(leg: Leg) -> None:
+    """A tenant must be a UUID; any other value is refused."""
     for given in EVERYTHING:
         try:
             leg.store.scope(tenant=given, actor="x")
         except TenantRequired:
             continue
-        assert str(UUID(given)) in str(given)  # a UUID in braces or as a URN is one
+        assert str(UUID(given)) in str(given)  # UUID() accepts braces and URNs
 
 
-async def test_what_is_no_state_is_refused(leg: Leg) -> None:
-    """transition takes states of the machine alone, and nothing is sent for others."""
+async def test_transition_refuses_unknown_states(leg: Leg) -> None:
+    """transition accepts only states of the machine, and sends nothing for other values."""
     tickets = leg.tickets()
     with quiet():
         for given in EVERYTHING:
-            got = await answer(partial(tickets.transition, leg.theirs, given), given)
+            got = await outcome(partial(tickets.transition, leg.theirs, given), given)
             assert isinstance(got, ValidationError), f"{given!r:.100}: {got!r:.100}"
 
 
-async def test_a_lookup_finds_what_is_equal_and_nothing_else(leg: Leg) -> None:
-    """A value that was stored finds its record; any other text finds nothing or is refused."""
+async def test_lookup_finds_equal_values_only(leg: Leg) -> None:
+    """A stored value finds its record; any other text finds nothing or is refused."""
     keys, texts = leg.of(ApiKey), [text for text in hostile.TEXTS if text and hostile.storable(text)]
     for given in (*texts[:60], *hostile.TEXTS[-80:], *hostile.OBJECTS):
-        got = await answer(partial(leg.store.lookup, ApiKey, given), given)
+        got = await outcome(partial(leg.store.lookup, ApiKey, given), given)
         assert got is None or isinstance(got, UsageError | ValidationError), f"{given!r:.100}: {got!r:.100}"
-    short = leg.some([text for text in texts if len(text) < 2000])  # what an index entry takes
-    saved = await answer(partial(keys.save_many, [ApiKey(digest=text) for text in short]), "texts")
+    short = leg.some([text for text in texts if len(text) < 2000])  # an index entry has a maximum size
+    saved = await outcome(partial(keys.save_many, [ApiKey(digest=text) for text in short]), "texts")
     for record in saved:
-        found = await answer(partial(leg.store.lookup, ApiKey, record.digest), record.digest)
+        found = await outcome(partial(leg.store.lookup, ApiKey, record.digest), record.digest)
         assert found.ref_id == record.ref_id
     for record in saved:
-        await answer(partial(keys.delete, record.ref_id), record)
+        await outcome(partial(keys.delete, record.ref_id), record)
 
 
-async def test_what_is_no_report_is_refused(leg: Leg) -> None:
-    """A report is named by its view; whatever else is given reads nothing."""
+async def test_unknown_reports_are_refused(leg: Leg) -> None:
+    """A report must be the name of a view; any other value reads nothing."""
     for given in EVERYTHING:
-        got = await answer(partial(leg.store.report, given, actor="user:cfo"), given)
+        got = await outcome(partial(leg.store.report, given, actor="user:cfo"), given)
         assert isinstance(got, UsageError | ValidationError), f"{given!r:.100}: {got!r:.100}"
 
 
@@ -184,7 +184,7 @@ ONLY_TEXTS = {
     "column",
     "document field",
     "index condition",
-}  # Python itself takes nothing else there
+}  # Python itself accepts nothing else there
 NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 QUALIFIED = re.compile(rf"({NAME.pattern}\.)?{NAME.pattern}")
 HARMLESS = dict.fromkeys(DECLARATIONS, NAME) | {
@@ -200,8 +200,8 @@ def _table_of(fields: dict[Any, Any] | None = None, *, table: Any = "made", **mo
 
 
 @pytest.mark.parametrize("what", DECLARATIONS)
-def test_a_declaration_takes_names_and_nothing_else(what: str) -> None:
-    """A name in a class is a-z, 0-9 and _, or it is refused with UsageError when the class is made."""
+def test_declared_names_are_restricted(what: str) -> None:
+    """Names in a class must consist of a-z, 0-9 and _; others raise UsageError at declaration."""
     taken, names = [], set[str]()
     for given in EVERYTHING if what not in ONLY_TEXTS else hostile.TEXTS:
         try:

@@ -1,4 +1,4 @@
-"""An idempotency key is its tenant's own: another tenant that says the same one makes a record of its own."""
+"""Idempotency keys belong to one tenant: the same key of another tenant creates another record."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def _ticket(title: str = "x") -> Ticket:
     return Ticket(title=title, payload={"a": 1}, file=Blob("content"))
 
 
-async def test_the_key_of_one_tenant_makes_a_new_record_in_another(leg: Leg) -> None:
-    """The same request under the same key is one record for each tenant, and each replays its own."""
+async def test_a_key_is_unique_per_tenant(leg: Leg) -> None:
+    """The same request with the same key creates one record per tenant, and each tenant replays its own."""
     tenants = [uuid4(), uuid4()]
     first, second = [
         await settle(leg.tickets(tenant).save(_ticket(), idempotency_key="k")) for tenant in tenants
@@ -32,8 +32,8 @@ async def test_the_key_of_one_tenant_makes_a_new_record_in_another(leg: Leg) -> 
         raise AssertionError("a record of another tenant was found")
 
 
-async def test_another_request_under_another_tenants_key_is_no_conflict(leg: Leg) -> None:
-    """Whether a key is taken, and for what, is not told across tenants: no conflict, no wait, no replay."""
+async def test_a_key_of_another_tenant_is_not_revealed(leg: Leg) -> None:
+    """A key that another tenant uses causes no conflict, no wait and no replay."""
     tenants = [uuid4(), uuid4()]
     await settle(leg.tickets(tenants[0]).save(_ticket(), idempotency_key="k"))
     other = await settle(leg.tickets(tenants[1]).save(_ticket("another"), idempotency_key="k"))

@@ -1,4 +1,4 @@
-"""The matrix finds what it is for: each planted defect is reported, and by name."""
+"""The tenant matrix reports each planted defect by name."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from tests.support.postgres import Database
 
 READ, CHANGED = {"SELECT"}, {"SELECT", "UPDATE", "DELETE"}
 CROSSINGS: dict[str, tuple[str, str, str, set[str]]] = {
-    "a policy for everybody": (
-        "CREATE POLICY broken ON walls.chances USING (true)", "walls.chances", "app", CHANGED,
+    "a policy for all roles and rows": (
+        "CREATE POLICY broken ON sales.chances USING (true)", "sales.chances", "app", CHANGED,
     ),
     "a policy that lets rows be written anywhere": (
-        "ALTER POLICY tenant ON walls.remarks WITH CHECK (true)", "walls.remarks", "owner",
+        "ALTER POLICY tenant ON sales.remarks WITH CHECK (true)", "sales.remarks", "owner",
         {"INSERT", "UPDATE"},
     ),
-    "a policy that takes an unset tenant for all": (
+    "a policy that treats an unset tenant as all tenants": (
         "ALTER POLICY tenant ON public.activity_runs"
         " USING (tenant_id = coalesce(storekit.current_tenant(), tenant_id))",
         "public.activity_runs", "app", CHANGED,
     ),
-    "a policy for deletes alone": (
-        "CREATE POLICY broken ON walls.sessions FOR DELETE USING (true)", "walls.sessions", "app", {"DELETE"},
+    "a policy for deletes only": (
+        "CREATE POLICY broken ON sales.sessions FOR DELETE USING (true)", "sales.sessions", "app", {"DELETE"},
     ),
     "a policy and a grant that let rows be inserted": (
         "CREATE POLICY broken ON public.blog_posts FOR INSERT WITH CHECK (true);"
@@ -50,43 +50,43 @@ CROSSINGS: dict[str, tuple[str, str, str, set[str]]] = {
         "storekit.domain_event_0001", "app", READ,
     ),
     "a materialised view that is granted": (
-        "GRANT SELECT ON walls.chance_counts TO storekit_app", "walls.chance_counts", "app", READ,
+        "GRANT SELECT ON sales.chance_counts TO storekit_app", "sales.chance_counts", "app", READ,
     ),
     "a view that reads as its owner": (
-        "CREATE VIEW walls.peek AS SELECT note FROM walls.remarks;"
-        " ALTER VIEW walls.peek OWNER TO storekit_reports; GRANT SELECT ON walls.peek TO storekit_app",
-        "walls.peek", "app", READ,
+        "CREATE VIEW sales.peek AS SELECT note FROM sales.remarks;"
+        " ALTER VIEW sales.peek OWNER TO storekit_reports; GRANT SELECT ON sales.peek TO storekit_app",
+        "sales.peek", "app", READ,
     ),
     "a report that is granted": (
         "GRANT USAGE ON SCHEMA report TO storekit_app; GRANT SELECT ON report.chances TO storekit_app",
         "report.chances", "app", READ,
     ),
     "a TRUNCATE that is granted": (
-        "GRANT TRUNCATE ON walls.tenants TO storekit_app", "walls.tenants", "app", {"TRUNCATE"},
+        "GRANT TRUNCATE ON sales.tenants TO storekit_app", "sales.tenants", "app", {"TRUNCATE"},
     ),
 }  # fmt: skip
 ORACLES = {
     "a unique key of all tenants": (
-        "CREATE UNIQUE INDEX everybodys ON walls.sessions (token_digest)",
-        "unique key walls.everybodys of walls.sessions tells app",
+        "CREATE UNIQUE INDEX all_tenants ON sales.sessions (token_digest)",
+        "unique key sales.all_tenants of sales.sessions leaks to app",
     ),
     "a foreign key of all tenants": (
-        "CREATE UNIQUE INDEX ON walls.chances (id);"
-        " ALTER TABLE walls.remarks DROP CONSTRAINT remarks_tenant_id_chance_id_fkey,"
-        " ADD CONSTRAINT blind FOREIGN KEY (chance_id) REFERENCES walls.chances (id)",
-        "foreign key blind of walls.remarks tells app",
+        "CREATE UNIQUE INDEX ON sales.chances (id);"
+        " ALTER TABLE sales.remarks DROP CONSTRAINT remarks_tenant_id_chance_id_fkey,"
+        " ADD CONSTRAINT blind FOREIGN KEY (chance_id) REFERENCES sales.chances (id)",
+        "foreign key blind of sales.remarks leaks to app",
     ),
-    "an upsert that no policy stops": (
+    "an upsert without a policy": (
         "ALTER TABLE public.contracts NO FORCE ROW LEVEL SECURITY",
-        "owner changes a row of theirs by ON CONFLICT on contracts_pkey",
+        "owner changes a row of another tenant by ON CONFLICT on contracts_pkey",
     ),
 }
 
 
 @pytest.fixture(scope="module")
-def crossings(walled: Database) -> Iterator[set[tuple[str, str, str]]]:
-    """Plant every defect of CROSSINGS, each in a relation of its own, and run the matrix over these."""
-    with scratch_copy(walled) as scratch:
+def crossings(matrix_db: Database) -> Iterator[set[tuple[str, str, str]]]:
+    """Plant every defect of CROSSINGS in a relation of its own, and run the matrix over these relations."""
+    with scratch_copy(matrix_db) as scratch:
         for statement, *_ in CROSSINGS.values():
             scratch.ask(statement)
         matrix = Matrix(scratch, [relation for _, relation, *_ in CROSSINGS.values()])
@@ -95,51 +95,51 @@ def crossings(walled: Database) -> Iterator[set[tuple[str, str, str]]]:
 
 
 @pytest.mark.parametrize("what", CROSSINGS)
-def test_a_broken_wall_is_a_crossing(crossings: set[tuple[str, str, str]], what: str) -> None:
-    """The cells of the broken relation name the role and the verbs that reach another tenant's rows."""
+def test_missing_isolation_is_reported(crossings: set[tuple[str, str, str]], what: str) -> None:
+    """The cells of a broken relation name the role and the statements that reach another tenant's rows."""
     _, relation, role, verbs = CROSSINGS[what]
     assert {(role, verb, relation) for verb in verbs} <= crossings
 
 
 @pytest.fixture(scope="module")
-def told(walled: Database) -> Iterator[list[str]]:
-    """Plant every defect of ORACLES, and ask all keys."""
-    with scratch_copy(walled) as scratch:
+def findings(matrix_db: Database) -> Iterator[list[str]]:
+    """Plant every defect of ORACLES, and try all keys."""
+    with scratch_copy(matrix_db) as scratch:
         for statement, _ in ORACLES.values():
             scratch.ask(statement)
         yield Oracles(scratch).run()
 
 
 @pytest.mark.parametrize("what", ORACLES)
-def test_a_key_without_the_tenant_tells(told: list[str], what: str) -> None:
-    """A key that does not begin with the tenant, and an upsert past a policy, are each reported."""
-    assert any(line.startswith(ORACLES[what][1]) for line in told), told
+def test_a_key_without_the_tenant_is_reported(findings: list[str], what: str) -> None:
+    """A key that does not begin with the tenant, and an upsert without a policy, are each reported."""
+    assert any(line.startswith(ORACLES[what][1]) for line in findings), findings
 
 
-GUESTS = (
-    "CREATE TABLE walls.guests (login text, tenant uuid); ALTER TABLE walls.guests OWNER TO storekit_owner"
+MEMBERS = (
+    "CREATE TABLE sales.members (login text, tenant uuid); ALTER TABLE sales.members OWNER TO storekit_owner"
 )
 FUNCTION = """
-CREATE FUNCTION walls.{name}({arguments}) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER {path} AS
+CREATE FUNCTION sales.{name}({arguments}) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER {path} AS
 $$ BEGIN PERFORM set_config('storekit.tenant', {tenant}, true); {body}; END $$;
-REVOKE EXECUTE ON FUNCTION walls.{name} FROM PUBLIC; GRANT EXECUTE ON FUNCTION walls.{name} TO storekit_app;
+REVOKE EXECUTE ON FUNCTION sales.{name} FROM PUBLIC; GRANT EXECUTE ON FUNCTION sales.{name} TO storekit_app;
 """
-PINNED = "SET search_path = pg_catalog, walls, pg_temp"
-GUEST = "(SELECT tenant::text FROM guests WHERE login = session_user)"
-TITLES = "RETURN QUERY SELECT title FROM walls.chances ORDER BY title"
-SEEN = "RETURN QUERY SELECT title FROM walls.chances WHERE ref_id = p_ref_id"
-TAKEN = "UPDATE walls.chances SET title = 'mine now' WHERE ref_id = p_ref_id"
+PINNED = "SET search_path = pg_catalog, sales, pg_temp"
+MEMBER = "(SELECT tenant::text FROM members WHERE login = session_user)"
+TITLES = "RETURN QUERY SELECT title FROM sales.chances ORDER BY title"
+SEEN = "RETURN QUERY SELECT title FROM sales.chances WHERE ref_id = p_ref_id"
+TAKEN = "UPDATE sales.chances SET title = 'mine now' WHERE ref_id = p_ref_id"
 
 
 @pytest.fixture(scope="module")
-def trusting(walled: Database) -> Iterator[Database]:
-    """Plant definer functions of every bad kind, and a good one."""
-    with scratch_copy(walled) as scratch:
-        scratch.ask(GUESTS)
-        scratch.ask("INSERT INTO walls.guests VALUES ('app', %s)", MINE)
+def trusting(matrix_db: Database) -> Iterator[Database]:
+    """Create SECURITY DEFINER functions with every kind of defect, and one without a defect."""
+    with scratch_copy(matrix_db) as scratch:
+        scratch.ask(MEMBERS)
+        scratch.ask("INSERT INTO sales.members VALUES ('app', %s)", MINE)
         for name, path in (("loose_v1", ""), ("pinned_v1", PINNED)):
-            scratch.ask(FUNCTION.format(name=name, arguments="", path=path, tenant=GUEST, body=TITLES))
-            scratch.ask(f"ALTER FUNCTION walls.{name} OWNER TO storekit_owner")
+            scratch.ask(FUNCTION.format(name=name, arguments="", path=path, tenant=MEMBER, body=TITLES))
+            scratch.ask(f"ALTER FUNCTION sales.{name} OWNER TO storekit_owner")
         for name, body in (("seen_v1", SEEN), ("taken_v1", TAKEN)):
             facts = {"name": name, "arguments": "p_ref_id text", "path": PINNED, "tenant": f"'{THEIRS}'"}
             scratch.ask(FUNCTION.format(**facts, body=body))
@@ -147,44 +147,49 @@ def trusting(walled: Database) -> Iterator[Database]:
 
 
 def _titles(database: Database, function: str) -> list[Any]:
-    """Read the titles as a guest who brings a list of guests of his own."""
+    """Read the titles as a login that puts its own table in front of the real one."""
     with database.connect("app") as connection:
-        connection.execute("SET search_path = walls")
+        connection.execute("SET search_path = sales")
         connection.execute(
-            "CREATE TEMP TABLE guests (login text, tenant uuid); GRANT ALL ON guests TO PUBLIC"
+            "CREATE TEMP TABLE members (login text, tenant uuid); GRANT ALL ON members TO PUBLIC"
         )
-        connection.execute("INSERT INTO guests VALUES ('app', %s)", [THEIRS])
+        connection.execute("INSERT INTO members VALUES ('app', %s)", [THEIRS])
         return [title for (title,) in connection.execute(f"SELECT {function}()".encode()).fetchall()]
 
 
-@pytest.mark.parametrize(("name", "whose"), [("walls.loose_v1", THEIRS), ("walls.pinned_v1", MINE)])
-def test_a_definer_function_without_a_search_path_is_caught(
+@pytest.mark.parametrize(("name", "whose"), [("sales.loose_v1", THEIRS), ("sales.pinned_v1", MINE)])
+def test_a_definer_function_without_a_search_path_is_reported(
     trusting: Database, name: str, whose: object
 ) -> None:
-    """A table in pg_temp speaks for the owner's where no path is pinned: lint and calls both say so."""
+    """Without a pinned path a table in pg_temp shadows the owner's: the lint and the calls report it."""
     loose = whose == THEIRS
     assert _titles(trusting, name) == [f"of {whose}"]
     found = [line for line in Calls(trusting, lambda ids: {name: [{}]}).run() if line.startswith(name)]
-    assert [line.partition(": ")[0] for line in found] == [f"{name} lets app say what its names mean"] * loose
+    assert [line.partition(": ")[0] for line in found] == [
+        f"{name} resolves names through the search_path of app"
+    ] * loose
     with trusting.connect("admin") as connection:
         linted = [line for line in breaches(connection) if name in line]
     assert linted == [f"function {name}() runs as storekit_owner with the search_path of its caller"] * loose
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("walls.seen_v1", "tells app what is theirs"), ("walls.taken_v1", "lets app change")]
+    ("name", "finding"),
+    [("sales.seen_v1", "shows app rows of another tenant"), ("sales.taken_v1", "lets app change")],
 )
-def test_a_definer_function_that_names_its_own_tenant_is_caught(
-    trusting: Database, name: str, told: str
+def test_a_definer_function_that_bypasses_policies_is_reported(
+    trusting: Database, name: str, finding: str
 ) -> None:
-    """A function that no policy binds reads and changes foreign rows: its calls say which."""
+    """A function that bypasses policies reads and changes rows of other tenants: the calls report both."""
     found = Calls(trusting, lambda ids: {name: [{"p_ref_id": ids.ref_id}]}).run()
-    assert any(line.startswith(f"{name} {told}") for line in found), found
+    assert any(line.startswith(f"{name} {finding}") for line in found), found
 
 
-def test_a_definer_function_that_nobody_tries_is_caught(trusting: Database) -> None:
-    """For each new function that the app may call it must be said how to attack it."""
+def test_an_untested_definer_function_is_reported(trusting: Database) -> None:
+    """A new function that the app may execute is reported until a call for it is listed."""
     one = "storekit.renew_v1"
     found = Calls(trusting, lambda ids: {one: calls(ids)[one]}).run()
     names = ("loose", "pinned", "seen", "taken")
-    assert sorted(found) == [f"say how to call walls.{name}_v1, as ['app'] may" for name in names]
+    assert sorted(found) == [
+        f"no call is listed for sales.{name}_v1, which ['app'] may execute" for name in names
+    ]

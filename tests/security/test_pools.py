@@ -1,4 +1,4 @@
-"""A connection that is lent again knows nothing of the tenant before, and nobody reads another's answer."""
+"""A pooled connection keeps no state of the last tenant, and no caller receives another caller's result."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.support.postgres import Database
 
 SET = "SELECT set_config('storekit.tenant', %s, true)"
 SET_FOR_THE_SESSION = "SELECT set_config('storekit.tenant', $1, false)"
-COLOURS = pytest.mark.parametrize("colour", ["sync", "async"])
+APIS = pytest.mark.parametrize("api", ["sync", "async"])
 
 
 @pytest.fixture(scope="module")
-def readable(walled: Database) -> list[str]:
-    """Name every relation that the app may read and that shows rows of tenants alone."""
-    with walled.connect("postgres") as connection:
+def readable(matrix_db: Database) -> list[str]:
+    """Return every relation that the app may read and that contains only rows of tenants."""
+    with matrix_db.connect("postgres") as connection:
         names = [each.name for each in relations(connection) if each.tenanted]
         own = "SELECT n FROM unnest(%s::text[]) AS n WHERE has_table_privilege('app', n, 'SELECT')"
         shared = "SELECT schema_name || '.' || table_name FROM storekit.managed WHERE scope = 'global'"
@@ -45,15 +45,15 @@ def rows_query(readable: list[str]) -> bytes:
 
 
 @pytest.fixture
-def pool(walled: Database) -> Iterator[psycopg_pool.ConnectionPool[psycopg.Connection[Any]]]:
-    with psycopg_pool.ConnectionPool(walled.url("app"), min_size=1, max_size=1, open=True) as pool:
+def pool(matrix_db: Database) -> Iterator[psycopg_pool.ConnectionPool[psycopg.Connection[Any]]]:
+    with psycopg_pool.ConnectionPool(matrix_db.url("app"), min_size=1, max_size=1, open=True) as pool:
         yield pool
 
 
 def _commits(connection: psycopg.Connection[Any], readable: list[str]) -> None:
     with connection.transaction():
         connection.execute(SET, [str(MINE)])
-        assert {name for (name,) in connection.execute(rows_query(readable)).fetchall()} >= {"walls.chances"}
+        assert {name for (name,) in connection.execute(rows_query(readable)).fetchall()} >= {"sales.chances"}
 
 
 def _fails(connection: psycopg.Connection[Any], readable: list[str]) -> None:
@@ -73,19 +73,19 @@ def _leaves_it_broken(connection: psycopg.Connection[Any], readable: list[str]) 
         connection.execute("SELECT 1 / 0")
 
 
-def _says_set_local_in_no_transaction(connection: psycopg.Connection[Any], readable: list[str]) -> None:
+def _sets_local_outside_a_transaction(connection: psycopg.Connection[Any], readable: list[str]) -> None:
     connection.autocommit = True
     connection.execute(f"SET LOCAL storekit.tenant = '{MINE}'".encode())
     connection.autocommit = False
 
 
-BORROWERS = (_commits, _fails, _leaves_it_open, _leaves_it_broken, _says_set_local_in_no_transaction)
+BORROWERS = (_commits, _fails, _leaves_it_open, _leaves_it_broken, _sets_local_outside_a_transaction)
 
 
 @pytest.mark.filterwarnings("ignore:rolling back")
 @pytest.mark.parametrize("borrower", BORROWERS)
-def test_the_next_borrower_sees_nothing(pool: Any, readable: list[str], borrower: Any) -> None:
-    """A pool of one: after a commit, an error or an open transaction the next one sees no row."""
+def test_the_next_user_of_a_connection_sees_no_rows(pool: Any, readable: list[str], borrower: Any) -> None:
+    """After a commit, an error or an open transaction the next user of the connection sees no rows."""
     with pool.connection() as connection:
         borrower(connection, readable)
         process = connection.info.backend_pid
@@ -94,8 +94,8 @@ def test_the_next_borrower_sees_nothing(pool: Any, readable: list[str], borrower
         assert connection.execute(rows_query(readable)).fetchall() == []
 
 
-def test_a_setting_of_the_session_would_be_the_next_borrowers(pool: Any, readable: list[str]) -> None:
-    """What this test is for: psycopg's pool hands a session-level setting on, and the check sees it."""
+def test_the_check_detects_session_settings(pool: Any, readable: list[str]) -> None:
+    """psycopg's pool passes a session-level setting on, and the check detects it."""
     with pool.connection() as connection:
         connection.execute("SELECT set_config('storekit.tenant', %s, false)", [str(MINE)])
     with pool.connection() as connection:
@@ -103,10 +103,10 @@ def test_a_setting_of_the_session_would_be_the_next_borrowers(pool: Any, readabl
 
 
 @asynccontextmanager
-async def opened(walled: Database, colour: str, connections: int = 1) -> AsyncIterator[Store | AsyncStore]:
-    """Open a store as the app, with so many connections."""
-    settings = Settings(postgres_url=SecretStr(walled.url("app")), pool_size=connections)
-    if colour == "sync":
+async def opened(matrix_db: Database, api: str, connections: int = 1) -> AsyncIterator[Store | AsyncStore]:
+    """Open a store as the app, with this many connections."""
+    settings = Settings(postgres_url=SecretStr(matrix_db.url("app")), pool_size=connections)
+    if api == "sync":
         with Store.open(settings) as store:
             yield store
     else:
@@ -119,11 +119,11 @@ def runs(store: Store | AsyncStore, tenant: UUID) -> Any:
 
 
 async def lent(store: Store | AsyncStore, query: bytes) -> list[Any]:
-    """Borrow the connection of a store's pool, and look at all that it shows."""
+    """Take the connection of a store's pool, and return everything that it can read."""
     pool = pool_of(store)
     connection = await settle(pool.take())
     try:
-        connection.lent_to_unit = True  # only what a unit of work has speaks for its user
+        connection.lent_to_unit = True  # a connection of a unit of work accepts the user's SQL
         cursor = await settle(connection.execute(query))
         rows: list[Any] = await settle(cursor.fetchall())
         return rows
@@ -132,8 +132,8 @@ async def lent(store: Store | AsyncStore, query: bytes) -> list[Any]:
         await settle(pool.give_back(connection))
 
 
-async def _works(store: Store | AsyncStore, walled: Database) -> str:
-    """Read and write in one tenant, then fail in it."""
+async def _works(store: Store | AsyncStore, matrix_db: Database) -> str:
+    """Read and write in one tenant, then cause an error in it."""
     mine = runs(store, MINE)
     saved = await settle(mine.save(ActivityRun(activity="a", agent="b")))
     assert (await settle(mine.get(saved.ref_id))).agent == "b"
@@ -143,33 +143,33 @@ async def _works(store: Store | AsyncStore, walled: Database) -> str:
     return str(saved.ref_id)
 
 
-@COLOURS
+@APIS
 async def test_a_store_leaves_no_tenant_on_its_connection(
-    walled: Database, readable: list[str], colour: str
+    matrix_db: Database, readable: list[str], api: str
 ) -> None:
-    """After reads, writes and refusals the connection of the store shows no row of any tenant."""
-    async with opened(walled, colour) as store:
-        await _works(store, walled)
-        await settle(runs(store, MINE).history(await _works(store, walled)))
+    """After reads, writes and refusals the store's connection shows no row of any tenant."""
+    async with opened(matrix_db, api) as store:
+        await _works(store, matrix_db)
+        await settle(runs(store, MINE).history(await _works(store, matrix_db)))
         assert await lent(store, rows_query(readable)) == []
 
 
-@COLOURS
-async def test_a_store_that_set_the_session_would_be_caught(
-    walled: Database, readable: list[str], colour: str, monkeypatch: pytest.MonkeyPatch
+@APIS
+async def test_the_check_detects_a_store_with_session_settings(
+    matrix_db: Database, readable: list[str], api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a session-level SET in the place of the transaction's the same check finds rows."""
+    """If the store used SET instead of SET LOCAL, the check would find rows."""
     monkeypatch.setattr(reads, "SET_TENANT", SET_FOR_THE_SESSION)
-    async with opened(walled, colour) as store:
-        ((ref_id,),) = walled.ask("SELECT ref_id FROM activity_runs WHERE tenant_id = %s LIMIT 1", MINE)
+    async with opened(matrix_db, api) as store:
+        ((ref_id,),) = matrix_db.ask("SELECT ref_id FROM activity_runs WHERE tenant_id = %s LIMIT 1", MINE)
         await settle(runs(store, MINE).get(ref_id))
         assert ("public.activity_runs",) in await lent(store, rows_query(readable))
 
 
 @pytest.mark.parametrize("connections", [1, 2])
-async def test_tasks_of_two_tenants_share_connections(walled: Database, connections: int) -> None:
-    """Tasks that take turns on one connection or two read and write their own tenant's records alone."""
-    async with opened(walled, "async", connections) as store:
+async def test_tasks_of_two_tenants_share_connections(matrix_db: Database, connections: int) -> None:
+    """Tasks that share one or two connections read and write only the records of their own tenant."""
+    async with opened(matrix_db, "async", connections) as store:
 
         async def work(tenant: UUID) -> list[str]:
             own, seen = runs(store, tenant), []
@@ -185,15 +185,15 @@ async def test_tasks_of_two_tenants_share_connections(walled: Database, connecti
         for ref_id in made[0] + made[2]:
             with pytest.raises(NotFound):
                 await runs(store, tenants[1]).get(ref_id)
-    rows = walled.ask("SELECT tenant_id, activity FROM activity_runs WHERE tenant_id = ANY (%s)", tenants)
+    rows = matrix_db.ask("SELECT tenant_id, activity FROM activity_runs WHERE tenant_id = ANY (%s)", tenants)
     assert len(rows) == 100
     assert {(str(tenant), activity) for tenant, activity in rows} == {(str(t), str(t)) for t in tenants}
 
 
 @pytest.mark.parametrize("connections", [1, 2])
-def test_threads_of_two_tenants_share_connections(walled: Database, connections: int) -> None:
-    """Threads on one connection or two read and write their own tenant's records alone."""
-    settings = Settings(postgres_url=SecretStr(walled.url("app")), pool_size=connections)
+def test_threads_of_two_tenants_share_connections(matrix_db: Database, connections: int) -> None:
+    """Threads that share one or two connections read and write only the records of their own tenant."""
+    settings = Settings(postgres_url=SecretStr(matrix_db.url("app")), pool_size=connections)
     tenants, wrong = [uuid4(), uuid4()], list[Any]()
     with Store.open(settings) as store:
 
@@ -210,7 +210,7 @@ def test_threads_of_two_tenants_share_connections(walled: Database, connections:
         for thread in threads:
             thread.join()
     assert wrong == []
-    counts = walled.ask(
+    counts = matrix_db.ask(
         "SELECT tenant_id, activity, count(*) FROM activity_runs WHERE tenant_id = ANY (%s) GROUP BY 1, 2",
         tenants,
     )
@@ -219,10 +219,10 @@ def test_threads_of_two_tenants_share_connections(walled: Database, connections:
     }
 
 
-async def test_a_call_that_is_cancelled_leaves_no_tenant(walled: Database, readable: list[str]) -> None:
-    """Calls that are cut off in the middle leave connections that show no row, and nobody's answer."""
-    async with opened(walled, "async", 2) as store:
-        ((ref_id,),) = walled.ask("SELECT ref_id FROM activity_runs WHERE tenant_id = %s LIMIT 1", THEIRS)
+async def test_a_cancelled_call_leaves_no_tenant(matrix_db: Database, readable: list[str]) -> None:
+    """A connection whose call was cancelled shows no row and returns no result of that call."""
+    async with opened(matrix_db, "async", 2) as store:
+        ((ref_id,),) = matrix_db.ask("SELECT ref_id FROM activity_runs WHERE tenant_id = %s LIMIT 1", THEIRS)
         for turns in range(1, 12):
             task = asyncio.create_task(runs(store, MINE).history("0" * 26))
             for _ in range(turns):

@@ -1,4 +1,4 @@
-"""A login that row-level security does not hold is refused before it does anything."""
+"""A login that is exempt from row-level security is refused before it does anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.security.isolation_tables import MINE
 from tests.support.postgres import Database
 from tests.support.proxy import Proxy
 
-COLOURS = pytest.mark.parametrize("colour", ["sync", "async"])
+APIS = pytest.mark.parametrize("api", ["sync", "async"])
 LOGINS = {
     "a superuser": ("ALTER ROLE {} SUPERUSER", "a superuser"),
     "BYPASSRLS": ("ALTER ROLE {} BYPASSRLS", "a role with BYPASSRLS"),
@@ -34,25 +34,25 @@ LOGINS = {
 
 
 @pytest.fixture(params=LOGINS)
-def trusted(walled: Database, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
-    """Make a login of the app that has more than it should; answer its URL and what is wrong with it."""
+def trusted(matrix_db: Database, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """Give the app's login too many rights; return its URL and the reason why it must be refused."""
     login = f"l{uuid4().hex}"
     grant, what = LOGINS[request.param]
-    if "SET FALSE" in grant and walled.ask("SHOW server_version_num") < [("160000",)]:
+    if "SET FALSE" in grant and matrix_db.ask("SHOW server_version_num") < [("160000",)]:
         grant = "GRANT storekit_owner TO {} WITH ADMIN OPTION"
     bypassing = (
         "DO $$ BEGIN IF to_regrole('bypassing') IS NULL THEN CREATE ROLE bypassing BYPASSRLS; END IF; END $$"
     )
     for statement in (bypassing, f"CREATE ROLE {login} LOGIN IN ROLE storekit_app", grant.format(login)):
-        walled.ask(statement)
-    yield walled.url(login), what
-    walled.ask(f"DROP ROLE {login}")
+        matrix_db.ask(statement)
+    yield matrix_db.url(login), what
+    matrix_db.ask(f"DROP ROLE {login}")
 
 
-async def try_to_save(colour: str, **urls: str) -> None:
-    """Save a record, then read it, as the first things that a store does."""
+async def try_to_save(api: str, **urls: str) -> None:
+    """Save a record, then read it, as the first calls of a store."""
     settings = Settings(**{name: SecretStr(url) for name, url in urls.items()})  # type: ignore[arg-type]
-    store = Store.open(settings) if colour == "sync" else AsyncStore.open(settings)
+    store = Store.open(settings) if api == "sync" else AsyncStore.open(settings)
     try:
         await settle(_runs(store).save(ActivityRun(activity="x", agent="y")))
     finally:
@@ -77,40 +77,42 @@ def _flights_of_a_connection(url: str) -> int:
         return proxy.links[0].flights
 
 
-@COLOURS
-async def test_a_login_above_the_walls_is_refused(
-    walled: Database, trusted: tuple[str, str], colour: str
+@APIS
+async def test_a_login_exempt_from_row_level_security_is_refused(
+    matrix_db: Database, trusted: tuple[str, str], api: str
 ) -> None:
-    """A superuser, BYPASSRLS and who may become the owner: ConfigurationError names POSTGRES_URL and why."""
+    """A superuser, BYPASSRLS or a member of the owner raises ConfigurationError with the reason."""
     url, what = trusted
-    before = walled.ask("SELECT count(*) FROM storekit.event_inbox")
+    before = matrix_db.ask("SELECT count(*) FROM storekit.event_inbox")
     with pytest.raises(ConfigurationError, match=f"{what}.*POSTGRES_URL"):
-        await try_to_save(colour, postgres_url=url)
-    assert walled.ask("SELECT count(*) FROM storekit.event_inbox") == before
+        await try_to_save(api, postgres_url=url)
+    assert matrix_db.ask("SELECT count(*) FROM storekit.event_inbox") == before
 
 
-@COLOURS
-async def test_nothing_is_sent_after_the_refusal(walled: Database, colour: str) -> None:
-    """A refused login asks its one question and says good-bye; nothing else goes over its link."""
+@APIS
+async def test_nothing_is_sent_after_the_refusal(matrix_db: Database, api: str) -> None:
+    """A refused login sends one query and a Terminate message, and nothing else."""
     login = f"l{uuid4().hex}"
-    walled.ask(f"CREATE ROLE {login} LOGIN SUPERUSER IN ROLE storekit_app")
-    proxy, through = _proxied(walled.url(login))
+    matrix_db.ask(f"CREATE ROLE {login} LOGIN SUPERUSER IN ROLE storekit_app")
+    proxy, through = _proxied(matrix_db.url(login))
     try:
         with proxy, pytest.raises(ConfigurationError):
-            await try_to_save(colour, postgres_url=through)
-        asked = _flights_of_a_connection(walled.url(login)) + 1
-        assert {link.flights for link in proxy.links} == {asked + 1}  # the last one is the farewell
+            await try_to_save(api, postgres_url=through)
+        flights = _flights_of_a_connection(matrix_db.url(login)) + 1
+        assert {link.flights for link in proxy.links} == {
+            flights + 1
+        }  # the last one is the Terminate message
     finally:
-        walled.ask(f"DROP ROLE {login}")
+        matrix_db.ask(f"DROP ROLE {login}")
 
 
-@COLOURS
-async def test_a_healthy_login_is_asked_once(walled: Database, colour: str) -> None:
-    """The first connection asks one question; every call afterwards is one trip."""
-    set_up = _flights_of_a_connection(walled.url("app"))
-    proxy, through = _proxied(walled.url("app"))
+@APIS
+async def test_a_valid_login_is_checked_once(matrix_db: Database, api: str) -> None:
+    """The first connection sends one query to check the login; every later call is one trip."""
+    set_up = _flights_of_a_connection(matrix_db.url("app"))
+    proxy, through = _proxied(matrix_db.url("app"))
     settings = Settings(postgres_url=SecretStr(through), pool_size=1)
-    store = Store.open(settings) if colour == "sync" else AsyncStore.open(settings)
+    store = Store.open(settings) if api == "sync" else AsyncStore.open(settings)
     with proxy:
         try:
             saved = await settle(_runs(store).save(ActivityRun(activity="x", agent="y")))
@@ -122,26 +124,26 @@ async def test_a_healthy_login_is_asked_once(walled: Database, colour: str) -> N
             await settle(store.close())
 
 
-@COLOURS
-async def test_the_reporters_login_is_held_too(walled: Database, colour: str) -> None:
-    """A reporter that is above the walls is refused as POSTGRES_REPORTER_URL."""
+@APIS
+async def test_the_reporters_login_is_checked(matrix_db: Database, api: str) -> None:
+    """A reporter that is exempt from row-level security is refused with POSTGRES_REPORTER_URL."""
     login = f"l{uuid4().hex}"
-    walled.ask(f"CREATE ROLE {login} LOGIN BYPASSRLS IN ROLE storekit_reporter")
-    settings = Settings(postgres_reporter_url=SecretStr(walled.url(login)))
-    store = Store.open(settings) if colour == "sync" else AsyncStore.open(settings)
+    matrix_db.ask(f"CREATE ROLE {login} LOGIN BYPASSRLS IN ROLE storekit_reporter")
+    settings = Settings(postgres_reporter_url=SecretStr(matrix_db.url(login)))
+    store = Store.open(settings) if api == "sync" else AsyncStore.open(settings)
     try:
         with pytest.raises(ConfigurationError, match="BYPASSRLS.*POSTGRES_REPORTER_URL"):
             await settle(store.report("chances", actor="user:cfo"))
     finally:
         await settle(store.close())
-        walled.ask(f"DROP ROLE {login}")
+        matrix_db.ask(f"DROP ROLE {login}")
 
 
-@COLOURS
-async def test_a_server_with_known_holes_in_its_walls_is_refused(
-    walled: Database, monkeypatch: pytest.MonkeyPatch, colour: str
+@APIS
+async def test_a_server_with_known_security_bugs_is_refused(
+    matrix_db: Database, monkeypatch: pytest.MonkeyPatch, api: str
 ) -> None:
-    """A minor release from before the fixes is refused, and the message names which will do."""
+    """A minor release without the security fixes is refused, and the message lists supported releases."""
     monkeypatch.setattr("storekit.drivers.postgres.pool.versions.PATCHED", dict.fromkeys(range(15, 30), 99))
     with pytest.raises(ConfigurationError, match=r"known holes in row-level security; upgrade it to \d+\.99"):
-        await try_to_save(colour, postgres_url=walled.url("app"))
+        await try_to_save(api, postgres_url=matrix_db.url("app"))

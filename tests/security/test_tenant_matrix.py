@@ -1,4 +1,4 @@
-"""No way from one tenant to another: every relation, verb, role and route of the catalogue is tried."""
+"""Tenants are isolated: every relation, statement, role and function of the catalogue is tried."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ EVENTS = ("write", "part", "event", "event_inbox", "domain_event", "tenant_head"
 
 
 @pytest.fixture(scope="module")
-def matrix(walled: Database, report: Callable[[str], None]) -> Matrix:
-    found = Matrix(walled)
+def matrix(matrix_db: Database, report: Callable[[str], None]) -> Matrix:
+    found = Matrix(matrix_db)
     found.run()
-    told = ", ".join(f"{count} x {what}" for what, count in found.outcomes.most_common())
-    told = told.replace("foreign rows", "rows of all tenants, by those who may")
+    summary = ", ".join(f"{count} x {what}" for what, count in found.outcomes.most_common())
+    summary = summary.replace("foreign rows", "rows of all tenants, by those who may")
     tables = len({cell.relation for cell in found.cells})
     report(
         f"{len(found.cells)} cells = {tables} relations x {len(VERBS)} verbs x {len(ROLES)} roles x"
-        f" {len(SETTINGS)} settings, {found.outcomes.total()} statements: {told}"
+        f" {len(SETTINGS)} settings, {found.outcomes.total()} statements: {summary}"
     )
-    report(f"{len(found.crossings)} meant crossings by role, 0 others")
+    report(f"{len(found.crossings)} allowed crossings by role, 0 others")
     return found
 
 
-def meant(database: Database) -> set[tuple[str, str, str]]:
-    """List what is to reach the rows of all tenants, by role, verb and relation; nothing else may."""
+def allowed(database: Database) -> set[tuple[str, str, str]]:
+    """Return the role, statement and relation of each intended access to rows of all tenants."""
     entities = database.ask(
         "SELECT schema_name || '.' || table_name FROM storekit.managed WHERE scope <> 'global'"
     )
@@ -45,26 +45,26 @@ def meant(database: Database) -> set[tuple[str, str, str]]:
     with database.connect("postgres") as connection:
         owned = [each.name for each in relations(connection) if each.kind in "rp" and each.tenanted]
     return {
-        # who sweeps and audits reads the ledger and the events of all tenants, and never writes them
+        # the worker and the auditor read the ledger and the events of all tenants, and never write them
         *product(("worker", "auditor"), ("SELECT",), (f"storekit.{name}" for name in EVENTS)),
-        # reports run as this role, which nobody is: report.read_v1 acts as it and leaves an event
+        # reports run as this role, which has no login: report.read_v1 switches to it and records an event
         *(("reports", "SELECT", name) for (name,) in (*entities, *reports)),
-        # the owner is who migrates: a backfill names no tenant, a look-up knows a secret, a table is its own
+        # the owner migrates: a backfill has no tenant, a look-up knows a secret, a table belongs to its owner
         ("owner", "INSERT", "storekit.event_inbox"),
-        ("owner", "SELECT", "walls.chance_counts"),
+        ("owner", "SELECT", "sales.chance_counts"),
         *(("owner", "SELECT", name) for (name,) in lookups),
         *(("owner", "TRUNCATE", name) for name in owned),
     }
 
 
-def test_no_cell_reaches_rows_of_another_tenant(walled: Database, matrix: Matrix) -> None:
-    """Whatever the setting, a role sees and changes rows of its own tenant alone, but for what is meant."""
-    assert matrix.crossings == meant(walled)
+def test_no_cell_reaches_rows_of_another_tenant(matrix_db: Database, matrix: Matrix) -> None:
+    """Under every setting a role reads and changes rows of its own tenant only, except where intended."""
+    assert matrix.crossings == allowed(matrix_db)
 
 
-def test_the_matrix_holds_every_relation_in_every_verb(walled: Database, matrix: Matrix) -> None:
-    """Each table, partition, view and materialised view is tried by each role, verb and setting."""
-    found = walled.ask(
+def test_the_matrix_is_complete(matrix_db: Database, matrix: Matrix) -> None:
+    """Each table, partition, view and materialised view is tried by each role, statement and setting."""
+    found = matrix_db.ask(
         "SELECT relnamespace::regnamespace || '.' || relname FROM pg_class"
         " WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace IN (SELECT oid FROM pg_namespace"
         " WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema')"
@@ -76,9 +76,9 @@ def test_the_matrix_holds_every_relation_in_every_verb(walled: Database, matrix:
     assert all(cell.outcomes for cell in matrix.cells)
 
 
-def test_both_tenants_have_rows_in_every_table(walled: Database) -> None:
-    """A table without rows of both tenants would prove nothing."""
-    with walled.connect("postgres") as connection:
+def test_both_tenants_have_rows_in_every_table(matrix_db: Database) -> None:
+    """Every table has rows of both tenants, as the matrix could not fail otherwise."""
+    with matrix_db.connect("postgres") as connection:
         for relation in (each for each in relations(connection) if each.holds_rows):
             found = connection.execute(f"SELECT DISTINCT tenant_id FROM {relation.name}".encode()).fetchall()
             scope = connection.execute(
@@ -88,9 +88,9 @@ def test_both_tenants_have_rows_in_every_table(walled: Database) -> None:
             assert {MINE, THEIRS} <= {tenant for (tenant,) in found} or scope == ("global",), relation.name
 
 
-def test_what_is_granted_works_in_ones_own_tenant(walled: Database, matrix: Matrix) -> None:
-    """The app reads, inserts, updates and deletes its own rows of every entity: the cells are alive."""
-    managed = walled.ask(
+def test_grants_work_in_the_own_tenant(matrix_db: Database, matrix: Matrix) -> None:
+    """The app reads, inserts, updates and deletes its own rows of every entity."""
+    managed = matrix_db.ask(
         "SELECT schema_name || '.' || table_name, mutable FROM storekit.managed WHERE scope = 'tenant'"
     )
     alive = {
@@ -103,9 +103,9 @@ def test_what_is_granted_works_in_ones_own_tenant(walled: Database, matrix: Matr
         assert {(name, verb) for verb in verbs} <= alive
 
 
-def test_nobody_truncates(walled: Database, matrix: Matrix) -> None:
-    """TRUNCATE, which no policy sees, is 42501 for everybody but the owner."""
-    with walled.connect("postgres") as connection:
+def test_only_the_owner_can_truncate(matrix_db: Database, matrix: Matrix) -> None:
+    """TRUNCATE, which policies do not cover, fails with 42501 for every role except the owner."""
+    with matrix_db.connect("postgres") as connection:
         tables = {each.name for each in relations(connection) if each.kind in "rp"}
     outcomes = {
         cell.outcomes
@@ -115,10 +115,10 @@ def test_nobody_truncates(walled: Database, matrix: Matrix) -> None:
     assert outcomes == {("refused 42501",)}
 
 
-def test_nobody_writes_the_ledger_or_the_events(matrix: Matrix) -> None:
-    """Every direct INSERT, UPDATE and DELETE in storekit's own schema is 42501, whatever the setting.
+def test_the_ledger_and_the_events_are_read_only(matrix: Matrix) -> None:
+    """Every direct INSERT, UPDATE or DELETE in storekit's own schema fails with 42501.
 
-    Cursors of other systems are records like any other, behind the walls of these.
+    Import cursors are exempt: they are records with policies like those of any entity.
     """
     roles = {"app", "worker", "auditor", "reporter", "stranger"}
     tried = [
@@ -136,44 +136,46 @@ def test_nobody_writes_the_ledger_or_the_events(matrix: Matrix) -> None:
         for outcome in cell.outcomes
         if outcome != "refused 42501"
     }
-    # a view of a union takes no rows from anybody; the planner reads the setting before the grants are asked
+    # a view of a union accepts no rows; the planner reads the setting before the grants are checked
     assert others <= {("storekit.event", "refused 55000"), ("garbage", "refused 22P02")}
 
 
-def test_no_key_tells_of_another_tenant(walled: Database, report: Callable[[str], None]) -> None:
-    """A foreign key, a unique key and ON CONFLICT answer of foreign rows as of rows that are not there."""
-    oracles = Oracles(walled)
+def test_no_key_reveals_another_tenant(matrix_db: Database, report: Callable[[str], None]) -> None:
+    """Foreign keys, unique keys and ON CONFLICT treat rows of other tenants as rows that do not exist."""
+    oracles = Oracles(matrix_db)
     assert oracles.run() == []
-    assert oracles.asked > 100
-    report(f"{oracles.asked} statements to every unique key and foreign key: 0 tell of a foreign row")
+    assert oracles.tried > 100
+    report(f"{oracles.tried} statements to every unique key and foreign key: 0 reveal a foreign row")
 
 
-def test_no_function_reaches_another_tenant(walled: Database, report: Callable[[str], None]) -> None:
-    """Every definer function answers foreign ids as unknown ones, and changes nothing of theirs."""
-    calls = Calls(walled)
+def test_no_function_reaches_another_tenant(matrix_db: Database, report: Callable[[str], None]) -> None:
+    """Every SECURITY DEFINER function treats foreign ids as unknown, and changes no foreign rows."""
+    calls = Calls(matrix_db)
     assert calls.run() == []
     report(
-        f"{calls.asked} calls of definer functions with foreign ids and shadowed names: 0 reach a foreign row"
+        f"{calls.tried} calls of definer functions with foreign ids and shadowed names: 0 reach a foreign row"
     )
 
 
-def test_a_kept_plan_reads_the_tenant_of_its_execution(walled: Database, matrix: Matrix) -> None:
-    """A statement that was prepared and planned for one tenant reads the rows of the next one alone."""
+def test_a_cached_plan_uses_the_tenant_of_its_execution(matrix_db: Database, matrix: Matrix) -> None:
+    """A statement that was prepared and planned for one tenant reads only the next tenant's rows."""
     read = {
         cell.relation
         for cell in matrix.cells
         if (cell.role, cell.setting, cell.verb, cell.outcomes) == ("app", "mine", "SELECT", ("own rows",))
     }
-    with walled.connect("app") as connection, walled.connect("postgres") as catalogue:
+    with matrix_db.connect("app") as connection, matrix_db.connect("postgres") as catalogue:
         for relation in (each for each in relations(catalogue) if each.tenanted and each.name in read):
             query = f"SELECT DISTINCT tenant_id FROM {relation.name}".encode()
-            # a plan is kept for all values from the sixth execution on
+            # from the sixth execution on a generic plan is used for all values
             for tenant in (*[MINE] * 7, THEIRS, MINE):
                 with connection.transaction():
                     connection.execute("SELECT set_config('storekit.tenant', %s, true)", [str(tenant)])
                     assert connection.execute(query, prepare=True).fetchall() == [(tenant,)]
 
 
-def test_no_sequence_is_anybodys(walled: Database) -> None:
-    """A sequence tells how much others write: nobody but the owner has a grant on one."""
-    assert walled.ask("SELECT relname, relacl FROM pg_class WHERE relkind = 'S' AND relacl IS NOT NULL") == []
+def test_sequences_have_no_grants(matrix_db: Database) -> None:
+    """A sequence reveals how much others write, so only the owner has a grant on it."""
+    assert (
+        matrix_db.ask("SELECT relname, relacl FROM pg_class WHERE relkind = 'S' AND relacl IS NOT NULL") == []
+    )
