@@ -44,7 +44,7 @@ _ENVIRONMENT = {
 
 
 def _seconds(value: object) -> object:
-    """Convert the text of an environment variable to seconds; pydantic does so only for numbers."""
+    """Convert the text of an environment variable to a number, which pydantic reads as seconds."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -55,7 +55,7 @@ Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
 class Login(StrEnum):
-    """A login to Postgres that a store acts with; its URL is a setting."""
+    """The Postgres logins that a store uses; each has a connection URL in `Settings`."""
 
     APP = "app"
     ADMIN = "admin"
@@ -65,37 +65,44 @@ class Login(StrEnum):
 class Settings(BaseModel):
     """Addresses and credentials of the three stores, and limits. The repr contains no secret.
 
-    Only the stores that you use must be set: MongoDB for documents, S3 for blobs. The description of each
-    setting states its unit; the variable of the environment is in `docs/howto/own-servers.md`.
+    Configure only the stores that you use: MongoDB for documents, S3 for blobs. `docs/howto/own-servers.md`
+    lists the environment variable of each setting.
     """
 
-    # an error that quoted its input would quote a secret
+    # pydantic would quote the invalid input in its errors, and that may be a secret
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
     postgres_url: SecretStr | None = Field(
-        default=None, description="connection URL of a login in role storekit_app; required by every store"
+        default=None,
+        description="connection URL of a login that is a member of the role storekit_app; "
+        "required by every store",
     )
     postgres_admin_url: SecretStr | None = Field(
         default=None,
-        description="connection URL of a login that may become storekit_owner; required by migrate",
+        description="connection URL of a login that can SET ROLE storekit_owner; required by migrate",
     )
     postgres_worker_url: SecretStr | None = Field(
-        default=None, description="connection URL of a login in role storekit_worker"
+        default=None,
+        description="connection URL of a login that is a member of the role storekit_worker; not used yet",
     )
     postgres_reporter_url: SecretStr | None = Field(
         default=None,
-        description="connection URL of a login in role storekit_reporter; required by store.report",
+        description="connection URL of a login that is a member of the role storekit_reporter; "
+        "required by store.report",
     )
     mongo_url: SecretStr | None = Field(
         default=None, description="connection URL, mongodb://...; required by classes with documents"
     )
-    mongo_database: str = Field(default="storekit", description="name of the database of the collections")
+    mongo_database: str = Field(
+        default="storekit", description="name of the database that contains the collections"
+    )
     s3_endpoint_url: str | None = Field(
         default=None, description="URL of the S3 server; None means AWS in `s3_region`"
     )
     s3_public_url: str | None = Field(
         default=None,
-        description="URL of the S3 server in signed URLs, as clients reach it; None means s3_endpoint_url",
+        description="URL of the S3 server in signed URLs, as clients can reach it; None means "
+        "`s3_endpoint_url`",
     )
     s3_bucket: str | None = Field(
         default=None,
@@ -152,8 +159,8 @@ class Settings(BaseModel):
     pool_idle: Seconds = Field(
         default=timedelta(seconds=30),
         gt=timedelta(),
-        description="time after which one surplus connection is closed: one above `pool_min` that no call "
-        "needed in that time",
+        description="interval at which the pool closes one of the connections above `pool_min`, if it was "
+        "not needed during the interval",
     )
     pool_wait: Seconds = Field(
         default=timedelta(seconds=30),
@@ -166,7 +173,7 @@ class Settings(BaseModel):
         description="maximum number of calls that wait for a connection; a further call raises Unavailable",
     )
     prepare: bool = Field(
-        default=True, description="use prepared statements; set False behind PgBouncer before 1.21"
+        default=True, description="use prepared statements; set it to False behind PgBouncer older than 1.21"
     )
 
     @model_validator(mode="after")
@@ -179,13 +186,13 @@ class Settings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read the environment, or a mapping. A variable that is unset or empty means the default.
+        """Read settings from environment variables, or from a mapping. An unset or empty variable is ignored.
 
         >>> Settings.from_env({"S3_BUCKET": "records"}).s3_bucket
         'records'
 
         Raises:
-            ConfigurationError: the value of a variable is not valid; the message names the variable.
+            ConfigurationError: a variable has an invalid value; the message names the variable.
         """
         environ = os.environ if environ is None else environ
         found = {field: environ[name] for field, name in _ENVIRONMENT.items() if environ.get(name)}
@@ -198,7 +205,7 @@ class Settings(BaseModel):
         raise ConfigurationError("; ".join(f"{name}: {why}" for name, why in wrong.items()))
 
     def to_env(self) -> dict[str, str]:
-        """Return the variables that `from_env` reads, with secrets. An empty value means unset.
+        """Return the variables that `from_env` reads, including secrets. An empty value means not set.
 
         >>> Settings(s3_bucket="records").to_env()["S3_BUCKET"]
         'records'

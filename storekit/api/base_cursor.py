@@ -1,4 +1,4 @@
-"""What the cursors of the sync and the async API share: the record, and how a unit of work moves it."""
+"""The base class of the sync and the async import cursor, and how a unit of work moves one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_POSITION = 4096
 
 
 class BaseCursor:
-    """The record of a cursor: None until it is read."""
+    """An import cursor and its record, which is None until it is read."""
 
     name: str
     """The name that was given to `scope.cursor(name)`."""
@@ -38,8 +38,10 @@ def moved(cursor: BaseCursor, to: str, actor: Actor) -> Position:
     """Return the record of a cursor with its new position, for a unit of work to save."""
     if not isinstance(cursor, BaseCursor):
         raise UsageError("advance() takes a cursor, as returned by scope.cursor(name), and a position")
-    if actor.tenant != cursor._context.actor.tenant:  # noqa: SLF001  one module, one idea
-        raise UsageError(f"cursor {cursor.name} is another tenant's; take it from the unit's own scope")
+    if actor.tenant != cursor._context.actor.tenant:  # noqa: SLF001  BaseCursor is of this module
+        raise UsageError(
+            f"cursor {cursor.name} belongs to another tenant; get it from the scope of this unit of work"
+        )
     if not isinstance(to, str) or not to:
         raise ValidationError("a position must be a non-empty str", field=f"cursor {cursor.name}")
     record = cursor._require_record()  # noqa: SLF001

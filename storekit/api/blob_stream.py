@@ -1,4 +1,4 @@
-"""The stream of a blob in the asynchronous API; that of the synchronous API is the driver's own."""
+"""The stream of a blob in the asynchronous API. The synchronous API uses the stream of the S3 driver."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from storekit.ports.stores import BlobStream, Runtime
 class AsyncBlobStream:
     """Read the bytes of a blob as they arrive from S3.
 
-    `repository.open(ref_id, field)` gives it. The bytes are read in a thread, so the event loop is
-    never blocked. The last bytes are returned only after the SHA-256 of the whole blob was checked. One
-    task at a time may read it.
+    `repository.open(ref_id, field)` returns it. The bytes are read in a thread, so the event loop is
+    never blocked. The last bytes are returned only after the SHA-256 of the whole blob has been
+    checked. Only one task at a time may read it.
 
     Example:
         >>> async with articles.open(article.ref_id, "body") as stream:
@@ -28,16 +28,16 @@ class AsyncBlobStream:
     async def read(self, size: int = -1) -> bytes:
         """Read the next bytes.
 
-        Cost: no trip; the bytes come on the connection that `open` holds.
+        Cost: no trip; the bytes arrive on the connection that `open` holds.
 
         Args:
-            size: the maximum number of bytes. Default: all that are left.
+            size: the maximum number of bytes. Default: all remaining bytes.
 
         Returns:
             The bytes; empty at the end of the blob.
 
         Raises:
-            Corrupt: the bytes are not the bytes that were saved. Never retry.
+            Corrupt: the bytes differ from those that were saved. Do not retry.
             Unavailable: the connection broke. Retryable: open the blob again.
             UsageError: the stream is closed.
 

@@ -1,4 +1,4 @@
-"""The asynchronous import cursor: how far another system's data was read."""
+"""The asynchronous import cursor: it stores how far the data of another system was imported."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from storekit.model.save.memory import stored_column
 
 
 class AsyncCursor(BaseCursor):
-    """Remember how far the data of another system was imported.
+    """Store how far the data of another system was imported.
 
     `scope.cursor(name)` returns it without I/O. Read it, import what comes after its position, and move
     it in the same unit of work with `tx.advance(cursor, to)`: the new position becomes visible together
-    with the imported records, so an import that crashes is simply run again. Used by one task at a
-    time.
+    with the imported records, so an import that crashes can be run again. Only one task at a time may
+    use it.
 
     Example:
         >>> cursor = acme.cursor("webhooks")

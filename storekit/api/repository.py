@@ -34,13 +34,14 @@ class Repository(Generic[E]):
 
     `scope.repository(Article)` returns it without I/O. It is safe to share between threads.
 
-    Reads are consistent: they see whole commits only. Writes are all or nothing. Global records (of a
-    class with `scope="global"`) are read in every scope; to write one raises `UsageError` unless the
-    scope is `store.admin(actor=...)`. Every method may also raise `ConfigurationError` when a setting
-    is missing, or when a server or the schema is not as it must be; the message names the remedy.
+    Reads see only whole commits. Writes are all or nothing. Global records (of a class with
+    `scope="global"`) can be read in every scope, but written only in the scope of
+    `store.admin(actor=...)`; other scopes raise `UsageError`. Every method may also raise
+    `ConfigurationError` if a setting is missing, or if a server or the schema is not set up as
+    required; the message states the remedy.
 
     Example:
-        The examples of the methods use `Article`, `articles` and `article`:
+        The examples below use this `Article`, `articles` and `article`:
 
         >>> class Status(StrEnum):
         ...     DRAFT = "draft"
@@ -68,7 +69,7 @@ class Repository(Generic[E]):
         """Read one record.
 
         Columns and blob metadata (size, SHA-256, media type) are always read. A document is read only
-        if `load` names it; access to one that is not loaded raises `NotLoaded`.
+        if `load` names it; accessing a document that is not loaded raises `NotLoaded`.
 
         Cost: one Postgres trip, and one MongoDB trip for each collection in `load`.
 
@@ -77,13 +78,14 @@ class Repository(Generic[E]):
             load: names of the document fields to read too, for example `["notes"]`. Default: none.
 
         Returns:
-            The record. A document whose time to live is over is an `Expired` value.
+            The record. A document whose time to live has passed is an `Expired` value.
 
         Raises:
             NotFound: the tenant has no such record, or it is deleted.
             ValidationError: `ref_id` is not a ULID; nothing was sent.
             UsageError: `load` is not a list of document fields of this class; nothing was sent.
-            Corrupt: a document is missing before its expiry, or is not what was saved. Never retry.
+            Corrupt: a document is missing before its expiry, or differs from what was saved. Do not
+                retry.
             Unavailable: a server could not be reached. Retryable: call again.
 
         Example:
@@ -110,21 +112,24 @@ class Repository(Generic[E]):
         out because other records are saved, changed or deleted between two pages.
 
         Cost: one Postgres trip, and one MongoDB trip for each collection in `load`, all of them in
-        parallel. Postgres reads the records of the index from the start of the page until the page is
-        full, also those that the other filters reject.
+        parallel. Postgres reads the index from the start of the page until the page is full, including
+        records that do not match the other filters.
 
         Args:
             where: maps a column to a value, to None, or to a filter (`in_`, `between`, `lt`, `le`,
                 `gt`, `ge`, `is_null`, `prefix`, `contains`, `json_path`, `has_key`). For a reference
-                `run_id`, the key `"run.ref_id"` selects the children of a parent. Default: all records.
-            order_by: a column, `"-column"` for descending order, or a list of them. An index of the
-                class must have these columns, after the columns for which `where` gives one value.
-                Default: the order of the index that fits `where` best, else the newest record first.
+                column `run_id`, the key `"run.ref_id"` compares the ref_id of the record that it points
+                to. Default: all records.
+            order_by: a column, `"-column"` for descending order, or a list of them. The class must
+                declare an index with these columns, preceded only by columns that `where` compares with
+                a single value. Default: the order of the index that fits `where` best, or newest first
+                if none fits.
             limit: the maximum number of records on the page, from 1 to 1000. Default: 50.
             after: the `.next` of the previous page of the same query. Default: the first page.
             load: names of the document fields to read too. Default: none.
             deleted: also find soft-deleted records. Default: False.
-            unindexed: allow any order; all matching records are then read and sorted. Default: False.
+            unindexed: allow an order without an index; all matching records are then read and sorted.
+                Default: False.
 
         Returns:
             The page. Its `.next` is None on the last page.
@@ -134,7 +139,8 @@ class Repository(Generic[E]):
                 another query; nothing was sent.
             UsageError: no index gives this order (the message says which index to declare), or `limit`
                 is out of range; nothing was sent.
-            Corrupt: a document is missing before its expiry, or is not what was saved. Never retry.
+            Corrupt: a document is missing before its expiry, or differs from what was saved. Do not
+                retry.
             Unavailable: a server could not be reached. Retryable: call again.
 
         Example:
@@ -188,7 +194,7 @@ class Repository(Generic[E]):
         Args:
             ref_id: the record's ULID.
             field: a blob field of the class. `"output.content"` names the field `content` of the record
-                to which the reference `output_id` points; it is found in the same trip.
+                to which the reference `output_id` points, at no further cost.
 
         Returns:
             The bytes.
@@ -198,7 +204,7 @@ class Repository(Generic[E]):
                 is set).
             ValidationError: `ref_id` is not a ULID; nothing was sent.
             UsageError: the class has no such blob field; nothing was sent.
-            Corrupt: the bytes are not the bytes that were saved. Never retry.
+            Corrupt: the bytes differ from those that were saved. Do not retry.
             Unavailable: a server could not be reached. Retryable: call again.
 
         Example:
@@ -211,8 +217,9 @@ class Repository(Generic[E]):
     def open(self, ref_id: str, field: str) -> Iterator[BlobStream]:
         """Open a blob as a stream, for content that should not be held in memory as a whole.
 
-        Use it as a context manager: the request is sent on enter, the connection is released on exit.
-        The last bytes are returned only after the SHA-256 of the whole blob was checked.
+        Use it as a context manager: the request is sent when the block begins, and the connection is
+        released when it ends. The last bytes are returned only after the SHA-256 of the whole blob has
+        been checked.
 
         Cost: one Postgres trip and one S3 request.
 
@@ -221,14 +228,15 @@ class Repository(Generic[E]):
             field: a blob field, as for `read`.
 
         Returns:
-            A context manager that gives the stream. Iterate over it, or call `read(size)`.
+            A context manager that yields the stream. Iterate over it, or call `read(size)`.
 
         Raises:
             NotFound: the tenant has no such record, it is deleted, or the field is empty (then `.field`
                 is set).
             ValidationError: `ref_id` is not a ULID; nothing was sent.
             UsageError: the class has no such blob field; nothing was sent.
-            Corrupt: while reading: the bytes are not the bytes that were saved. Never retry.
+            Corrupt: while the stream is read: the bytes differ from those that were saved. Do not
+                retry.
             Unavailable: a server could not be reached, or the connection broke while reading.
                 Retryable: open the blob again.
 
@@ -264,15 +272,16 @@ class Repository(Generic[E]):
         Args:
             ref_id: the record's ULID.
             field: a blob field, as for `read`.
-            expires_in: lifetime in seconds, from 1 to the limit in `Settings` (900 by default). The URL
-                also ends with the credentials that signed it. Default: 900.
+            expires_in: lifetime in seconds, from 1 to `Settings.max_url_lifetime` (900 s unless set). A
+                URL that was signed with temporary credentials expires with them if that is earlier.
+                Default: 900.
             download_as: the file name that the browser suggests. Default: the file name that was saved,
                 if any.
-            inline: let the browser display the content instead of downloading it. Refused for types
+            inline: let the browser display the content instead of downloading it. Not allowed for types
                 that a browser may execute (HTML, SVG, XML, scripts). Default: False.
 
         Returns:
-            The URL. It works without any login, so treat it as a secret.
+            The URL. Anyone who has it can download the blob, so treat it as a secret.
 
         Raises:
             NotFound: the tenant has no such record, it is deleted, or the field is empty (then `.field`
@@ -320,7 +329,7 @@ class Repository(Generic[E]):
         return run(urls(self._context, self._table, ref_ids, field, expires_in, inline=inline))
 
     def history(self, ref_id: str, *, limit: int = LONGEST) -> list[Event]:
-        """Read the events of a record; a deleted record has events too.
+        """Read the events of a record, which may be deleted.
 
         Cost: one Postgres trip.
 
@@ -373,19 +382,19 @@ class Repository(Generic[E]):
     ) -> E:
         """Save a record with all its documents and blobs. It becomes visible as a whole, or not at all.
 
-        A new object is inserted. Of a loaded object only the changes are written, if the record still
-        has the version that was loaded. The object is updated in place (`version`, timestamps). If an
-        earlier save with the same idempotency key has committed, nothing is written and that save's
-        record is returned.
+        A new object is inserted. For a loaded object, only its changes are written, and only if the
+        record still has the version that was loaded. The object is updated in place (`version`,
+        timestamps). If an earlier save with the same idempotency key has committed, nothing is written
+        and that save's record is returned.
 
         Cost: one Postgres trip; two if documents or blobs are new, with one parallel wave of uploads
         between them; none if nothing has changed.
 
         Args:
             entity: the object to save.
-            idempotency_key: a name for this request, 1 to 255 characters, unique in the tenant. Saves
-                with the same key create one record, whatever crashes and is repeated. Kept for 7 days.
-                Default: none.
+            idempotency_key: a text that identifies this request, 1 to 255 characters, unique in the
+                tenant. Saves with the same key create one record, even if a process crashes and the
+                save is repeated. A key is kept for 7 days. Default: none.
             expected_version: save only if the record has this version. Default: the version that was
                 loaded.
 
@@ -400,16 +409,16 @@ class Repository(Generic[E]):
             Conflict: the record has another version. Load it again and re-apply the change.
             InvalidTransition: the state machine does not allow this change of state; nothing was
                 changed.
-            ConstraintViolation: a rule of the database refused the record; `.fields` names the fields
-                of a key that is already taken. Nothing is visible.
+            ConstraintViolation: a database constraint rejected the record; `.fields` names the fields
+                of a key that is already taken. Nothing was committed.
             IdempotencyConflict: the key was used for a different request. Use a new key.
             InProgress: another process is saving with this key. Retryable: call again with the same
                 key.
-            WriteLost: the lease of the write ended and another process took it over; nothing is
-                visible. Retryable: call again.
-            Unavailable: a server could not be reached; nothing is visible. Retryable: call again.
-            OutcomeUnknown: the commit was sent and its answer was lost. Retryable: call again with the
-                same object or key, which first finds out what happened.
+            WriteLost: the lease of the write expired and another process took the write over, so it was
+                not committed. Retryable: call again.
+            Unavailable: a server could not be reached; nothing was committed. Retryable: call again.
+            OutcomeUnknown: the commit was sent, but its response was lost. Retryable: call again with
+                the same object or key; the call first finds out whether the write was committed.
 
         Example:
             >>> article.words = 3
@@ -446,22 +455,23 @@ class Repository(Generic[E]):
             The same objects in the same order, or the records of the earlier save with this key.
 
         Raises:
-            ValidationError: a value cannot be stored; nothing was sent. Of several records, `.index` is
-                the position of the record that this and each of the errors below is about.
-            UsageError: an object is not of this class or is given twice, or a key was given for more
-                than one chunk.
+            ValidationError: a value cannot be stored; nothing was sent. `.index` of this error and of
+                those below is the position of the record in `entities`.
+            UsageError: an object is not of this class or is given twice, or an idempotency key was
+                given for more than one chunk.
             NotFound: a loaded record is deleted; nothing was changed.
-            Conflict: a record has another version; nothing is visible. Load it again and re-apply the
-                change.
+            Conflict: a record has another version; nothing was committed. Load it again and re-apply
+                the change.
             InvalidTransition: a state machine does not allow a change of state; nothing was changed.
-            ConstraintViolation: a rule of the database refused a record; nothing is visible.
+            ConstraintViolation: a database constraint rejected a record; nothing was committed.
             IdempotencyConflict: the key was used for a different request. Use a new key.
             InProgress: another process is saving with this key. Retryable: call again with the same
                 key.
-            WriteLost: another process took the write over; nothing is visible. Retryable: call again.
-            Unavailable: a server could not be reached; nothing is visible. Retryable: call again.
-            OutcomeUnknown: the commit was sent and its answer was lost. Retryable: call again with the
-                same objects or key, which first finds out what happened.
+            WriteLost: another process took the write over, so it was not committed. Retryable: call
+                again.
+            Unavailable: a server could not be reached; nothing was committed. Retryable: call again.
+            OutcomeUnknown: the commit was sent, but its response was lost. Retryable: call again with
+                the same objects or key; the call first finds out whether the write was committed.
 
         Example:
             >>> saved = articles.save_many(Article(slug=f"day-{day}") for day in range(3))
@@ -474,9 +484,9 @@ class Repository(Generic[E]):
     def upsert(self, entities: Iterable[E]) -> list[E]:
         """Insert or update records by their natural key, all or nothing.
 
-        A record whose key is new is inserted. Of a record that exists, the fields that were passed to
-        the constructor are written and the others keep their values; a record that would not change is
-        not written.
+        A record whose key is new is inserted. For an existing record, the fields that were passed to
+        the constructor are written and the other fields keep their values; a record that would not
+        change is not written.
 
         Cost: one Postgres trip to look up the keys, and the trips of one `save`.
 
@@ -491,13 +501,13 @@ class Repository(Generic[E]):
                 before.
             ValidationError: a value cannot be stored, or two objects have the same key (`.index`);
                 nothing was sent.
-            ConstraintViolation: the key belongs to a deleted record (`.index`), or a rule of the
-                database refused a record; nothing is visible.
-            Conflict: a record was changed during the call; nothing is visible. Call again.
+            ConstraintViolation: the natural key belongs to a soft-deleted record (`.index`), or a
+                database constraint rejected a record; nothing was committed.
+            Conflict: a record was changed during the call; nothing was committed. Call again.
             InvalidTransition: a state machine does not allow a change of state; nothing was changed.
-            Unavailable: a server could not be reached; nothing is visible. Retryable: call again.
-            OutcomeUnknown: the commit was sent and its answer was lost. Retryable: call again with the
-                same objects.
+            Unavailable: a server could not be reached; nothing was committed. Retryable: call again.
+            OutcomeUnknown: the commit was sent, but its response was lost. Retryable: call again with
+                the same objects.
 
         Example:
             >>> upserted = articles.upsert([Article(slug="summer", words=9), Article(slug="winter")])
@@ -524,10 +534,10 @@ class Repository(Generic[E]):
             UsageError: the class has no natural key, or an object was loaded or saved before; nothing
                 was sent.
             ValidationError: a value cannot be stored (`.index`); nothing was sent.
-            ConstraintViolation: a rule of the database refused a record; nothing is visible.
-            Unavailable: a server could not be reached; nothing is visible. Retryable: call again.
-            OutcomeUnknown: the commit was sent and its answer was lost. Retryable: call again with the
-                same objects.
+            ConstraintViolation: a database constraint rejected a record; nothing was committed.
+            Unavailable: a server could not be reached; nothing was committed. Retryable: call again.
+            OutcomeUnknown: the commit was sent, but its response was lost. Retryable: call again with
+                the same objects.
 
         Example:
             >>> inserted = articles.insert_ignore([Article(slug="summer"), Article(slug="winter")])
@@ -540,7 +550,7 @@ class Repository(Generic[E]):
         """Write some fields of a record without loading it first.
 
         Cost: as for `save`. If a document links a blob that changes, one more Postgres trip and one
-        MongoDB read: the document is written again with the new link.
+        MongoDB read, because the document is written again with the new link.
 
         Args:
             ref_id: the record's ULID.
@@ -558,11 +568,12 @@ class Repository(Generic[E]):
             Conflict: the record has another version than `expected_version`; nothing was changed.
             InvalidTransition: the state machine does not allow this change of state; nothing was
                 changed.
-            ConstraintViolation: a rule of the database refused the values; nothing was changed.
-            WriteLost: another process took the write over; nothing is visible. Retryable: call again.
-            Unavailable: a server could not be reached; nothing is visible. Retryable: call again.
-            OutcomeUnknown: the commit was sent and its answer was lost; `history` shows whether it was
-                made.
+            ConstraintViolation: a database constraint rejected the values; nothing was changed.
+            WriteLost: another process took the write over, so it was not committed. Retryable: call
+                again.
+            Unavailable: a server could not be reached; nothing was committed. Retryable: call again.
+            OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
+                was committed.
 
         Example:
             >>> updated = articles.update(article.ref_id, {"words": 5, "notes": None})
@@ -584,17 +595,18 @@ class Repository(Generic[E]):
             The records in their current state, in the given order, documents not loaded.
 
         Raises:
-            NotFound: the tenant has no such record, or it is deleted; nothing was changed. `.index` is
-                the position of the record that this and each of the errors below is about.
+            NotFound: the tenant has no such record, or it is deleted; nothing was changed. `.index` of
+                this error and of those below is the position of the record in `values`.
             ValidationError: a field is unknown, or a value cannot be stored; nothing was sent.
             UsageError: the class is append-only; nothing was sent.
-            Conflict: a record was changed during the call; nothing was changed by it. Call again.
+            Conflict: a record was changed during the call; nothing was changed. Call again.
             InvalidTransition: a state machine does not allow a change of state; nothing was changed.
-            ConstraintViolation: a rule of the database refused the values; nothing was changed.
-            WriteLost: another process took the write over; nothing is visible. Retryable: call again.
-            Unavailable: a server could not be reached; nothing is visible. Retryable: call again.
-            OutcomeUnknown: the commit was sent and its answer was lost; `history` shows whether it was
-                made.
+            ConstraintViolation: a database constraint rejected the values; nothing was changed.
+            WriteLost: another process took the write over, so it was not committed. Retryable: call
+                again.
+            Unavailable: a server could not be reached; nothing was committed. Retryable: call again.
+            OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
+                was committed.
 
         Example:
             >>> updated = articles.update_many({article.ref_id: {"status": "published"}})
@@ -622,8 +634,8 @@ class Repository(Generic[E]):
             UsageError: the class is append-only; nothing was sent.
             ConstraintViolation: other records still refer to this one; nothing was changed.
             Unavailable: Postgres could not be reached; nothing was changed. Retryable: call again.
-            OutcomeUnknown: the commit was sent and its answer was lost; `history` shows whether it was
-                made.
+            OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
+                was committed.
 
         Example:
             >>> articles.delete(article.ref_id)
@@ -646,8 +658,8 @@ class Repository(Generic[E]):
             UsageError: the class is append-only, `ref_ids` is a single str, or names a record twice.
             ConstraintViolation: other records still refer to one of these; nothing was changed.
             Unavailable: Postgres could not be reached; nothing was changed. Retryable: call again.
-            OutcomeUnknown: the commit was sent and its answer was lost; `history` shows whether it was
-                made.
+            OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
+                was committed.
 
         Example:
             >>> articles.delete_many([article.ref_id])
@@ -674,8 +686,8 @@ class Repository(Generic[E]):
             ValidationError: `ref_id` is not a ULID; nothing was sent.
             UsageError: the class is not `SoftDelete`; nothing was sent.
             Unavailable: Postgres could not be reached; nothing was changed. Retryable: call again.
-            OutcomeUnknown: the commit was sent and its answer was lost; `history` shows whether it was
-                made.
+            OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
+                was committed.
 
         Example:
             >>> articles.delete(article.ref_id)
@@ -690,30 +702,30 @@ class Repository(Generic[E]):
     ) -> E:
         """Move a record to another state of its state machine and record the reason.
 
-        The class declares the machine: `Annotated[Status, moves({...})]`.
+        The class declares the state machine: `Annotated[Status, moves({...})]`.
 
         Cost: one Postgres trip.
 
         Args:
             ref_id: the record's ULID.
             to: the new state, an enum member or its value.
-            reason: a text that is kept with the event. Default: none.
+            reason: a text that is stored with the event. Default: none.
             expected_version: move only if the record has this version. Default: any version.
 
         Returns:
             The record in its current state, documents not loaded.
 
         Raises:
-            InvalidTransition: the machine does not allow this change; `.allowed` lists the allowed
-                states.
+            InvalidTransition: the state machine does not allow this change; `.allowed` lists the
+                allowed states.
             NotFound: the tenant has no such record, or it is deleted; nothing was changed.
             Conflict: the record has another version than `expected_version`; nothing was changed.
             ValidationError: `to` is not a state of this field, or `ref_id` is not a ULID; nothing was
                 sent.
             UsageError: the class declares no state machine; nothing was sent.
             Unavailable: Postgres could not be reached; nothing was changed. Retryable: call again.
-            OutcomeUnknown: the commit was sent and its answer was lost; `history` shows whether it was
-                made.
+            OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
+                was committed.
 
         Example:
             >>> moved = articles.transition(article.ref_id, Status.PUBLISHED, reason="approved")

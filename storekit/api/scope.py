@@ -21,8 +21,8 @@ E = TypeVar("E", bound=Entity)
 class Scope:
     """Work with the records of one tenant, as one actor.
 
-    `store.scope(tenant=..., actor=...)` returns it without I/O. It holds no connection: make one for
-    each request, or keep it. It is safe to share between threads.
+    `store.scope(tenant=..., actor=...)` returns it without I/O. A scope holds no connection, so you can
+    create one for each request or keep it. It is safe to share between threads.
 
     Example:
         >>> acme = store.scope(tenant=tenant_id, actor="user:jane")
@@ -60,20 +60,20 @@ class Scope:
         return Repository(self._opened, entity)
 
     def transaction(self, *, within: psycopg.Connection[Any] | None = None) -> Transaction:
-        """Begin a unit of work: many records of many classes, and SQL of your own, in one commit.
+        """Begin a unit of work: many records of many classes, and your own SQL, in one commit.
 
         Cost: no I/O now; at the end of the block the trips of one `save`.
 
         Args:
-            within: a psycopg connection, with an open transaction, that the unit joins. The unit
-                becomes visible when that transaction commits, and a unit that fails undoes its own
-                changes only. Default: a transaction of its own.
+            within: a psycopg connection, with an open transaction, that the unit joins. The changes of
+                the unit become visible when that transaction commits; a unit that fails undoes only its
+                own changes. Default: the unit begins its own transaction.
 
         Returns:
             The unit of work, a context manager.
 
         Raises:
-            UsageError: the store is closed. A `within` that cannot be joined is refused at its first
+            UsageError: the store is closed. A connection that cannot be joined is reported at its first
                 use.
 
         Example:
@@ -86,7 +86,7 @@ class Scope:
         return Transaction(self._opened, within)
 
     def cursor(self, name: str) -> Cursor:
-        """Return an import cursor: how far the data of another system was read.
+        """Return an import cursor, which stores how far the data of another system was imported.
 
         Cost: no I/O; `cursor.read()` reads it and `tx.advance(cursor, to)` moves it.
 

@@ -20,8 +20,8 @@ E = TypeVar("E", bound=Entity)
 class AsyncScope:
     """Work with the records of one tenant, as one actor.
 
-    `store.scope(tenant=..., actor=...)` returns it without I/O. It holds no connection: make one for
-    each request, or keep it. It is safe to share between tasks.
+    `store.scope(tenant=..., actor=...)` returns it without I/O. A scope holds no connection, so you can
+    create one for each request or keep it. It is safe to share between tasks.
 
     Example:
         >>> acme = store.scope(tenant=tenant_id, actor="user:jane")
@@ -59,20 +59,20 @@ class AsyncScope:
         return AsyncRepository(self._opened, entity)
 
     def transaction(self, *, within: psycopg.AsyncConnection[Any] | None = None) -> AsyncTransaction:
-        """Begin a unit of work: many records of many classes, and SQL of your own, in one commit.
+        """Begin a unit of work: many records of many classes, and your own SQL, in one commit.
 
         Cost: no I/O now; at the end of the block the trips of one `save`.
 
         Args:
-            within: a psycopg connection, with an open transaction, that the unit joins. The unit
-                becomes visible when that transaction commits, and a unit that fails undoes its own
-                changes only. Default: a transaction of its own.
+            within: a psycopg connection, with an open transaction, that the unit joins. The changes of
+                the unit become visible when that transaction commits; a unit that fails undoes only its
+                own changes. Default: the unit begins its own transaction.
 
         Returns:
             The unit of work, a context manager.
 
         Raises:
-            UsageError: the store is closed. A `within` that cannot be joined is refused at its first
+            UsageError: the store is closed. A connection that cannot be joined is reported at its first
                 use.
 
         Example:
@@ -85,7 +85,7 @@ class AsyncScope:
         return AsyncTransaction(self._opened, within)
 
     def cursor(self, name: str) -> AsyncCursor:
-        """Return an import cursor: how far the data of another system was read.
+        """Return an import cursor, which stores how far the data of another system was imported.
 
         Cost: no I/O; `cursor.read()` reads it and `tx.advance(cursor, to)` moves it.
 

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 class AsyncStore:
     """Use Postgres, MongoDB and S3 as one store.
 
-    Make it with `open()` (servers named by settings) or `embedded()` (servers in a directory), and use
-    it in an `async with` block, which closes its connections. It is safe to share between tasks. A
-    forked child process opens its own connections.
+    Create it with `open()` (servers from settings) or `embedded()` (servers in a directory), and use it
+    in an `async with` block, which closes its connections. It is safe to share between tasks. A forked
+    child process opens its own connections.
 
     Use it in one event loop only.
 
-    Each server is connected at its first use: MongoDB is needed only if you save documents, S3 only if
-    you save blobs.
+    It connects to each server at the first use: MongoDB is needed only if you save documents, S3 only
+    if you save blobs.
 
     Example:
         >>> async with AsyncStore.open() as store:
@@ -55,20 +55,20 @@ class AsyncStore:
 
     @classmethod
     def open(cls, settings: Settings | None = None) -> Self:
-        """Make a store over the servers that the settings name.
+        """Create a store that uses the servers in the settings.
 
-        Cost: no I/O; each server is connected at its first use.
+        Cost: no I/O; the store connects to each server at the first use.
 
         Args:
-            settings: where the servers are. Default: `Settings.from_env()`, which reads the
-                environment.
+            settings: addresses and credentials of the servers. Default: `Settings.from_env()`, which
+                reads the environment.
 
         Returns:
             The store, a context manager.
 
         Raises:
-            ConfigurationError: a variable of the environment has a value that cannot be used. A setting
-                that is missing is reported by the call that needs it.
+            ConfigurationError: an environment variable has an invalid value. A missing setting is
+                reported by the call that needs it.
 
         Example:
             >>> async with AsyncStore.open() as store:
@@ -78,13 +78,13 @@ class AsyncStore:
 
     @classmethod
     def embedded(cls, path: str | PathLike[str], entities: Iterable[type[Entity]] = ()) -> Self:
-        """Make a store over real servers that run in a directory, for development and tests.
+        """Create a store with real servers that run in a directory, for development and tests.
 
-        The servers start when the store is entered, and stop when the last process that uses them
-        closes its store. They need the extra `storekit[embedded]`, no Docker.
+        The servers start when the `async with` block begins, and stop when the last process that uses
+        them closes its store. They need the extra `storekit[embedded]`, but no Docker.
 
-        Cost: no I/O now. Entering starts the servers, which takes some seconds, unless another process
-        runs them.
+        Cost: no I/O now. Entering the block starts the servers, which takes a few seconds, unless
+        another process runs them already.
 
         Args:
             path: the directory that holds all data. It is created if missing and kept afterwards.
@@ -96,8 +96,9 @@ class AsyncStore:
 
         Raises:
             UsageError: an entity has no table.
-            ConfigurationError: on enter: the extra is not installed, a server cannot start, or a class
-                has changed in a way that needs a decision; the message names the remedy.
+            ConfigurationError: when the block begins: the extra is not installed, a server cannot
+                start, or a change of a class could lose data and needs your decision; the message
+                states the remedy.
 
         Example:
             >>> async with AsyncStore.embedded("data", entities=[Article]) as store:
@@ -120,9 +121,9 @@ class AsyncStore:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections. Embedded servers stop if this was their last user.
+        """Close all connections. Embedded servers stop if no other process uses them.
 
-        The end of the `async with` block calls it. Later calls on this store raise `UsageError`.
+        The `async with` block calls it at its end. Later calls on this store raise `UsageError`.
 
         Cost: no trip; the connections are closed.
 
@@ -137,12 +138,12 @@ class AsyncStore:
             self._assembly = None
 
     def scope(self, *, tenant: UUID | str | None, actor: str) -> AsyncScope:
-        """Bind a tenant and an actor. This is the only place where they are named.
+        """Return a scope for a tenant and an actor. No other call takes a tenant.
 
         Cost: no I/O.
 
         Args:
-            tenant: the UUID of the tenant, or its text. Reads and writes see only this tenant's
+            tenant: the UUID of the tenant, as a UUID or a str. Reads and writes see only this tenant's
                 records, and global records.
             actor: who acts, for example `"user:jane"`; 1 to 255 characters. It is recorded with each
                 change.
@@ -166,8 +167,8 @@ class AsyncStore:
     def admin(self, *, actor: str) -> AsyncScope:
         """Return a scope that writes global records: those of classes with `scope="global"`.
 
-        All tenants can read global records; only this scope can write them. It cannot use the records
-        of tenants.
+        All tenants can read global records; only this scope can write them. It cannot read or write the
+        records of tenants.
 
         Cost: no I/O.
 
@@ -192,10 +193,10 @@ class AsyncStore:
     async def lookup(self, entity: type[Entity], value: str) -> Found | None:
         """Find a record by a secret, before its tenant is known.
 
-        For example a session by the digest of its token. The class declares the field: `Annotated[str,
-        lookup()]`.
+        For example, find a session by the digest of its token. The class declares the field:
+        `Annotated[str, lookup()]`.
 
-        Cost: one Postgres trip of one indexed look-up.
+        Cost: one Postgres trip, for one indexed look-up.
 
         Args:
             entity: the class of the record.
@@ -227,7 +228,7 @@ class AsyncStore:
             actor: who reads it, for example `"user:cfo"`; 1 to 255 characters.
 
         Returns:
-            All rows of the view, each a dict by column.
+            All rows of the view, each as a dict of column names and values.
 
         Raises:
             ConfigurationError: `POSTGRES_REPORTER_URL` is not set.
@@ -252,10 +253,10 @@ class AsyncStore:
 
         It runs in a thread and does not block the event loop.
 
-        Cost: one trip for each pending migration, and some to find out what is missing.
+        Cost: one trip for each pending migration, and a few to find out what is missing.
 
         Args:
-            lines: your own lines of migrations, after those of storekit. Default: none.
+            lines: your own lines of migrations, which run after those of storekit. Default: none.
             to: stop after this migration, as `(line, number)`. Default: apply all.
             dry_run: only return what would be applied; change nothing. Default: False.
 
@@ -263,11 +264,11 @@ class AsyncStore:
             The migrations that were applied, or would be applied, in order.
 
         Raises:
-            ConfigurationError: `POSTGRES_ADMIN_URL` is not set, a server is not as it must be, or a
-                pending file contains a decision that nobody has made.
-            UsageError: `to` names no file.
-            Unavailable: a server could not be reached. Retryable: call again; what was applied stays
-                applied.
+            ConfigurationError: `POSTGRES_ADMIN_URL` is not set, a server is not set up as required, or
+                a pending file still contains a `-- storekit: decide` comment.
+            UsageError: no migration has the line and number in `to`.
+            Unavailable: a server could not be reached. Retryable: call again; migrations that were
+                applied stay applied.
 
         Example:
             >>> applied = await store.migrate([Line("app", Path("migrations"))], dry_run=True)
@@ -279,13 +280,13 @@ class AsyncStore:
 
     @property
     def settings(self) -> Settings:
-        """Return the settings of this store, those of the embedded servers included. No I/O.
+        """Return the settings of this store, or those of its embedded servers. No I/O.
 
         Returns:
             The settings; secrets are hidden in their repr.
 
         Raises:
-            UsageError: an embedded store was not entered.
+            UsageError: the `async with` block of an embedded store has not begun.
 
         Example:
             >>> store.settings.s3_region

@@ -1,4 +1,4 @@
-"""The asynchronous unit of work: what is saved in it becomes visible in one commit, or not at all."""
+"""The asynchronous unit of work: all that is saved in it becomes visible in one commit, or none of it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ E = TypeVar("E", bound=Entity)
 
 
 class AsyncTransaction:
-    """Save many records of many classes, and run SQL of your own, in one commit.
+    """Save many records of many classes, and run your own SQL, in one commit.
 
-    `scope.transaction()` returns it. Enter it once, with `async with`. `save`, `update` and the like
-    only plan, without I/O; the work is done when the block ends. If the block or the commit fails,
-    nothing is visible, and the objects are as they were before. Used by one task at a time.
+    `scope.transaction()` returns it. Enter it once, with `async with`. `save`, `update` and the other
+    methods only plan a change, without I/O; the changes are written when the block ends. If the block
+    or the commit fails, nothing is committed, and the objects are as if they had not been saved. Only
+    one task at a time may use it.
 
-    Cost: at the end of the block the trips of one `save`, for any number of records. With SQL of your
-    own (see `connection`): the stage trip and the uploads if documents or blobs are new, one trip that
-    begins the transaction and writes what was planned, your statements, one trip that commits, and one
+    Cost: at the end of the block the trips of one `save`, for any number of records. With your own SQL
+    (see `connection`): one trip before the uploads if documents or blobs are new, one trip that begins
+    the transaction and writes what was planned, your statements, one trip that commits, and one trip
     that resets the session. A connection is held only from the first use of `connection` to the end of
     the block.
 
@@ -37,14 +38,16 @@ class AsyncTransaction:
         NotFound: at the end of the block: a record is deleted or does not exist. `.index` is the
             position of the record among those planned.
         InvalidTransition: at the end of the block: a state machine does not allow a change of state.
-        ConstraintViolation: at the end of the block: a rule of the database refused a record.
+        ConstraintViolation: at the end of the block: a database constraint rejected a record.
         ValidationError: at the end of the block: a value cannot be stored.
-        WriteLost: at the end of the block: another process took a write over. Retryable: run the whole
-            block again.
+        WriteLost: at the end of the block: another process took over a write of the unit. Retryable:
+            run the whole block again.
         Unavailable: at the end of the block: a server could not be reached, or Postgres ended the
-            transaction because of a deadlock; nothing is visible. Retryable: run the whole block again.
-        OutcomeUnknown: at the end of the block: the commit was sent and its answer was lost. Retryable:
-            save the same objects again, which first finds out what happened.
+            transaction because of a deadlock; nothing was committed. Retryable: run the whole block
+            again.
+        OutcomeUnknown: at the end of the block: the commit was sent, but its response was lost.
+            Retryable: save the same objects again; the call first finds out whether the unit was
+            committed.
 
     Example:
         >>> async with acme.transaction() as tx:
@@ -60,7 +63,9 @@ class AsyncTransaction:
 
     async def __aenter__(self) -> Self:
         if self._entered:
-            raise UsageError("this unit of work was entered before; begin another: scope.transaction()")
+            raise UsageError(
+                "a unit of work can be entered only once; begin another with scope.transaction()"
+            )
         self._entered = True
         return self
 
@@ -74,9 +79,9 @@ class AsyncTransaction:
         return self._made
 
     def save(self, entity: E, *, expected_version: int | None = None) -> E:
-        """Plan to save a record. It is written as it is when the unit is flushed.
+        """Plan to save a record, with the values that the object has when the unit is flushed.
 
-        Cost: none now; see the class.
+        Cost: none now; the class states the cost of the block.
 
         Args:
             entity: a new or loaded object. Saving the same object again in the block is allowed.
@@ -104,7 +109,7 @@ class AsyncTransaction:
     def save_many(self, entities: Iterable[Entity]) -> None:
         """Plan to save many records, of any classes.
 
-        Cost: none now; see the class.
+        Cost: none now; the class states the cost of the block.
 
         Args:
             entities: new or loaded objects.
@@ -129,10 +134,10 @@ class AsyncTransaction:
         *,
         expected_version: int | None = None,
     ) -> None:
-        """Plan to write some fields of a record that need not be loaded.
+        """Plan to write some fields of a record without loading it.
 
-        Cost: none now; see the class. If a document links a blob that changes, the flush costs one more
-        Postgres trip and one MongoDB read.
+        Cost: none now; the class states the cost of the block. If a document links a blob that changes,
+        the flush costs one more Postgres trip and one MongoDB read.
 
         Args:
             entity: the class of the record.
@@ -145,7 +150,7 @@ class AsyncTransaction:
             UsageError: the class is append-only, the record is in this unit already, or the block has
                 ended.
             ValidationError: `ref_id` is not a ULID, or `values` is not a mapping. Unknown fields and
-                wrong values are refused when the unit is flushed.
+                invalid values raise it when the unit is flushed.
 
         Example:
             >>> async with acme.transaction() as tx:
@@ -160,7 +165,7 @@ class AsyncTransaction:
     def delete(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
         """Plan to delete a record: to hide it if the class is `SoftDelete`, else to remove it.
 
-        Cost: none now; see the class.
+        Cost: none now; the class states the cost of the block.
 
         Args:
             entity: the class of the record.
@@ -184,7 +189,7 @@ class AsyncTransaction:
     def restore(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
         """Plan to restore a soft-deleted record.
 
-        Cost: none now; see the class.
+        Cost: none now; the class states the cost of the block.
 
         Args:
             entity: the class of the record.
@@ -209,8 +214,8 @@ class AsyncTransaction:
     def upsert(self, entities: Iterable[Entity]) -> None:
         """Plan to insert or update records by their natural key.
 
-        A record whose key is new is inserted. Of a record that exists, the fields that were passed to
-        the constructor are written and the others keep their values.
+        A record whose key is new is inserted. For an existing record, the fields that were passed to
+        the constructor are written and the other fields keep their values.
 
         Cost: the flush needs one more Postgres trip to look up the keys.
 
@@ -258,19 +263,19 @@ class AsyncTransaction:
             self._unit.add(Operation(verb, type(entity), entity.ref_id, entity))
 
     def advance(self, cursor: BaseCursor, to: str) -> None:
-        """Plan to move an import cursor on from the position that `cursor.read()` returned.
+        """Plan to move an import cursor from the position that `cursor.read()` returned to a new one.
 
-        If another process moves the cursor in the meantime, the block ends with `Conflict` and nothing
-        is visible.
+        If another process moves the cursor in the meantime, the block raises `Conflict` and nothing is
+        committed.
 
-        Cost: none now; see the class.
+        Cost: none now; the class states the cost of the block.
 
         Args:
             cursor: a cursor of this scope's tenant (`scope.cursor(name)`) that was read.
             to: the new position, 1 to 4096 characters.
 
         Raises:
-            UsageError: the cursor was not read or is another tenant's, or the block has ended.
+            UsageError: the cursor was not read or belongs to another tenant, or the block has ended.
             ValidationError: `to` is empty, too long or not a str.
 
         Example:
@@ -288,19 +293,19 @@ class AsyncTransaction:
         """Send what is planned so far.
 
         Before the first use of `connection` this uploads new documents and blobs, so that a large unit
-        need not hold them in memory; nothing is visible yet. Afterwards it writes the planned records
-        in the open transaction.
+        need not hold them in memory; nothing is visible yet. After the first use, it writes the planned
+        records in the open transaction.
 
         Cost: one Postgres trip and one parallel wave of uploads if there are new documents or blobs,
         else none; after `connection` was used, one Postgres trip.
 
         Raises:
-            ValidationError: a value cannot be stored. Any error of `flush` ends the unit; nothing is
-                visible.
+            ValidationError: a value cannot be stored. Any error of `flush` ends the unit; nothing was
+                committed.
             UsageError: the unit has failed or ended, or another task is using it.
             NotFound: a record is deleted or does not exist.
             Conflict: a record has another version.
-            ConstraintViolation: a rule of the database refused a record.
+            ConstraintViolation: a database constraint rejected a record.
             Unavailable: a server could not be reached. Retryable: run the whole block again.
 
         Example:
@@ -315,17 +320,17 @@ class AsyncTransaction:
 
     @property
     def connection(self) -> Awaitable[psycopg.AsyncConnection[Any]]:
-        """Begin the transaction and return its psycopg connection, for SQL of your own.
+        """Begin the transaction and return its psycopg connection, for your own SQL.
 
-        What is planned so far is flushed first. The connection sees only this tenant's rows, and what
-        was saved in this unit so far. Its changes have events like all others. Do not commit or roll
-        back: the unit does. A statement that may fail belongs into a savepoint, `async with
-        connection.transaction()`.
+        What is planned so far is flushed first. The connection sees only this tenant's rows, including
+        those that this unit has saved so far. The changes of your SQL are recorded as events too. Do
+        not commit or roll back: the unit does. Run a statement that may fail in a savepoint:
+        `async with connection.transaction()`.
 
-        From now on row locks are held. So records that are saved later in this unit must not have new
-        documents or blobs: their upload would hold the locks.
+        From then on the transaction holds row locks. Records that are saved later in this unit must not
+        have new documents or blobs, because the locks would be held during the upload.
 
-        Cost: at first use one Postgres trip besides the flush, then none.
+        Cost: one Postgres trip at the first use, besides those of the flush; then none.
 
         Returns:
             The connection. It is valid until the block ends.
@@ -335,7 +340,7 @@ class AsyncTransaction:
                 unit.
             NotFound: a planned record is deleted or does not exist.
             Conflict: a planned record has another version.
-            ConstraintViolation: a rule of the database refused a planned record.
+            ConstraintViolation: a database constraint rejected a planned record.
             Unavailable: a server could not be reached. Retryable: run the whole block again.
 
         Example:

@@ -1,21 +1,21 @@
-"""Every error that storekit raises, under one root.
+"""The errors that storekit raises. All of them derive from `StorekitError`.
 
     StorekitError               .step  .retryable  .index  position in the batch
     ├ UsageError                the call is wrong; fix the code (no I/O was done)
-    │ ├ TenantRequired          no tenant was named
-    │ └ NotLoaded               .field  a document was read that was not loaded
+    │ ├ TenantRequired          no tenant was given
+    │ └ NotLoaded               .field  a document field was read that is not loaded
     ├ ConfigurationError        a setting, a server or a schema is wrong
     ├ ValidationError           .field  a value cannot be stored; nothing was sent
     ├ NotFound                  .table .ref_id .field
     ├ Conflict                  .table .ref_id .expected .found  another writer saved first
     ├ InvalidTransition         .from_ .to .allowed  the state machine does not allow the change
-    ├ ConstraintViolation       .constraint .fields  the database refused the rows
+    ├ ConstraintViolation       .constraint .fields  a database constraint rejected the rows
     ├ IdempotencyConflict       .key  the key was used for a different request
-    ├ InProgress                .key  another process is saving under this key   (retryable)
-    ├ WriteLost                 .write_id  the write was taken over; nothing is visible (retryable)
-    ├ Unavailable               .store  could not be reached; nothing is visible  (retryable)
-    ├ OutcomeUnknown            .write_id  commit was sent, its response was lost (retryable)
-    └ Corrupt                   .ref .expected .found  the bytes are not what was saved
+    ├ InProgress                .key  another process is saving with this key  (retryable)
+    ├ WriteLost                 .write_id  another process took the write over  (retryable)
+    ├ Unavailable               .store  could not be reached; nothing was committed  (retryable)
+    ├ OutcomeUnknown            .write_id  the commit was sent, but its response was lost  (retryable)
+    └ Corrupt                   .ref .expected .found  the stored bytes differ from those that were saved
 
 To retry a retryable error, repeat the call with the same object or the same idempotency key: the write
 happens at most once. No message contains a secret or a signed URL.
@@ -66,4 +66,4 @@ __all__ = [
 ]
 
 for _name in __all__:
-    globals()[_name].__module__ = __name__  # tracebacks and pickles use the name that users import
+    globals()[_name].__module__ = __name__  # so that tracebacks and pickles show the path that users import

@@ -1,4 +1,4 @@
-"""The root of all errors."""
+"""The base class of all errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 
 class StorekitError(Exception):
-    """Root of all errors that storekit raises.
+    """Base class of all errors that storekit raises.
 
     >>> [error.__name__ for error in StorekitError.__subclasses__() if error.retryable]
     ['InProgress', 'WriteLost', 'Unavailable', 'OutcomeUnknown']
@@ -25,7 +25,7 @@ class StorekitError(Exception):
         self.step = step
 
     def at(self, index: int) -> Self:
-        """Set `index` and put it in front of the message, unless it is set already; return the error."""
+        """Return the error with `index` set and in front of its message, unless it is set already."""
         if self.index is None:
             self.index, self.args = index, (f"[{index}] {self}",)
         return self

@@ -1,4 +1,4 @@
-"""Errors for a state of the data that a retry does not change: missing, changed, taken or corrupt."""
+"""Errors caused by the stored data, so that a retry does not help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from storekit.errors.base import StorekitError
 
 
 class NotFound(StorekitError):
-    """The tenant has no such record, or the record has no content in the field.
+    """The tenant has no such record, or the field of the record is empty.
 
     Do not retry: check the ref_id and the tenant of the scope. A record of another tenant and a soft-deleted
     record count as not found.
@@ -16,7 +16,7 @@ class NotFound(StorekitError):
 
     Attributes:
         table: table of the record.
-        ref_id: id of the record.
+        ref_id: ref_id of the record, a ULID.
         field: the empty blob or document field; None if the record itself was not found.
     """
 
@@ -29,7 +29,7 @@ class NotFound(StorekitError):
 
 
 class Conflict(StorekitError):
-    """Another writer changed the record since this object was loaded; nothing of this save is visible.
+    """Another writer changed the record after this object was loaded; nothing of this save was committed.
 
     Do not retry with the same object: load the record again, re-apply the change and save.
 
@@ -39,7 +39,7 @@ class Conflict(StorekitError):
 
     Attributes:
         table: table of the record.
-        ref_id: id of the record.
+        ref_id: ref_id of the record, a ULID.
         expected: version that the save was based on; 0 for a new record.
         found: version in the database.
     """
@@ -61,20 +61,20 @@ class InvalidTransition(StorekitError):
     Do not retry: choose one of the `allowed` states.
 
     >>> str(InvalidTransition("runs", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "running", "pending", ("done", "failed")))
-    'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG may not go from running to pending; allowed: done, failed'
+    'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG cannot change from running to pending; allowed: done, failed'
 
     Attributes:
         table: table of the record.
-        ref_id: id of the record.
-        from_: present state; None for a new record.
+        ref_id: ref_id of the record, a ULID.
+        from_: current state; None for a new record.
         to: requested state.
-        allowed: states that the record may go to; empty if its present state is final.
+        allowed: states that the record can change to; empty if its current state is final.
     """
 
     def __init__(self, table: str, ref_id: str, from_: str | None, to: str, allowed: tuple[str, ...]) -> None:
-        change = f"begin as {to}" if from_ is None else f"go from {from_} to {to}"
+        change = f"start as {to}" if from_ is None else f"change from {from_} to {to}"
         remedy = f"allowed: {', '.join(allowed)}" if allowed else f"{from_} is final"
-        super().__init__(f"{table} {ref_id} may not {change}; {remedy}")
+        super().__init__(f"{table} {ref_id} cannot {change}; {remedy}")
         self.table = table
         self.ref_id = ref_id
         self.from_ = from_
@@ -83,12 +83,12 @@ class InvalidTransition(StorekitError):
 
 
 class ConstraintViolation(StorekitError):
-    """The database refused the rows: a unique value is taken, or a referenced record is missing or in use.
+    """A database constraint rejected the rows, such as a unique key or a reference.
 
-    Nothing of the write is visible. Do not retry: change the values that the message names.
+    Nothing was committed. Do not retry: change the values that the message names.
 
     >>> error = ConstraintViolation("duplicate key", "notes_slug_uq_0c1e9f3a")
-    >>> error.name("notes", ("slug",))
+    >>> error.set_fields("notes", ("slug",))
     >>> str(error)
     'notes: another record of this tenant has the same slug (notes_slug_uq_0c1e9f3a)'
 
@@ -102,8 +102,8 @@ class ConstraintViolation(StorekitError):
         self.constraint = constraint
         self.fields: tuple[str, ...] = ()
 
-    def name(self, table: str, fields: tuple[str, ...]) -> None:
-        """Replace the database's message, which names only a constraint, by one that names the fields."""
+    def set_fields(self, table: str, fields: tuple[str, ...]) -> None:
+        """Set `fields`, and replace the database's message with one that names them."""
         message = f"{table}: another record of this tenant has the same {', '.join(fields)}"
         self.args = (f"{message} ({self.constraint})",)
         self.fields = fields
@@ -138,7 +138,7 @@ class Corrupt(StorekitError):
     'reports/pdf/01JZ: expected 9 bytes, found 7 bytes'
 
     Attributes:
-        ref: the S3 key, the document or the record.
+        ref: the S3 key, or the name of the document or record.
         expected: what the ledger in Postgres recorded.
         found: what the store returned.
     """

@@ -1,4 +1,4 @@
-"""Errors after which the same call may succeed."""
+"""Errors after which a retry of the same call may succeed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from storekit.errors.base import StorekitError
 
 
 class InProgress(StorekitError):
-    """Another process is saving under this idempotency key, and its lease has not expired.
+    """Another process is saving with this idempotency key, and its lease has not expired.
 
-    Retryable: repeat the call with the same key. It returns the other process's record if that save commits,
-    and takes the save over once the lease has expired.
+    Retryable: repeat the call with the same key. If the other process commits, the call returns the record of
+    that process; if its lease expires, the call takes the write over.
 
     >>> InProgress("order-17", waited=10).retryable
     True
@@ -31,33 +31,33 @@ class InProgress(StorekitError):
 
 
 class WriteLost(StorekitError):
-    """Another process took the write over before its commit; nothing of it is visible.
+    """Another process took the write over before it was committed, so this process cannot commit it.
 
-    Retryable: save the same object, or with the same idempotency key, again.
+    Retryable: save the same object again, or repeat the call with the same idempotency key.
 
     >>> from uuid import UUID
     >>> str(WriteLost(UUID(int=7), "its lease expired during the upload"))
-    'write 00000000-...-000000000007 was lost (its lease expired ...); nothing of it is visible; save again'
+    'write 00000000-...000007 was lost (its lease expired ...); nothing of it was committed; save again'
 
     Attributes:
-        write_id: id of the lost write, as in the database.
+        write_id: id of the write in the ledger.
     """
 
     retryable = True
 
     def __init__(self, write_id: UUID, why: str) -> None:
-        super().__init__(f"write {write_id} was lost ({why}); nothing of it is visible; save again")
+        super().__init__(f"write {write_id} was lost ({why}); nothing of it was committed; save again")
         self.write_id = write_id
 
 
 class Unavailable(StorekitError):
-    """A store could not be reached or did not respond in time; nothing of the call is visible.
+    """A store could not be reached or did not respond in time; nothing was committed.
 
-    Retryable: repeat the call, after a pause if it fails again.
+    Retryable: repeat the call; if it fails again, wait before the next attempt.
 
     >>> error = Unavailable("s3", "no response within 5 s", step="s3.put")
     >>> print(error, "|", error.step)
-    s3 is unavailable: no response within 5 s; nothing is visible; call again | s3.put
+    s3 is unavailable: no response within 5 s; nothing was committed; call again | s3.put
 
     Attributes:
         store: "postgres", "mongo" or "s3".
@@ -66,22 +66,22 @@ class Unavailable(StorekitError):
     retryable = True
 
     def __init__(self, store: str, why: str, *, step: str | None = None) -> None:
-        super().__init__(f"{store} is unavailable: {why}; nothing is visible; call again", step=step)
+        super().__init__(f"{store} is unavailable: {why}; nothing was committed; call again", step=step)
         self.store = store
 
 
 class OutcomeUnknown(StorekitError):
     """The commit was sent, but its response was lost: the write may or may not have happened.
 
-    Retryable: save the same object, or with the same idempotency key, again. That call first finds out
-    whether the earlier one committed, so the write happens at most once.
+    Retryable: save the same object again, or repeat the call with the same idempotency key. The repeated call
+    first finds out whether the earlier one was committed, so the write happens at most once.
 
     >>> from uuid import UUID
     >>> OutcomeUnknown(UUID(int=7)).write_id
     UUID('00000000-0000-0000-0000-000000000007')
 
     Attributes:
-        write_id: id of the write, as in the database.
+        write_id: id of the write in the ledger.
     """
 
     retryable = True
@@ -89,6 +89,6 @@ class OutcomeUnknown(StorekitError):
     def __init__(self, write_id: UUID) -> None:
         super().__init__(
             f"write {write_id}: the commit was sent, but its response was lost; to find out the outcome, "
-            "save the same object, or with the same idempotency key, again"
+            "save the same object again, or repeat the call with the same idempotency key"
         )
         self.write_id = write_id

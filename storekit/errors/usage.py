@@ -1,4 +1,4 @@
-"""Errors of the caller: a wrong call, configuration or value; nothing was sent."""
+"""Errors caused by the caller: a wrong call, configuration or value."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from storekit.errors.base import StorekitError
 class UsageError(StorekitError):
     """The call or the declaration is wrong; nothing was sent to any store.
 
-    Do not retry: fix the code. The message names the mistake and what to write instead.
+    Do not retry: fix the code. The message states the mistake and the correction.
 
     >>> references("notes", on_delete="ignore")
     Traceback (most recent call last):
         ...
-    storekit.errors.UsageError: references(on_delete='ignore') must be one of restrict, ...
+    storekit.errors.UsageError: references(on_delete='ignore'): on_delete must be one of restrict, ...
     """
 
 
 class TenantRequired(UsageError):
-    """No tenant was named, or the value is not a tenant's UUID; nothing was sent to any store.
+    """No tenant was given, or the value is not the UUID of a tenant; nothing was sent to any store.
 
     Do not retry: open a scope with `store.scope(tenant=..., actor=...)`.
 
@@ -52,7 +52,7 @@ class NotLoaded(UsageError):
 class ConfigurationError(StorekitError):
     """A setting, a server or a database schema is wrong or missing.
 
-    Do not retry: follow the remedy in the message, such as running the migrations.
+    Do not retry: do what the message says, for example run the migrations.
 
     >>> from pathlib import Path
     >>> from storekit.schema.lines import read

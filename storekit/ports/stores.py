@@ -195,7 +195,7 @@ class BlobStream(Protocol):
             The bytes; empty at the end of the blob.
 
         Raises:
-            Corrupt: the bytes are not the bytes that were saved. Never retry.
+            Corrupt: the bytes differ from those that were saved. Do not retry.
             Unavailable: the connection broke. Retryable: open the blob again.
             UsageError: the stream is closed.
 

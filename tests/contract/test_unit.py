@@ -171,7 +171,7 @@ async def test_a_unit_is_entered_once(harness: Harness) -> None:
         tx.save(run)
     async with tx:
         tx.save(run)
-    with pytest.raises(UsageError, match="was entered before"):
+    with pytest.raises(UsageError, match="can be entered only once"):
         await tx.__aenter__()
     assert run.version == 1
 

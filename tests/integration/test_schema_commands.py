@@ -125,7 +125,7 @@ def test_from_a_new_class_to_a_saved_record(shell: Shell) -> None:
     (shell.home / "save.py").write_text(SAVE)
     code, said = shell.run("save.py")
     assert code == 0, said
-    assert "may not go from ready to raw" in said
+    assert "cannot change from ready to raw" in said
 
 
 def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:

@@ -54,7 +54,7 @@ def test_what_may_pass_or_is_not_understood_is_waited_for(endpoint: Endpoint, wh
     assert endpoint.refusal == ""
     assert str(endpoint.unreachable(5)) == (
         f"postgres is unavailable: no connection to 127.0.0.1:5432 within 5 s ({why}); "
-        "nothing is visible; call again"
+        "nothing was committed; call again"
     )
 
 

@@ -52,7 +52,7 @@ async def _by_constraint(
         own = [(change.place, change) for change in changes if change.table.name == table.name]
         for name, fields, _ in unique_keys(table):
             if name == error.constraint:
-                error.name(table.name, fields)
+                error.set_fields(table.name, fields)
                 return await _taken(context, table, fields, own) if _are_many(changes) else None
         for key in foreign_keys(table):
             if _are_many(changes) and foreign_key_name(table, key) == error.constraint:

@@ -167,7 +167,7 @@ def references(target: type[HasTable] | str, *, on_delete: OnDelete = "restrict"
         )
     if on_delete not in get_args(OnDelete):
         raise UsageError(
-            f"references(on_delete={on_delete!r}) must be one of {', '.join(get_args(OnDelete))}"
+            f"references(on_delete={on_delete!r}): on_delete must be one of {', '.join(get_args(OnDelete))}"
         )
     return ReferenceMark(target, on_delete)
 
