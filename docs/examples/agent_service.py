@@ -1,4 +1,4 @@
-"""An agent that saves its deliverable. A retry with the same idempotency key creates no second record."""
+"""An AI agent saves its deliverable. A retry with the same idempotency key creates no second record."""
 
 import asyncio
 import sys

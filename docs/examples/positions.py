@@ -1,4 +1,4 @@
-"""Trades and positions: reading the current position is one look-up, whatever the number of trades."""
+"""Trades and positions: reading the current position takes one look-up, whatever the number of trades."""
 
 import sys
 from collections import Counter
