@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from storekit import Store
-from tests.contract.matrix_legs import lacking
+from tests.contract.matrix_legs import missing_packages
 from tests.support.clock import Clock, MoveClock
 from tests.support.entities import ENTITIES
 
@@ -30,8 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a matrix that would have gaps."""
-    if config.option.matrix and lacking():
-        raise pytest.UsageError(f"the matrix cannot run; apt-get install {' '.join(lacking())}")
+    if config.option.matrix and missing_packages():
+        raise pytest.UsageError(f"the matrix cannot run; apt-get install {' '.join(missing_packages())}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

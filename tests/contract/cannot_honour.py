@@ -7,5 +7,5 @@ LEG = "sync-moto"
 
 CANNOT_HONOUR = {
     "test_an_expired_url_is_refused": "moto serves pre-signed URLs after their expiry",
-    "test_a_url_under_another_signature_is_refused": "moto checks no signature of a pre-signed URL",
+    "test_a_url_with_another_signature_is_refused": "moto checks no signature of a pre-signed URL",
 }

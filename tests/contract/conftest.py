@@ -1,4 +1,4 @@
-"""The legs of the contract: the kinds of stores that a case runs on."""
+"""The legs of the contract: the kinds of stores on which each test runs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SERVERS = ("sync-servers", "async-servers")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the tests of PgBouncer to the matrix."""
+    """Collect the tests of PgBouncer only with `--matrix`."""
     return (collection_path.name == "test_pgbouncer.py" and not config.option.matrix) or None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each case of the contract on the legs that can show something: see `tests/README.md`."""
+    """Parametrize each test of the contract with its legs: see `tests/README.md`."""
     if "harness" in metafunc.fixturenames:
         marks = {mark.name for mark in metafunc.definition.iter_markers()}
         metafunc.parametrize("leg", _legs(marks, matrix=metafunc.config.option.matrix))
@@ -42,7 +42,7 @@ def _legs(marks: set[str], *, matrix: bool) -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect to fail what moto and mongomock cannot honour."""
+    """Mark the tests that moto and mongomock cannot pass as expected failures."""
     for item in items:
         function = getattr(item, "originalname", "")
         if item.name.endswith(f"[{LEG}]") and function in CANNOT_HONOUR:
@@ -75,23 +75,23 @@ def pgbouncer_postgres15(postgres15: Store) -> Iterator[Store]:
 
 
 @pytest.fixture
-def place(leg: str, request: pytest.FixtureRequest) -> Iterator[Harness]:
-    """Lay out one leg; an asynchronous store is opened in the test's own loop."""
-    colour, _, where = leg.partition("-")
+def leg_harness(leg: str, request: pytest.FixtureRequest) -> Iterator[Harness]:
+    """Build the harness of one leg; an async store is opened in the event loop of the test."""
+    api, _, where = leg.partition("-")
     if where == "memory":
         memory = Memory()
-        make = memory_store if colour == "sync" else async_memory_store
+        make = memory_store if api == "sync" else async_memory_store
         yield Harness(make(*ENTITIES, memory=memory), memory.fetch, memory.move_clock)
         return
     store: Store = request.getfixturevalue("embedded" if where == "servers" else where.replace("-", "_"))
     with Clock.of(store.settings).restored() as move_clock:
-        coloured = store if colour == "sync" else AsyncStore.open(store.settings)
-        yield Harness(coloured, over_http, move_clock)
+        opened = store if api == "sync" else AsyncStore.open(store.settings)
+        yield Harness(opened, over_http, move_clock)
 
 
 @pytest.fixture
-async def harness(place: Harness) -> AsyncIterator[Harness]:
-    """Give a case its leg and a fresh tenant."""
-    yield place
-    if isinstance(place.store, AsyncStore):
-        await place.store.close()
+async def harness(leg_harness: Harness) -> AsyncIterator[Harness]:
+    """Return the harness of a leg, with a new tenant."""
+    yield leg_harness
+    if isinstance(leg_harness.store, AsyncStore):
+        await leg_harness.store.close()

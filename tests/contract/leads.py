@@ -1,4 +1,4 @@
-"""Leads to be listed: many are alike in each column."""
+"""Leads for tests of lists: many of them have equal values in each column."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DUE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def lead(i: int) -> Lead:
-    """Make the i-th lead."""
+    """Return the i-th lead."""
     return Lead(
         number=f"{i:03}",
         team=[None, "a", "b"][i % 3],

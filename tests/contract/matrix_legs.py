@@ -1,4 +1,4 @@
-"""The legs over other servers than the embedded ones: Postgres 15, and PgBouncer in transaction mode."""
+"""The legs on other servers than the embedded ones: Postgres 15, and PgBouncer in transaction mode."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from tests.support.entities import ENTITIES
 from tests.support.pgbouncer import PROGRAM, behind_pgbouncer
 from tests.support.postgres import MEMBERS, fresh_cluster, fresh_database, write_line
 
-__all__ = ["MATRIX", "behind_pgbouncer", "lacking", "postgres_15"]
+__all__ = ["MATRIX", "behind_pgbouncer", "missing_packages", "postgres_15"]
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 _PACKAGES = {"postgresql-15": (POSTGRES_15 / "postgres").exists(), "pgbouncer": PROGRAM is not None}
 """Debian's packages, and whether they are here."""
 MATRIX = tuple(
-    f"{colour}-{place}"
-    for place in ("postgres15", "pgbouncer", "pgbouncer-postgres15")
-    for colour in ("sync", "async")
+    f"{api}-{servers}"
+    for servers in ("postgres15", "pgbouncer", "pgbouncer-postgres15")
+    for api in ("sync", "async")
 )
 """The legs of `make test-matrix` alone."""
 
 
-def lacking() -> list[str]:
-    """Return the packages that the matrix lacks."""
+def missing_packages() -> list[str]:
+    """Return the Debian packages that the matrix needs and that are not installed."""
     return [package for package, here in _PACKAGES.items() if not here]
 
 

@@ -1,4 +1,4 @@
-"""The leg of mocks: moto as an S3 server, mongomock for MongoDB, and the real Postgres as the ledger."""
+"""The leg of mocks: moto as the S3 server, mongomock as MongoDB, and a real Postgres."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BSON: _Codec = CodecOptions(tz_aware=True)
 
 
 class _Collection:
-    """mongomock's collection behind the codec of the driver, which mongomock cannot be given."""
+    """A mongomock collection behind the driver's codec, because mongomock does not accept a codec."""
 
     def __init__(self, collection: Any) -> None:
         self._collection = collection
@@ -63,7 +63,7 @@ class _Database:
 
 @contextmanager
 def moto_store(real: Settings) -> Iterator[Store]:
-    """Open a synchronous store over the mocks and the ledger of `real`."""
+    """Open a sync store on the mocks and on the Postgres of `real`."""
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

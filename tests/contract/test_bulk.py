@@ -1,4 +1,4 @@
-"""Many records at once: saved, told apart by their natural key, changed and deleted, all or nothing."""
+"""Bulk calls: insert, upsert, update and delete many records in one commit or not at all."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def hits(*numbers: int, **values: Any) -> list[Hit]:
     return [Hit(external_id=HITS[i], **values) for i in numbers]
 
 
-async def test_insert_ignore_adds_what_is_new_and_answers_that(harness: Harness) -> None:
-    """Of events that come at least once each is kept once; the call tells which were new."""
+async def test_insert_ignore_saves_new_records_and_returns_them(harness: Harness) -> None:
+    """insert_ignore saves each natural key once, and returns only the records that were new."""
     records = harness.repository(Hit)
     first = await records.insert_ignore(hits(0, 1, 2))
     assert [hit.version for hit in first] == [1, 1, 1]
@@ -37,8 +37,8 @@ async def test_insert_ignore_adds_what_is_new_and_answers_that(harness: Harness)
     assert await records.insert_ignore([Hit(kind=Kind.CLICKED, external_id=HITS[0])])
 
 
-async def test_insert_ignore_knows_what_its_unit_has_flushed(harness: Harness) -> None:
-    """What comes again in a later page of the same unit is ignored; an upsert of it is refused."""
+async def test_insert_ignore_considers_records_flushed_by_its_unit(harness: Harness) -> None:
+    """insert_ignore skips records that the same unit has flushed; an upsert of them is refused."""
     first, again, new = hits(0, 1, payload={"a": 1}), hits(1), hits(2)
     async with harness.unit() as tx:
         tx.insert_ignore(first)
@@ -55,8 +55,8 @@ async def test_insert_ignore_knows_what_its_unit_has_flushed(harness: Harness) -
         )
 
 
-async def test_insert_ignore_uploads_the_parts_of_what_is_new_alone(harness: Harness) -> None:
-    """A record that is there costs its look-up: none of its parts is sent."""
+async def test_insert_ignore_uploads_parts_of_new_records_only(harness: Harness) -> None:
+    """A record that exists already costs one read: none of its parts is uploaded."""
     records = harness.repository(Hit)
     with steps() as seen:
         await records.insert_ignore(hits(0, 1, payload={"a": 1}, proof=Blob("p")))
@@ -72,8 +72,8 @@ async def test_insert_ignore_uploads_the_parts_of_what_is_new_alone(harness: Har
     assert await records.read(new.ref_id, "proof") == b"r"
 
 
-async def test_many_who_insert_the_same_events_keep_each_once(harness: Harness) -> None:
-    """Of callers who race with overlapping batches, each event is new to exactly one."""
+async def test_concurrent_insert_ignore_saves_each_record_once(harness: Harness) -> None:
+    """When callers insert overlapping batches concurrently, each record is new to exactly one caller."""
     records = harness.repository(Hit)
     batches = [hits(*[(start + i) % 10 for i in range(6)]) for start in range(8)]
     new = await asyncio.gather(*(records.insert_ignore(batch) for batch in batches))
@@ -81,8 +81,8 @@ async def test_many_who_insert_the_same_events_keep_each_once(harness: Harness) 
     assert await records.count() == 10
 
 
-async def test_upsert_inserts_what_is_new_and_writes_the_given_fields_of_the_rest(harness: Harness) -> None:
-    """A field that was not given keeps its value, and what is as it shall be is not written."""
+async def test_upsert_inserts_new_records_and_updates_given_fields_of_others(harness: Harness) -> None:
+    """upsert keeps the fields that are not set, and does not write unchanged records."""
     leads = harness.repository(Lead)
     old = await leads.save(Lead(number="1", team="red", score=1, stage=Stage.WON, worth=Decimal("1.0")))
     same = await leads.save(Lead(number="2", score=5))
@@ -101,8 +101,8 @@ async def test_upsert_inserts_what_is_new_and_writes_the_given_fields_of_the_res
     assert trips(seen) == {"postgres.select": 1}
 
 
-async def test_upsert_writes_the_parts_that_changed(harness: Harness) -> None:
-    """Of a record that is there, a document that differs is written afresh, one that does not is not."""
+async def test_upsert_writes_only_changed_parts(harness: Harness) -> None:
+    """upsert uploads the documents and blobs of an existing record only if they differ."""
     leads = harness.repository(Lead)
     (lead,) = await leads.upsert([Lead(number="1", notes={"a": 1}, letter={"b": 1})])
     with steps() as seen:
@@ -112,8 +112,8 @@ async def test_upsert_writes_the_parts_that_changed(harness: Harness) -> None:
     assert (found.ref_id, found.notes, found.letter) == (lead.ref_id, {"a": 1}, {"b": 2})
 
 
-async def test_many_who_upsert_the_same_records_make_each_once(harness: Harness) -> None:
-    """Of callers who race with one key, one inserts and the others write what they were given."""
+async def test_concurrent_upserts_insert_each_record_once(harness: Harness) -> None:
+    """When callers upsert the same keys concurrently, one of them inserts and the others update."""
     leads = harness.repository(Lead)
     done = await asyncio.gather(
         *(leads.upsert([Lead(number="1", score=i), Lead(number="2")]) for i in range(1, 7))
@@ -123,8 +123,8 @@ async def test_many_who_upsert_the_same_records_make_each_once(harness: Harness)
     assert found.version == len(await leads.history(found.ref_id))
 
 
-async def test_upsert_refuses_what_it_cannot_mean(harness: Harness) -> None:
-    """A key that comes twice or that a deleted record holds, and a saved record, are refused by index."""
+async def test_upsert_refuses_duplicates_and_saved_records(harness: Harness) -> None:
+    """A duplicate key, the key of a deleted record and a saved record raise an error with the index."""
     leads = harness.repository(Lead)
     gone = await leads.save(Lead(number="1"))
     await leads.delete(gone.ref_id)
@@ -144,8 +144,8 @@ async def test_upsert_refuses_what_it_cannot_mean(harness: Harness) -> None:
     assert [lead.number for lead in await leads.find()] == ["5"]
 
 
-async def test_one_bad_record_of_a_thousand_is_named_and_nothing_is_written(harness: Harness) -> None:
-    """What is wrong with one record is told with its place, before anything is sent."""
+async def test_an_invalid_record_is_reported_by_index_and_nothing_is_sent(harness: Harness) -> None:
+    """An invalid record raises an error with its index before anything is sent."""
     leads = harness.repository(Lead)
     bad = Lead(number="bad")
     bad.__dict__["score"] = 2**63
@@ -157,8 +157,8 @@ async def test_one_bad_record_of_a_thousand_is_named_and_nothing_is_written(harn
     assert await leads.count() == 0
 
 
-async def test_a_record_that_the_database_refuses_is_named(harness: Harness) -> None:
-    """A key that is taken, in the database or in the batch, and a reference to nothing tell whose it is."""
+async def test_a_record_that_the_database_refuses_is_reported_by_index(harness: Harness) -> None:
+    """A duplicate key and a broken reference raise an error with the index of the record."""
     leads, records = harness.repository(Lead), harness.repository(Hit)
     taken = await leads.save(Lead(number="7", email="a@example.com"))
     for many, fields in (
@@ -177,28 +177,28 @@ async def test_a_record_that_the_database_refuses_is_named(harness: Harness) -> 
     assert (await leads.count(), await records.count()) == (1, 0)
 
 
-async def test_progress_is_told_to_the_end(harness: Harness) -> None:
-    """A caller hears how many records have their parts in the stores, up to all of them."""
-    told: list[tuple[int, int]] = []
+async def test_progress_is_reported_up_to_the_total(harness: Harness) -> None:
+    """progress receives the number of records whose parts are uploaded, up to the total."""
+    reported: list[tuple[int, int]] = []
     many = [Note(title=str(i), content=Blob(str(i))) for i in range(8)]
-    await harness.repository(Note).save_many(many, progress=lambda *pair: told.append(pair))
-    assert told == [(i, 8) for i in range(1, 9)]
-    told.clear()
-    await harness.repository(Run).save_many([Run(name="x")] * 1, progress=lambda *pair: told.append(pair))
-    assert told == [(1, 1)]
+    await harness.repository(Note).save_many(many, progress=lambda *pair: reported.append(pair))
+    assert reported == [(i, 8) for i in range(1, 9)]
+    reported.clear()
+    await harness.repository(Run).save_many([Run(name="x")] * 1, progress=lambda *pair: reported.append(pair))
+    assert reported == [(1, 1)]
 
 
-async def test_a_batch_beyond_one_chunk_is_one_commit(
+async def test_a_batch_of_several_chunks_is_one_commit(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More records than one write takes are sent in several, and are visible together or not at all."""
+    """A batch that is sent in several chunks becomes visible in one commit or not at all."""
     monkeypatch.setattr(bulk, "_MOST", 3)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     many = [Hit(external_id=str(i), payload={"i": i}) for i in range(8)]
     records = harness.repository(Hit)
     with steps() as seen:
-        saved = await records.save_many(many, progress=lambda *pair: told.append(pair))
-    assert (seen["postgres.stage"], seen["mongo.insert"], told[-1]) == (3, 3, (8, 8))
+        saved = await records.save_many(many, progress=lambda *pair: reported.append(pair))
+    assert (seen["postgres.stage"], seen["mongo.insert"], reported[-1]) == (3, 3, (8, 8))
     assert saved == many
     assert [hit.version for hit in many] == [1] * 8
     again = [Hit(external_id=name) for name in ("20", "21", "22", "23", "3")]
@@ -210,8 +210,10 @@ async def test_a_batch_beyond_one_chunk_is_one_commit(
         await records.save_many([Hit(external_id=str(i)) for i in range(30, 38)], idempotency_key="k")
 
 
-async def test_a_chunk_ends_with_its_documents_too(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Documents that are many bytes together are sent in several waves."""
+async def test_the_size_of_documents_limits_a_chunk(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large documents are sent in several waves."""
     monkeypatch.setattr(bulk, "_MOST_BYTES", 2000)
     records = harness.repository(Hit)
     with steps() as seen:
@@ -220,8 +222,8 @@ async def test_a_chunk_ends_with_its_documents_too(harness: Harness, monkeypatch
     assert await records.count() == 7
 
 
-async def test_update_many_writes_each_record_its_own_fields_in_one_trip(harness: Harness) -> None:
-    """Different fields of many records are one commit; the records come back as they are."""
+async def test_update_many_writes_different_fields_in_one_trip(harness: Harness) -> None:
+    """update_many writes different fields of many records in one commit, and returns the records."""
     leads = harness.repository(Lead)
     a, b, c = await leads.save_many([Lead(number=str(i)) for i in range(3)])
     with steps() as seen:
@@ -245,7 +247,7 @@ async def test_update_many_writes_each_record_its_own_fields_in_one_trip(harness
 
 
 async def test_update_many_with_parts_is_one_wave(harness: Harness) -> None:
-    """New parts of many records go up together; a document follows the blob that it links."""
+    """update_many uploads new parts in one wave; a document is rewritten after the blob that it links."""
     calls, run = harness.repository(Call), await harness.run()
     made = [Call(run_id=run.id, name=n, payload=Payload(q=n), transcript=Blob(n)) for n in "ab"]
     await calls.save_many(made)
@@ -260,7 +262,7 @@ async def test_update_many_with_parts_is_one_wave(harness: Harness) -> None:
 
 
 async def test_update_many_obeys_the_state_machine(harness: Harness) -> None:
-    """A move that one record's machine has not leaves all where they were."""
+    """A move that is not allowed for one record leaves all records unchanged."""
     orders = harness.repository(Order)
     a, b = await orders.save_many([Order(number="1"), Order(number="2")])
     with pytest.raises(InvalidTransition) as refused:
@@ -271,8 +273,8 @@ async def test_update_many_obeys_the_state_machine(harness: Harness) -> None:
     assert (await orders.get(a.ref_id)).status == OrderStatus.PENDING
 
 
-async def test_delete_many_is_one_trip_all_or_none(harness: Harness) -> None:
-    """Many records go by one trip; if one of them is not there, none goes, and it is named."""
+async def test_delete_many_is_one_trip_and_all_or_nothing(harness: Harness) -> None:
+    """delete_many takes one trip; if a record is missing, none is deleted and the error has its index."""
     leads = harness.repository(Lead)
     many = await leads.save_many([Lead(number=str(i)) for i in range(5)])
     ids = [lead.ref_id for lead in many]

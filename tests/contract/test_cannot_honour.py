@@ -1,4 +1,4 @@
-"""The list of what moto and mongomock cannot honour names cases that there are."""
+"""The list of tests that moto and mongomock cannot pass is up to date."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.contract.cannot_honour import CANNOT_HONOUR
 
 
-def test_each_entry_names_a_case() -> None:
-    """An entry without a case, or without a reason, is refused."""
+def test_each_entry_names_a_test_and_a_reason() -> None:
+    """Each entry of the list names an existing test and has a reason."""
     trees = [ast.parse(path.read_text()) for path in Path(__file__).parent.glob("test_*.py")]
     cases = {node.name for tree in trees for node in tree.body if isinstance(node, ast.AsyncFunctionDef)}
     assert CANNOT_HONOUR.keys() <= cases

@@ -1,4 +1,4 @@
-"""Blobs: content from anywhere, read whole or streamed, served by URL."""
+"""Blobs: content from every kind of source, read whole or as a stream, and served by URL."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _written(directory: Path) -> Path:
 
 
 class _Pipe(io.BytesIO):
-    """A file object that cannot be read twice."""
+    """A file object that cannot seek."""
 
     def seekable(self) -> bool:
         return False
@@ -54,7 +54,7 @@ CONTENTS: dict[str, tuple[Any, bytes]] = {
 
 @pytest.mark.parametrize("kind", CONTENTS)
 async def test_content_comes_back_byte_for_byte(harness: Harness, kind: str, tmp_path: Path) -> None:
-    """str, bytes, a path, a file, a pipe and an iterator are stored as the bytes that they are."""
+    """The content of a str, bytes, path, file, pipe or iterator is stored byte for byte."""
     make, expected = CONTENTS[kind]
     calls = harness.repository(Call)
     saved = await harness.call(transcript=Blob(make(tmp_path)))
@@ -63,8 +63,8 @@ async def test_content_comes_back_byte_for_byte(harness: Harness, kind: str, tmp
     assert (found.size, found.sha256) == (len(expected), sha256(expected).hexdigest())
 
 
-async def test_a_file_is_read_from_where_it_stands(harness: Harness) -> None:
-    """A file object is saved from its position on, and is not closed."""
+async def test_a_file_is_read_from_its_position(harness: Harness) -> None:
+    """A file object is saved from its current position, and is not closed."""
     file = io.BytesIO(b"header|content")
     file.seek(7)
     saved = await harness.call(transcript=Blob(file))
@@ -72,8 +72,8 @@ async def test_a_file_is_read_from_where_it_stands(harness: Harness) -> None:
     assert not file.closed
 
 
-async def test_an_open_blob_streams(harness: Harness) -> None:
-    """open gives a stream that reads in pieces, to the same end as read."""
+async def test_open_returns_a_stream(harness: Harness) -> None:
+    """open returns a stream, whose pieces together equal the result of read."""
     body = bytes(range(256)) * 4_000
     calls = harness.repository(Call)
     saved = await harness.call(transcript=Blob(body))
@@ -84,8 +84,8 @@ async def test_an_open_blob_streams(harness: Harness) -> None:
     assert (first, first + rest) == (body[:10], body)
 
 
-async def test_a_stream_may_be_left_early(harness: Harness) -> None:
-    """Leaving a stream half-read disturbs nothing that comes after."""
+async def test_a_stream_may_be_closed_early(harness: Harness) -> None:
+    """Closing a stream before its end does not affect later calls."""
     calls = harness.repository(Call)
     saved = await harness.call(transcript=Blob(bytes(3_000_000)))
     async with calls.open(saved.ref_id, "transcript") as stream:
@@ -94,15 +94,15 @@ async def test_a_stream_may_be_left_early(harness: Harness) -> None:
 
 
 async def test_a_url_serves_exactly_the_saved_bytes(harness: Harness) -> None:
-    """The URL answers 200 with the bytes and the media type, as an attachment."""
+    """The URL responds with 200, the saved bytes, their media type, and as an attachment."""
     saved = await harness.call(transcript=Blob(TEXT))
-    answer = await harness.fetch(await harness.repository(Call).url(saved.ref_id, "transcript"))
-    assert (answer.status, answer.body) == (200, TEXT.encode())
-    assert (answer.media_type, answer.disposition) == ("text/markdown", "attachment")
+    response = await harness.fetch(await harness.repository(Call).url(saved.ref_id, "transcript"))
+    assert (response.status, response.body) == (200, TEXT.encode())
+    assert (response.media_type, response.disposition) == ("text/markdown", "attachment")
 
 
 async def test_a_url_keeps_serving_its_own_version(harness: Harness) -> None:
-    """A URL signed before the content was replaced still answers the former bytes."""
+    """A URL that was signed before the content was replaced still serves the old content."""
     saved = await harness.call(transcript=Blob("# one"))
     calls = harness.repository(Call)
     url = await calls.url(saved.ref_id, "transcript")
@@ -112,16 +112,18 @@ async def test_a_url_keeps_serving_its_own_version(harness: Harness) -> None:
 
 
 async def test_a_url_names_the_file(harness: Harness) -> None:
-    """The file name is the saved one, or what download_as says, in any alphabet."""
+    """The download has the saved file name or that of download_as, in any alphabet."""
     reports = harness.repository(Report)
     saved = await reports.save(Report(title="t", pdf=Blob(b"%PDF", filename="plan.pdf")))
-    answer = await harness.fetch(await reports.url(saved.ref_id, "pdf"))
-    assert answer.disposition == 'attachment; filename="plan.pdf"'
-    answer = await harness.fetch(await reports.url(saved.ref_id, "pdf", download_as="Übersicht.pdf"))
-    assert answer.disposition == "attachment; filename=\"_bersicht.pdf\"; filename*=UTF-8''%C3%9Cbersicht.pdf"
+    response = await harness.fetch(await reports.url(saved.ref_id, "pdf"))
+    assert response.disposition == 'attachment; filename="plan.pdf"'
+    response = await harness.fetch(await reports.url(saved.ref_id, "pdf", download_as="Übersicht.pdf"))
+    assert (
+        response.disposition == "attachment; filename=\"_bersicht.pdf\"; filename*=UTF-8''%C3%9Cbersicht.pdf"
+    )
 
 
-async def test_inline_is_for_what_a_browser_does_not_run(harness: Harness) -> None:
+async def test_inline_is_refused_for_active_content(harness: Harness) -> None:
     """inline=True shows a PDF in the browser and is refused for HTML."""
     reports = harness.repository(Report)
     pdf = await reports.save(Report(title="t", pdf=Blob(b"%PDF")))
@@ -129,12 +131,12 @@ async def test_inline_is_for_what_a_browser_does_not_run(harness: Harness) -> No
     page = await reports.save(Report(title="t", pdf=Blob("<script>", media_type="text/html")))
     with pytest.raises(UsageError):
         await reports.url(page.ref_id, "pdf", inline=True)
-    answer = await harness.fetch(await reports.url(page.ref_id, "pdf"))
-    assert (answer.media_type, answer.disposition) == ("application/octet-stream", "attachment")
+    response = await harness.fetch(await reports.url(page.ref_id, "pdf"))
+    assert (response.media_type, response.disposition) == ("application/octet-stream", "attachment")
 
 
 async def test_an_expired_url_is_refused(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A URL whose time is over answers 403."""
+    """A URL responds with 403 after its expiry."""
     saved = await harness.call(transcript=Blob("# hi"))
     past = ids.now() - timedelta(hours=2)
     with monkeypatch.context() as patch:
@@ -143,8 +145,8 @@ async def test_an_expired_url_is_refused(harness: Harness, monkeypatch: pytest.M
     assert (await harness.fetch(url)).status == 403
 
 
-async def test_a_url_under_another_signature_is_refused(harness: Harness) -> None:
-    """A URL that carries the signature of another URL answers 403."""
+async def test_a_url_with_another_signature_is_refused(harness: Harness) -> None:
+    """A URL that carries the signature of another URL responds with 403."""
     calls = harness.repository(Call)
     one, two = await harness.call(transcript=Blob("# one")), await harness.call(transcript=Blob("# two"))
     signed, other = [await calls.url(each.ref_id, "transcript") for each in (one, two)]
@@ -153,8 +155,8 @@ async def test_a_url_under_another_signature_is_refused(harness: Harness) -> Non
     assert (await harness.fetch(forged)).status == 403
 
 
-async def test_urls_answers_all_that_have_content(harness: Harness) -> None:
-    """urls gives one URL for each record with content; empty and unknown records are absent."""
+async def test_urls_returns_a_url_for_each_record_with_content(harness: Harness) -> None:
+    """urls omits unknown records and records without content."""
     calls = harness.repository(Call)
     full, empty = await harness.call(transcript=Blob("# hi")), await harness.call()
     found = await calls.urls([full.ref_id, empty.ref_id, Run(name="x").ref_id, full.ref_id], "transcript")
@@ -163,8 +165,8 @@ async def test_urls_answers_all_that_have_content(harness: Harness) -> None:
     assert await calls.urls([], "transcript") == {}
 
 
-async def test_an_empty_field_has_neither_bytes_nor_url(harness: Harness) -> None:
-    """read, open and url of a field without content raise NotFound with the field's name."""
+async def test_an_empty_field_is_not_found(harness: Harness) -> None:
+    """read, open and url of an empty field raise NotFound with the name of the field."""
     calls = harness.repository(Call)
     saved = await harness.call()
     for attempt in (calls.read, calls.url):
@@ -176,8 +178,8 @@ async def test_an_empty_field_has_neither_bytes_nor_url(harness: Harness) -> Non
             pass
 
 
-async def test_the_media_type_of_the_blob_wins(harness: Harness) -> None:
-    """A Blob's own media type is kept, else the field's."""
+async def test_the_media_type_of_the_blob_takes_precedence(harness: Harness) -> None:
+    """A Blob keeps its own media type; without one it gets that of the field."""
     notes = harness.repository(Note)
     own = await notes.save(Note(title="t", content=Blob("a,b", media_type="text/csv")))
     default = await notes.save(Note(title="t", content=Blob("a")))
@@ -185,8 +187,8 @@ async def test_the_media_type_of_the_blob_wins(harness: Harness) -> None:
     assert (await notes.get(default.ref_id)).content.media_type == "text/plain"
 
 
-async def test_a_loaded_blob_cannot_be_saved_elsewhere(harness: Harness) -> None:
-    """A Blob that was loaded holds no content: saving it into another record is refused."""
+async def test_a_loaded_blob_cannot_be_saved_in_another_record(harness: Harness) -> None:
+    """A loaded Blob has no content, so saving it in another record is refused."""
     saved = await harness.call(transcript=Blob("# hi"))
     loaded = await harness.repository(Call).get(saved.ref_id)
     with steps() as seen, pytest.raises(UsageError):
@@ -195,7 +197,7 @@ async def test_a_loaded_blob_cannot_be_saved_elsewhere(harness: Harness) -> None
 
 
 async def test_content_that_shrinks_while_it_is_saved_is_refused(harness: Harness, tmp_path: Path) -> None:
-    """Content that changes between measuring and sending is a ValidationError, and nothing is visible."""
+    """Content that changes between hashing and upload raises ValidationError; nothing becomes visible."""
     file = tmp_path / "content"
     file.write_bytes(b"content")
 

@@ -1,4 +1,4 @@
-"""Cursors of other systems: moved on in the commit of what was made of their data."""
+"""Import cursors: a position in another system, moved in the commit of the data read from there."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.support.entities import Hit
 from tests.support.harness import Harness, fail, steps, trips
 
 
-async def test_a_cursor_moves_with_what_was_made_of_the_data(harness: Harness) -> None:
-    """The events and the place up to which they were read become visible by one commit."""
+async def test_a_cursor_moves_in_the_commit_of_its_data(harness: Harness) -> None:
+    """The imported records and the new position become visible in one commit."""
     cursor = await harness.cursor("webhooks")
     assert cursor.position is None
     with steps() as seen:
@@ -32,8 +32,8 @@ async def test_a_cursor_moves_with_what_was_made_of_the_data(harness: Harness) -
 
 
 @pytest.mark.parametrize("first", [True, False])
-async def test_of_two_who_read_the_same_place_one_moves_it(harness: Harness, first: bool) -> None:
-    """Who comes late with what another has moved gets Conflict, and nothing of its unit is visible."""
+async def test_one_of_two_concurrent_moves_wins(harness: Harness, first: bool) -> None:
+    """A unit that moves a cursor from an outdated position raises Conflict and saves nothing."""
     if not first:
         async with harness.unit() as tx:
             tx.advance(await harness.cursor("webhooks"), "evt_0")
@@ -48,8 +48,8 @@ async def test_of_two_who_read_the_same_place_one_moves_it(harness: Harness, fir
     assert (await harness.cursor("webhooks")).position == "evt_1"
 
 
-async def test_a_unit_that_fails_leaves_the_cursor_where_it_was(harness: Harness) -> None:
-    """After a failure the same cursor still tells where it is, and can be moved by another try."""
+async def test_a_failed_unit_does_not_move_the_cursor(harness: Harness) -> None:
+    """After a unit failed, the same cursor has its old position and can be moved by another unit."""
     cursor = await harness.cursor("webhooks")
     asks = lambda tx: tx.save(Hit(external_id="1")), lambda tx: tx.advance(cursor, "evt_1")
     with pytest.raises(ZeroDivisionError):
@@ -60,8 +60,8 @@ async def test_a_unit_that_fails_leaves_the_cursor_where_it_was(harness: Harness
     assert (position, await harness.repository(Hit).count()) == ("evt_1", 1)
 
 
-async def test_what_is_no_name_or_no_place_is_refused(harness: Harness) -> None:
-    """Names and positions are texts that are not empty; a cursor is read before it is moved."""
+async def test_an_invalid_name_or_position_is_refused(harness: Harness) -> None:
+    """Names and positions are non-empty texts, and a cursor must be read before it is moved."""
     scope = harness.store.scope(tenant=harness.tenant, actor="user:tester")
     for name in ("", None, 7, "x" * 256, "a\0"):
         with pytest.raises(ValidationError):
@@ -78,8 +78,8 @@ async def test_what_is_no_name_or_no_place_is_refused(harness: Harness) -> None:
     assert (await harness.cursor("webhooks")).position is None
 
 
-async def test_a_cursor_moves_in_its_own_tenants_unit(harness: Harness) -> None:
-    """A cursor that another tenant's scope gave is refused, and neither tenant's is moved."""
+async def test_a_cursor_of_another_tenant_is_refused(harness: Harness) -> None:
+    """Moving the cursor of another tenant's scope is refused, and neither cursor moves."""
     other = uuid4()
     mine, theirs = await harness.cursor("webhooks"), await harness.cursor("webhooks", tenant=other)
     with pytest.raises(UsageError, match="belongs to another tenant"):

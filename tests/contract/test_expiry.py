@@ -1,4 +1,4 @@
-"""Documents with a time to live: once it is over they read as Expired, never as an error."""
+"""Documents with a time to live: after their expiry they are read as Expired."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ LIFE = timedelta(days=90)
 SECOND = timedelta(seconds=1)
 
 
-async def test_a_document_lives_its_time(harness: Harness) -> None:
-    """Until its time is over the document loads as what it is."""
+async def test_a_document_can_be_loaded_before_its_expiry(harness: Harness) -> None:
+    """A document can be loaded until its time to live is over."""
     saved = await harness.call(payload=Payload(q="x"))
     harness.move_clock(LIFE - timedelta(minutes=5))
     assert (await harness.repository(Call).get(saved.ref_id, load=["payload"])).payload == Payload(q="x")
 
 
-async def test_an_expired_document_is_a_value(harness: Harness) -> None:
-    """After its time the document loads as Expired with the instant, without a MongoDB trip."""
+async def test_an_expired_document_is_loaded_as_expired(harness: Harness) -> None:
+    """An expired document is loaded as Expired with the time, without a trip to MongoDB."""
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     harness.move_clock(LIFE + SECOND)
     with steps() as seen:
@@ -37,8 +37,8 @@ async def test_an_expired_document_is_a_value(harness: Harness) -> None:
     assert "expired" in await harness.repository(Call).explain(saved.ref_id)
 
 
-async def test_an_expired_document_is_no_change(harness: Harness) -> None:
-    """A record whose document expired is saved with its other changes, and stays expired."""
+async def test_an_expired_document_is_not_a_change(harness: Harness) -> None:
+    """Saving other changes of the record leaves its expired document expired."""
     calls = harness.repository(Call)
     saved = await harness.call(payload=Payload(q="x"))
     harness.move_clock(LIFE + SECOND)
@@ -53,7 +53,7 @@ async def test_an_expired_document_is_no_change(harness: Harness) -> None:
 
 
 async def test_a_blob_linked_by_an_expired_document_is_replaced_alone(harness: Harness) -> None:
-    """Replacing a blob whose linking document has expired writes no document."""
+    """Replacing a blob that an expired document links writes no document."""
     calls = harness.repository(Call)
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# one"))
     harness.move_clock(LIFE + SECOND)
@@ -65,8 +65,8 @@ async def test_a_blob_linked_by_an_expired_document_is_replaced_alone(harness: H
     assert trips(seen) == {"postgres.stage": 1, "s3.put": 1, "postgres.commit": 1}
 
 
-async def test_a_fresh_document_lives_from_its_own_save(harness: Harness) -> None:
-    """A document that replaces another gets a whole life of its own."""
+async def test_a_new_document_has_a_new_expiry(harness: Harness) -> None:
+    """A document that replaces another gets the whole time to live."""
     calls = harness.repository(Call)
     saved = await harness.call(payload=Payload(q="old"))
     harness.move_clock(timedelta(hours=10))
@@ -77,8 +77,8 @@ async def test_a_fresh_document_lives_from_its_own_save(harness: Harness) -> Non
     assert isinstance((await calls.get(saved.ref_id, load=["payload"])).payload, Expired)
 
 
-async def test_expired_is_not_content(harness: Harness) -> None:
-    """Expired cannot be saved as the content of a document; nothing is sent."""
+async def test_expired_cannot_be_saved(harness: Harness) -> None:
+    """Saving Expired as a document raises an error, and nothing is sent."""
     run = await harness.run()
     assert run.created_on
     call = Call(run_id=run.id, name="x", payload=Expired(run.created_on))

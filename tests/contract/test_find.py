@@ -1,4 +1,4 @@
-"""Find and count: every filter, on every leg."""
+"""find and count: every filter, on every leg."""
 
 from __future__ import annotations
 
@@ -131,8 +131,8 @@ FOUND: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_every_filter_finds_what_it_says(harness: Harness) -> None:
-    """Each word of a filter finds the records that it describes, newest first; count tells their number."""
+async def test_a_filter_finds_the_records_that_match(harness: Harness) -> None:
+    """find returns the records that match a filter, newest first; count returns their number."""
     everything = harness.repository(Everything)
     saved = {name: await everything.save(Everything(**values)) for name, values in ROWS.items()}
     names = {record.ref_id: name for name, record in saved.items()}
@@ -146,8 +146,8 @@ async def test_every_filter_finds_what_it_says(harness: Harness) -> None:
             assert [each.ref_id for each in await everything.find(where)] == [saved[name].ref_id]
 
 
-async def test_what_is_found_is_loaded(harness: Harness) -> None:
-    """A record that was found is as get gives it, and can be changed and saved."""
+async def test_a_found_record_equals_that_of_get(harness: Harness) -> None:
+    """A found record equals the one that get returns, and can be changed and saved."""
     call = await harness.call(tags=["x"], meta={"a": 1})
     calls = harness.repository(Call)
     (found,) = await calls.find({"tags": contains("x")})
@@ -156,8 +156,8 @@ async def test_what_is_found_is_loaded(harness: Harness) -> None:
     assert (await calls.save(found)).version == 2
 
 
-async def test_a_page_is_one_trip(harness: Harness) -> None:
-    """Find and count ask Postgres once."""
+async def test_find_and_count_are_one_trip_each(harness: Harness) -> None:
+    """find and count each make one trip to Postgres."""
     call = await harness.call()
     with steps() as seen:
         await harness.repository(Call).find({"run_id": call.run_id, "name": "search"}, limit=1)
@@ -168,7 +168,7 @@ async def test_a_page_is_one_trip(harness: Harness) -> None:
 
 
 async def test_another_tenants_records_are_not_found(harness: Harness) -> None:
-    """Neither find nor count sees what belongs to another tenant."""
+    """find and count never return the records of another tenant."""
     await harness.call()
     others = harness.repository(Call, tenant=uuid4())
     assert (await others.find()).items == ()
@@ -176,7 +176,7 @@ async def test_another_tenants_records_are_not_found(harness: Harness) -> None:
 
 
 async def test_deleted_records_are_hidden(harness: Harness) -> None:
-    """A soft-deleted record is found and counted only if it is asked for; a restored one again."""
+    """Soft-deleted records are found and counted only with deleted=True; restored ones always."""
     call, calls = await harness.call(), harness.repository(Call)
     await calls.delete(call.ref_id)
     assert ((await calls.find()).items, await calls.count()) == ((), 0)
@@ -187,7 +187,7 @@ async def test_deleted_records_are_hidden(harness: Harness) -> None:
 
 
 async def test_children_are_found_by_the_parents_ref_id(harness: Harness) -> None:
-    """A parent's ref_id selects its children in the same trip; foreign and deleted parents have none."""
+    """A parent's ref_id finds its children in the same trip; a foreign or deleted parent has none."""
     leads, run = harness.repository(Lead), await harness.run()
     one, two = await leads.save_many([Lead(number=n, run_id=run.id) for n in "12"])
     child = await leads.save(Lead(number="3", lead_id=one.id))
@@ -204,7 +204,7 @@ async def test_children_are_found_by_the_parents_ref_id(harness: Harness) -> Non
 
 
 async def test_children_of_a_global_parent_are_found(harness: Harness) -> None:
-    """A global parent's ref_id selects the children that this tenant has."""
+    """The ref_id of a global parent finds the children of this tenant."""
     tariffs = harness.store.admin(actor="user:admin").repository(Tariff)
     saved = tariffs.save(Tariff(name="basic"))
     tariff = await saved if hasattr(saved, "__await__") else saved
@@ -214,8 +214,8 @@ async def test_children_of_a_global_parent_are_found(harness: Harness) -> None:
     assert [each.name for each in await customers.find({"tariff.ref_id": tariff.ref_id})] == ["Jane"]
 
 
-async def test_ten_thousand_values_are_one_filter(harness: Harness) -> None:
-    """in_ takes 10,000 values, of a state too."""
+async def test_in_takes_ten_thousand_values(harness: Harness) -> None:
+    """in_ takes 10,000 values, of an enum column too."""
     leads = harness.repository(Lead)
     await leads.save_many([Lead(number=str(i), score=i, stage=Stage.WON) for i in range(3)])
     assert await leads.count({"score": in_(*range(1, 10_001))}) == 2

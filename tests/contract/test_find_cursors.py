@@ -1,4 +1,4 @@
-"""A cursor is good for the query that gave it, and for no other."""
+"""A page cursor is valid only for the query that returned it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OTHERS: dict[str, Callable[[Harness], tuple[Any, dict[str, Any]]]] = {
 
 
 async def test_a_cursor_of_another_query_is_refused(harness: Harness) -> None:
-    """A cursor is good for its class, tenant, filters and order; the limit may change."""
+    """A cursor is valid for its class, tenant, filters and order; the limit may change."""
     leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(6)))
     page = await leads.find({"score": lt(5)}, order_by="-due", limit=2)
@@ -59,7 +59,7 @@ async def test_a_cursor_of_another_query_is_refused(harness: Harness) -> None:
 
 
 async def test_a_forged_cursor_is_refused(harness: Harness) -> None:
-    """A cursor that was cut, changed or made up is a ValidationError; nothing is sent."""
+    """A truncated, changed or invented cursor raises ValidationError, and nothing is sent."""
     leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(6)))
     cursor = (await leads.find(order_by="-due", limit=2)).next
@@ -86,7 +86,7 @@ def sealed(value: Any) -> str:
 
 
 async def test_a_cursor_that_would_be_too_long_is_refused(harness: Harness) -> None:
-    """Where the values of an order do not go into 16 KB the page says so, and hands out no dead end."""
+    """A page whose cursor would exceed 16 KB raises an error instead of returning an unusable cursor."""
     runs = harness.repository(Run)
     await runs.save_many([Run(name="x" * 20_000) for _ in range(3)])
     assert len(await runs.find(order_by="name", unindexed=True)) == 3

@@ -1,4 +1,4 @@
-"""Pages: complete in every order, whatever happens between them, and cursors that are good for one query."""
+"""Pages of find: complete in every order, and stable while other records change."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ UNSERVED: list[tuple[dict[str, Any], Any]] = [
 ONE_BY_ONE: list[Any] = [None, "due", ["team", "-due"]]
 
 
-async def walk(repository: Any, **query: Any) -> list[Any]:
-    """Read all pages."""
+async def all_pages(repository: Any, **query: Any) -> list[Any]:
+    """Return the records of all pages."""
     records: list[Any] = []
     after = None
     while True:
@@ -71,8 +71,8 @@ async def walk(repository: Any, **query: Any) -> list[Any]:
         after = page.next
 
 
-def in_order(records: Sequence[Any], order_by: str | Sequence[str] | None) -> bool:
-    """Tell whether records are in an order: NULL last, and first where it descends."""
+def is_sorted(records: Sequence[Any], order_by: str | Sequence[str] | None) -> bool:
+    """Return whether records are sorted: NULL last if ascending, first if descending."""
     names = ("-ref_id",) if order_by is None else (order_by,) if isinstance(order_by, str) else order_by
     ordered = list(records)
     for name in reversed(names):
@@ -89,21 +89,23 @@ def _place(value: Any) -> tuple[bool, Any]:
 
 
 async def test_pages_are_complete_in_every_order(harness: Harness) -> None:
-    """Whatever the order, its pages hold each record once, and one after the other they are in that order."""
+    """The pages of an order contain each record once, sorted."""
     leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(40)))
     for unindexed, queries in ((False, SERVED), (True, UNSERVED)):
         for where, order_by in queries:
             whole = await leads.find(where, order_by=order_by, limit=1000, unindexed=unindexed)
-            assert in_order(whole.items, order_by), (where, order_by)
+            assert is_sorted(whole.items, order_by), (where, order_by)
             assert (len(whole), whole.next) == (await leads.count(where), None)
             for limit in (1, 7) if order_by in ONE_BY_ONE else (7,):
-                found = await walk(leads, where=where, order_by=order_by, limit=limit, unindexed=unindexed)
+                found = await all_pages(
+                    leads, where=where, order_by=order_by, limit=limit, unindexed=unindexed
+                )
                 assert [each.number for each in found] == [each.number for each in whole], (where, order_by)
 
 
-async def test_an_order_without_index_is_refused_unless_asked_for(harness: Harness) -> None:
-    """An order that no index gives is refused with the index that would; unindexed=True sorts."""
+async def test_an_order_without_index_requires_unindexed(harness: Harness) -> None:
+    """Without unindexed=True, an order that no index serves is refused with the index to declare."""
     leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(4)))
     with steps() as seen:
@@ -119,18 +121,18 @@ async def test_an_order_without_index_is_refused_unless_asked_for(harness: Harne
         await leads.find(order_by="worth")
 
 
-async def test_a_partial_index_serves_what_it_holds(harness: Harness) -> None:
-    """An index of some records gives its order where the filters leave only such records."""
+async def test_a_partial_index_serves_filters_that_imply_its_condition(harness: Harness) -> None:
+    """A partial index serves an order if the filters select only records that it contains."""
     leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(12)))
     by_due = await leads.find({"stage": "new"}, order_by="-due")
-    assert in_order(by_due.items, ["-due", "-ref_id"])
-    # with hidden records it is the other index's turn, whose order ends the other way round
-    assert in_order((await leads.find({"stage": "new"}, order_by="-due", deleted=True)).items, "-due")
+    assert is_sorted(by_due.items, ["-due", "-ref_id"])
+    # with deleted records another index serves the order, which sorts ref_id in the other direction
+    assert is_sorted((await leads.find({"stage": "new"}, order_by="-due", deleted=True)).items, "-due")
 
 
-async def test_a_unique_key_that_is_given_serves_any_order(harness: Harness) -> None:
-    """Of what can be one record at most, every order is served, and the page is the last one."""
+async def test_any_order_is_allowed_for_at_most_one_record(harness: Harness) -> None:
+    """If the filters fix a unique key, every order is allowed, and the page is the last one."""
     leads = harness.repository(Lead)
     await leads.save_many(map(lead, range(4)))
     for order_by in (None, "worth", ["-stage", "email"], "number"):
@@ -138,8 +140,8 @@ async def test_a_unique_key_that_is_given_serves_any_order(harness: Harness) -> 
         assert ([each.number for each in page], page.next) == (["002"], None)
 
 
-async def test_what_is_no_order_is_refused(harness: Harness) -> None:
-    """A name that is no column, a part, a list or a column twice is no order."""
+async def test_an_invalid_order_is_refused(harness: Harness) -> None:
+    """An unknown column, a part, an array and a duplicate column are refused as an order."""
     leads, calls = harness.repository(Lead), harness.repository(Call)
     orders: tuple[Any, ...] = (
         "nmae", "--score", "-", "", "tenant_id", "notes", [], {}, 1, ["score", 1], [["score"]],
@@ -156,10 +158,8 @@ async def test_what_is_no_order_is_refused(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("order_by", [None, ["team", "-due"], "worth"])
-async def test_pages_are_stable_while_other_records_come_change_and_go(
-    harness: Harness, order_by: Any
-) -> None:
-    """Records that stay as they are come once, in order, while others are inserted, changed and deleted."""
+async def test_pages_are_stable_while_other_records_change(harness: Harness, order_by: Any) -> None:
+    """Unchanged records appear once and in order while others are inserted, updated and deleted."""
     leads = harness.repository(Lead)
     saved = await leads.save_many(map(lead, range(30)))
     staying = {each.ref_id for i, each in enumerate(saved) if i % 3}
@@ -178,7 +178,7 @@ async def test_pages_are_stable_while_other_records_come_change_and_go(
         if not (await leads.get(other.ref_id)).deleted_on and number < 108 and other is not one:
             await leads.delete(other.ref_id)
             moving.remove(other)
-        # the record that the page ended with changes too: the cursor tells where it was
+        # the last record of the page changes too: the cursor keeps its former position
         if page[-1].ref_id in {each.ref_id for each in moving}:
             await leads.update(page[-1].ref_id, {"due": None, "score": -1})
     assert staying <= set(seen)
@@ -190,7 +190,7 @@ async def test_pages_are_stable_while_other_records_come_change_and_go(
 
 
 async def test_documents_of_a_page_are_loaded_in_one_wave(harness: Harness) -> None:
-    """`load` reads the documents of all records of a page, one trip for each collection."""
+    """`load` reads the documents of all records of a page in one trip for each collection."""
     leads = harness.repository(Lead)
     await leads.save_many([Lead(number=str(i), notes={"n": i}, letter={"l": i}) for i in range(5)])
     with steps() as seen:
@@ -206,8 +206,8 @@ async def test_documents_of_a_page_are_loaded_in_one_wave(harness: Harness) -> N
     assert trips(seen) == {"postgres.select": 1}
 
 
-async def test_a_page_is_its_records(harness: Harness) -> None:
-    """A page has a length, places and an end; an empty one is false."""
+async def test_a_page_is_a_sequence_of_its_records(harness: Harness) -> None:
+    """A page has a length, indexes and iteration; an empty page is false."""
     runs = harness.repository(Run)
     empty = await runs.find()
     assert (len(empty), bool(empty), list(empty), empty.next) == (0, False, [], None)

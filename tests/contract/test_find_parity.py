@@ -1,4 +1,4 @@
-"""Find on the real servers and in memory: the same records in the same order, whatever is asked."""
+"""find returns the same records in the same order on the servers and in memory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ slow = settings(
 @slow
 @given(batch=st.lists(records, min_size=BATCH, max_size=BATCH), seed=st.integers(0, 2**32))
 def test_memory_finds_what_the_servers_find(embedded: Store, batch: list[Everything], seed: int) -> None:
-    """Any filters in any order give the same records on both, each once on all pages together."""
+    """Random filters and orders find the same records on both, and each record once on all pages."""
     draw, tenant = Random(seed), uuid4()
     sides = []
     for store in (embedded, memory_store(*ENTITIES)):
@@ -56,15 +56,15 @@ def test_memory_finds_what_the_servers_find(embedded: Store, batch: list[Everyth
         sides[-1].save_many([record.model_copy() for record in batch])
     wrong = []
     for _ in range(QUERIES):
-        where, order_by = some_filters(draw, batch), some_order(draw)
-        one, other = (walk(repository, where, order_by) for repository in sides)
+        where, order_by = random_filters(draw, batch), random_order(draw)
+        one, other = (all_ref_ids(repository, where, order_by) for repository in sides)
         if one != other or (one is not None and not len({*one}) == len(one) == sides[0].count(where)):
             wrong.append((where, order_by, one, other))
     assert wrong == []
 
 
-def walk(repository: Repository[Everything], where: dict[str, Any], order_by: Any) -> list[str] | None:
-    """Name what all pages hold; nothing where a number of the order has too many digits for a cursor."""
+def all_ref_ids(repository: Repository[Everything], where: dict[str, Any], order_by: Any) -> list[str] | None:
+    """Return the ref_ids of all pages, or None if a number is too long for a cursor."""
     found: list[str] = []
     after = None
     while True:
@@ -80,21 +80,21 @@ def walk(repository: Repository[Everything], where: dict[str, Any], order_by: An
         after = page.next
 
 
-def some_order(draw: Random) -> list[str] | None:
+def random_order(draw: Random) -> list[str] | None:
     names = draw.sample([*PLAIN, "id", "ref_id"], draw.randint(0, 3))
     return [draw.choice(["", "-"]) + name for name in names] or None
 
 
-def some_filters(draw: Random, batch: list[Everything]) -> dict[str, Any]:
-    """Ask about none, one or two columns, for what some record has there."""
+def random_filters(draw: Random, batch: list[Everything]) -> dict[str, Any]:
+    """Return filters of up to two columns, with values that some records have."""
     found = {}
     for name in draw.sample([*PLAIN, *LISTS, *TREES], draw.choice([0, 1, 1, 2])):
         values = [value for each in batch if (value := getattr(each, name)) is not None]
-        found[name] = some_filter(draw, name, values) if values else None
+        found[name] = random_filter(draw, name, values) if values else None
     return found
 
 
-def some_filter(draw: Random, name: str, values: list[Any]) -> Any:
+def random_filter(draw: Random, name: str, values: list[Any]) -> Any:
     one, other = draw.choice(values), draw.choice(values)
     words: list[Any] = [None, is_null(draw.random() < 0.5), one]
     if name in PLAIN:

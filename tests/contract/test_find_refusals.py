@@ -1,4 +1,4 @@
-"""Find and count refuse what is no filter, before anything is sent."""
+"""find and count refuse invalid arguments before anything is sent."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
 ]
 
 
-async def test_what_is_no_filter_is_refused(harness: Harness) -> None:
-    """An unknown column, a value that its column cannot hold, an operator from JSON: refused, not sent."""
+async def test_an_invalid_filter_is_refused(harness: Harness) -> None:
+    """An unknown column, a value of another type and an operator in JSON are refused; nothing is sent."""
     leads = harness.repository(Lead)
     with steps() as seen:
         for call, (where, error, why) in product((leads.find, leads.count), REFUSED):
@@ -61,7 +61,7 @@ async def test_what_is_no_filter_is_refused(harness: Harness) -> None:
 
 
 async def test_json_filters_take_only_json(harness: Harness) -> None:
-    """A path is keys, a key is a text, a value is JSON: whatever else is refused."""
+    """A JSON filter has keys as its path, texts as keys and JSON as its value."""
     everything = harness.repository(Everything)
     for given in (
         json_path("", 1),
@@ -83,8 +83,8 @@ async def test_json_filters_take_only_json(harness: Harness) -> None:
         is_null("no")  # type: ignore[arg-type]
 
 
-async def test_a_limit_is_a_number_from_one_to_a_thousand(harness: Harness) -> None:
-    """Any other limit is refused, and so is a load that names no documents."""
+async def test_a_limit_must_be_from_1_to_1000(harness: Harness) -> None:
+    """Any other limit, and a `load` with names that are not documents, are refused."""
     reports = harness.repository(Report)
     for limit in (0, -1, 1001, True, "5", None, 1.0):
         with pytest.raises(UsageError, match="from 1 to 1000"):

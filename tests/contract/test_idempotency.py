@@ -1,4 +1,4 @@
-"""One record for each idempotency key, whatever is repeated."""
+"""Idempotency keys: at most one record for each key, however often the save is repeated."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def _call(run: Run, **values: Any) -> Call:
     )
 
 
-async def test_a_repeat_answers_the_first_record(harness: Harness) -> None:
-    """The same request under the same key gives a new object of the first record, and uploads nothing."""
+async def test_a_repeated_save_returns_the_first_record(harness: Harness) -> None:
+    """The same request with the same key returns a new object of the first record, and uploads nothing."""
     calls, run = harness.repository(Call), await harness.run()
     first = await calls.save(_call(run), idempotency_key="k")
     passed = _call(run)
@@ -34,8 +34,8 @@ async def test_a_repeat_answers_the_first_record(harness: Harness) -> None:
         await calls.get(passed.ref_id)
 
 
-async def test_a_repeat_without_parts_answers_the_first_record(harness: Harness) -> None:
-    """A record of columns alone is replayed too, in one trip of commit and one of look-up."""
+async def test_a_repeated_save_without_parts_returns_the_first_record(harness: Harness) -> None:
+    """A repeated save of columns takes one trip for the commit and one to read the record."""
     runs = harness.repository(Run)
     first = await runs.save(Run(name="x"), idempotency_key="k")
     with steps() as seen:
@@ -44,8 +44,8 @@ async def test_a_repeat_without_parts_answers_the_first_record(harness: Harness)
     assert second.ref_id == first.ref_id
 
 
-async def test_a_repeat_answers_the_current_version(harness: Harness) -> None:
-    """A replayed object is the record as it is now, and can be changed and saved."""
+async def test_a_repeated_save_returns_the_current_version(harness: Harness) -> None:
+    """The returned object has the current values of the record, and can be changed and saved."""
     runs = harness.repository(Run)
     first = await runs.save(Run(name="x"), idempotency_key="k")
     await runs.update(first.ref_id, {"score": 5})
@@ -56,8 +56,8 @@ async def test_a_repeat_answers_the_current_version(harness: Harness) -> None:
     assert (await runs.get(first.ref_id)).score == 6
 
 
-async def test_a_repeat_of_a_deleted_record_is_not_found(harness: Harness) -> None:
-    """The key of a record that was deleted since makes no second one."""
+async def test_a_repeated_save_of_a_deleted_record_is_not_found(harness: Harness) -> None:
+    """Repeating the save of a record that was deleted since does not insert a second one."""
     calls, run = harness.repository(Call), await harness.run()
     first = await calls.save(_call(run), idempotency_key="k")
     await calls.delete(first.ref_id)
@@ -65,8 +65,8 @@ async def test_a_repeat_of_a_deleted_record_is_not_found(harness: Harness) -> No
         await calls.save(_call(run), idempotency_key="k")
 
 
-async def test_a_batch_is_replayed_in_order(harness: Harness) -> None:
-    """The n-th record of a repeated list is the n-th of the first, whatever ids were minted."""
+async def test_a_repeated_batch_returns_its_records_in_order(harness: Harness) -> None:
+    """The n-th result is the n-th record of the first call, although the ids of the objects differ."""
     calls, run = harness.repository(Call), await harness.run()
     names = [f"n{(i * 7) % 20}" for i in range(20)]
     first = await calls.save_many([_call(run, name=name) for name in names], idempotency_key="k")
@@ -79,7 +79,7 @@ async def test_a_batch_is_replayed_in_order(harness: Harness) -> None:
     "values", [{"name": "y"}, {"payload": Payload(q="y")}, {"transcript": Blob("# other")}, {"payload": None}]
 )
 async def test_a_key_is_bound_to_its_request(harness: Harness, values: dict[str, object]) -> None:
-    """Another column, document or content under a used key is IdempotencyConflict, and saves nothing."""
+    """A used key with other columns, documents or content raises IdempotencyConflict and saves nothing."""
     calls, run = harness.repository(Call), await harness.run()
     await calls.save(_call(run), idempotency_key="k")
     other = _call(run, **values)
@@ -99,7 +99,7 @@ async def test_a_key_belongs_to_its_tenant(harness: Harness) -> None:
 
 
 async def test_a_refused_save_frees_its_key(harness: Harness) -> None:
-    """A key whose save failed for good can be used at once, by the corrected request."""
+    """The key of a save that was refused can be used at once for the corrected request."""
     runs, calls = harness.repository(Run), harness.repository(Call)
     absent = Run(name="absent")
     with pytest.raises(Exception, match="calls_run_id_fk_aa57465f"):
@@ -109,8 +109,8 @@ async def test_a_refused_save_frees_its_key(harness: Harness) -> None:
     assert saved.name == "corrected"
 
 
-async def test_racing_saves_make_one_record(harness: Harness) -> None:
-    """Many saves of one request at once under one key: one upload, one record, all get it."""
+async def test_concurrent_saves_with_one_key_make_one_record(harness: Harness) -> None:
+    """Concurrent saves with one key upload once, make one record, and all return it."""
     calls, run = harness.repository(Call), await harness.run()
     with steps() as seen:
         saved = await asyncio.gather(*(calls.save(_call(run), idempotency_key="k") for _ in range(6)))
@@ -118,8 +118,8 @@ async def test_racing_saves_make_one_record(harness: Harness) -> None:
     assert (seen["s3.put"], seen["mongo.insert"]) == (1, 1)
 
 
-async def test_a_dead_writers_key_is_taken_over_when_its_lease_is_over(harness: Harness) -> None:
-    """A write that its process left staged holds the key until its lease ends; then the next one gets it."""
+async def test_the_key_of_a_dead_writer_is_taken_over_after_its_lease(harness: Harness) -> None:
+    """A staged write of a killed process keeps its key until its lease ends; then another save takes it."""
     calls, run = harness.repository(Call), await harness.run()
     dead = _call(run)
 
@@ -144,12 +144,12 @@ async def test_a_dead_writers_key_is_taken_over_when_its_lease_is_over(harness: 
 
 
 def _forget(harness: Harness, key: str) -> None:
-    """Make this process as ignorant of its former write as another one would be."""
+    """Clear what this process knows about its failed write, as if it were another process."""
     assert harness.store._ports.unresolved.take(harness.tenant, key)
 
 
-async def test_the_same_process_takes_its_own_failed_write_back(harness: Harness) -> None:
-    """A save that failed in mid-air is abandoned by the next with its key, without waiting for the lease."""
+async def test_a_process_abandons_its_own_failed_write(harness: Harness) -> None:
+    """The next save with the key abandons a write that failed in this process, without waiting."""
     calls, run = harness.repository(Call), await harness.run()
 
     def fail(name: str, phase: str) -> None:
@@ -164,8 +164,8 @@ async def test_the_same_process_takes_its_own_failed_write_back(harness: Harness
     assert saved.version == 1
 
 
-async def test_content_that_is_read_once_counts_by_its_media_type(harness: Harness) -> None:
-    """An iterator's bytes cannot be compared by another process, so a repeat with other bytes replays."""
+async def test_an_iterator_is_compared_by_its_media_type(harness: Harness) -> None:
+    """A repeat with an iterator of other bytes counts as the same request."""
     notes = harness.repository(Note)
     first = await notes.save(Note(title="t", content=Blob(iter([b"one"]))), idempotency_key="k")
     second = await notes.save(Note(title="t", content=Blob(iter([b"two"]))), idempotency_key="k")

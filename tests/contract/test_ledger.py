@@ -1,4 +1,4 @@
-"""The write API's rule of claims and leases: the ledger in memory answers as Postgres does."""
+"""Leases and idempotency keys of the write API: the memory ledger behaves like Postgres."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ DIGEST = "\\x" + "ab" * 32
 
 
 @dataclass
-class Desk:
-    """A ledger, its clock and a tenant."""
+class LedgerClient:
+    """A ledger with its clock and a tenant."""
 
     ledger: Ledger
     move_clock: Callable[[timedelta], None]
@@ -36,44 +36,44 @@ class Desk:
         (reply,) = run(self.ledger.pipeline(self.tenant, "tester", [Call(function, {**who, **arguments})]))
         return dict(reply)
 
-    def stage(self, attempt: Attempt, lease: timedelta = MINUTE) -> dict[str, Any]:
-        announced = {"part_id": str(attempt.part_id), "entity": "notes", "ref_id": attempt.ref_id}
+    def stage(self, write: Write, lease: timedelta = MINUTE) -> dict[str, Any]:
+        announced = {"part_id": str(write.part_id), "entity": "notes", "ref_id": write.ref_id}
         part = {**announced, "field": "content", "size": 1, "sha256": DIGEST, "media_type": "text/plain"}
         return self.ask(
             "stage_v1",
-            attempt.write_id,
-            **attempt.claim,
+            write.write_id,
+            **write.claim,
             p_lease=lease,
             p_parts=[{**part, "filename": None, "expires_on": None}],
             p_targets=[],
         )
 
-    def commit(self, attempt: Attempt) -> dict[str, Any]:
+    def commit(self, write: Write) -> dict[str, Any]:
         row = {
-            "ref_id": attempt.ref_id,
-            "id": str(attempt.id),
+            "ref_id": write.ref_id,
+            "id": str(write.id),
             "title": "t",
-            "content_ref": str(attempt.part_id),
+            "content_ref": str(write.part_id),
         }
         return self.ask(
             "commit_v1",
-            attempt.write_id,
-            **attempt.claim,
-            p_parts=[{"part_id": str(attempt.part_id), "version_id": "v1"}],
+            write.write_id,
+            **write.claim,
+            p_parts=[{"part_id": str(write.part_id), "version_id": "v1"}],
             p_ops=[
                 {"entity": "notes", "op": "insert", "columns": ["title"], "refs": ["content"], "rows": [row]}
             ],
         )
 
-    def renew(self, attempt: Attempt, lease: timedelta) -> dict[str, Any]:
-        return self.ask("renew_v1", attempt.write_id, p_lease=lease)
+    def renew(self, write: Write, lease: timedelta) -> dict[str, Any]:
+        return self.ask("renew_v1", write.write_id, p_lease=lease)
 
-    def abandon(self, attempt: Attempt) -> dict[str, Any]:
-        return self.ask("abandon_v1", attempt.write_id)
+    def abandon(self, write: Write) -> dict[str, Any]:
+        return self.ask("abandon_v1", write.write_id)
 
 
 @dataclass
-class Attempt:
+class Write:
     """One write of one note."""
 
     key: str | None = "k"
@@ -94,137 +94,137 @@ def leg(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def desk(leg: str, request: pytest.FixtureRequest) -> Iterator[Desk]:
+def client(leg: str, request: pytest.FixtureRequest) -> Iterator[LedgerClient]:
     if leg == "memory":
         memory = Memory()
         memory.declare(*ENTITIES)
-        yield Desk(memory.drivers["ledger"], memory.move_clock)
+        yield LedgerClient(memory.drivers["ledger"], memory.move_clock)
         return
     embedded: Store = request.getfixturevalue("embedded")
     ledger = PostgresLedger(embedded.settings)
-    yield Desk(ledger, request.getfixturevalue("embedded_clock"))
+    yield LedgerClient(ledger, request.getfixturevalue("embedded_clock"))
     run(ledger.close())
 
 
-def test_a_staged_write_commits(desk: Desk) -> None:
-    """Stage grants the lease and the part's key; commit answers the row and its version."""
-    attempt = Attempt()
-    staged = desk.stage(attempt)
-    key = f"{desk.tenant}/notes/{attempt.ref_id}/content/{attempt.part_id}"
-    assert staged["parts"] == {str(attempt.part_id): {"key": key, "expires_on": None}}
+def test_a_staged_write_commits(client: LedgerClient) -> None:
+    """stage returns the lease and the S3 key of the part; commit returns the row with its version."""
+    write = Write()
+    staged = client.stage(write)
+    key = f"{client.tenant}/notes/{write.ref_id}/content/{write.part_id}"
+    assert staged["parts"] == {str(write.part_id): {"key": key, "expires_on": None}}
     granted = datetime.fromisoformat(staged["sign_until"]) - datetime.fromisoformat(staged["now"])
     assert (staged["outcome"], granted) == ("staged", MINUTE)
-    done = desk.commit(attempt)
-    assert (done["outcome"], done["rows"]) == ("committed", [["notes", attempt.ref_id, 1]])
+    done = client.commit(write)
+    assert (done["outcome"], done["rows"]) == ("committed", [["notes", write.ref_id, 1]])
 
 
-def test_calls_may_be_repeated(desk: Desk) -> None:
-    """Stage and commit of one write, sent twice, answer the same; after commit both replay."""
-    attempt = Attempt()
-    assert desk.stage(attempt)["parts"] == desk.stage(attempt)["parts"]
-    rows = desk.commit(attempt)["rows"]
-    for again in (desk.commit(attempt), desk.stage(attempt)):
-        assert (again["outcome"], again["write_id"]) == ("replay", str(attempt.write_id))
+def test_calls_may_be_repeated(client: LedgerClient) -> None:
+    """Repeated calls of stage and commit return the same; after the commit both return the row."""
+    write = Write()
+    assert client.stage(write)["parts"] == client.stage(write)["parts"]
+    rows = client.commit(write)["rows"]
+    for again in (client.commit(write), client.stage(write)):
+        assert (again["outcome"], again["write_id"]) == ("replay", str(write.write_id))
         assert again["result"] == {"rows": rows}
 
 
-def test_a_key_is_held_while_the_lease_runs(desk: Desk) -> None:
-    """Another write with the key is told how long the holder's lease still runs, and commits nothing."""
-    holder, other = Attempt(), Attempt()
-    desk.stage(holder)
-    held = desk.stage(other)
-    assert held["outcome"] == "held"
-    assert 0 < held["lease_left"] <= 60
-    assert desk.commit(other) == {"outcome": "lost"}
-    assert desk.commit(holder)["outcome"] == "committed"
+def test_a_key_is_held_while_the_lease_runs(client: LedgerClient) -> None:
+    """Another write with the key gets the rest of the holder's lease, and commits nothing."""
+    holder, other = Write(), Write()
+    client.stage(holder)
+    reply = client.stage(other)
+    assert reply["outcome"] == "held"
+    assert 0 < reply["lease_left"] <= 60
+    assert client.commit(other) == {"outcome": "lost"}
+    assert client.commit(holder)["outcome"] == "committed"
 
 
-def test_a_key_belongs_to_one_request(desk: Desk) -> None:
-    """A key with another fingerprint is a mismatch, pending or committed."""
-    holder = Attempt()
-    desk.stage(holder)
-    assert desk.stage(Attempt(fingerprint=b"other")) == {"outcome": "mismatch"}
-    desk.commit(holder)
-    assert desk.stage(Attempt(fingerprint=b"other")) == {"outcome": "mismatch"}
+def test_a_key_belongs_to_one_request(client: LedgerClient) -> None:
+    """A key with another fingerprint is a mismatch, whether its write is pending or committed."""
+    holder = Write()
+    client.stage(holder)
+    assert client.stage(Write(fingerprint=b"other")) == {"outcome": "mismatch"}
+    client.commit(holder)
+    assert client.stage(Write(fingerprint=b"other")) == {"outcome": "mismatch"}
 
 
-def test_a_lapsed_lease_loses_the_key_to_the_next(desk: Desk) -> None:
-    """Once the lease is over the next write takes the key; the late one can then do nothing."""
-    late, next_one = Attempt(), Attempt()
-    desk.stage(late)
-    desk.move_clock(2 * MINUTE)
-    assert desk.stage(next_one)["outcome"] == "staged"
-    for robbed in (desk.commit(late), desk.renew(late, MINUTE), desk.stage(late)):
-        assert robbed == {"outcome": "lost"}
-    assert desk.abandon(late) == {"outcome": "aborted"}
-    assert desk.commit(next_one)["outcome"] == "committed"
+def test_a_key_is_taken_over_after_the_lease(client: LedgerClient) -> None:
+    """After the lease another write takes the key over, and the first write cannot commit any more."""
+    late, next_one = Write(), Write()
+    client.stage(late)
+    client.move_clock(2 * MINUTE)
+    assert client.stage(next_one)["outcome"] == "staged"
+    for reply in (client.commit(late), client.renew(late, MINUTE), client.stage(late)):
+        assert reply == {"outcome": "lost"}
+    assert client.abandon(late) == {"outcome": "aborted"}
+    assert client.commit(next_one)["outcome"] == "committed"
 
 
-def test_a_late_commit_that_nobody_robbed_is_welcome(desk: Desk) -> None:
-    """Commit does not ask for the lease."""
-    attempt = Attempt()
-    desk.stage(attempt)
-    desk.move_clock(5 * MINUTE)
-    assert desk.commit(attempt)["outcome"] == "committed"
+def test_a_commit_after_the_lease_succeeds(client: LedgerClient) -> None:
+    """A commit after the end of its lease succeeds if no other write has taken the key over."""
+    write = Write()
+    client.stage(write)
+    client.move_clock(5 * MINUTE)
+    assert client.commit(write)["outcome"] == "committed"
 
 
-def test_a_renewal_never_shortens(desk: Desk) -> None:
-    """Renew sets the lease on, by the server's clock, and a shorter one leaves it as it is."""
-    attempt = Attempt()
-    staged = desk.stage(attempt, 10 * MINUTE)
-    shorter = desk.renew(attempt, MINUTE)
+def test_a_renewal_never_shortens_the_lease(client: LedgerClient) -> None:
+    """renew extends the lease by the server's clock; a shorter lease has no effect."""
+    write = Write()
+    staged = client.stage(write, 10 * MINUTE)
+    shorter = client.renew(write, MINUTE)
     assert (shorter["outcome"], shorter["sign_until"]) == ("renewed", staged["sign_until"])
-    longer = desk.renew(attempt, 20 * MINUTE)
+    longer = client.renew(write, 20 * MINUTE)
     assert longer["sign_until"] > staged["sign_until"]
 
 
-def test_a_write_is_renewed_for_a_day_at_most(desk: Desk) -> None:
-    """A write older than 24 hours loses its renewals, so nothing holds a key for ever."""
-    attempt = Attempt()
-    desk.stage(attempt)
-    desk.move_clock(timedelta(hours=25))
-    assert desk.renew(attempt, MINUTE) == {"outcome": "lost"}
+def test_a_write_is_renewed_for_a_day_at_most(client: LedgerClient) -> None:
+    """A write older than 24 hours cannot be renewed, so no key is held forever."""
+    write = Write()
+    client.stage(write)
+    client.move_clock(timedelta(hours=25))
+    assert client.renew(write, MINUTE) == {"outcome": "lost"}
 
 
-def test_abandon_decides(desk: Desk) -> None:
-    """Abandon ends a pending write, tells of a committed one, and forestalls one that never came."""
-    pending, committed, unknown = Attempt(), Attempt(key="other"), Attempt(key="third")
-    desk.stage(pending)
-    desk.stage(committed)
-    desk.commit(committed)
-    assert desk.abandon(pending) == {"outcome": "aborted"}
-    assert desk.stage(Attempt())["outcome"] == "staged"
-    told = desk.abandon(committed)
-    assert (told["outcome"], told["result"]["rows"]) == ("committed", [["notes", committed.ref_id, 1]])
-    assert desk.abandon(unknown) == {"outcome": "aborted"}
-    assert desk.stage(unknown) == {"outcome": "lost"}
+def test_abandon_returns_the_final_state(client: LedgerClient) -> None:
+    """abandon ends a pending write, reports a committed one, and prevents a write that never began."""
+    pending, committed, unknown = Write(), Write(key="other"), Write(key="third")
+    client.stage(pending)
+    client.stage(committed)
+    client.commit(committed)
+    assert client.abandon(pending) == {"outcome": "aborted"}
+    assert client.stage(Write())["outcome"] == "staged"
+    reply = client.abandon(committed)
+    assert (reply["outcome"], reply["result"]["rows"]) == ("committed", [["notes", committed.ref_id, 1]])
+    assert client.abandon(unknown) == {"outcome": "aborted"}
+    assert client.stage(unknown) == {"outcome": "lost"}
 
 
-def test_an_old_write_is_not_begun(desk: Desk) -> None:
-    """An id minted more than a day ago stages nothing, and its outcome is unknown."""
-    attempt = Attempt()
-    desk.move_clock(timedelta(hours=25))
-    assert desk.stage(attempt) == {"outcome": "lost"}
-    assert desk.abandon(attempt) == {"outcome": "unknown"}
+def test_a_write_with_an_old_id_is_refused(client: LedgerClient) -> None:
+    """A write whose id is more than a day old stages nothing, and its outcome is unknown."""
+    write = Write()
+    client.move_clock(timedelta(hours=25))
+    assert client.stage(write) == {"outcome": "lost"}
+    assert client.abandon(write) == {"outcome": "unknown"}
 
 
-def test_a_part_that_no_row_names_is_refused(desk: Desk) -> None:
-    """Rows and parts of a commit name each other one to one; else nothing of it stays."""
-    attempt = Attempt()
-    desk.stage(attempt)
-    stranger = Attempt(write_id=attempt.write_id, part_id=new_id())
+def test_rows_and_parts_must_match(client: LedgerClient) -> None:
+    """A commit whose rows and parts do not refer to each other one to one is refused as a whole."""
+    write = Write()
+    client.stage(write)
+    other = Write(write_id=write.write_id, part_id=new_id())
     with pytest.raises(UsageError):
-        desk.commit(stranger)
-    assert desk.commit(attempt)["outcome"] == "committed"
+        client.commit(other)
+    assert client.commit(write)["outcome"] == "committed"
 
 
 @pytest.mark.parametrize("lease", [timedelta(0), timedelta(days=2)])
-def test_a_lease_has_limits(desk: Desk, lease: timedelta) -> None:
-    """A lease is between 1 ms and 1 day."""
+def test_a_lease_is_from_1_ms_to_1_day(client: LedgerClient, lease: timedelta) -> None:
+    """A lease outside 1 ms to 1 day is refused."""
     with pytest.raises(UsageError):
-        desk.stage(Attempt(), lease)
+        client.stage(Write(), lease)
 
 
-def test_the_records_are_those_of_the_class() -> None:
-    """The cases above write the columns and parts of Note."""
+def test_the_rows_have_the_columns_and_parts_of_the_class() -> None:
+    """The tests above write the columns and parts of Note."""
     assert Note.storekit_table.columns.keys() | Note.storekit_table.parts.keys() == {"title", "content"}

@@ -1,4 +1,4 @@
-"""What an object remembers of a save: what was sent, not what it holds by now."""
+"""The state that an object keeps of its last save: the saved values, not the current ones."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ pytestmark = pytest.mark.parts
 
 
 @pytest.mark.parametrize("step", ["postgres.commit", "postgres.stage"])
-async def test_an_edit_made_while_a_save_is_under_way_is_saved_by_the_next(
-    harness: Harness, step: str
-) -> None:
-    """Columns, documents and blobs changed in mid-save are changes still, and the next save writes them."""
+async def test_an_edit_during_a_save_is_saved_by_the_next(harness: Harness, step: str) -> None:
+    """Columns, documents and blobs that change during a save are written by the next save."""
     calls = harness.repository(Call)
     saved = await harness.call(payload=Payload(q="0"), transcript=Blob("zero"))
     saved.name, saved.payload, saved.transcript = "1", Payload(q="1"), Blob("one")
@@ -37,7 +35,7 @@ async def test_an_edit_made_while_a_save_is_under_way_is_saved_by_the_next(
 
 
 async def test_a_saved_blob_keeps_no_content(harness: Harness) -> None:
-    """After a save the field tells size, hash and type, and the content is no longer held in memory."""
+    """After a save the field has size, hash and media type, and the content is not kept in memory."""
     content = Blob("# hi")
     saved = await harness.call(transcript=content)
     assert saved.transcript is not content
@@ -50,7 +48,7 @@ async def test_a_saved_blob_keeps_no_content(harness: Harness) -> None:
 
 
 async def test_a_document_set_again_after_its_expiry_is_saved(harness: Harness) -> None:
-    """The same document, set once more when the former has expired, lives anew."""
+    """An equal document that is set after the former has expired is saved with a new expiry."""
     calls = harness.repository(Call)
     saved = await harness.call(payload=Payload(q="x"))
     harness.move_clock(timedelta(days=90, seconds=1))
@@ -62,8 +60,8 @@ async def test_a_document_set_again_after_its_expiry_is_saved(harness: Harness) 
     assert (await calls.get(saved.ref_id, load=["payload"])).payload == Payload(q="x")
 
 
-async def test_new_content_equal_to_what_is_stored_needs_no_file_any_more(harness: Harness) -> None:
-    """Once content was found equal to what is stored, saving another change does not read it again."""
+async def test_equal_content_is_not_read_again(harness: Harness) -> None:
+    """After content was found equal to the stored content, later saves do not read it again."""
     saved = await harness.call(transcript=Blob("# hi"))
     again = iter([b"# hi"])
     saved.transcript = Blob(again, media_type="text/markdown")
@@ -74,7 +72,7 @@ async def test_new_content_equal_to_what_is_stored_needs_no_file_any_more(harnes
     assert seen == {"postgres.commit": 1}
 
 
-async def test_an_update_of_nothing_is_a_read(harness: Harness) -> None:
+async def test_an_empty_update_only_reads(harness: Harness) -> None:
     """`update(ref_id, {})` changes no version and writes no event."""
     run = await harness.run()
     with steps() as seen:
@@ -84,7 +82,7 @@ async def test_an_update_of_nothing_is_a_read(harness: Harness) -> None:
 
 
 async def test_a_document_updated_alone_still_links_its_blob(harness: Harness) -> None:
-    """A document written by `update` tells of the blobs it links, though they did not change."""
+    """A document that update writes keeps the links to its unchanged blobs."""
     calls = harness.repository(Call)
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     with steps() as seen:
@@ -94,8 +92,8 @@ async def test_a_document_updated_alone_still_links_its_blob(harness: Harness) -
     assert (await calls.get(saved.ref_id, load=["payload"])).payload == Payload(q="y")
 
 
-async def test_a_save_in_doubt_is_settled_in_its_own_tenant(harness: Harness) -> None:
-    """An object whose save for one tenant has no known outcome is not saved for another."""
+async def test_an_unresolved_save_belongs_to_its_tenant(harness: Harness) -> None:
+    """An object whose save has an unknown outcome cannot be saved for another tenant."""
 
     def fail(name: str, phase: trace.Phase) -> None:
         if (name, phase) == ("postgres.commit", "finished"):
@@ -113,7 +111,7 @@ async def test_a_save_in_doubt_is_settled_in_its_own_tenant(harness: Harness) ->
 
 
 async def test_a_repeated_mixed_batch_is_the_same_request(harness: Harness) -> None:
-    """A batch that changes a record and makes another can be repeated, though the change is there already."""
+    """A batch that updates one record and inserts another can be repeated with its key."""
     reports = harness.repository(Report)
     first = await reports.save(Report(title="old", pdf=Blob(b"pdf")))
 
@@ -127,8 +125,8 @@ async def test_a_repeated_mixed_batch_is_the_same_request(harness: Harness) -> N
     assert [report.title for report in twice] == ["new", "made"]
 
 
-async def test_a_replay_gives_each_object_its_own_record(harness: Harness) -> None:
-    """Whichever rows of a batch were changed before, a replay answers record for record."""
+async def test_a_repeated_batch_assigns_each_object_its_own_record(harness: Harness) -> None:
+    """A repeated batch matches objects and records, whichever of them were changed before."""
     reports = harness.repository(Report)
     made = [await reports.save(Report(title=str(i))) for i in range(3)]
 

@@ -1,4 +1,4 @@
-"""Moving a record's state, and what its history tells."""
+"""Transitions of state machines, and the history of a record."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ async def order(harness: Harness) -> Order:
     return saved
 
 
-async def test_a_transition_moves_the_state_in_one_trip_and_answers_the_record(harness: Harness) -> None:
-    """transition() answers the record as it is now: new state, next version, who moved it."""
+async def test_a_transition_returns_the_record_in_one_trip(harness: Harness) -> None:
+    """transition() returns the record with its new state, version and actor."""
     saved = await order(harness)
     with steps() as seen:
         moved = await harness.repository(Order, actor="user:packer").transition(
@@ -41,10 +41,8 @@ async def test_a_transition_moves_the_state_in_one_trip_and_answers_the_record(h
 
 
 @pytest.mark.parametrize("to", ["shipped", "pending", OrderStatus.DELIVERED])
-async def test_a_move_that_is_not_listed_is_refused_and_tells_what_is_allowed(
-    harness: Harness, to: str
-) -> None:
-    """InvalidTransition carries from, to and the allowed states; staying where it is needs a move too."""
+async def test_a_transition_that_is_not_allowed_is_refused(harness: Harness, to: str) -> None:
+    """InvalidTransition has both states and the allowed ones; staying in a state must be declared too."""
     saved = await order(harness)
     with pytest.raises(InvalidTransition, match="allowed: confirmed, refunded") as error:
         await harness.repository(Order).transition(saved.ref_id, to)
@@ -56,8 +54,8 @@ async def test_a_move_that_is_not_listed_is_refused_and_tells_what_is_allowed(
     assert (await harness.repository(Order).get(saved.ref_id)).version == 1
 
 
-async def test_a_final_state_says_that_it_is_final(harness: Harness) -> None:
-    """From a state without moves nothing is allowed."""
+async def test_a_final_state_allows_no_transition(harness: Harness) -> None:
+    """A state without declared moves allows no other state."""
     saved = await order(harness)
     await harness.repository(Order).transition(saved.ref_id, "refunded")
     with pytest.raises(InvalidTransition, match="refunded is final") as error:
@@ -65,8 +63,8 @@ async def test_a_final_state_says_that_it_is_final(harness: Harness) -> None:
     assert error.value.allowed == ()
 
 
-async def test_save_and_update_obey_the_machine_too(harness: Harness) -> None:
-    """save() and update() move a state along the same edges, and nothing of a refusal stays."""
+async def test_save_and_update_obey_the_state_machine(harness: Harness) -> None:
+    """save() and update() allow the same moves as transition(), and a refusal changes nothing."""
     saved = await order(harness)
     with pytest.raises(InvalidTransition):
         await harness.repository(Order).update(saved.ref_id, {"status": "delivered", "number": "A-2"})
@@ -79,23 +77,23 @@ async def test_save_and_update_obey_the_machine_too(harness: Harness) -> None:
     assert [event.type for event in events] == ["orders.created", "orders.transitioned"]
 
 
-async def test_a_record_begins_where_its_machine_says(harness: Harness) -> None:
-    """A new record in another state than the first one is refused, without a state it came from."""
+async def test_a_new_record_must_have_an_initial_state(harness: Harness) -> None:
+    """Saving a new record in another state raises InvalidTransition without a former state."""
     with pytest.raises(InvalidTransition, match="begin as shipped") as error:
         await harness.repository(Order).save(Order(number="A-1", status=OrderStatus.SHIPPED))
     assert (error.value.from_, error.value.allowed) == (None, ("pending",))
 
 
 async def test_a_transition_compares_the_version(harness: Harness) -> None:
-    """A stale expected_version is a conflict, and the record stays."""
+    """An outdated expected_version raises Conflict and changes nothing."""
     saved = await order(harness)
     with pytest.raises(Conflict) as error:
         await harness.repository(Order).transition(saved.ref_id, "confirmed", expected_version=7)
     assert (error.value.expected, error.value.found) == (7, 1)
 
 
-async def test_what_is_not_there_does_not_move(harness: Harness) -> None:
-    """An unknown record, one of another tenant and a hidden one are not found."""
+async def test_a_transition_of_a_missing_record_is_not_found(harness: Harness) -> None:
+    """An unknown record, a deleted one and one of another tenant raise NotFound."""
     saved = await order(harness)
     orders = harness.repository(Order)
     with pytest.raises(NotFound):
@@ -104,7 +102,7 @@ async def test_what_is_not_there_does_not_move(harness: Harness) -> None:
     with pytest.raises(NotFound):
         await other.transition(saved.ref_id, "confirmed")
     await orders.delete(saved.ref_id)
-    for state in ("pending", "confirmed"):  # a hidden record does not tell which one it is in
+    for state in ("pending", "confirmed"):  # the error of a deleted record must not depend on its state
         with pytest.raises(NotFound):
             await orders.transition(saved.ref_id, state)
 
@@ -118,16 +116,16 @@ async def test_what_is_not_there_does_not_move(harness: Harness) -> None:
         (Run, "done", UsageError),
     ],
 )
-async def test_what_is_no_state_is_refused_before_anything_is_sent(
+async def test_an_unknown_state_is_refused(
     harness: Harness, entity: type[Entity], to: str, error: type[Exception]
 ) -> None:
-    """A state that the class does not have, or a class without a machine: refused without a trip."""
+    """A state that the class does not have, and a class without a state machine, raise before any trip."""
     with steps() as seen, pytest.raises(error):
         await harness.repository(entity).transition(new_ref_id(), to)
     assert trips(seen) == {}
 
 
-async def test_history_tells_who_did_what_and_why_oldest_first(harness: Harness) -> None:
+async def test_history_returns_each_change_oldest_first(harness: Harness) -> None:
     """Each change is one event with its actor, its reason and the values before and after."""
     saved = await order(harness)
     orders = harness.repository(Order, actor="user:boss")
@@ -149,8 +147,8 @@ async def test_history_tells_who_did_what_and_why_oldest_first(harness: Harness)
     assert [event.on for event in events] == sorted(event.on for event in events)
 
 
-async def test_a_long_history_gives_the_newest_events(harness: Harness) -> None:
-    """With a limit history() tells the last events, still oldest first."""
+async def test_history_with_a_limit_returns_the_newest_events(harness: Harness) -> None:
+    """history(limit=n) returns the n newest events, oldest first."""
     saved = await order(harness)
     for number in range(2, 5):
         await harness.repository(Order).update(saved.ref_id, {"number": f"A-{number}"})
@@ -159,22 +157,22 @@ async def test_a_long_history_gives_the_newest_events(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 1001, True, "10"])
-async def test_a_history_has_a_limit(harness: Harness, limit: object) -> None:
+async def test_the_limit_of_history_is_checked(harness: Harness, limit: object) -> None:
     """A limit outside 1 to 1000 is refused."""
     with pytest.raises(UsageError):
         await harness.repository(Order).history(new_ref_id(), limit=limit)
 
 
-async def test_there_is_no_history_of_another_tenants_record(harness: Harness) -> None:
-    """What this tenant never had is not found."""
+async def test_the_history_of_another_tenants_record_is_not_found(harness: Harness) -> None:
+    """The history of a record that this tenant never had raises NotFound."""
     saved = await order(harness)
     other = Harness(harness.store, harness.browse, harness.move_clock).repository(Order)
     with pytest.raises(NotFound):
         await other.history(saved.ref_id)
 
 
-async def test_history_rounds_no_number(harness: Harness) -> None:
-    """A decimal of many digits is told to the last one."""
+async def test_history_returns_exact_numbers(harness: Harness) -> None:
+    """A decimal with many digits is returned exactly."""
     everything = harness.repository(Everything)
     saved = await everything.save(Everything(money=Decimal("12345678901234567.89"), number=2**62))
     await everything.update(saved.ref_id, {"money": Decimal("12.50")})

@@ -1,4 +1,4 @@
-"""Bad input is a typed error before any byte leaves."""
+"""Invalid input raises a typed error before anything is sent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _nested(depth: int) -> dict[str, Any]:
 
 
 def _list_of(value: object) -> Everything:
-    """Put something into a list after it was checked, as an edit in place does."""
+    """Return a list with a value that is added after validation, as an edit in place does."""
     record = Everything(texts=[], numbers=[], reals=[])
     lists: dict[type, Any] = {str: record.texts, int: record.numbers, float: record.reals}
     lists[type(value)].append(value)
@@ -78,7 +78,7 @@ BAD_UPDATES: dict[str, dict[str, Any]] = {
     "unknown field": {"nope": 1},
     "base column": {"version": 7},
     "wrong type": {"number": "many"},
-    "no member": {"status": "lost"},
+    "unknown member": {"status": "lost"},
     "NaN": {"real": NAN},
     "year 10000": {"day": "10000-01-01"},
     "NUL": {"text": "\0"},
@@ -88,8 +88,8 @@ BAD_UPDATES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("why", BAD_COLUMNS)
-async def test_a_column_refuses_what_postgres_cannot_hold(harness: Harness, why: str) -> None:
-    """A value that a column cannot hold is ValidationError with the field's name, and no step is taken."""
+async def test_a_value_that_postgres_cannot_store_is_refused(harness: Harness, why: str) -> None:
+    """A value that a column cannot store raises ValidationError with the name of the field."""
     record = BAD_COLUMNS[why]()
     with steps() as seen, pytest.raises(ValidationError, match=r"^Everything\.") as caught:
         await harness.repository(Everything).save(record)
@@ -98,8 +98,8 @@ async def test_a_column_refuses_what_postgres_cannot_hold(harness: Harness, why:
 
 
 @pytest.mark.parametrize("why", BAD_DOCUMENTS)
-async def test_a_document_refuses_what_mongodb_cannot_hold(harness: Harness, why: str) -> None:
-    """A document that MongoDB cannot hold is ValidationError with the field's name, and no step is taken."""
+async def test_a_document_that_mongodb_cannot_store_is_refused(harness: Harness, why: str) -> None:
+    """A document that MongoDB cannot store raises ValidationError with the name of the field."""
     record = Report(title="t", body=BAD_DOCUMENTS[why]())
     with steps() as seen, pytest.raises(ValidationError) as caught:
         await harness.repository(Report).save(record)
@@ -108,16 +108,16 @@ async def test_a_document_refuses_what_mongodb_cannot_hold(harness: Harness, why
 
 
 @pytest.mark.parametrize("why", BAD_UPDATES)
-async def test_an_update_refuses_what_its_fields_do_not_take(harness: Harness, why: str) -> None:
-    """update checks names and values against the class, and no step is taken."""
+async def test_update_checks_names_and_values(harness: Harness, why: str) -> None:
+    """update refuses unknown fields and invalid values, and no step is taken."""
     record = Everything(text="x")
     with steps() as seen, pytest.raises(ValidationError):
         await harness.repository(Everything).update(record.ref_id, BAD_UPDATES[why])
     assert not seen
 
 
-async def test_the_class_refuses_what_it_does_not_declare(harness: Harness) -> None:
-    """Unknown fields, wrong types, NaN and the server's own fields are refused when the object is made."""
+async def test_the_constructor_refuses_invalid_fields(harness: Harness) -> None:
+    """Unknown fields, wrong types, NaN and fields that storekit sets are refused by the constructor."""
     for values in ({"nope": 1}, {"number": "many"}, {"real": NAN}, {"ref_id": "x"}, {"version": 3}):
         with pytest.raises(PydanticError):
             Everything(**values)
@@ -128,8 +128,8 @@ async def test_the_class_refuses_what_it_does_not_declare(harness: Harness) -> N
         run.version = 7
 
 
-async def test_a_file_that_vanished_is_refused(harness: Harness, tmp_path: Path) -> None:
-    """A path without a file is ValidationError, and nothing leaves."""
+async def test_a_missing_file_is_refused(harness: Harness, tmp_path: Path) -> None:
+    """A path without a file raises ValidationError, and nothing is sent."""
     path = tmp_path / "report"
     path.write_bytes(b"x")
     record = Report(title="t", pdf=Blob(path))
@@ -151,8 +151,8 @@ async def test_a_file_that_vanished_is_refused(harness: Harness, tmp_path: Path)
     ],
     ids=["media type", "header", "line in a name", "long name", "surrogate"],
 )
-async def test_a_blob_refuses_what_a_header_cannot_carry(harness: Harness, blob: Blob) -> None:
-    """Media types and file names are checked before anything leaves."""
+async def test_invalid_media_types_and_file_names_are_refused(harness: Harness, blob: Blob) -> None:
+    """Media types and file names that an HTTP header cannot carry are refused."""
     with steps() as seen, pytest.raises(ValidationError) as caught:
         await harness.repository(Report).save(Report(title="t", pdf=blob))
     assert caught.value.field == "Report.pdf"
@@ -160,7 +160,7 @@ async def test_a_blob_refuses_what_a_header_cannot_carry(harness: Harness, blob:
 
 
 async def test_a_required_field_is_required(harness: Harness) -> None:
-    """A record that lost a required field's value is refused, and no step is taken."""
+    """A record whose required field was emptied is refused, and no step is taken."""
     note = Note(title="t", content=Blob("x"))
     note.__dict__["content"] = None
     with steps() as seen, pytest.raises(ValidationError):
@@ -169,8 +169,8 @@ async def test_a_required_field_is_required(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("ref_id", ["", "x", "01M7YYJ1QXWRWM911EDFRDG47", "01m7yyj1qxwrwm911edfrdg472", None])
-async def test_what_cannot_be_a_ref_id_is_refused(harness: Harness, ref_id: Any) -> None:
-    """A ref_id that is not a ULID goes nowhere."""
+async def test_an_invalid_ref_id_is_refused(harness: Harness, ref_id: Any) -> None:
+    """A ref_id that is not a ULID is refused, and no step is taken."""
     calls = harness.repository(Call)
     attempts: tuple[Callable[[], Any], ...] = (
         lambda: calls.get(ref_id),
@@ -187,8 +187,8 @@ async def test_what_cannot_be_a_ref_id_is_refused(harness: Harness, ref_id: Any)
         assert not seen
 
 
-async def test_a_field_that_is_no_blob_has_no_bytes(harness: Harness) -> None:
-    """read, url and urls of a column, a document or an unknown name are UsageError; no step is taken."""
+async def test_a_field_that_is_not_a_blob_cannot_be_read(harness: Harness) -> None:
+    """read, url and urls of a column, a document or an unknown field raise UsageError."""
     calls, ref_id = harness.repository(Call), Run(name="x").ref_id
     for field in ("name", "payload", "nope"):
         for attempt in (calls.read, calls.url, lambda ref, name: calls.urls([ref], name)):
@@ -201,7 +201,7 @@ async def test_a_field_that_is_no_blob_has_no_bytes(harness: Harness) -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, 901, 10**9, 60.5, True, None])
 async def test_an_expiry_over_the_limit_is_refused(harness: Harness, seconds: Any) -> None:
-    """expires_in is whole seconds from 1 to the limit; anything else is UsageError and no step is taken."""
+    """expires_in must be whole seconds from 1 to the limit; anything else raises UsageError."""
     calls, ref_id = harness.repository(Call), Run(name="x").ref_id
     with steps() as seen:
         with pytest.raises(UsageError):
@@ -212,43 +212,43 @@ async def test_an_expiry_over_the_limit_is_refused(harness: Harness, seconds: An
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\0b", "\ud800"])
-async def test_a_key_that_cannot_be_stored_is_refused(harness: Harness, key: str) -> None:
-    """An idempotency key has 1 to 255 characters of text; else no step is taken."""
+async def test_an_invalid_idempotency_key_is_refused(harness: Harness, key: str) -> None:
+    """An idempotency key must be a text of 1 to 255 characters."""
     with steps() as seen, pytest.raises(ValidationError):
         await harness.repository(Run).save(Run(name="x"), idempotency_key=key)
     assert not seen
 
 
 @pytest.mark.parametrize("tenant", [None, "", "acme", 7])
-async def test_without_a_tenant_there_is_no_scope(harness: Harness, tenant: Any) -> None:
-    """A scope needs a tenant's UUID."""
+async def test_a_scope_requires_a_tenant(harness: Harness, tenant: Any) -> None:
+    """A scope without a valid tenant is refused."""
     with pytest.raises(TenantRequired):
         harness.store.scope(tenant=tenant, actor="x")
 
 
 @pytest.mark.parametrize("actor", ["", "  ", None, "a\0b"])
-async def test_without_an_actor_there_is_no_scope(harness: Harness, actor: Any) -> None:
-    """A scope needs an actor's name."""
+async def test_a_scope_requires_an_actor(harness: Harness, actor: Any) -> None:
+    """A scope without the name of an actor is refused."""
     with pytest.raises((UsageError, ValidationError)):
         harness.store.scope(tenant=harness.tenant, actor=actor)
 
 
-async def test_another_class_is_refused(harness: Harness) -> None:
-    """A repository takes the records of its own class only."""
+async def test_a_record_of_another_class_is_refused(harness: Harness) -> None:
+    """A repository saves only records of its own class."""
     with steps() as seen, pytest.raises(UsageError):
         await harness.repository(Run).save(Report(title="t"))
     assert not seen
 
 
-async def test_a_new_record_has_no_version_to_compare(harness: Harness) -> None:
-    """expected_version of a record that was never saved is UsageError, and no step is taken."""
+async def test_expected_version_of_a_new_record_is_refused(harness: Harness) -> None:
+    """expected_version of a record that was never saved raises UsageError, and no step is taken."""
     with steps() as seen, pytest.raises(UsageError):
         await harness.repository(Run).save(Run(name="x"), expected_version=1)
     assert not seen
 
 
-async def test_errors_tell_no_content(harness: Harness) -> None:
-    """The message of a refused value names the field and not the value."""
+async def test_errors_do_not_contain_the_value(harness: Harness) -> None:
+    """The message of a refused value contains the field and not the value."""
     secret = "hunter2" + "\0"
     with pytest.raises(ValidationError) as caught:
         await harness.repository(Everything).save(Everything(text=secret))

@@ -1,4 +1,4 @@
-"""References between records: followed to a blob, by a delete too, and never across tenants."""
+"""References between records: followed to a blob, followed by a delete, and never across tenants."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ async def _remark(harness: Harness, **values: Any) -> tuple[Report, Remark]:
 
 
 async def test_a_reference_is_followed_to_its_blob_in_the_same_trip(harness: Harness) -> None:
-    """url, urls, read and open take "report.pdf" and give the report's own, in one Postgres trip."""
+    """url, urls, read and open take "report.pdf" and return the blob of the report, in one Postgres trip."""
     _, remark = await _remark(harness, pdf=Blob(b"%PDF", filename="plan.pdf"))
     remarks = harness.repository(Remark)
     with steps() as seen:
         url = await remarks.url(remark.ref_id, "report.pdf")
     assert trips(seen) == {"postgres.select": 1}
-    answer = await harness.fetch(url)
-    assert (answer.body, answer.media_type) == (b"%PDF", "application/pdf")
-    assert answer.disposition == 'attachment; filename="plan.pdf"'
+    response = await harness.fetch(url)
+    assert (response.body, response.media_type) == (b"%PDF", "application/pdf")
+    assert response.disposition == 'attachment; filename="plan.pdf"'
     with steps() as seen:
         assert await remarks.read(remark.ref_id, "report.pdf") == b"%PDF"
     assert trips(seen) == {"postgres.select": 1, "s3.get": 1}
@@ -37,7 +37,7 @@ async def test_a_reference_is_followed_to_its_blob_in_the_same_trip(harness: Har
 
 
 async def test_urls_follow_a_reference_of_each_record(harness: Harness) -> None:
-    """urls in one trip: records that share what they refer to, and none where there is nothing to serve."""
+    """urls follows references in one trip, and omits records whose target has no content."""
     report, first = await _remark(harness, pdf=Blob(b"one"))
     remarks = harness.repository(Remark)
     second = await remarks.save(Remark(report_id=report.id, text="y"))
@@ -51,8 +51,8 @@ async def test_urls_follow_a_reference_of_each_record(harness: Harness) -> None:
     assert [(await harness.fetch(url)).body for url in found.values()] == [b"one", b"one", b"two"]
 
 
-async def test_a_reference_to_its_own_kind_is_followed(harness: Harness) -> None:
-    """A reference to "self" leads to the other record's blob, not to the record's own."""
+async def test_a_self_reference_is_followed(harness: Harness) -> None:
+    """A reference to "self" is followed to the blob of the other record."""
     folders = harness.repository(Folder)
     parent = await folders.save(Folder(cover=Blob(b"parent")))
     child = await folders.save(Folder(parent_id=parent.id, cover=Blob(b"child")))
@@ -69,8 +69,8 @@ async def _is_empty(harness: Harness, folder: Folder) -> None:
     assert await folders.urls([folder.ref_id], "call.transcript") == {}
 
 
-async def test_a_reference_that_leads_to_nothing_is_told_by_the_field(harness: Harness) -> None:
-    """An empty reference, an empty field and a hidden target are NotFound with the field's whole name."""
+async def test_a_path_without_a_blob_is_not_found(harness: Harness) -> None:
+    """An empty reference, an empty field and a deleted target raise NotFound with the whole path."""
     folders, calls = harness.repository(Folder), harness.repository(Call)
     await _is_empty(harness, await folders.save(Folder()))
     call = await harness.call()
@@ -84,8 +84,8 @@ async def test_a_reference_that_leads_to_nothing_is_told_by_the_field(harness: H
     assert await folders.read(folder.ref_id, "call.transcript") == b"# hi"
 
 
-async def test_a_record_that_is_not_there_leads_nowhere(harness: Harness) -> None:
-    """An unknown record, a hidden one and one of another tenant are NotFound without a field."""
+async def test_a_path_of_a_missing_record_is_not_found(harness: Harness) -> None:
+    """An unknown record, a deleted one and one of another tenant raise NotFound without a field."""
     report, remark = await _remark(harness, pdf=Blob(b"x"))
     clips = harness.repository(Clip)
     hidden = await clips.save(Clip(report_id=report.id))
@@ -103,41 +103,41 @@ async def test_a_record_that_is_not_there_leads_nowhere(harness: Harness) -> Non
         assert await repository.urls([ref_id], "report.pdf") == {}
 
 
-class Loose(Entity, table="loose"):
-    """Knows its report by the name of a table."""
+class ByTableName(Entity, table="loose"):
+    """References its report by the name of a table."""
 
     report_id: Annotated[UUID, references("reports")]
 
 
 REFUSED: dict[str, tuple[type[Entity], str, str]] = {
     "an unknown reference": (Remark, "parent.pdf", "has no reference 'parent': .*; it has report"),
-    "no reference": (Report, "title.pdf", "has no reference 'title': .*; it has run"),
-    "the column": (Remark, "report_id.pdf", "has no reference 'report_id'"),
-    "nothing before the dot": (Remark, ".pdf", "has no reference ''"),
-    "nothing after it": (Remark, "report.", "reports. is not a blob; it has pdf"),
+    "not a reference": (Report, "title.pdf", "has no reference 'title': .*; it has run"),
+    "the column of a reference": (Remark, "report_id.pdf", "has no reference 'report_id'"),
+    "empty before the dot": (Remark, ".pdf", "has no reference ''"),
+    "empty after the dot": (Remark, "report.", "reports. is not a blob; it has pdf"),
     "a document": (Remark, "report.body", r"reports.body is not a blob \(it is a document"),
-    "a column of the other": (Remark, "report.title", "reports.title is not a blob; it has pdf"),
+    "a column of the target": (Remark, "report.title", "reports.title is not a blob; it has pdf"),
     "two dots": (
         Remark,
         "report.run.pdf",
         "at most one reference is followed; use the repository of reports",
     ),
-    "a target by name": (Loose, "report.pdf", "pass the class to references"),
+    "a target declared by name": (ByTableName, "report.pdf", "pass the class to references"),
     "a global target": (Customer, "tariff.terms", "tariffs is global; use the repository of its class"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_leads_to_no_blob_is_refused_before_any_trip(harness: Harness, name: str) -> None:
-    """A path that no declaration has is UsageError with the remedy, whatever the method."""
-    entity, field, told = REFUSED[name]
+async def test_an_invalid_path_is_refused_before_any_trip(harness: Harness, name: str) -> None:
+    """A path that is not declared raises UsageError with the remedy, in every method."""
+    entity, field, message = REFUSED[name]
     repository, ref_id = harness.repository(entity), new_ref_id()
     for call, asked in (
         (repository.url, ref_id),
         (repository.urls, [ref_id]),
         (repository.read, ref_id),
     ):
-        with steps() as seen, pytest.raises(UsageError, match=told):
+        with steps() as seen, pytest.raises(UsageError, match=message):
             await call(asked, field)
         assert trips(seen) == {}
 
@@ -147,8 +147,8 @@ async def _types(harness: Harness, record: Entity) -> list[tuple[str, int, str]]
     return [(event.type, event.version, event.by) for event in events]
 
 
-async def test_cascade_takes_records_along_with_an_event_each(harness: Harness) -> None:
-    """What goes with its target is gone, hidden or not, at every level, by who deleted the target."""
+async def test_cascade_deletes_records_with_an_event_each(harness: Harness) -> None:
+    """Deleting a target deletes the records that cascade, at every level, with the same actor."""
     report, remark = await _remark(harness, pdf=Blob(b"x"))
     clips, folders = harness.repository(Clip), harness.repository(Folder)
     clip = await clips.save(Clip(report_id=report.id))
@@ -175,7 +175,7 @@ async def test_cascade_takes_records_along_with_an_event_each(harness: Harness) 
 
 
 async def test_set_null_is_a_change_of_the_record(harness: Harness) -> None:
-    """A reference that is emptied raises the version, by who deleted the target; nothing else moves."""
+    """Emptying a reference raises the version, with the actor of the delete; nothing else changes."""
     run = await harness.run()
     reports = harness.repository(Report)
     report = await reports.save(Report(title="t", run_id=run.id, pdf=Blob(b"x")))
@@ -189,8 +189,8 @@ async def test_set_null_is_a_change_of_the_record(harness: Harness) -> None:
     assert event.after == {**event.after, "run_id": None}
 
 
-async def test_restrict_keeps_a_target_that_even_a_hidden_record_needs(harness: Harness) -> None:
-    """A target stays while a record refers to it, and nothing of the delete happened."""
+async def test_restrict_refuses_to_delete_a_referenced_record(harness: Harness) -> None:
+    """A record that another one refers to, even a deleted one, cannot be deleted; nothing changes."""
     run = await harness.run()
     calls, runs = harness.repository(Call), harness.repository(Run)
     call = await calls.save(Call(run_id=run.id, name="x"))
@@ -203,8 +203,8 @@ async def test_restrict_keeps_a_target_that_even_a_hidden_record_needs(harness: 
     assert (await harness.repository(Report).get(report.ref_id)).run_id == run.id
 
 
-async def test_hiding_a_target_changes_nothing_of_what_refers_to_it(harness: Harness) -> None:
-    """A delete that only hides neither empties nor follows a reference, and new ones may be made."""
+async def test_a_soft_delete_keeps_references(harness: Harness) -> None:
+    """A soft delete of the target neither empties nor follows references, and new ones may be made."""
     call = await harness.call()
     folders = harness.repository(Folder)
     folder = await folders.save(Folder(call_id=call.id))
@@ -214,8 +214,8 @@ async def test_hiding_a_target_changes_nothing_of_what_refers_to_it(harness: Har
     assert (await folders.save(Folder(call_id=call.id))).version == 1
 
 
-async def test_no_reference_crosses_tenants(harness: Harness) -> None:
-    """save, update and save_many refuse the id of another tenant's record, as of one that never was."""
+async def test_a_reference_to_another_tenant_is_refused(harness: Harness) -> None:
+    """save, update and save_many treat the id of another tenant's record as unknown."""
     foreign = await Harness(harness.store, harness.browse, harness.move_clock).call()
     folders = harness.repository(Folder)
     own = await folders.save(Folder())
@@ -236,8 +236,8 @@ async def test_no_reference_crosses_tenants(harness: Harness) -> None:
     assert (await folders.get(own.ref_id)).version == 1
 
 
-async def test_records_that_are_made_together_refer_to_each_other(harness: Harness) -> None:
-    """Ids are there before any save: one batch may refer within itself, in any order."""
+async def test_records_of_one_batch_may_refer_to_each_other(harness: Harness) -> None:
+    """The records of one batch may refer to each other in any order."""
     folders = harness.repository(Folder)
     top = Folder()
     leaf = Folder(parent_id=top.id)

@@ -1,4 +1,4 @@
-"""Save, get and load: what comes back is what was saved, and only what changed is sent."""
+"""save, get and load: records are read as they were saved, and only changes are sent."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.harness import Harness, steps, trips
 pytestmark = pytest.mark.parts
 
 
-async def test_a_saved_record_comes_back_whole(harness: Harness) -> None:
-    """What get answers with every document loaded equals what was saved, in columns, document and blob."""
+async def test_get_returns_the_saved_record(harness: Harness) -> None:
+    """get with every document loaded equals the saved record, in columns, document and blob."""
     calls = harness.repository(Call)
     payload = Payload(q="weather", hits=[3, 1])
     saved = await harness.call(tags=["a", "b"], meta={"x": 1}, payload=payload, transcript=Blob("# hi"))
@@ -32,8 +32,8 @@ async def test_a_saved_record_comes_back_whole(harness: Harness) -> None:
     assert await calls.read(saved.ref_id, "transcript") == b"# hi"
 
 
-async def test_save_fills_in_what_the_server_decides(harness: Harness) -> None:
-    """The passed object gets tenant, version, time and actor, and is what save returns."""
+async def test_save_sets_the_fields_of_the_server(harness: Harness) -> None:
+    """save sets tenant, version, times and actor on the passed object, and returns it."""
     run = Run(name="x")
     assert await harness.repository(Run, actor="agent:writer").save(run) is run
     assert (run.tenant_id, run.version, run.created_by) == (harness.tenant, 1, "agent:writer")
@@ -41,8 +41,8 @@ async def test_save_fills_in_what_the_server_decides(harness: Harness) -> None:
     assert run.created_on.tzinfo is not None
 
 
-async def test_ids_are_minted_by_the_object(harness: Harness) -> None:
-    """id is a uuid7 and ref_id a ULID before anything is saved, and both survive the save."""
+async def test_ids_are_generated_with_the_object(harness: Harness) -> None:
+    """id is a UUIDv7 and ref_id a ULID before the save, and the save keeps both."""
     run = Run(name="x")
     id_, ref_id = run.id, run.ref_id
     assert id_.version == 7
@@ -51,8 +51,8 @@ async def test_ids_are_minted_by_the_object(harness: Harness) -> None:
     assert ((await harness.repository(Run).get(ref_id)).id, run.ref_id) == (id_, ref_id)
 
 
-async def test_an_unloaded_document_says_so(harness: Harness) -> None:
-    """A document that was not asked for raises NotLoaded, is not dumped, and shows as <not loaded>."""
+async def test_a_document_that_is_not_loaded_raises(harness: Harness) -> None:
+    """A document that was not loaded raises NotLoaded, is not dumped, and is shown as <not loaded>."""
     saved = await harness.call(payload=Payload(q="x"))
     found = await harness.repository(Call).get(saved.ref_id)
     with pytest.raises(NotLoaded) as caught:
@@ -63,7 +63,7 @@ async def test_an_unloaded_document_says_so(harness: Harness) -> None:
 
 
 async def test_an_empty_document_needs_no_loading(harness: Harness) -> None:
-    """A document field that holds nothing is None, loaded or not, and costs no MongoDB trip."""
+    """An empty document field is None, loaded or not, and costs no MongoDB trip."""
     saved = await harness.call()
     with steps() as seen:
         found = await harness.repository(Call).get(saved.ref_id, load=["payload"])
@@ -71,8 +71,8 @@ async def test_an_empty_document_needs_no_loading(harness: Harness) -> None:
     assert trips(seen) == {"postgres.select": 1}
 
 
-async def test_a_loaded_blob_tells_its_facts(harness: Harness) -> None:
-    """A loaded Blob shows size, SHA-256 and media type without a trip of its own."""
+async def test_a_loaded_blob_has_size_hash_and_media_type(harness: Harness) -> None:
+    """A loaded Blob has size, SHA-256 and media type without a further trip."""
     saved = await harness.call(transcript=Blob("# hi"))
     found = await harness.repository(Call).get(saved.ref_id)
     with steps() as seen:
@@ -83,7 +83,7 @@ async def test_a_loaded_blob_tells_its_facts(harness: Harness) -> None:
 
 
 async def test_saving_again_without_a_change_sends_nothing(harness: Harness) -> None:
-    """An unchanged save makes no trip and leaves the version alone."""
+    """Saving an unchanged record makes no trip and keeps its version."""
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     loaded = await harness.repository(Call).get(saved.ref_id, load=["payload"])
     with steps() as seen:
@@ -94,7 +94,7 @@ async def test_saving_again_without_a_change_sends_nothing(harness: Harness) -> 
 
 
 async def test_saving_equal_content_again_sends_nothing(harness: Harness) -> None:
-    """A new Blob with the bytes that are stored already is no change."""
+    """A new Blob with the stored bytes is not a change."""
     saved = await harness.call(transcript=Blob("# hi"))
     saved.transcript = Blob(b"# hi")
     with steps() as seen:
@@ -103,7 +103,7 @@ async def test_saving_equal_content_again_sends_nothing(harness: Harness) -> Non
 
 
 async def test_a_changed_column_sends_no_part(harness: Harness) -> None:
-    """Changing a column is one Postgres trip, and the unloaded document stays as it was."""
+    """Changing a column takes one Postgres trip, and the document that is not loaded stays unchanged."""
     calls = harness.repository(Call)
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     found = await calls.get(saved.ref_id)
@@ -139,7 +139,7 @@ async def test_a_changed_blob_sends_no_document(harness: Harness) -> None:
 
 
 async def test_a_document_edited_in_place_is_a_change(harness: Harness) -> None:
-    """Documents are compared by content, so an edit inside one is saved."""
+    """Documents are compared by content, so an edit in place is saved."""
     reports = harness.repository(Report)
     saved = await reports.save(Report(title="t", body={"list": [1]}))
     found = await reports.get(saved.ref_id, load=["body"])
@@ -149,7 +149,7 @@ async def test_a_document_edited_in_place_is_a_change(harness: Harness) -> None:
 
 
 async def test_a_column_edited_in_place_is_a_change(harness: Harness) -> None:
-    """An edit inside an array, a dict or a model of a column is saved, of a saved and of a loaded record."""
+    """An edit in place of an array, dict or model in a column is saved, after a save and after a get."""
     records = harness.repository(Everything)
     saved = await records.save(Everything(texts=["a"], tree={"k": {}}, address=Address(street="s")))
     saved.texts.append("b")
@@ -169,7 +169,7 @@ async def test_a_column_edited_in_place_is_a_change(harness: Harness) -> None:
 
 
 async def test_none_removes_a_part(harness: Harness) -> None:
-    """Saving None into a part's field empties it: nothing is loaded, nothing read."""
+    """Saving None as a part empties the field: later there is nothing to load or to read."""
     calls = harness.repository(Call)
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     saved.payload, saved.transcript = None, None
@@ -183,8 +183,8 @@ async def test_none_removes_a_part(harness: Harness) -> None:
     assert caught.value.field == "transcript"
 
 
-async def test_a_lost_race_is_a_conflict(harness: Harness) -> None:
-    """Saving over a version that has moved on raises Conflict with both numbers, and changes nothing."""
+async def test_an_outdated_version_is_a_conflict(harness: Harness) -> None:
+    """Saving an outdated version raises Conflict with both versions, and changes nothing."""
     calls = harness.repository(Call)
     saved = await harness.call(transcript=Blob("# one"))
     mine, theirs = await calls.get(saved.ref_id), await calls.get(saved.ref_id)
@@ -197,8 +197,8 @@ async def test_a_lost_race_is_a_conflict(harness: Harness) -> None:
     assert (await calls.get(saved.ref_id)).name == "theirs"
 
 
-async def test_a_lost_race_with_content_sends_no_byte(harness: Harness) -> None:
-    """A conflict of a save with parts is found at stage, before anything is uploaded."""
+async def test_a_conflict_is_found_before_uploads(harness: Harness) -> None:
+    """A save with parts raises Conflict at stage, before anything is uploaded."""
     calls = harness.repository(Call)
     saved = await harness.call(transcript=Blob("# one"))
     mine = await calls.get(saved.ref_id)
@@ -211,7 +211,7 @@ async def test_a_lost_race_with_content_sends_no_byte(harness: Harness) -> None:
 
 
 async def test_expected_version_overrides_the_loaded_one(harness: Harness) -> None:
-    """A caller who names the version that is there may save over a change that he did not load."""
+    """With the current expected_version an outdated object can be saved."""
     calls = harness.repository(Call)
     saved = await harness.call()
     await calls.update(saved.ref_id, {"tags": ["theirs"]})
@@ -222,7 +222,7 @@ async def test_expected_version_overrides_the_loaded_one(harness: Harness) -> No
 
 
 async def test_save_many_is_all_or_nothing(harness: Harness) -> None:
-    """One record that the database refuses keeps the others of its list invisible."""
+    """If the database refuses one record of a list, no record becomes visible."""
     notes = harness.repository(Call)
     run = await harness.run()
     good, bad = Call(run_id=run.id, name="good"), Call(run_id=uuid4(), name="bad")
@@ -233,8 +233,8 @@ async def test_save_many_is_all_or_nothing(harness: Harness) -> None:
         await notes.get(good.ref_id)
 
 
-async def test_save_many_inserts_and_updates_at_once(harness: Harness) -> None:
-    """A list may mix new and changed records; each gets its own version."""
+async def test_save_many_inserts_and_updates(harness: Harness) -> None:
+    """A list may contain new and changed records; each gets its own version."""
     runs = harness.repository(Run)
     old = await runs.save(Run(name="old"))
     old.score = 7
@@ -245,14 +245,14 @@ async def test_save_many_inserts_and_updates_at_once(harness: Harness) -> None:
 
 
 async def test_save_many_of_nothing_does_nothing(harness: Harness) -> None:
-    """An empty list is saved without a trip."""
+    """Saving an empty list makes no trip."""
     with steps() as seen:
         assert await harness.repository(Run).save_many([]) == []
     assert trips(seen) == {}
 
 
 async def test_a_record_twice_in_one_list_is_refused(harness: Harness) -> None:
-    """The same record cannot be saved twice at once; nothing is sent."""
+    """The same record twice in one list is refused, and nothing is sent."""
     run = Run(name="x")
     with steps() as seen, pytest.raises(UsageError):
         await harness.repository(Run).save_many([run, run])
@@ -260,7 +260,7 @@ async def test_a_record_twice_in_one_list_is_refused(harness: Harness) -> None:
 
 
 async def test_saving_a_copy_of_a_new_record_is_refused(harness: Harness) -> None:
-    """A second record under the ids of another is refused by the key, and the first stays."""
+    """A second record with the ids of another is refused by the primary key, and the first stays."""
     runs = harness.repository(Run)
     first = Run(name="first")
     second = first.model_copy(update={"name": "second"})
@@ -270,8 +270,8 @@ async def test_saving_a_copy_of_a_new_record_is_refused(harness: Harness) -> Non
     assert (await runs.get(first.ref_id)).name == "first"
 
 
-async def test_append_only_records_do_not_change(harness: Harness) -> None:
-    """A class without Mutable refuses a second save with a change, and update; nothing is sent."""
+async def test_append_only_records_cannot_be_changed(harness: Harness) -> None:
+    """A class without Mutable refuses a changed save and update, and nothing is sent."""
     notes = harness.repository(Note)
     note = await notes.save(Note(title="t", content=Blob("c")))
     note.title = "other"
@@ -283,7 +283,7 @@ async def test_append_only_records_do_not_change(harness: Harness) -> None:
     assert trips(seen) == {}
 
 
-async def test_a_record_that_is_not_there_is_not_found(harness: Harness) -> None:
+async def test_an_unknown_ref_id_is_not_found(harness: Harness) -> None:
     """get of an unknown ref_id raises NotFound with table and ref_id."""
     unknown = Run(name="x").ref_id
     with pytest.raises(NotFound) as caught:
@@ -292,7 +292,7 @@ async def test_a_record_that_is_not_there_is_not_found(harness: Harness) -> None
 
 
 async def test_times_come_from_the_server(harness: Harness) -> None:
-    """created_on and updated_on of the saved object are those that get answers."""
+    """created_on and updated_on of the saved object equal those that get returns."""
     runs = harness.repository(Run)
     run = await runs.save(Run(name="x"))
     run.score = 1

@@ -1,4 +1,4 @@
-"""Whose records these are, and what can be told of one."""
+"""Tenants and actors of a scope; explain and plan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.harness import Harness, steps, trips
 
 
 async def test_another_tenants_record_is_not_found(harness: Harness) -> None:
-    """No call reaches a record of another tenant, not even to tell that it is there."""
+    """Every call on a record of another tenant raises the error of an unknown record."""
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     other = Harness(harness.store, harness.browse, harness.move_clock).repository(Call)
     attempts: tuple[Callable[[], Any], ...] = (
@@ -33,8 +33,8 @@ async def test_another_tenants_record_is_not_found(harness: Harness) -> None:
     assert (await harness.repository(Call).get(saved.ref_id)).version == 1
 
 
-async def test_a_loaded_record_stays_in_its_tenant(harness: Harness) -> None:
-    """An object that was loaded in one tenant's scope is refused in another's; no step is taken."""
+async def test_a_record_cannot_be_saved_in_another_tenant(harness: Harness) -> None:
+    """An object that was loaded in one tenant's scope is refused in another's, and no step is taken."""
     run = await harness.run()
     other = Harness(harness.store, harness.browse, harness.move_clock)
     run.score = 1
@@ -50,8 +50,8 @@ async def test_a_tenant_may_be_text(harness: Harness) -> None:
     assert (await same.get(run.ref_id)).id == run.id
 
 
-async def test_explain_shows_a_record_on_one_screen(harness: Harness) -> None:
-    """explain names each field's store, key, size, hash, state, writer and expiry, and the last events."""
+async def test_explain_shows_each_field_and_the_last_events(harness: Harness) -> None:
+    """explain shows store, key, size, hash, state, writer and expiry of each field, and the last events."""
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     await harness.repository(Call, actor="user:editor").update(saved.ref_id, {"status": "done"})
     screen = await harness.repository(Call).explain(saved.ref_id)
@@ -72,15 +72,15 @@ async def test_explain_shows_a_record_on_one_screen(harness: Harness) -> None:
     ]
 
 
-async def test_explain_shows_what_is_empty(harness: Harness) -> None:
-    """A part that holds nothing is shown as empty in its store."""
+async def test_explain_shows_empty_parts(harness: Harness) -> None:
+    """explain shows an empty part as empty, with its store."""
     saved = await harness.repository(Report).save(Report(title="t"))
     screen = await harness.repository(Report).explain(saved.ref_id)
     assert sum(line.endswith("(empty)") for line in screen.splitlines()) == 2
 
 
 async def test_plan_needs_no_server() -> None:
-    """Entity.plan() tells where each field goes and what a save costs."""
+    """Entity.plan() shows the store of each field and the cost of a save, without a server."""
     plan = Call.plan()
     lines = {line.split()[0]: line.split()[1:] for line in plan.splitlines()[2:-1]}
     assert lines["name"] == ["Postgres", "text"]
@@ -91,8 +91,8 @@ async def test_plan_needs_no_server() -> None:
     assert Run.plan().splitlines()[-1].endswith("one Postgres trip")
 
 
-async def test_a_repository_serves_many_at_once(harness: Harness) -> None:
-    """One repository is shared by threads and tasks: every save and read gets its own answer."""
+async def test_a_repository_may_be_shared(harness: Harness) -> None:
+    """Threads or tasks may share a repository: each save and read returns its own result."""
     calls, run = harness.repository(Call), await harness.run()
 
     async def one(i: int) -> bool:
@@ -103,8 +103,8 @@ async def test_a_repository_serves_many_at_once(harness: Harness) -> None:
     assert all(await asyncio.gather(*(one(i) for i in range(12))))
 
 
-async def test_racing_updates_lose_nothing(harness: Harness) -> None:
-    """Of saves that race over one version exactly one wins; the others are told."""
+async def test_one_of_several_concurrent_saves_wins(harness: Harness) -> None:
+    """Of concurrent saves of one version exactly one succeeds; the others raise Conflict."""
     runs = harness.repository(Run)
     run = await harness.run()
     loaded = [await runs.get(run.ref_id) for _ in range(5)]
@@ -117,8 +117,8 @@ async def test_racing_updates_lose_nothing(harness: Harness) -> None:
     assert (found.version, found.score) == (2, winners[0].score)
 
 
-async def test_a_name_or_a_reason_that_every_event_would_carry_on_has_a_limit(harness: Harness) -> None:
-    """An actor has 255 characters at most, a reason 4000; more is refused before anything is sent."""
+async def test_actor_and_reason_have_a_limit(harness: Harness) -> None:
+    """An actor has at most 255 characters and a reason 4000; more is refused before anything is sent."""
     with pytest.raises(ValidationError, match="256 characters; the limit is 255"):
         harness.store.scope(tenant=harness.tenant, actor="a" * 256)
     orders = harness.repository(Order, actor="a" * 255)

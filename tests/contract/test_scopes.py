@@ -1,4 +1,4 @@
-"""Global records, records that are their own tenant, and finding a record before its tenant is known."""
+"""Global records, records that are their own tenant, and lookups before the tenant is known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.harness import Harness, steps, trips
 
 
 def admin(harness: Harness) -> Any:
-    """Give the awaitable repository of the tariffs' only writer."""
+    """Return an awaitable repository of tariffs, which only the admin may write."""
     return awaitable(harness.store.admin(actor="user:operator").repository(Tariff))
 
 
@@ -26,7 +26,7 @@ async def lookup(harness: Harness, value: Any, entity: type[Entity] = Login) -> 
     return await harness.store.lookup(entity, value)
 
 
-async def test_every_tenant_reads_what_the_admin_writes(harness: Harness) -> None:
+async def test_every_tenant_can_read_global_records(harness: Harness) -> None:
     """A global record, its blob and its history are read in any tenant's scope, at the usual cost."""
     saved = await admin(harness).save(Tariff(name=f"Pro {uuid4()}", terms=Blob(b"# Terms")))
     assert saved.tenant_id == UUID(int=0)
@@ -42,7 +42,7 @@ async def test_every_tenant_reads_what_the_admin_writes(harness: Harness) -> Non
 
 
 async def test_a_tenant_cannot_write_a_global_record(harness: Harness) -> None:
-    """save, update and delete in a tenant's scope name the way that there is, and send nothing."""
+    """save, update and delete in a tenant's scope raise an error with the remedy, and send nothing."""
     saved = await admin(harness).save(Tariff(name="Pro"))
     tariffs = harness.repository(Tariff)
     loaded = await tariffs.get(saved.ref_id)
@@ -61,8 +61,8 @@ async def test_a_tenant_cannot_write_a_global_record(harness: Harness) -> None:
     assert (await harness.repository(Tariff).get(saved.ref_id)).name == "Pro"
 
 
-async def test_the_admin_changes_and_removes_global_records(harness: Harness) -> None:
-    """The admin updates, replaces content and deletes; afterwards no tenant finds it."""
+async def test_the_admin_can_change_and_delete_global_records(harness: Harness) -> None:
+    """The admin updates, replaces content and deletes; afterwards no tenant finds the record."""
     saved = await admin(harness).save(Tariff(name="Pro", terms=Blob(b"one")))
     changed = await admin(harness).update(saved.ref_id, {"name": "Team", "terms": Blob(b"two")})
     assert (changed.version, await harness.repository(Tariff).read(saved.ref_id, "terms")) == (2, b"two")
@@ -71,21 +71,21 @@ async def test_the_admin_changes_and_removes_global_records(harness: Harness) ->
         await harness.repository(Tariff).get(saved.ref_id)
 
 
-async def test_the_admin_reads_and_writes_nothing_of_a_tenant(harness: Harness) -> None:
+async def test_the_admin_scope_refuses_records_of_tenants(harness: Harness) -> None:
     """A repository of tenants' records is refused in the admin's scope."""
     with pytest.raises(UsageError, match="belongs to tenants"):
         harness.store.admin(actor="user:operator").repository(Order)
 
 
 @pytest.mark.parametrize("nil", [UUID(int=0), str(UUID(int=0))])
-async def test_the_nil_uuid_is_no_tenant(harness: Harness, nil: Any) -> None:
-    """Nobody opens a tenant's scope on the global records."""
+async def test_the_nil_uuid_cannot_be_a_tenant(harness: Harness, nil: Any) -> None:
+    """A scope of the nil UUID, which holds the global records, is refused."""
     with pytest.raises(TenantRequired):
         harness.store.scope(tenant=nil, actor="user:x")
 
 
 async def test_a_tenants_record_may_refer_to_a_global_one(harness: Harness) -> None:
-    """A reference to a global class is a key: what it names must be there, and stays while it is named."""
+    """A reference to a global record must exist, and its target cannot be deleted."""
     tariff = await admin(harness).save(Tariff(name="Pro"))
     customers = harness.repository(Customer)
     customer = Customer(name="Acme", tariff_id=tariff.id)
@@ -98,8 +98,8 @@ async def test_a_tenants_record_may_refer_to_a_global_one(harness: Harness) -> N
         await customers.save(Customer(name="Bogus", tariff_id=uuid4()))
 
 
-async def test_a_tenants_own_record_is_seen_in_its_own_scope_alone(harness: Harness) -> None:
-    """A class with scope="self" is saved where tenant and id are one, and nowhere else."""
+async def test_a_self_scoped_record_is_visible_only_in_its_own_scope(harness: Harness) -> None:
+    """A record of a class with scope="self" is saved in the tenant of its id, and nowhere else."""
     customer = Customer(name="Acme")
     with pytest.raises(ConstraintViolation):
         await harness.repository(Customer).save(Customer(name="Other"))
@@ -109,8 +109,8 @@ async def test_a_tenants_own_record_is_seen_in_its_own_scope_alone(harness: Harn
         await harness.repository(Customer).get(saved.ref_id)
 
 
-async def test_a_record_is_found_before_its_tenant_is_known(harness: Harness) -> None:
-    """Who shows the value learns tenant and ref_id in one trip; an unknown value finds nothing."""
+async def test_lookup_returns_tenant_and_ref_id(harness: Harness) -> None:
+    """A lookup returns tenant and ref_id in one trip, or None for an unknown value."""
     digest = uuid4().hex
     saved = await harness.repository(Login).save(Login(digest=digest))
     with steps() as seen:
@@ -123,8 +123,8 @@ async def test_a_record_is_found_before_its_tenant_is_known(harness: Harness) ->
     assert await lookup(harness, digest) is None
 
 
-async def test_a_value_that_two_tenants_hold_finds_nothing(harness: Harness) -> None:
-    """Two records with one value are nobody's."""
+async def test_lookup_of_an_ambiguous_value_returns_none(harness: Harness) -> None:
+    """A lookup of a value that two records have returns None."""
     digest = uuid4().hex
     await harness.repository(Login).save(Login(digest=digest))
     await harness.repository(Login, tenant=uuid4()).save(Login(digest=digest))
@@ -132,17 +132,15 @@ async def test_a_value_that_two_tenants_hold_finds_nothing(harness: Harness) -> 
 
 
 @pytest.mark.parametrize("value", ["", None, b"x", 1, "a\0b", "\ud800"])
-async def test_what_cannot_be_a_value_is_refused_before_anything_is_sent(
-    harness: Harness, value: object
-) -> None:
-    """A lookup takes a str that is not empty and can be stored."""
+async def test_an_invalid_lookup_value_is_refused(harness: Harness, value: object) -> None:
+    """A lookup value must be a non-empty str that Postgres can store; nothing is sent otherwise."""
     with steps() as seen, pytest.raises(Exception) as error:  # noqa: PT011  its class is asserted
         await lookup(harness, value)
     assert type(error.value).__module__ == "storekit.errors"
     assert trips(seen) == {}
 
 
-async def test_a_class_without_a_lookup_field_is_not_looked_up(harness: Harness) -> None:
-    """The error names the declaration."""
+async def test_lookup_requires_a_lookup_field(harness: Harness) -> None:
+    """A lookup of a class without a lookup field raises an error that shows the declaration."""
     with pytest.raises(UsageError, match=r"lookup\(\)"):
         await lookup(harness, "x", Run)

@@ -1,4 +1,4 @@
-"""What each call costs: trips are counted and do not grow."""
+"""The cost of each call in trips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLOBS, DOCUMENTS = "abcde", "fghij"
 
 
 async def test_a_save_without_parts_is_one_trip(harness: Harness) -> None:
-    """A record of columns alone costs one Postgres trip."""
+    """A record of columns costs one Postgres trip."""
     with steps() as seen:
         await harness.repository(Run).save(Run(name="x"))
     assert trips(seen) == {"postgres.commit": 1}
@@ -25,7 +25,7 @@ async def test_a_save_without_parts_is_one_trip(harness: Harness) -> None:
 async def test_a_save_with_parts_is_two_trips_around_one_wave(
     harness: Harness, blobs: int, documents: int, collections: int
 ) -> None:
-    """1, 3 or 10 parts cost two Postgres trips, one upload each, one insert for each collection."""
+    """1, 3 or 10 parts cost two Postgres trips, one upload each, and one insert for each collection."""
     record = Wide()
     for name in BLOBS[:blobs]:
         setattr(record, name, Blob(name))
@@ -38,7 +38,7 @@ async def test_a_save_with_parts_is_two_trips_around_one_wave(
 
 
 async def test_a_batch_is_two_trips_around_one_wave(harness: Harness) -> None:
-    """save_many of 200 records with a document and a blob each costs two Postgres trips and one insert."""
+    """200 records with a document and a blob each cost two Postgres trips and one insert in MongoDB."""
     calls, run = harness.repository(Call), await harness.run()
     many = [
         Call(run_id=run.id, name=f"n{i}", payload=Payload(q=str(i)), transcript=Blob(f"# {i}"))
@@ -57,7 +57,7 @@ async def test_a_batch_is_two_trips_around_one_wave(harness: Harness) -> None:
 
 
 async def test_reads_are_one_trip(harness: Harness) -> None:
-    """get and url cost one Postgres trip; a loaded document one MongoDB trip more, bytes one S3 request."""
+    """get and url cost one Postgres trip; a document one MongoDB trip more, bytes one S3 request more."""
     calls = harness.repository(Call)
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"))
     costs: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
@@ -73,8 +73,8 @@ async def test_reads_are_one_trip(harness: Harness) -> None:
         assert trips(seen) == {"postgres.select": 1, **more}, name
 
 
-async def test_a_store_that_is_not_used_is_not_asked(harness: Harness) -> None:
-    """A record with a document only sends nothing to S3."""
+async def test_an_unused_store_gets_no_request(harness: Harness) -> None:
+    """Saving a record with a document and without a blob sends nothing to S3."""
     with steps() as seen:
         await harness.repository(Report).save(Report(title="t", body={}))
     assert trips(seen) == {"postgres.stage": 1, "mongo.insert": 1, "postgres.commit": 1}

@@ -1,4 +1,4 @@
-"""Units of work: many records of many tables, in one commit or not at all."""
+"""Units of work: records of many tables in one commit or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.harness import Harness, fail, steps, trips
 
 
 async def test_a_unit_saves_records_of_many_tables_in_one_trip(harness: Harness) -> None:
-    """Records without parts, of any classes, become visible together by one Postgres trip."""
+    """Records without parts, of any classes, are committed together in one Postgres trip."""
     with steps() as seen:
         async with harness.unit() as tx:
             run = tx.save(Run(name="nightly"))
@@ -35,7 +35,7 @@ async def test_a_unit_saves_records_of_many_tables_in_one_trip(harness: Harness)
 
 
 async def test_a_unit_with_parts_is_two_trips_around_one_wave(harness: Harness) -> None:
-    """Whatever a unit holds, its parts go to the stores in one wave between two Postgres trips."""
+    """The parts of a unit are uploaded in one wave between two Postgres trips."""
     run = Run(name="x")
     with steps() as seen:
         async with harness.unit() as tx:
@@ -46,8 +46,8 @@ async def test_a_unit_with_parts_is_two_trips_around_one_wave(harness: Harness) 
     assert trips(seen) == {"postgres.stage": 1, "s3.put": 2, "mongo.insert": 2, "postgres.commit": 1}
 
 
-async def test_records_of_one_unit_refer_to_each_other_in_any_order(harness: Harness) -> None:
-    """A record may be named before the one that it refers to, and be deleted after it."""
+async def test_records_of_one_unit_may_refer_to_each_other_in_any_order(harness: Harness) -> None:
+    """A record may be saved before the one it refers to, and deleted after it."""
     report = Report(title="r")
     remark = Remark(report_id=report.id, text="first")
     leads = [Lead(number="1"), Lead(number="2")]
@@ -68,8 +68,8 @@ async def test_records_of_one_unit_refer_to_each_other_in_any_order(harness: Har
     assert (hit.version, await harness.repository(Remark).count()) == (1, 0)
 
 
-async def test_a_unit_changes_hides_and_brings_back(harness: Harness) -> None:
-    """Updates, deletes and restores of loaded and of unloaded records go into the same commit."""
+async def test_a_unit_updates_deletes_and_restores(harness: Harness) -> None:
+    """Updates, deletes and restores of loaded and of unloaded records are part of the same commit."""
     leads = harness.repository(Lead)
     loaded, other, gone, back = await leads.save_many([Lead(number=str(i)) for i in range(4)])
     await leads.delete(back.ref_id)
@@ -85,8 +85,8 @@ async def test_a_unit_changes_hides_and_brings_back(harness: Harness) -> None:
     assert (await leads.get(other.ref_id, load=["notes"])).notes == {"a": 1}
 
 
-async def test_an_exception_inside_leaves_nothing_and_the_objects_as_they_were(harness: Harness) -> None:
-    """What the block raises comes out unchanged; nothing is visible, and the same objects can be saved."""
+async def test_an_exception_rolls_back_the_unit_and_its_objects(harness: Harness) -> None:
+    """An exception in the block is re-raised, nothing is visible, and the same objects can be saved later."""
     run = Run(name="x")
     note = Note(title="n", content=Blob("n"))
     with pytest.raises(ZeroDivisionError), steps() as seen:
@@ -98,8 +98,8 @@ async def test_an_exception_inside_leaves_nothing_and_the_objects_as_they_were(h
     assert run.version == 1
 
 
-async def test_one_record_that_is_refused_undoes_the_unit_and_is_named(harness: Harness) -> None:
-    """A lost race, a value, a move or a key that is refused leaves nothing; `.index` tells whose it was."""
+async def test_a_refused_record_rolls_back_the_unit(harness: Harness) -> None:
+    """A conflict, a value, a move or a key that is refused saves nothing; `.index` has the record."""
     orders = harness.repository(Order)
     order = await orders.save(Order(number="1", external_id="x"))
     await orders.update(order.ref_id, {"number": "2"})
@@ -126,8 +126,8 @@ def _save(record: Run) -> Callable[[Any], Any]:
     return lambda tx: tx.save(record)
 
 
-async def test_what_cannot_be_is_refused_where_it_is_asked(harness: Harness) -> None:
-    """A wrong call raises at its own line, and the unit goes on without it."""
+async def test_an_invalid_call_raises_at_once(harness: Harness) -> None:
+    """An invalid call raises at its own line, and the unit can go on without it."""
     async with harness.unit() as tx:
         run = tx.save(Run(name="x"))
         assert tx.save(run) is run
@@ -164,8 +164,8 @@ async def test_what_cannot_be_is_refused_where_it_is_asked(harness: Harness) -> 
             over()
 
 
-async def test_a_unit_is_entered_once(harness: Harness) -> None:
-    """Outside its with block a unit refuses all, so that nothing is lost in silence; it is entered once."""
+async def test_a_unit_can_be_used_only_inside_its_block(harness: Harness) -> None:
+    """Calls outside the with block and a second with block raise UsageError."""
     tx, run = harness.unit(), Run(name="x")
     with pytest.raises(UsageError, match="enter the unit of work first"):
         tx.save(run)
@@ -176,8 +176,8 @@ async def test_a_unit_is_entered_once(harness: Harness) -> None:
     assert run.version == 1
 
 
-async def test_a_unit_that_failed_cannot_be_committed(harness: Harness) -> None:
-    """After a flush that failed, whoever swallows the error cannot commit the rest."""
+async def test_a_failed_unit_cannot_be_committed(harness: Harness) -> None:
+    """If the caller suppresses the error of a flush, the end of the block raises."""
 
     async def swallow(tx: Any) -> None:
         with pytest.raises(ValidationError):
@@ -191,8 +191,8 @@ async def test_a_unit_that_failed_cannot_be_committed(harness: Harness) -> None:
     assert await harness.repository(Run).count() == 0
 
 
-async def test_flushes_bound_what_a_unit_holds_and_one_commit_shows_it_all(harness: Harness) -> None:
-    """Each flush sends its parts at once; nothing is visible before the end, and then all of it."""
+async def test_flush_uploads_and_the_commit_makes_all_visible(harness: Harness) -> None:
+    """Each flush uploads its parts at once; all records become visible in the commit at the end."""
     notes = [Note(title=str(i), content=Blob(str(i))) for i in range(6)]
     with steps() as seen:
         async with harness.unit() as tx:
@@ -212,8 +212,8 @@ async def test_flushes_bound_what_a_unit_holds_and_one_commit_shows_it_all(harne
     assert await harness.repository(Note).read(notes[5].ref_id, "content") == b"5"
 
 
-async def test_a_record_is_named_by_its_place_in_the_unit(harness: Harness) -> None:
-    """`.index` counts the records of the whole unit, flushed ones too."""
+async def test_index_counts_all_records_of_the_unit(harness: Harness) -> None:
+    """`.index` counts the records of the whole unit, including flushed ones."""
     notes = [Note(title=str(i), content=Blob(str(i))) for i in range(3)]
     bad = Hit(external_id="1", lead_id=uuid4())
     with pytest.raises(ConstraintViolation) as refused:
@@ -222,7 +222,7 @@ async def test_a_record_is_named_by_its_place_in_the_unit(harness: Harness) -> N
 
 
 async def test_a_failure_after_a_flush_leaves_nothing(harness: Harness) -> None:
-    """What was uploaded before the block failed stays invisible, and the objects can be saved anew."""
+    """Parts that were flushed before the failure stay invisible, and the objects can be saved again."""
     note = Note(title="n", content=Blob("n"))
     with pytest.raises(ZeroDivisionError):
         await harness.work(lambda tx: tx.save(note), lambda tx: tx.flush(), fail)
@@ -231,8 +231,8 @@ async def test_a_failure_after_a_flush_leaves_nothing(harness: Harness) -> None:
     assert await harness.repository(Note).read(note.ref_id, "content") == b"n"
 
 
-async def test_units_of_two_tenants_do_not_meet(harness: Harness) -> None:
-    """A record loaded in one tenant's scope is refused by another's unit, and no other tenant's is found."""
+async def test_a_unit_refuses_records_of_another_tenant(harness: Harness) -> None:
+    """A unit refuses objects that were loaded in another tenant's scope, and does not find their records."""
     run, other = await harness.run(), uuid4()
     run.name = "theirs"
     with pytest.raises(UsageError, match="another tenant"):
@@ -243,7 +243,7 @@ async def test_units_of_two_tenants_do_not_meet(harness: Harness) -> None:
 
 
 async def test_an_empty_unit_costs_nothing(harness: Harness) -> None:
-    """A unit that was asked for nothing, or for nothing new, sends nothing."""
+    """A unit without changes makes no trip."""
     run = await harness.run()
     with steps() as seen:
         async with harness.unit():
@@ -254,7 +254,7 @@ async def test_an_empty_unit_costs_nothing(harness: Harness) -> None:
 
 
 async def test_memory_has_no_connection() -> None:
-    """In memory a unit says that it has no connection, and nothing of it is visible."""
+    """On memory stores `connection` raises an error, and nothing of the unit is visible."""
     scope = memory_store(Run).scope(tenant=uuid4(), actor="user:tester")
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""The user's own SQL in a unit of work: on every leg that has a Postgres."""
+"""SQL of the user in a unit of work, on each leg with a Postgres."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.sql
 
 
 async def rows(tx: Any, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Run SQL on a unit's connection, whatever its colour."""
+    """Return the rows of SQL that runs on a unit's connection, sync or async."""
     connection = await settle(tx.connection)
     cursor = await settle(connection.execute(query, values or None))
     return list(await settle(cursor.fetchall())) if cursor.description else []
 
 
-async def test_saves_and_own_sql_are_one_commit(harness: Harness) -> None:
-    """What was saved before is seen by the user's SQL, and both are visible by one commit."""
+async def test_saves_and_sql_of_the_user_are_one_commit(harness: Harness) -> None:
+    """The user's SQL sees earlier saves of the unit, and both become visible in one commit."""
     run, note, late = Run(name="a"), Note(title="n", content=Blob("n")), Run(name="late")
     with steps() as seen:
         async with harness.unit() as tx:
@@ -48,8 +48,8 @@ async def test_saves_and_own_sql_are_one_commit(harness: Harness) -> None:
     assert await harness.repository(Note).read(note.ref_id, "content") == b"n"
 
 
-async def test_own_sql_sees_its_tenant_alone(harness: Harness) -> None:
-    """The user's SQL runs for the scope's tenant and as its actor, and its events name no write."""
+async def test_sql_of_the_user_sees_only_its_tenant(harness: Harness) -> None:
+    """The user's SQL runs as the tenant and actor of the scope, and its events have no write."""
     await harness.repository(Run, tenant=uuid4()).save(Run(name="theirs"))
     mine = await harness.run()
     async with harness.unit(actor="user:hand") as tx:
@@ -60,8 +60,8 @@ async def test_own_sql_sees_its_tenant_alone(harness: Harness) -> None:
     assert (last.type, last.by, last.after) == ("runs.updated", "user:hand", {"score": 1})
 
 
-async def test_what_fails_after_the_users_sql_undoes_it_too(harness: Harness) -> None:
-    """An error of the user's SQL or code, or of a later save, leaves nothing; objects are as they were."""
+async def test_a_later_failure_rolls_back_the_sql_of_the_user(harness: Harness) -> None:
+    """An error of the user's SQL or code, or of a later save, rolls everything back."""
     taken = await harness.repository(Lead).save(Lead(number="1"))
     run, lead = Run(name="x"), Lead(number="1")
 
@@ -85,8 +85,8 @@ async def test_what_fails_after_the_users_sql_undoes_it_too(harness: Harness) ->
     assert (run.version, taken.version) == (1, 1)
 
 
-async def test_a_swallowed_error_is_not_a_commit(harness: Harness) -> None:
-    """Whoever swallows the error of a statement learns at the end that nothing was committed."""
+async def test_a_suppressed_error_does_not_commit(harness: Harness) -> None:
+    """If the caller suppresses the error of a statement, the end of the block raises."""
 
     async def swallow(tx: Any) -> None:
         with pytest.raises(psycopg.errors.DivisionByZero):
@@ -97,8 +97,8 @@ async def test_a_swallowed_error_is_not_a_commit(harness: Harness) -> None:
     assert await harness.repository(Run).count() == 0
 
 
-async def test_parts_come_before_the_transaction(harness: Harness) -> None:
-    """A record with new parts is refused once the transaction has begun, where it is saved."""
+async def test_new_parts_are_refused_after_the_transaction_has_begun(harness: Harness) -> None:
+    """Saving a record with new parts after the first SQL raises at the save."""
     note = Note(title="n", content=Blob("n"))
 
     async def late(tx: Any) -> None:
@@ -110,8 +110,8 @@ async def test_parts_come_before_the_transaction(harness: Harness) -> None:
     assert (await harness.repository(Run).count(), note.version) == (1, None)
 
 
-async def test_the_unit_ends_its_own_transaction(harness: Harness) -> None:
-    """commit() and rollback() inside are refused; a COMMIT by SQL is found out at the end."""
+async def test_only_the_unit_ends_its_transaction(harness: Harness) -> None:
+    """commit() and rollback() raise inside a unit; a COMMIT in SQL raises at the end."""
 
     async def end(tx: Any, what: str) -> None:
         connection = await settle(tx.connection)
@@ -128,8 +128,8 @@ async def test_the_unit_ends_its_own_transaction(harness: Harness) -> None:
     await harness.run()
 
 
-async def test_what_a_unit_sets_is_gone_with_it(harness: Harness) -> None:
-    """Settings, temporary tables, locks, statements and row factories do not reach the next borrower."""
+async def test_session_state_does_not_outlive_the_unit(harness: Harness) -> None:
+    """Settings, temporary tables, locks, statements and row factories do not reach the next unit."""
     for _ in range(2):
         async with harness.unit() as tx:
             tx.save(Run(name="x"))
@@ -151,8 +151,8 @@ async def test_what_a_unit_sets_is_gone_with_it(harness: Harness) -> None:
     assert await harness.repository(Run).count() == 3
 
 
-async def test_a_unit_survives_what_the_user_discards(harness: Harness) -> None:
-    """Dropping every prepared statement, or closing the connection, does the next borrower no harm."""
+async def test_discarded_statements_and_connections_are_replaced(harness: Harness) -> None:
+    """Dropping prepared statements or closing the connection does not affect the next unit."""
     for _ in range(6):
         await harness.run()
 

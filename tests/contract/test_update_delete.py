@@ -1,4 +1,4 @@
-"""Update some fields; hide or remove records."""
+"""update, delete and restore."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.entities import Call, Note, Order, OrderStatus, Payload, Rema
 from tests.support.harness import Harness, steps, trips
 
 
-async def test_update_writes_only_what_it_names(harness: Harness) -> None:
-    """update changes the named fields in one trip and answers the record with its documents unloaded."""
+async def test_update_writes_only_the_given_fields(harness: Harness) -> None:
+    """update writes the given fields in one trip and returns the record without loading documents."""
     calls = harness.repository(Call, actor="user:editor")
     saved = await harness.call(payload=Payload(q="x"), transcript=Blob("# hi"), tags=["kept"])
     with steps() as seen:
@@ -29,7 +29,7 @@ async def test_update_writes_only_what_it_names(harness: Harness) -> None:
 
 
 async def test_update_replaces_and_removes_parts(harness: Harness) -> None:
-    """A Blob, a document or None in an update replaces or empties its field and nothing else."""
+    """A Blob, a document or None in an update replaces or empties its field and no other."""
     reports = harness.repository(Report)
     saved = await reports.save(Report(title="t", body={"a": 1}, pdf=Blob(b"one")))
     with steps() as seen:
@@ -44,7 +44,7 @@ async def test_update_replaces_and_removes_parts(harness: Harness) -> None:
 
 
 async def test_update_compares_the_version(harness: Harness) -> None:
-    """update with an expected_version that has passed raises Conflict and changes nothing."""
+    """update with an outdated expected_version raises Conflict and changes nothing."""
     runs = harness.repository(Run)
     run = await runs.save(Run(name="x"))
     assert (await runs.update(run.ref_id, {"score": 1}, expected_version=1)).version == 2
@@ -54,8 +54,8 @@ async def test_update_compares_the_version(harness: Harness) -> None:
     assert (await runs.get(run.ref_id)).score == 1
 
 
-async def test_update_of_nothing_there_is_not_found(harness: Harness) -> None:
-    """update of an unknown record raises NotFound, with content before any byte leaves."""
+async def test_update_of_an_unknown_record_is_not_found(harness: Harness) -> None:
+    """update of an unknown record raises NotFound, before any content is uploaded."""
     unknown = Call(run_id=(await harness.run()).id, name="x").ref_id
     calls = harness.repository(Call)
     with pytest.raises(NotFound):
@@ -89,8 +89,8 @@ def _expiry(screen: str) -> str:
     return line.partition("expires")[2]
 
 
-async def test_a_soft_delete_hides(harness: Harness) -> None:
-    """A deleted SoftDelete record is not found by any read, update or second delete, and frees nothing."""
+async def test_a_soft_delete_hides_the_record(harness: Harness) -> None:
+    """No read, update or delete finds a deleted SoftDelete record, and its content is kept."""
     calls = harness.repository(Call)
     saved = await harness.call(transcript=Blob("# hi"))
     with steps() as seen:
@@ -111,7 +111,7 @@ async def test_a_soft_delete_hides(harness: Harness) -> None:
 
 
 async def test_saving_a_deleted_record_is_not_found(harness: Harness) -> None:
-    """Who holds an object of a record that was deleted meanwhile cannot save it back."""
+    """Saving an object whose record was deleted in the meantime raises NotFound."""
     calls = harness.repository(Call)
     saved = await harness.call()
     await calls.delete(saved.ref_id)
@@ -120,8 +120,8 @@ async def test_saving_a_deleted_record_is_not_found(harness: Harness) -> None:
         await calls.save(saved)
 
 
-async def test_a_hard_delete_removes(harness: Harness) -> None:
-    """A record without SoftDelete is gone after delete, and its events stay."""
+async def test_a_hard_delete_removes_the_record(harness: Harness) -> None:
+    """A record without SoftDelete is removed by delete, and its events stay."""
     reports = harness.repository(Report)
     saved = await reports.save(Report(title="t", body={"a": 1}, pdf=Blob(b"x")))
     await reports.delete(saved.ref_id, expected_version=1)
@@ -131,7 +131,7 @@ async def test_a_hard_delete_removes(harness: Harness) -> None:
 
 
 async def test_delete_compares_the_version(harness: Harness) -> None:
-    """delete with an expected_version that has passed raises Conflict and deletes nothing."""
+    """delete with an outdated expected_version raises Conflict and deletes nothing."""
     runs = harness.repository(Run)
     run = await runs.save(Run(name="x"))
     await runs.update(run.ref_id, {"score": 1})
@@ -140,8 +140,8 @@ async def test_delete_compares_the_version(harness: Harness) -> None:
     assert (await runs.get(run.ref_id)).version == 2
 
 
-async def test_append_only_records_are_not_deleted(harness: Harness) -> None:
-    """delete of a class without Mutable and SoftDelete is UsageError, before any trip."""
+async def test_append_only_records_cannot_be_deleted(harness: Harness) -> None:
+    """delete of a class without Mutable and SoftDelete raises UsageError, before any trip."""
     notes = harness.repository(Note)
     note = await notes.save(Note(title="t", content=Blob("c")))
     with steps() as seen, pytest.raises(UsageError):
@@ -149,8 +149,8 @@ async def test_append_only_records_are_not_deleted(harness: Harness) -> None:
     assert trips(seen) == {}
 
 
-async def test_a_record_that_others_need_is_not_deleted(harness: Harness) -> None:
-    """A reference with on_delete restrict keeps its target."""
+async def test_a_referenced_record_is_not_deleted(harness: Harness) -> None:
+    """A record with references of on_delete="restrict" to it cannot be deleted."""
     saved = await harness.call()
     runs = harness.repository(Run)
     run = next(iter(await _run_of(harness, saved)))
@@ -167,8 +167,8 @@ async def _run_of(harness: Harness, call: Call) -> list[str]:
     return [run.ref_id]
 
 
-async def test_references_are_nulled_or_followed(harness: Harness) -> None:
-    """on_delete set null empties the column as a change of its own; cascade removes the record."""
+async def test_on_delete_set_null_and_cascade(harness: Harness) -> None:
+    """on_delete="set null" empties the reference as an update; "cascade" deletes the record."""
     runs, reports, remarks = (harness.repository(each) for each in (Run, Report, Remark))
     run = await runs.save(Run(name="x"))
     report = await reports.save(Report(title="t", run_id=run.id, pdf=Blob(b"x")))
@@ -181,8 +181,8 @@ async def test_references_are_nulled_or_followed(harness: Harness) -> None:
         await remarks.get(remark.ref_id)
 
 
-async def test_a_reference_to_nothing_is_refused(harness: Harness) -> None:
-    """A record cannot refer to a row that is not there, nor to one of another tenant."""
+async def test_a_reference_to_an_unknown_record_is_refused(harness: Harness) -> None:
+    """A reference to a row that does not exist, or that another tenant owns, is refused."""
     other = Harness(harness.store, harness.browse, harness.move_clock)
     foreign = await other.run()
     call = Call(run_id=foreign.id, name="x", transcript=Blob("# hi"))
@@ -192,8 +192,8 @@ async def test_a_reference_to_nothing_is_refused(harness: Harness) -> None:
         await harness.repository(Call).get(call.ref_id)
 
 
-async def test_a_hidden_record_is_brought_back_as_it_was(harness: Harness) -> None:
-    """restore() answers the record with its content, in one trip; it is an event, and can be compared."""
+async def test_restore_returns_the_record_as_it_was(harness: Harness) -> None:
+    """restore() returns the record with its content in one trip, writes an event and checks the version."""
     saved = await harness.call(transcript=Blob("# hi"))
     calls = harness.repository(Call, actor="user:boss")
     await calls.delete(saved.ref_id)
@@ -211,8 +211,8 @@ async def test_a_hidden_record_is_brought_back_as_it_was(harness: Harness) -> No
     ]
 
 
-async def test_only_what_is_hidden_can_be_brought_back(harness: Harness) -> None:
-    """A record that is there, one that never was, and a class that does not hide: refused."""
+async def test_only_a_deleted_record_can_be_restored(harness: Harness) -> None:
+    """restore() refuses a visible record, an unknown one, and a class without SoftDelete."""
     saved = await harness.call()
     for ref_id in (saved.ref_id, new_ref_id()):
         with pytest.raises(NotFound):
@@ -221,8 +221,8 @@ async def test_only_what_is_hidden_can_be_brought_back(harness: Harness) -> None
         await harness.repository(Run).restore(saved.ref_id)
 
 
-async def test_a_value_that_is_taken_is_named_by_its_field(harness: Harness) -> None:
-    """ConstraintViolation of a unique key tells its fields; another tenant may have the same values."""
+async def test_a_duplicate_value_is_reported_with_its_fields(harness: Harness) -> None:
+    """ConstraintViolation of a unique key has its fields; another tenant may use the same values."""
     orders = harness.repository(Order)
     first = await orders.save(Order(number="A-1", external_id="x"))
     await harness.repository(Order, tenant=uuid4()).save(Order(number="A-1", external_id="x"))
@@ -235,8 +235,8 @@ async def test_a_value_that_is_taken_is_named_by_its_field(harness: Harness) -> 
     assert (await orders.update(first.ref_id, {"external_id": "x", "number": "A-4"})).version == 2
 
 
-async def test_a_partial_key_holds_what_its_condition_names(harness: Harness) -> None:
-    """Two pending orders of one number are refused; once the first has moved on there may be another."""
+async def test_a_partial_unique_key_applies_to_its_condition(harness: Harness) -> None:
+    """Two pending orders of one batch are refused; after the first has moved on, another is allowed."""
     orders = harness.repository(Order)
     first = await orders.save(Order(number="B-1", batch="x"))
     with pytest.raises(ConstraintViolation) as error:

@@ -1,4 +1,4 @@
-"""Every value through the real servers, in batches so that it stays fast."""
+"""Random values saved to and read from the real servers, in batches to save time."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ def everything(embedded: Store) -> Repository[Everything]:
 
 @slow
 @given(batch=st.lists(records, min_size=BATCH, max_size=BATCH))
-def test_records_come_back_as_they_were(everything: Repository[Everything], batch: list[Everything]) -> None:
-    """Every column and document type survives the three servers, exactly."""
+def test_records_are_read_as_they_were_saved(
+    everything: Repository[Everything], batch: list[Everything]
+) -> None:
+    """Every column and document type is read from the servers exactly as it was saved."""
     before = [facts(record) for record in batch]
     everything.save_many(batch)
     assert _changed(everything, batch, before) == []
@@ -41,10 +43,10 @@ def test_records_come_back_as_they_were(everything: Repository[Everything], batc
 @slow
 @given(data=st.data())
 @pytest.mark.parametrize("name", FIELDS)
-def test_each_type_comes_back_as_it_was(
+def test_values_of_each_type_are_read_as_they_were_saved(
     everything: Repository[Everything], name: str, data: st.DataObject
 ) -> None:
-    """Many values of one type, in one batch."""
+    """Many values of one type, saved in one batch, are read exactly."""
     values = data.draw(st.lists(FIELDS[name], min_size=BATCH, max_size=BATCH))
     batch = [Everything(**{name: value}) for value in values]
     before = [facts(record) for record in batch]
@@ -52,15 +54,15 @@ def test_each_type_comes_back_as_it_was(
     assert _changed(everything, batch, before) == []
 
 
-async def test_the_largest_document_is_taken(harness: Harness) -> None:
-    """A document just under 15 MB is saved and read back."""
+async def test_the_largest_document_can_be_saved(harness: Harness) -> None:
+    """A document of just under 15 MB is saved and read."""
     body = {"a": "x" * (15 * 1024 * 1024 - 100)}
     saved = await harness.repository(Report).save(Report(title="t", body=body))
     assert (await harness.repository(Report).get(saved.ref_id, load=["body"])).body == body
 
 
-async def test_the_deepest_document_is_taken(harness: Harness) -> None:
-    """64 levels are saved and read back, in a document and in a column."""
+async def test_the_deepest_document_can_be_saved(harness: Harness) -> None:
+    """64 levels are saved and read, in a document and in a column."""
     deepest: dict[str, Any] = {}
     for _ in range(63):
         deepest = {"a": deepest}
@@ -73,7 +75,7 @@ async def test_the_deepest_document_is_taken(harness: Harness) -> None:
 def _changed(
     everything: Repository[Everything], batch: list[Everything], before: list[dict[str, Any]]
 ) -> list[tuple[Any, Any]]:
-    """List the values that came back otherwise, as they were and as they are."""
+    """Return the values that differ, as they were saved and as they were read."""
     after = [facts(everything.get(record.ref_id, load=["doc"])) for record in batch]
     pairs = [(one[name], other[name]) for one, other in zip(before, after, strict=True) for name in one]
     return [(one, other) for one, other in pairs if one != other]

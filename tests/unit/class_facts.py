@@ -1,4 +1,4 @@
-"""Classes that change, and what Postgres would say of them, without a server."""
+"""Versions of classes, and the facts that Postgres would report about their tables, without a server."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Invoice(Entity, table="billing.invoices"):
 
 
 def declared(entity: type[Entity]) -> Declared:
-    """Say of a class what Postgres would, in words that are near enough to its own."""
+    """Return the facts that Postgres would report of a class, in similar words."""
     table = entity.storekit_table
     columns = {}
     for name, text in ddl.column_definitions(table, entity.model_fields).items():
@@ -77,7 +77,7 @@ def declared(entity: type[Entity]) -> Declared:
 
 
 def table(entity: type[Entity], **changes: Any) -> Facts:
-    """Say what the database has when a class's migration was applied, and what changed since."""
+    """Return the facts of a table after a class's migration, with the given changes."""
     made = declared(entity)
     indexes = {key.name: text for key, text in made.keys.items()}
     return replace(made.facts, **{"indexes": indexes, "empty": False, **changes})

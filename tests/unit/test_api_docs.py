@@ -61,40 +61,40 @@ def documented(kind: type, name: str) -> Any:
 
 
 def sections(text: str) -> dict[str, str]:
-    """Return the parts of a docstring in Google style by their titles; what comes first has none."""
+    """Return the sections of a Google-style docstring by title; the text before the first has none."""
     found = re.split(r"^(Args|Returns|Raises|Example):$", text, flags=re.MULTILINE)
     return {"": found[0], **dict(zip(found[1::2], found[2::2], strict=True))}
 
 
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
-def test_each_public_member_says_what_a_caller_must_know(kind: type, name: str) -> None:
-    """A docstring has a first line, a cost, every argument, what is returned and raised, and an example."""
+def test_the_docstring_of_each_public_member_is_complete(kind: type, name: str) -> None:
+    """A docstring has a summary, the cost, all arguments, the result, the errors and an example."""
     member = documented(kind, name)
-    told = sections(inspect.getdoc(member) or "")
-    first = told[""].splitlines()[0]
+    parts = sections(inspect.getdoc(member) or "")
+    first = parts[""].splitlines()[0]
     assert re.fullmatch(r"(?!(?:The|An?|As|What) )[A-Z][a-z]+ .*\.", first), (
         "the first line is an imperative sentence"
     )
-    assert ">>> " in told["Example"]
+    assert ">>> " in parts["Example"]
     if inspect.isclass(member):
         return
-    assert "Cost: " in told[""] or "No I/O." in told[""]
+    assert "Cost: " in parts[""] or "No I/O." in parts[""]
     signature = inspect.signature(member)
     arguments = set(signature.parameters) - {"self", "cls"}
-    assert set(re.findall(r"^    (\w+): ", told.get("Args", ""), re.MULTILINE)) == arguments
-    assert ("Returns" in told) == (signature.return_annotation not in {"None", None})
-    errors = re.findall(r"^    (\w+): ", told.get("Raises", ""), re.MULTILINE)
+    assert set(re.findall(r"^    (\w+): ", parts.get("Args", ""), re.MULTILINE)) == arguments
+    assert ("Returns" in parts) == (signature.return_annotation not in {"None", None})
+    errors = re.findall(r"^    (\w+): ", parts.get("Raises", ""), re.MULTILINE)
     assert all(issubclass(getattr(storekit, error), storekit.StorekitError) for error in errors)
 
 
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 async def test_each_example_runs(kind: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The example of each class and member gives what it shows, on stores in memory."""
+    """The example of each class and member prints what it shows, on memory stores."""
     asynchronous = kind in ASYNC
     memory = ExampleMemory()
     names = example_names(memory, monkeypatch, asynchronous=asynchronous)
     repository = storekit.AsyncRepository if asynchronous else storekit.Repository
-    await run(repository, "", names, memory)  # it declares the class that all examples use
+    await run(repository, "", names, memory)  # this example declares the class that all others use
     if (kind, name) != (repository, ""):
         await run(kind, name, names, memory)
 
@@ -104,7 +104,7 @@ DECLARED: dict[str, dict[str, Any]] = {}
 
 
 async def run(kind: type, name: str, names: dict[str, Any], memory: Memory) -> None:
-    """Run the example of a member, whose lines may await, and compare what it prints."""
+    """Run the example of a member, which may await, and compare its output."""
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     for example in doctest.DocTestParser().get_examples(inspect.getdoc(documented(kind, name)) or ""):
         if example.source in DECLARED:
@@ -123,13 +123,13 @@ async def run(kind: type, name: str, names: dict[str, Any], memory: Memory) -> N
 
 
 def declare(names: dict[str, Any], classes: dict[str, Any], memory: Memory) -> None:
-    """Give an example its classes, and the memory their tables."""
+    """Define the classes of an example, and their tables in the memory."""
     names |= classes
     memory.declare(*(each for each in classes.values() if hasattr(each, "storekit_table")))
 
 
 def example_names(memory: Memory, monkeypatch: pytest.MonkeyPatch, *, asynchronous: bool) -> dict[str, Any]:
-    """Return what examples may use; every store that they open is one over this memory."""
+    """Return the names that examples may use; every store that they open uses this memory."""
     kind = storekit.AsyncStore if asynchronous else storekit.Store
     settings = storekit.Settings.model_validate({})
 
@@ -150,12 +150,12 @@ def example_names(memory: Memory, monkeypatch: pytest.MonkeyPatch, *, asynchrono
 
 
 def migrations(*_: object, **__: object) -> list[Migration]:
-    """Answer as a database does that lacks one file."""
+    """Return the migrations of a database to which one file has not been applied."""
     return [Migration("app", 1, "articles", "SELECT 1")]
 
 
 class ExampleMemory(Memory):
-    """Memory stores that also answer what only Postgres can: a report, and SQL."""
+    """Memory stores that also return reports and run SQL, which only Postgres can do."""
 
     @property
     def drivers(self) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class ExampleMemory(Memory):
 
 
 class ExampleLedger(MemoryLedger):
-    """A ledger with one report, which makes each table when it is first used."""
+    """A ledger with one report, which creates each table at its first use."""
 
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
         if isinstance(statements[0], Report):
@@ -183,7 +183,7 @@ class ExampleSession(MemorySession):
 
 
 class ExampleConnection:
-    """A connection that runs nothing."""
+    """A connection that ignores all SQL."""
 
     def execute(self, sql: str) -> ExampleConnection:
         return self

@@ -1,4 +1,4 @@
-"""A class that has changed: the migration files that bring its table up to it; no server."""
+"""The migration files for a class that has changed, without a server."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.unit.class_facts import Grown, Invoice, Note, compare, table, text
 
 
 @pytest.mark.parametrize("entity", [Author, Note, Grown, Invoice])
-def test_a_class_is_no_different_from_its_table(entity: type[Entity]) -> None:
-    """A class beside what its own migration made has no difference."""
+def test_a_class_equals_its_own_table(entity: type[Entity]) -> None:
+    """A class does not differ from the table that its own migration creates."""
     assert compare(entity, table(entity)) == []
 
 
-def test_a_class_that_has_grown_is_additions_in_order() -> None:
-    """Labels that a default needs come first; then columns, keys, facts and manage; then indexes, alone."""
+def test_additions_are_written_in_order() -> None:
+    """Enum labels come first, then columns, keys and manage, then each index in a file of its own."""
     found = compare(Grown, table(Note))
     assert {each.weight for each in found} == {"addition"}
     labels, main, *alone = files(found)
@@ -61,8 +61,8 @@ def test_a_class_that_has_grown_is_additions_in_order() -> None:
     assert all(file.stem in file.text for file in alone)
 
 
-def test_where_nobody_else_is_at_work_indexes_stand_with_the_rest() -> None:
-    """Servers of one directory need no concurrent builds: all but early labels is one transaction."""
+def test_embedded_stores_create_indexes_in_the_same_file() -> None:
+    """For the servers of a directory all additions but enum labels are one file and one transaction."""
     labels, main = files(compare(Grown, table(Note)), in_use=False)
     assert "ADD VALUE" in labels.text
     assert main.text.count("\nCREATE INDEX notes_") == 3
@@ -70,8 +70,8 @@ def test_where_nobody_else_is_at_work_indexes_stand_with_the_rest() -> None:
     assert lint([ddl.render(Author), ddl.render(Note), labels.text, main.text]) == [[]] * 4
 
 
-def test_an_index_of_a_former_release_goes_once_its_successor_is_there() -> None:
-    """What ended before ref_id is dropped after the new one is built; nothing is for a person to decide."""
+def test_an_old_index_is_dropped_after_its_replacement_is_built() -> None:
+    """An index that ended before ref_id is replaced without a decision."""
     now = {name: text for name, text in table(Grown).indexes.items() if "_ix_" in name and "ref_id" in text}
     before = {
         f"{name[:-8]}0a0a0a0a": text.replace(", ref_id DESC", "").replace(", ref_id", "")
@@ -88,14 +88,14 @@ def test_an_index_of_a_former_release_goes_once_its_successor_is_there() -> None
     assert compare(Grown, table(Grown, indexes={**kept, **now, **mine})) == []
 
 
-def test_what_is_written_passes_the_linter() -> None:
-    """The files of additions have nothing unsafe in them, those of new tables neither."""
+def test_written_files_pass_the_linter() -> None:
+    """The files of additions and of new tables have no findings."""
     found = [missing(Invoice), *compare(Grown, table(Note, empty=True))]
     assert lint([ddl.render(Author), ddl.render(Note), *(file.text for file in files(found))]) == [[]] * 9
 
 
-def test_new_tables_stand_whole_before_the_changes_of_others() -> None:
-    """A class without a table is written as its own first migration, in one file with what refers to it."""
+def test_new_tables_come_before_changes() -> None:
+    """A class without a table is written in one file with the tables that refer to it."""
     found = [missing(Author), *compare(Grown, table(Note))]
     main = [*files(found)][1]
     assert main.text.startswith(ddl.render(Author) + "\nALTER TABLE public.notes")
@@ -108,8 +108,8 @@ class Required(Entity, Mutable, table="notes"):
     rank: int
 
 
-def test_a_required_column_without_a_default_is_decided_if_there_may_be_rows() -> None:
-    """Rows that are there would have no value: it is a comment, or SQL if the table never had a row."""
+def test_a_required_column_is_a_decision_if_the_table_may_have_rows() -> None:
+    """A required column is a comment; it is SQL only for a table that never had a row."""
     [found] = compare(Required, table(Note))
     assert found.weight == "decision"
     assert found.comment == (
@@ -123,8 +123,8 @@ def test_a_required_column_without_a_default_is_decided_if_there_may_be_rows() -
     assert found.sql.endswith("\nALTER TABLE public.notes ADD COLUMN rank bigint NOT NULL;")
 
 
-def test_what_a_person_added_is_no_difference_but_an_extra_column_is_remarked() -> None:
-    """A DBA's indexes, checks and triggers do not count; another column or default is a remark."""
+def test_objects_added_by_hand_are_ignored_except_columns_and_defaults() -> None:
+    """Extra indexes, checks and triggers are ignored; an extra column or default is a remark."""
     plain = table(Note)
     columns = {
         **plain.columns,
@@ -142,8 +142,8 @@ def test_what_a_person_added_is_no_difference_but_an_extra_column_is_remarked() 
     ]
 
 
-def test_the_order_of_labels_and_the_name_of_an_enum_do_not_count() -> None:
-    """An enum that a person made has its own name and order; a new label is added to that type."""
+def test_the_name_and_order_of_an_enum_are_ignored() -> None:
+    """An enum with another name or order is not a difference; a new label is added to that type."""
     plain = table(Note)
     status = replace(plain.columns["status"], type="mine", enum="public.mine", labels=("final", "draft"))
     actual = replace(plain, columns={**plain.columns, "status": status})
@@ -152,8 +152,8 @@ def test_the_order_of_labels_and_the_name_of_an_enum_do_not_count() -> None:
     assert "ALTER TYPE public.mine ADD VALUE 'review' AFTER 'draft';" in text(found)
 
 
-def test_no_name_of_the_catalogue_gets_out_of_its_comment() -> None:
-    """A name that somebody gave a policy, whatever is in it, stays quoted and behind comment signs."""
+def test_names_from_the_catalogue_are_quoted_in_comments() -> None:
+    """A policy name with any content stays quoted and inside the comment."""
     name = 'a"\nDROP TABLE notes; --\r\u2028b'
     found = compare(Note, table(Note, guards={**table(Note).guards, f"policy {name}": "true"}))
     assert len(found) == 1
@@ -167,15 +167,15 @@ def stems(*found: Difference) -> Iterator[str]:
     yield from (file.stem for file in files(found))
 
 
-def test_a_file_is_called_after_its_tables() -> None:
-    """The name holds the tables, or the first of many."""
+def test_a_file_is_named_after_its_tables() -> None:
+    """The file name contains the tables, or the first of many."""
     many = [Difference(f"public.table_number_{n}", "x", "SELECT 1;") for n in range(9)]
     assert [*stems(missing(Author), missing(Invoice))] == ["authors_billing_invoices"]
     assert [*stems(*many)] == ["table_number_0_and_8_more"]
 
 
-def test_the_next_files_have_the_lines_next_numbers(tmp_path: Path) -> None:
-    """Files are numbered after those that are there; without a difference there is none."""
+def test_new_files_continue_the_numbers_of_the_line(tmp_path: Path) -> None:
+    """New files have the next numbers; without a difference no file is written."""
     (tmp_path / "0001_start.sql").write_text("SELECT 1;")
     found = compare(Grown, table(Note))
     names = [path.name for path in next_files(tmp_path, found)]
@@ -184,8 +184,8 @@ def test_the_next_files_have_the_lines_next_numbers(tmp_path: Path) -> None:
     assert next_files(tmp_path, []) == {}
 
 
-def test_a_remark_is_made_once(tmp_path: Path) -> None:
-    """What a person left as it is, with the remark in a file of the line, is not remarked again."""
+def test_a_remark_is_written_once(tmp_path: Path) -> None:
+    """A remark that a file of the line contains is not written again."""
     found = [undeclared("billing.old")]
     [(path, written)] = next_files(tmp_path, found).items()
     assert written.splitlines()[-1] == "-- DROP TABLE billing.old;"
@@ -199,13 +199,13 @@ class Defaulted(Entity, Mutable, table="notes"):
     status: Status = Status.DRAFT
 
 
-def test_a_computed_default_is_no_difference() -> None:
-    """A default that Python computes has no SQL, so the column has none either."""
+def test_a_computed_default_is_not_a_difference() -> None:
+    """A default that Python computes has no SQL, and the column has no default either."""
     assert compare(Defaulted, table(Note)) == []
 
 
 def test_a_class_without_a_table_is_a_usage_error(tmp_path: Path) -> None:
-    """`Store.embedded` refuses a class without a table before anything starts."""
+    """`Store.embedded` refuses a class without a table before it starts servers."""
 
     class Bare(Entity):
         title: str

@@ -1,4 +1,4 @@
-"""How classes may be put together: bases, mixins, unions, frozen ones."""
+"""The forms of a class: bases, mixins, unions, frozen classes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Parent(Entity, table="parents"):
     name: str
 
 
-def test_a_mark_on_a_member_of_a_union_counts() -> None:
-    """`Annotated[type, mark] | None` says what `Annotated[type | None, mark]` says."""
+def test_a_mark_may_be_inside_a_union() -> None:
+    """`Annotated[type, mark] | None` means the same as `Annotated[type | None, mark]`."""
 
     class Loose(Entity, table="loose"):
         parent_id: Annotated[UUID, references(Parent)] | None = None
@@ -36,8 +36,8 @@ def test_a_mark_on_a_member_of_a_union_counts() -> None:
     assert "REFERENCES public.parents" in render(Loose)
 
 
-def test_a_subclass_does_not_lose_fields() -> None:
-    """A class that adds fields to one with a table needs a table of its own; one that adds none does not."""
+def test_a_subclass_with_new_fields_needs_a_table() -> None:
+    """A subclass that adds fields to a class with a table must declare its own table."""
 
     class Quiet(Parent):
         def shout(self) -> str:
@@ -55,8 +55,8 @@ def test_a_subclass_does_not_lose_fields() -> None:
             pass
 
 
-def test_a_base_without_a_table_gives_its_fields_to_those_with_one() -> None:
-    """A class without a table may add fields to a base without a table."""
+def test_fields_of_a_base_without_a_table_are_inherited() -> None:
+    """A class without a table may extend a base without a table."""
 
     class Named(Entity):
         name: str
@@ -71,8 +71,8 @@ def test_a_base_without_a_table_gives_its_fields_to_those_with_one() -> None:
     assert Book.storekit_table.mutable
 
 
-def test_a_mixin_alone_is_no_record() -> None:
-    """A table asked of a class that is no Entity is a UsageError that shows the right form."""
+def test_a_class_with_a_table_must_be_an_entity() -> None:
+    """A table on a class that does not inherit from Entity raises UsageError with the correct form."""
     with pytest.raises(UsageError, match="Alone is not an Entity"):
 
         class Alone(Mutable, table="alone"):
@@ -84,8 +84,8 @@ def test_a_mixin_alone_is_no_record() -> None:
     assert Either.storekit_table.mutable
 
 
-def test_a_reference_that_cannot_be_resolved_says_where_to_define_it() -> None:
-    """A class that only a function knows cannot be named by an annotation in another function."""
+def test_an_unresolvable_reference_is_refused() -> None:
+    """A class that is local to a function cannot be named in an annotation of another function."""
 
     class Local(Entity, table="locals"):
         name: str
@@ -98,8 +98,8 @@ def test_a_reference_that_cannot_be_resolved_says_where_to_define_it() -> None:
         inner()
 
 
-def test_what_is_frozen_stays() -> None:
-    """A frozen class, or field, refuses assignments."""
+def test_frozen_classes_and_fields_refuse_assignments() -> None:
+    """Assigning to a frozen class or field raises."""
 
     class Frozen(Entity, table="frozen"):
         model_config = ConfigDict(frozen=True)

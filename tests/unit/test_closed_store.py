@@ -1,4 +1,4 @@
-"""A store that was closed is closed."""
+"""Closed stores."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _NOWHERE = Settings.model_validate({"postgres_url": "postgresql://u@127.0.0.1:1/
 
 
 @pytest.mark.parametrize("make", [lambda: memory_store(Note, Run), lambda: Store.open(_NOWHERE)])
-def test_whatever_is_left_of_a_closed_store_says_so_at_once(make: Any) -> None:
-    """Scopes and repositories of a closed store, old and new, raise UsageError without I/O."""
+def test_a_closed_store_refuses_calls(make: Any) -> None:
+    """Old and new scopes and repositories of a closed store raise UsageError without I/O."""
     with make() as store:
         scope = store.scope(tenant=uuid4(), actor="test")
         runs = scope.repository(Run)
@@ -37,8 +37,8 @@ def test_whatever_is_left_of_a_closed_store_says_so_at_once(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: async_memory_store(Note, Run), lambda: AsyncStore.open(_NOWHERE)])
-async def test_an_asynchronous_store_that_was_closed_says_so_too(make: Any) -> None:
-    """As the synchronous one."""
+async def test_a_closed_async_store_refuses_calls(make: Any) -> None:
+    """The async store behaves like the sync store."""
     async with make() as store:
         scope = store.scope(tenant=uuid4(), actor="test")
         runs = scope.repository(Run)
@@ -55,21 +55,19 @@ async def test_an_asynchronous_store_that_was_closed_says_so_too(make: Any) -> N
 
 @pytest.mark.parametrize("url", ["mongodb://u:hun/ter2@h", "http://u:ter2@h", "mongodb://u:hun@ter2@h:port"])
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_mongo_url_that_cannot_be_read_is_found_before_anything_is_sent(
-    url: str, asynchronous: bool
-) -> None:
-    """`ready` raises ConfigurationError that names MONGO_URL; nothing quotes it."""
+def test_an_invalid_mongo_url_raises_configuration_error(url: str, asynchronous: bool) -> None:
+    """`ready` raises ConfigurationError with MONGO_URL and without the URL."""
     settings = Settings.model_validate({"mongo_url": url})
     assembly = Assembly(settings, asynchronous=asynchronous, drivers={"ledger": object()})
     with pytest.raises(ConfigurationError, match="MONGO_URL") as caught:
-        _drive(assembly, asynchronous)
+        _ready(assembly, asynchronous)
     assert "ter2" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
 
 
-def test_the_event_loop_does_not_build_drivers_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Building, which imports the clients, happens in the runtime's threads; what is built stays built."""
+def test_drivers_are_built_outside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drivers are built once, in threads of the runtime, because importing their clients blocks."""
     built: list[str] = []
 
     def documents(assembly: Assembly) -> object:
@@ -78,13 +76,13 @@ def test_the_event_loop_does_not_build_drivers_itself(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("storekit.assembly._documents", documents)
     assembly = Assembly(_NOWHERE, asynchronous=True, drivers={"ledger": object()})
-    _drive(assembly, asynchronous=True)
-    _drive(assembly, asynchronous=True)
+    _ready(assembly, asynchronous=True)
+    _ready(assembly, asynchronous=True)
     assert len(built) == 1
     assert built[0].startswith("storekit")
 
 
-def _drive(assembly: Assembly, asynchronous: bool) -> None:
+def _ready(assembly: Assembly, asynchronous: bool) -> None:
     ready = assembly.ready(documents=True, blobs=False)
     if asynchronous:
         asyncio.run(ready)

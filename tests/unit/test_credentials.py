@@ -1,4 +1,4 @@
-"""Where the signer's keys come from."""
+"""The sources of the signer's credentials."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from storekit.settings import Settings
 CHAIN = "botocore.session.Session.get_credentials"
 
 
-def test_keys_of_the_settings_are_used_as_they_are() -> None:
-    """Static keys are one object for ever."""
+def test_credentials_in_settings_are_used() -> None:
+    """Credentials from the settings are the same object for every URL."""
     settings = Settings(s3_access_key="AKIA", s3_secret_key=SecretStr("s"), s3_session_token=SecretStr("t"))
     credentials = provider(settings)
     assert credentials() == Credentials("AKIA", "s", "t")
     assert credentials() is credentials()
 
 
-def test_half_a_key_is_refused() -> None:
-    """An access key without its secret is a configuration error at once."""
+def test_an_access_key_without_secret_is_refused() -> None:
+    """An access key without its secret raises ConfigurationError at once."""
     with pytest.raises(ConfigurationError, match="AWS_SECRET_ACCESS_KEY"):
         provider(Settings(s3_access_key="AKIA"))
 
 
-def test_an_empty_chain_is_refused_at_its_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without keys anywhere the error says where to put them."""
+def test_missing_credentials_are_refused_at_the_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without credentials the error says where to set them."""
     monkeypatch.setattr(CHAIN, lambda _: None)
     credentials = provider(Settings())
     with pytest.raises(ConfigurationError, match="AWS_ACCESS_KEY_ID"):
@@ -38,7 +38,7 @@ def test_an_empty_chain_is_refused_at_its_first_use(monkeypatch: pytest.MonkeyPa
 
 
 def refreshable(issued: list[str], life: timedelta) -> RefreshableCredentials:
-    """Credentials of a role: each refresh takes the next key and fails when there is none."""
+    """Return temporary credentials: each refresh takes the next key and fails if there is none."""
 
     def issue() -> dict[str, str]:
         expiry = (datetime.now(UTC) + life).isoformat()
@@ -47,8 +47,8 @@ def refreshable(issued: list[str], life: timedelta) -> RefreshableCredentials:
     return RefreshableCredentials.create_from_metadata(issue(), issue, "test")
 
 
-def test_temporary_keys_change_when_they_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys stay one object while they last, and tell when they end; refreshed ones are new."""
+def test_temporary_credentials_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials are the same object until they are refreshed, and have their expiry."""
     role = refreshable(["first", "second"], timedelta(hours=1))
     monkeypatch.setattr(CHAIN, lambda _: role)
     credentials = provider(Settings())
@@ -61,8 +61,8 @@ def test_temporary_keys_change_when_they_are_refreshed(monkeypatch: pytest.Monke
     assert credentials().access_key == "second"
 
 
-def test_a_refresh_that_fails_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys that could not be renewed and are over sign nothing."""
+def test_a_failed_refresh_raises_a_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expired credentials that cannot be refreshed do not sign URLs."""
     role = refreshable(["first", "second"], timedelta(seconds=-1))
     monkeypatch.setattr(CHAIN, lambda _: role)
     with pytest.raises(ConfigurationError, match="renew"):

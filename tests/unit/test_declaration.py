@@ -1,4 +1,4 @@
-"""What a class may declare, and what it is told when it may not."""
+"""Declarations of a class: valid ones, and the errors of others."""
 
 from __future__ import annotations
 
@@ -73,17 +73,20 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         declare("x", Annotated[Body | Expired, document(collection="c")]),
         "remove Expired",
     ),
-    "a ttl of nothing": (
+    "a ttl of zero": (
         declare("x", Annotated[Body | Expired, document(collection="c", ttl=timedelta(0))]),
         "must be positive",
     ),
-    "a link to no blob": (declare("x", Annotated[Body, document(collection="c", links=["y"])]), "'y'"),
-    "a reference that is no UUID": (declare("x", Annotated[str, references(Parent)]), "UUID"),
+    "a link to an unknown blob": (
+        declare("x", Annotated[Body, document(collection="c", links=["y"])]),
+        "'y'",
+    ),
+    "a reference that is not a UUID": (declare("x", Annotated[str, references(Parent)]), "UUID"),
     "set null on a required column": (
         declare("x", Annotated[UUID, references(Parent, on_delete="set null")]),
         "UUID | None",
     ),
-    "set null on what is append-only": (
+    "set null on an append-only class": (
         declare("x", Annotated[UUID | None, references(Parent, on_delete="set null")]),
         "derive the class from Mutable",
     ),
@@ -94,20 +97,20 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "another scope": (declare("x", int, scope="galaxy"), "galaxy"),
     "a field of storekit": (declare("version", str), "choose another"),
     "an id of another type": (declare("id", int), "choose another"),
-    "a field of a mixin that is not there": (declare("deleted_on", datetime | None), "choose another"),
+    "a field of a missing mixin": (declare("deleted_on", datetime | None), "choose another"),
     "the mark of live parts": (declare("parts_live", bool), "choose another"),
     "a method of Entity": (declare("plan", str), "Entity has an attribute"),
     "an attribute of pydantic": (declare("model_fields", str), "Entity has an attribute"),
     "a system column": (declare("xmin", int), "system column"),
-    "a word of a write's rows": (declare("expected_version", int), "an argument of every write"),
+    "a reserved name of a write": (declare("expected_version", int), "an argument of every write"),
     "a mark inside a type": (declare("x", list[Annotated[UUID, references(Parent)]]), "the whole field"),
     "two marks": (
         declare("x", Annotated[UUID, references(Parent), document(collection="c")]),
         "at most one of",
     ),
-    "a mark that is not called": (declare("x", Annotated[Body, document]), "must be called"),
-    "a default beyond numbers": (declare("x", float, default=math.inf), "not a finite number"),
-    "a default of no number": (declare("x", Decimal, default=Decimal("NaN")), "not a finite number"),
+    "a mark without parentheses": (declare("x", Annotated[Body, document]), "must be called"),
+    "an infinite default": (declare("x", float, default=math.inf), "not a finite number"),
+    "a default of NaN": (declare("x", Decimal, default=Decimal("NaN")), "not a finite number"),
     "a default with U+0000": (declare("x", str, default="a\0b"), "U+0000"),
     "a label too long": (declare("x", StrEnum("Long", {"A": "ü" * 32})), "64 bytes"),
     "a type's name too long": (declare("y" * 30, Colour, table="t" * 40), "71 characters"),
@@ -115,23 +118,21 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "links that are text": (lambda: document(collection="c", links="content"), "list of field names"),
     "a collection that is a class": (lambda: document(collection=Body), "name of a collection"),  # type: ignore[arg-type]
     "a media type without a slash": (lambda: blob(media_type="markdown"), "text/markdown"),
-    "a reference to no entity": (lambda: references(Body), "entity class"),  # type: ignore[arg-type]
-    "a reference to no name": (declare("x", Annotated[UUID, references("Parent")]), "[a-z]"),
+    "a reference to a class that is not an entity": (lambda: references(Body), "entity class"),  # type: ignore[arg-type]
+    "a reference to an invalid name": (declare("x", Annotated[UUID, references("Parent")]), "[a-z]"),
     "an unknown on_delete": (lambda: references(Parent, on_delete="forget"), "restrict"),  # type: ignore[arg-type]
 }
 
 
-@pytest.mark.parametrize(("make", "told"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_be_stored_is_refused_where_the_class_is_defined(
-    make: Callable[[], object], told: str
-) -> None:
-    """A declaration that cannot be stored is a UsageError that says what to write instead."""
+@pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_an_invalid_declaration_raises_at_the_class(make: Callable[[], object], message: str) -> None:
+    """A declaration that cannot be stored raises UsageError with the remedy."""
     with pytest.raises(UsageError) as caught:
         make()
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_column_may_not_take_the_name_of_a_parts_ref() -> None:
+def test_a_column_named_like_a_ref_is_refused() -> None:
     """A column called <part>_ref is refused."""
     with pytest.raises(UsageError, match="content_ref"):
 
@@ -141,8 +142,8 @@ def test_a_column_may_not_take_the_name_of_a_parts_ref() -> None:
 
 
 @pytest.mark.parametrize("name", ["id", "ref_id", "tenant_id", "version", "created_on", "deleted_on"])
-def test_what_storekit_sets_cannot_be_set_by_the_caller(name: str) -> None:
-    """Fields of the server are refused in the constructor and on assignment."""
+def test_fields_of_the_server_cannot_be_set(name: str) -> None:
+    """Fields that storekit sets are refused in the constructor and on assignment."""
     values: dict[str, Any] = {name: None}
     with pytest.raises(ValueError, match="set by storekit"):
         Parent(name="x", **values)
@@ -150,8 +151,8 @@ def test_what_storekit_sets_cannot_be_set_by_the_caller(name: str) -> None:
         setattr(Parent(name="x"), name, None)
 
 
-def test_an_alias_does_not_open_what_storekit_sets() -> None:
-    """Fields of the server are refused under the names that an alias generator gives them, too."""
+def test_fields_of_the_server_cannot_be_set_by_alias() -> None:
+    """Fields that storekit sets are also refused under the names of an alias generator."""
 
     class Camel(Entity, table="camels"):
         model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
@@ -163,15 +164,15 @@ def test_an_alias_does_not_open_what_storekit_sets() -> None:
     assert Camel.model_validate({"firstName": "x"}).first_name == "x"
 
 
-def test_a_repr_begins_with_what_tells_records_apart() -> None:
-    """A repr shows the ids, then the class's own fields, then those that storekit sets."""
+def test_repr_begins_with_the_ids() -> None:
+    """A repr shows the ids, then the fields of the class, then those that storekit sets."""
     shown = repr(Parent(name="x"))
     places = [shown.index(f"{name}=") for name in ("Parent(id", "ref_id", " name", "tenant_id", "version")]
     assert places == sorted(places)
 
 
 def test_a_ttl_is_kept_to_the_microsecond() -> None:
-    """The interval in a migration is the ttl, exactly."""
+    """The interval in a migration equals the ttl to the microsecond."""
 
     class Brief(Entity, table="briefs"):
         body: Annotated[
@@ -182,7 +183,7 @@ def test_a_ttl_is_kept_to_the_microsecond() -> None:
 
 
 def test_an_assignment_is_validated() -> None:
-    """Assigning a wrong type or an unknown field is refused at once."""
+    """Assigning a value of a wrong type or an unknown field raises."""
     parent = Parent(name="x")
     with pytest.raises(ValueError, match="string"):
         parent.name = 3  # type: ignore[assignment]
@@ -190,15 +191,15 @@ def test_an_assignment_is_validated() -> None:
         parent.nmae = "y"  # type: ignore[attr-defined]
 
 
-def test_ids_are_minted_with_the_object() -> None:
-    """A new object has its id and ref_id before any save, and no two are alike."""
+def test_ids_are_generated_with_the_object() -> None:
+    """A new object has a unique id and ref_id before any save."""
     made = [Parent(name="x") for _ in range(1000)]
     assert len({p.id for p in made} | {p.ref_id for p in made}) == 2000
     assert {p.id.version for p in made} == {7}
 
 
 def test_a_class_is_rendered_as_a_migration_that_ends_in_manage() -> None:
-    """The rendered text has every column, key, type and fact of the class."""
+    """The rendered migration has every column, key and type of the class, and ends in manage."""
     text = render(Everything)
     for piece in (
         "CREATE TYPE public.everything_colour AS ENUM ('red', 'blue');",
@@ -219,8 +220,8 @@ def test_a_class_is_rendered_as_a_migration_that_ends_in_manage() -> None:
     assert text.endswith("SELECT storekit.manage('public.everything');\n")
 
 
-def test_a_table_in_a_schema_of_its_own_is_rendered_with_it() -> None:
-    """`table="defi.opportunity"` makes the schema, and types beside the table."""
+def test_the_schema_of_a_table_is_rendered() -> None:
+    """`table="defi.opportunity"` creates the schema, and the enum types in it."""
 
     class Opportunity(Entity, table="defi.opportunity"):
         colour: Colour
@@ -231,8 +232,8 @@ def test_a_table_in_a_schema_of_its_own_is_rendered_with_it() -> None:
     assert "SELECT storekit.manage('defi.opportunity');" in text
 
 
-def test_plan_tells_each_fields_store_without_servers() -> None:
-    """`plan()` names a store for every field, and the trips of a save."""
+def test_plan_shows_the_store_of_each_field() -> None:
+    """`plan()` shows the store of every field and the trips of a save, without servers."""
     lines = describe("Everything", Everything.storekit_table).splitlines()
     stores = {line.split()[0]: line.split()[1] for line in lines[2:-1]}
     assert {stores["payload"], stores["notes"]} == {"MongoDB"}

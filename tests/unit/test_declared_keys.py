@@ -1,4 +1,4 @@
-"""Indexes, natural keys and scopes that a class declares, and what it is told when it may not."""
+"""Declarations of indexes, natural keys and scopes, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -76,38 +76,41 @@ def refer(annotation: Any, **keywords: Any) -> Callable[[], object]:
 
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
-    "an index of nothing": (index, 'index("status", "-created_on")'),
-    "a column that is no name": (lambda: unique(3), "must name columns"),  # type: ignore[arg-type]
+    "an index without columns": (index, 'index("status", "-created_on")'),
+    "a column that is a number": (lambda: unique(3), "must name columns"),  # type: ignore[arg-type]
     "a condition that is SQL": (lambda: index("x", where="x > 3"), "must map columns to values"),  # type: ignore[arg-type]
-    "indexes that are one": (declare(indexes=index("status")), "a list of index(...)"),
+    "indexes that are not a list": (declare(indexes=index("status")), "a list of index(...)"),
     "indexes that are names": (declare(indexes=["status"]), "a list of index(...)"),
     "an unknown column": (declare(indexes=[index("statu")]), "no column 'statu'; the class has status, note"),
     "a column of SQL": (declare(indexes=[index("note) --")]), "no column"),
     "a part": (declare(indexes=[unique("content")]), "content is a blob; only columns"),
     "a ref of a part": (declare(indexes=[index("content_ref")]), "no column"),
-    "a column of a mixin that is not there": (declare(indexes=[index("deleted_on")]), "no column"),
+    "a column of a missing mixin": (declare(indexes=[index("deleted_on")]), "no column"),
     "the tenant": (
         declare(indexes=[index("tenant_id", "note")]),
         "tenant_id is the first column of every index",
     ),
     "a column of jsonb": (declare(indexes=[index("extra")]), "jsonb, which has no order"),
     "a column of an array": (declare(indexes=[index("tags")]), "text[], which has no order"),
-    "a column twice": (declare(indexes=[index("note", "-note")]), "duplicate column"),
-    "an index twice": (declare(indexes=[index("note"), index("note")]), "declared twice"),
-    "an index whose end is said": (
+    "a duplicate column": (declare(indexes=[index("note", "-note")]), "duplicate column"),
+    "a duplicate index": (declare(indexes=[index("note"), index("note")]), "declared twice"),
+    "an index that ends in ref_id": (
         declare(indexes=[index("-note", "-ref_id"), index("-note")]),
         "Index(columns=('-note',), unique=False, where={}) is declared twice",
     ),
-    "a condition on nothing": (declare(indexes=[index("note", where={"nope": 1})]), "no column 'nope'"),
+    "a condition on an unknown column": (
+        declare(indexes=[index("note", where={"nope": 1})]),
+        "no column 'nope'",
+    ),
     "a condition on the tenant": (
         declare(indexes=[index("note", where={"tenant_id": UUID(int=0)})]),
         "tenant_id is the first",
     ),
     "a value of another type": (declare(indexes=[index("note", where={"note": 3})]), "must be str"),
-    "a value that is no member": (declare(indexes=[index("note", where={"status": "lost"})]), "open, done"),
+    "an unknown member": (declare(indexes=[index("note", where={"status": "lost"})]), "open, done"),
     "a value with U+0000": (declare(indexes=[index("note", where={"note": "\0"})]), "U+0000"),
-    "None where it never is": (declare(indexes=[index("note", where={"status": None})]), "not nullable"),
-    "not_null where it always is": (
+    "None for a required column": (declare(indexes=[index("note", where={"status": None})]), "not nullable"),
+    "not_null for a required column": (
         declare(indexes=[index("note", where={"status": not_null})]),
         "not nullable",
     ),
@@ -121,7 +124,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "jsonb column can only be compared with None",
     ),
     "a natural key that is text": (declare(natural_key="note"), '("external_id",)'),
-    "a natural key that may be None": (declare(natural_key=("note",)), "non-nullable"),
+    "a nullable natural key": (declare(natural_key=("note",)), "non-nullable"),
     "a natural key of storekit": (declare(natural_key=("created_on",)), "field of the class"),
     "a natural key that descends": (declare(natural_key=("-status",)), "no column"),
     "keywords without a table": (declare(table=None, indexes=[index("note")]), "indexes= needs a table"),
@@ -138,27 +141,25 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         refer(Annotated[UUID, references(Plan, on_delete="cascade")]),
         'on_delete="restrict"',
     ),
-    "a null from a global class": (
+    "set null from a global class": (
         refer(Annotated[UUID | None, references(Plan, on_delete="set null")]),
         'on_delete="restrict"',
     ),
 }
 
 
-@pytest.mark.parametrize(("make", "told"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_key_that_cannot_be_is_refused_where_the_class_is_defined(
-    make: Callable[[], object], told: str
-) -> None:
-    """A declaration of an index, a natural key or a scope that cannot hold is a UsageError."""
+@pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_an_invalid_key_raises_at_the_class(make: Callable[[], object], message: str) -> None:
+    """An invalid index, natural key or scope raises UsageError where the class is defined."""
     with pytest.raises(UsageError) as caught:
         make()
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_indexes_lead_with_the_tenant_and_hold_data_not_sql() -> None:
-    """Each declared index begins with tenant_id and, if it is for lists, ends with ref_id.
+def test_indexes_begin_with_the_tenant_and_conditions_are_literals() -> None:
+    """Each declared index begins with tenant_id and, unless it is unique, ends with ref_id.
 
-    Values of its condition are literals of their column.
+    Values of its condition are literals of the type of their column.
     """
     text = render(Lead)
     for piece in (
@@ -173,8 +174,8 @@ def test_indexes_lead_with_the_tenant_and_hold_data_not_sql() -> None:
     assert text.count("CREATE UNIQUE INDEX") == 1
 
 
-def test_an_index_over_states_is_one_for_each_of_them() -> None:
-    """Each state that the index may hold has an index of its own, of the other columns or of ref_id."""
+def test_an_index_over_several_states_is_one_index_for_each() -> None:
+    """Each state in the condition has an index of its own, on the other columns or on ref_id."""
     declared = index("status", "note", "-other", where={"other": [Status.DONE]}), index("status")
     fields: dict[str, Any] = {"status": (Status, ...), "other": (Status, ...), "note": (str, ...)}
     keywords = {"table": "made", "indexes": declared}
@@ -198,7 +199,7 @@ ORDERS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("columns", "order"), ORDERS)
 def test_an_index_for_lists_has_a_total_order(columns: tuple[str, ...], order: tuple[str, ...]) -> None:
-    """ref_id ends an index, in the direction of its last column, unless it is in it; never a unique one."""
+    """An index that is not unique ends in ref_id, in the direction of its last column."""
     assert index(*columns).order == order
     assert unique(*columns).order == columns
 
@@ -216,16 +217,16 @@ VALUES: list[tuple[Any, Any, str]] = [
 
 
 @pytest.mark.parametrize(("kind", "value", "condition"), VALUES)
-def test_a_condition_is_written_in_its_columns_type(kind: Any, value: Any, condition: str) -> None:
-    """A value becomes a literal that Postgres reads as the column's type."""
+def test_a_condition_is_a_literal_of_the_column_type(kind: Any, value: Any, condition: str) -> None:
+    """A value becomes a literal that Postgres reads as the type of the column."""
     fields: dict[str, Any] = {"x": (kind, ...)}
     keywords = {"table": "made", "indexes": [index("created_on", where={"x": value})]}
     made = create_model("Made", __base__=Entity, __cls_kwargs__=keywords, **fields)
     assert f" WHERE {condition};" in render(made)
 
 
-def test_an_indexs_name_is_short_and_its_definitions_own() -> None:
-    """Names have at most 63 bytes; two definitions never share one, one definition keeps it."""
+def test_the_name_of_an_index_is_unique_and_stable() -> None:
+    """Names have at most 63 bytes, differ between definitions, and depend only on the definition."""
     long = "x" * 50
     fields: dict[str, Any] = dict.fromkeys((long, "a", "b", "a_b"), (str, ...))
     declared = [
@@ -243,8 +244,8 @@ def test_an_indexs_name_is_short_and_its_definitions_own() -> None:
     assert found == ["leads_email_uq_76ea4c0d"]
 
 
-def test_a_global_class_is_keyed_by_id_and_referred_to_by_id() -> None:
-    """A global row belongs to no tenant: its id is unique, and references to it leave the tenant out."""
+def test_a_global_class_is_referenced_by_id() -> None:
+    """The id of a global row is unique, and references to it leave out the tenant."""
 
     class Subscription(Entity, table="subscriptions"):
         plan_id: Annotated[UUID, references(Plan)]
@@ -259,8 +260,8 @@ def test_a_global_class_is_keyed_by_id_and_referred_to_by_id() -> None:
     assert "CREATE INDEX ON public.subscriptions (plan_id, tenant_id, ref_id);" in text
 
 
-def test_a_reference_has_a_name_that_postgres_keeps() -> None:
-    """However long table and columns are called, the names of their references fit and are their own."""
+def test_the_name_of_a_reference_is_unique_and_fits() -> None:
+    """The names of foreign keys fit into 63 bytes and are unique, however long table and column are."""
     one, two = ("c" * 49 + end for end in "ab")
     fields = dict.fromkeys((one, two), Annotated[UUID, references(Plan)])
     long = type("Long", (Entity,), {"__annotations__": fields, "__module__": __name__}, table="t" * 50)
@@ -270,7 +271,7 @@ def test_a_reference_has_a_name_that_postgres_keeps() -> None:
 
 
 def test_a_global_class_may_refer_to_another() -> None:
-    """Two global rows are of the same, nil tenant, so their key has both columns and any on_delete."""
+    """A reference between global rows has both columns in its key, and any on_delete."""
 
     class Feature(Entity, Mutable, table="features", scope="global"):
         plan_id: Annotated[UUID, references(Plan, on_delete="cascade")]
@@ -284,13 +285,13 @@ def test_a_global_class_may_refer_to_another() -> None:
 
 
 def test_a_self_class_is_its_own_tenant() -> None:
-    """`scope="self"` is a check of the table, and told to manage."""
+    """`scope="self"` is a check constraint of the table, and an argument of manage."""
     text = render(Tenant)
     assert "CHECK (tenant_id = id)" in text
     assert text.endswith("SELECT storekit.manage('public.tenants', 'self');\n")
 
 
-def test_plan_tells_scope_and_keys() -> None:
-    """`plan()` shows the scope, if it is not a tenant's."""
+def test_plan_shows_scope_and_keys() -> None:
+    """`plan()` shows the scope, unless it is "tenant"."""
     assert Plan.plan().startswith("Plan -> plans (global)\n")
     assert Lead.plan().startswith("Lead -> leads\n")

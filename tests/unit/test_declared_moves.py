@@ -1,4 +1,4 @@
-"""State machines and look-ups that a class declares, and what it is told when it may not."""
+"""Declarations of state machines and lookup fields, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ untyped_moves: Any = moves
 """`moves` without its types, for arguments that a type checker refuses too."""
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
-    "moves that are no mapping": (
+    "moves that are not a mapping": (
         lambda: untyped_moves([OrderStatus.PENDING]),
         "as in {Status.OPEN: [Status.DONE]}",
     ),
@@ -56,9 +56,12 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "list of states",
     ),
     "no moves": (lambda: untyped_moves({}), "must allow at least one move"),
-    "moves to nowhere": (lambda: untyped_moves({OrderStatus.PENDING: []}), "must allow at least one move"),
-    "no beginning": (lambda: moves(ALLOWED, initial=[]), "must allow at least one move"),
-    "a beginning that is text": (
+    "a state without moves": (
+        lambda: untyped_moves({OrderStatus.PENDING: []}),
+        "must allow at least one move",
+    ),
+    "no initial state": (lambda: moves(ALLOWED, initial=[]), "must allow at least one move"),
+    "an initial state that is text": (
         lambda: untyped_moves(ALLOWED, initial=OrderStatus.PENDING),
         "list of states",
     ),
@@ -67,7 +70,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "member of the field's",
     ),
     "moves of a str": (declare(Annotated[str, moves(ALLOWED)]), "non-nullable StrEnum field"),
-    "moves of what may be None": (
+    "moves of a nullable field": (
         declare(Annotated[OrderStatus | None, moves(ALLOWED)]),
         "non-nullable StrEnum field",
     ),
@@ -83,39 +86,37 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         declare(Annotated[OrderStatus, moves({Other.PENDING: [Other.PENDING]})]),
         "OrderStatus.PENDING, OrderStatus.CONFIRMED",
     ),
-    "a beginning of another enum": (
+    "an initial state of another enum": (
         declare(Annotated[OrderStatus, untyped_moves(ALLOWED, initial=[Other.PENDING])]),
         "is not a state of this field",
     ),
-    "a state without a name": (
+    "an empty state": (
         declare(Annotated[Other, moves({Other.PENDING: [Other.NOTHING]})]),
         "is not a state of this field",
     ),
-    "moves that are not called": (declare(Annotated[OrderStatus, moves]), "must be called"),
-    "moves on what is inside": (declare(list[Annotated[OrderStatus, moves(ALLOWED)]]), "the whole field"),
-    "a look-up of an int": (declare(Annotated[int, lookup()]), "non-nullable str field"),
-    "a look-up of an enum": (declare(Annotated[OrderStatus, lookup()]), "non-nullable str field"),
-    "a look-up of what may be None": (declare(Annotated[str | None, lookup()]), "non-nullable str field"),
-    "two look-ups": (
+    "moves without parentheses": (declare(Annotated[OrderStatus, moves]), "must be called"),
+    "moves inside a type": (declare(list[Annotated[OrderStatus, moves(ALLOWED)]]), "the whole field"),
+    "a lookup of an int": (declare(Annotated[int, lookup()]), "non-nullable str field"),
+    "a lookup of an enum": (declare(Annotated[OrderStatus, lookup()]), "non-nullable str field"),
+    "a nullable lookup": (declare(Annotated[str | None, lookup()]), "non-nullable str field"),
+    "two lookups": (
         declare(Annotated[str, lookup()], y=(Annotated[str, lookup()], ...)),
         "x and y have lookup()",
     ),
-    "a look-up that moves": (declare(Annotated[OrderStatus, moves(ALLOWED), lookup()]), "at most one of"),
+    "a lookup with moves": (declare(Annotated[OrderStatus, moves(ALLOWED), lookup()]), "at most one of"),
 }
 
 
-@pytest.mark.parametrize(("make", "told"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_hold_is_refused_where_the_class_is_defined(
-    make: Callable[[], object], told: str
-) -> None:
-    """A state machine or a look-up that cannot be is a UsageError that says what to write instead."""
+@pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_an_invalid_machine_or_lookup_raises_at_the_class(make: Callable[[], object], message: str) -> None:
+    """An invalid state machine or lookup field raises UsageError with the remedy."""
     with pytest.raises(UsageError) as caught:
         make()
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_moves_are_written_before_the_table_is_managed() -> None:
-    """The migration tells the moves, from '' those of the beginning, and manage comes after them."""
+def test_moves_are_rendered_before_manage() -> None:
+    """The migration inserts the moves, the initial ones as moves from '', before it calls manage."""
     text = render(Order)
     assert text.endswith(
         "DELETE FROM storekit.move WHERE entity = 'orders';\n"
@@ -127,7 +128,7 @@ def test_moves_are_written_before_the_table_is_managed() -> None:
     )
 
 
-def beginnings(annotation: Any, default: Any = ...) -> tuple[str, ...]:
+def initial_states(annotation: Any, default: Any = ...) -> tuple[str, ...]:
     fields: dict[str, Any] = {"status": (annotation, default)}
     made: Any = create_model("Made", __base__=(Entity, Mutable), __cls_kwargs__={"table": "made"}, **fields)
     machine = made.storekit_table.machine
@@ -136,20 +137,22 @@ def beginnings(annotation: Any, default: Any = ...) -> tuple[str, ...]:
     return initial
 
 
-def test_a_record_begins_where_the_class_says() -> None:
-    """`initial` says where a record may begin, or else its default; without one it may begin anywhere."""
-    assert beginnings(Annotated[OrderStatus, moves(ALLOWED)], OrderStatus.PENDING) == ("pending",)
-    assert beginnings(Annotated[OrderStatus, moves(ALLOWED)]) == ()
+def test_the_initial_states_of_a_class() -> None:
+    """The initial states are `initial`, or else the default, or else all states."""
+    assert initial_states(Annotated[OrderStatus, moves(ALLOWED)], OrderStatus.PENDING) == ("pending",)
+    assert initial_states(Annotated[OrderStatus, moves(ALLOWED)]) == ()
     assert (
-        beginnings(Annotated[OrderStatus, moves(ALLOWED)], Field(default_factory=lambda: OrderStatus.PENDING))
+        initial_states(
+            Annotated[OrderStatus, moves(ALLOWED)], Field(default_factory=lambda: OrderStatus.PENDING)
+        )
         == ()
     )
     both = moves(ALLOWED, initial=[OrderStatus.PENDING, OrderStatus.CONFIRMED])
-    assert beginnings(Annotated[OrderStatus, both], OrderStatus.PENDING) == ("pending", "confirmed")
+    assert initial_states(Annotated[OrderStatus, both], OrderStatus.PENDING) == ("pending", "confirmed")
 
 
-def test_a_machine_may_stand_beside_a_union() -> None:
-    """A mark with moves may be a member of a union, as any other mark."""
+def test_moves_may_be_inside_a_union() -> None:
+    """A mark with moves may be on a member of a union, like any other mark."""
 
     class Loose(Entity, Mutable, table="loose"):
         status: Annotated[OrderStatus, moves(ALLOWED)]
@@ -159,8 +162,8 @@ def test_a_machine_may_stand_beside_a_union() -> None:
     assert machine.allowed == {"pending": ("confirmed",), "confirmed": ("shipped",)}
 
 
-def test_a_look_up_is_a_fact_and_an_index_that_needs_no_tenant() -> None:
-    """The column is told to the database, and found by its value alone."""
+def test_a_lookup_field_has_a_global_index() -> None:
+    """The lookup column is registered in the database, and indexed without the tenant."""
     text = render(Session)
     assert "CREATE INDEX ON public.sessions (token_digest);" in text
     assert (
@@ -170,7 +173,7 @@ def test_a_look_up_is_a_fact_and_an_index_that_needs_no_tenant() -> None:
     ) in text
 
 
-def test_plan_tells_the_moves_and_the_look_up() -> None:
-    """`plan()` shows where a state may go and by what a record is found."""
+def test_plan_shows_moves_and_lookup() -> None:
+    """`plan()` shows the moves of each state and the lookup field."""
     assert "status: (new) -> pending; pending -> confirmed; confirmed -> shipped\n" in Order.plan()
     assert "lookup(): found by token_digest before the tenant is known\n" in Session.plan()

@@ -1,4 +1,4 @@
-"""The demo's own parts, without servers."""
+"""The parts of the demo that need no servers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storekit.errors import Corrupt, UsageError
 
 
 def test_input_is_every_matching_file(tmp_path: Path) -> None:
-    """Every *.md and *.pdf under the directory is input, in any case of letters; no hidden file is."""
+    """Every *.md and *.pdf under the directory is input, in upper or lower case; hidden files are not."""
     for name in ("b.md", "sub/a.MD", "sub/deep/c.pdf", "notes.txt", ".hidden.md", ".git/d.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -30,14 +30,14 @@ def test_the_default_input_is_the_readme_and_a_contract() -> None:
     assert contract.read().startswith(b"%PDF-")
 
 
-def test_no_input_is_refused(tmp_path: Path) -> None:
-    """A directory without input is a usage error that names the option."""
+def test_a_directory_without_input_is_refused(tmp_path: Path) -> None:
+    """A directory without input raises UsageError with the name of the option."""
     with pytest.raises(UsageError, match="--files"):
         documents(tmp_path)
 
 
 def test_a_difference_is_corruption() -> None:
-    """A comparison that fails is `Corrupt`, with what was expected and what was found."""
+    """A comparison that fails raises `Corrupt` with the expected and the actual value."""
     expect("hash", "a", "a")
     with pytest.raises(Corrupt, match="hash: expected a, found b"):
         expect("hash", "a", "b")

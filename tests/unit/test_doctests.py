@@ -1,4 +1,4 @@
-"""The examples in docstrings are true, and each public name of the model has one."""
+"""The examples in docstrings are correct, and each public name of the model has one."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def modules() -> list[str]:
     paths = [file.relative_to(ROOT) for file in files if ">>> " in file.read_text(encoding="utf-8")]
     names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths]
     names = [name for name in names if not name.startswith(STORE_EXAMPLES)]
-    # the errors say that they are defined in the package that exports them
+    # `__module__` of an error is the package that exports it
     return [
         *dict.fromkeys("storekit.errors" if name.startswith("storekit.errors.") else name for name in names)
     ]
 
 
 @pytest.mark.parametrize("name", modules())
-def test_the_examples_of_a_module_are_true(name: str) -> None:
-    """Each example prints what its docstring shows; the public names of storekit are imported."""
+def test_the_examples_of_a_module_are_correct(name: str) -> None:
+    """Each example prints what its docstring shows; public names of storekit are already imported."""
     module = importlib.import_module(name)
     names = {**vars(module), **PUBLIC}
-    names.pop("annotations", None)  # as a user's code would, an example evaluates its annotations
+    names.pop("annotations", None)  # examples evaluate their annotations, as the code of users does
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=OPTIONS)
     for test in doctest.DocTestFinder().find(module, name, globs=names):
@@ -65,5 +65,5 @@ def declared() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", declared())
 def test_a_public_name_of_the_model_has_an_example(name: str) -> None:
-    """`help()` of a function, an error or a class that a declaration uses shows an example."""
+    """`help()` of a function, an error or a class of a declaration shows an example."""
     assert ">>> " in (PUBLIC[name].__doc__ or "")

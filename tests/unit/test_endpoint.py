@@ -1,4 +1,4 @@
-"""Why a login failed, as far as the client library says: recorded texts of servers and poolers."""
+"""Classification of failed logins by the recorded texts of servers and poolers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def endpoint() -> Endpoint:
 
 
 def fail(endpoint: Endpoint, error: Exception) -> str:
-    """Fail an attempt to connect, and give the text that is raised."""
+    """Record a failed attempt to connect, and return the text of the error."""
     with pytest.raises(psycopg.OperationalError) as raised, endpoint.recording():
         raise error
     return str(raised.value)
@@ -42,14 +42,14 @@ def fail(endpoint: Endpoint, error: Exception) -> str:
 
 @pytest.mark.parametrize(("why", "said"), REFUSALS.items())
 def test_a_refusal_in_english_is_final(endpoint: Endpoint, why: str, said: str) -> None:
-    """What waiting would not change is named with the login and the variable to check."""
+    """A refusal that waiting cannot change names the login and the variable to check."""
     fail(endpoint, psycopg.OperationalError(WHERE + said))
     assert endpoint.refusal == f"postgres at 127.0.0.1:5432 refused app: {why}; check POSTGRES_URL"
 
 
 @pytest.mark.parametrize(("why", "said"), PASSING.items())
-def test_what_may_pass_or_is_not_understood_is_waited_for(endpoint: Endpoint, why: str, said: str) -> None:
-    """A server that is full, starting or speaks another language is asked again; the time-out says why."""
+def test_other_failures_are_retried_until_the_timeout(endpoint: Endpoint, why: str, said: str) -> None:
+    """A server that is full, starting or not English is retried; the error of the timeout has the reason."""
     assert "secret" not in fail(endpoint, psycopg.OperationalError(WHERE + said))
     assert endpoint.refusal == ""
     assert str(endpoint.unreachable(5)) == (
@@ -58,8 +58,8 @@ def test_what_may_pass_or_is_not_understood_is_waited_for(endpoint: Endpoint, wh
     )
 
 
-def test_a_question_without_an_answer_is_told_from_a_lost_link(endpoint: Endpoint) -> None:
-    """A time-out of ours is the cause by its class; the text of a lost link is not passed on."""
+def test_a_timeout_differs_from_a_lost_connection(endpoint: Endpoint) -> None:
+    """A timeout is its own cause; the text of a lost connection is not passed on."""
     fail(endpoint, TimedOut("no answer within 10 s"))
     assert "(no answer within 10 s)" in str(endpoint.unreachable(5))
     fail(endpoint, AnswerLost("whatever it was"))

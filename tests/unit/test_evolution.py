@@ -1,4 +1,4 @@
-"""Documents of classes that change, validate or differ: nothing is lost, nothing written needlessly."""
+"""Documents of classes that change, validate or compute: nothing is lost or rewritten needlessly."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class Window(Entity, Mutable, table="windows"):
         return self
 
 
-def test_a_document_of_a_class_that_has_grown_is_not_written_again() -> None:
-    """An untouched document keeps its expiry, though the class now has a default more."""
+def test_a_new_default_does_not_rewrite_a_document() -> None:
+    """An unchanged document keeps its expiry when its class gets a field with a default."""
     memory, tenant = Memory(), uuid4()
     with memory_store(Before, memory=memory) as store:
         ref_id = (
@@ -83,22 +83,22 @@ def test_a_document_of_a_class_that_has_grown_is_not_written_again() -> None:
         assert set(seen) == {"postgres.commit"}
 
 
-def test_a_document_with_computed_fields_comes_back() -> None:
-    """What a model computes is not stored, and does not stand in the way of reading it."""
+def test_a_document_with_computed_fields_can_be_read() -> None:
+    """Computed fields of a model are not stored, and do not prevent reading it."""
     with memory_store(Computed) as store:
         records = store.scope(tenant=uuid4(), actor="a").repository(Computed)
         saved = records.save(Computed(name="x", body=Strict(q="hi")))
         assert records.get(saved.ref_id, load=["body"]).body == Strict(q="hi")
 
 
-def test_a_document_that_would_not_come_back_is_refused() -> None:
-    """A subclass with fields of its own, which reading would lose, is a ValidationError before any I/O."""
+def test_a_document_that_reading_would_change_is_refused() -> None:
+    """A subclass whose extra fields reading would lose raises ValidationError before any I/O."""
     with pytest.raises(ValidationError, match="does not survive a round trip"):
         change_of(Before(name="x", body=Longer(q="x", extra="lost")), uuid4())
 
 
-def test_a_class_whose_validator_looks_at_two_fields_can_be_loaded_and_updated() -> None:
-    """Loading a document or updating one field does not run a validator of the whole record."""
+def test_model_validators_do_not_run_on_single_fields() -> None:
+    """Loading a document and updating one field do not run a validator of the whole record."""
     with memory_store(Window) as store:
         windows = store.scope(tenant=uuid4(), actor="a").repository(Window)
         saved = windows.save(Window(low=1, high=2, body=Old(q="x")))
@@ -108,8 +108,8 @@ def test_a_class_whose_validator_looks_at_two_fields_can_be_loaded_and_updated()
             windows.update(saved.ref_id, {"high": "much"})
 
 
-def test_an_outcome_that_nobody_can_know_any_more_is_said_once() -> None:
-    """A save repeated days after it failed says OutcomeUnknown once, and then can be made."""
+def test_an_unknown_outcome_is_raised_once() -> None:
+    """A save that is repeated days after it failed raises OutcomeUnknown once, and then succeeds."""
     memory = Memory()
 
     def fail(name: str, phase: str) -> None:

@@ -1,4 +1,4 @@
-"""An answer that holds another tenant's record is never shown."""
+"""A response with a record of another tenant."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from storekit.testing.stores import MemoryLedger
 from tests.support.entities import ENTITIES, Run
 
 
-def test_a_foreign_row_in_an_answer_is_corruption(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should a server ever answer with another tenant's row, get and find raise instead of giving it."""
+def test_a_row_of_another_tenant_raises_corrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the server returns a row of another tenant, get and find raise Corrupt."""
     store, theirs, mine = memory_store(*ENTITIES), uuid4(), uuid4()
     run = store.scope(tenant=theirs, actor="test").repository(Run).save(Run(name="theirs"))
     pipeline = MemoryLedger.pipeline

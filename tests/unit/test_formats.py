@@ -1,4 +1,4 @@
-"""The stored formats: canonical hashes, sizes, fingerprints, ids."""
+"""Stored formats: canonical hashes, sizes, fingerprints, ids."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ values = st.recursive(
 
 @given(st.dictionaries(keys, values, max_size=5))
 def test_a_body_survives_bson_with_its_hash_and_size(value: dict[str, Any]) -> None:
-    """A body read back from BSON equals the one saved, hashes alike and has the size that was counted."""
+    """A body read from BSON equals the saved one, has the same hash, and the computed size."""
     body, size = encode_body(value, "x")
     wire = bson.encode(body, codec_options=CODEC)
     read: dict[str, Any] = bson.decode(wire, codec_options=CODEC)
@@ -62,7 +62,7 @@ def test_a_body_survives_bson_with_its_hash_and_size(value: dict[str, Any]) -> N
 
 @given(st.dictionaries(keys, values, max_size=5))
 def test_the_hash_is_that_of_canonical_extended_json_with_sorted_keys(value: dict[str, Any]) -> None:
-    """Anyone can recompute a body's hash with MongoDB's own canonical extended JSON."""
+    """The hash of a body can be recomputed from MongoDB's canonical extended JSON."""
     body, _ = encode_body(value, "x")
     options = json_util.JSONOptions(
         json_mode=json_util.JSONMode.CANONICAL, uuid_representation=CODEC.uuid_representation
@@ -77,7 +77,7 @@ def test_the_hash_is_that_of_canonical_extended_json_with_sorted_keys(value: dic
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ({"": 1}, "key"),
         ({"a.b": 1}, "key"),
@@ -99,16 +99,16 @@ def test_the_hash_is_that_of_canonical_extended_json_with_sorted_keys(value: dic
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 20 else None,
 )
-def test_what_a_document_cannot_hold_is_refused(body: Any, told: str) -> None:
-    """A body that some store would refuse, change or lose is a ValidationError that says why."""
+def test_an_invalid_document_is_refused(body: Any, message: str) -> None:
+    """A body that a store would refuse, change or lose raises ValidationError with the reason."""
     with pytest.raises(ValidationError, match=None) as caught:
         encode_body(body, "Call.payload")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert caught.value.field == "Call.payload"
 
 
-def test_a_body_may_be_64_deep_and_no_deeper() -> None:
-    """Depth 64 is stored, depth 65 refused."""
+def test_a_body_has_at_most_64_levels() -> None:
+    """A body of 64 levels is accepted, one of 65 levels refused."""
     body: dict[str, Any] = {}
     for _ in range(63):
         body = {"a": body}
@@ -135,19 +135,19 @@ def fingerprint(*entities: Entity) -> str:
     return make_plan(changes).fingerprint.hex()
 
 
-def test_the_fingerprint_leaves_out_what_was_minted_for_the_object() -> None:
-    """Two objects of equal declared values are the same request."""
+def test_the_fingerprint_ignores_generated_ids() -> None:
+    """Two objects with equal declared values have the same fingerprint."""
     assert fingerprint(Run(name="a")) == fingerprint(Run(name="a"))
     assert fingerprint(Run(name="a")) != fingerprint(Run(name="b"))
 
 
-def test_the_fingerprint_leaves_out_unset_defaults() -> None:
-    """A default that nobody set does not count, so that a new one does not make another request."""
+def test_the_fingerprint_ignores_unset_defaults() -> None:
+    """A default that was not set does not change the fingerprint, so a class may get new ones."""
     assert fingerprint(Run(name="a")) != fingerprint(Run(name="a", note="none"))
 
 
-def test_the_fingerprint_counts_a_reference_to_an_entity_of_the_same_call_by_its_place() -> None:
-    """Records that refer to each other are the same request again, though their ids are new."""
+def test_the_fingerprint_uses_positions_of_referenced_entities() -> None:
+    """Entities that refer to each other have the same fingerprint although their ids are new."""
 
     def pair() -> tuple[Run, Step]:
         run = Run(name="a")
@@ -157,8 +157,8 @@ def test_the_fingerprint_counts_a_reference_to_an_entity_of_the_same_call_by_its
     assert fingerprint(Step(run_id=uuid4())) != fingerprint(Step(run_id=uuid4()))
 
 
-def test_the_fingerprint_counts_blobs_by_hash_and_iterators_by_media_type(tmp_path: Path) -> None:
-    """The same bytes are the same request, from wherever they come; a stream counts by its type alone."""
+def test_the_fingerprint_of_blobs_and_iterators(tmp_path: Path) -> None:
+    """A blob counts by its hash, whatever its source; an iterator by its media type alone."""
     run, file = uuid4(), tmp_path / "content"
     file.write_bytes(b"x")
 
@@ -175,7 +175,7 @@ def test_the_fingerprint_counts_blobs_by_hash_and_iterators_by_media_type(tmp_pa
 
 
 def test_ids_sort_by_time() -> None:
-    """Of two ids minted a second apart the later is the greater, as UUID and as ULID."""
+    """Of two ids generated a second apart the later is greater, as UUID and as ULID."""
 
     def at(second: int) -> tuple[UUID, str]:
         with pytest.MonkeyPatch.context() as patch:
@@ -189,7 +189,7 @@ def test_ids_sort_by_time() -> None:
 
 
 def test_ref_ids_of_one_process_ascend() -> None:
-    """However many threads make them in one millisecond, each is greater than those before it."""
+    """Each ref_id is greater than earlier ones, even if threads generate them in the same millisecond."""
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
         patch.setattr("storekit.ids.time.time_ns", lambda: 1_700_000_000 * 10**9)
         made = [*pool.map(lambda _: [ids.new_ref_id() for _ in range(500)], range(8))]

@@ -1,4 +1,4 @@
-"""The compose file, checked without an engine."""
+"""The compose file, checked without a container engine."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
 SECRET = re.compile(r"PASSWORD|KEY|SECRET")
 
 
-def test_there_are_the_three_stores() -> None:
-    """Compose starts Postgres, MongoDB and an S3 server, each of a pinned version."""
+def test_compose_has_the_three_stores() -> None:
+    """Compose starts Postgres, MongoDB and an S3 server, each with a pinned version."""
     assert SERVICES.keys() == {"postgres", "mongo", "s3"}
     assert all(re.search(r":\d", service["image"]) for service in SERVICES.values())
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_ports_are_loopback(name: str) -> None:
-    """No port of a store is open to the network."""
+    """The ports of the stores are bound to loopback only."""
     assert SERVICES[name]["ports"]
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_health_is_checked_and_data_kept(name: str) -> None:
-    """Each store says when it is ready, and keeps its data in a named volume."""
+def test_each_store_has_a_health_check_and_a_volume(name: str) -> None:
+    """Each store has a health check, and keeps its data in a named volume."""
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD-SHELL"
     assert {volume.split(":")[0] for volume in SERVICES[name]["volumes"]} & yaml.safe_load(TEXT)[
         "volumes"
@@ -39,28 +39,28 @@ def test_health_is_checked_and_data_kept(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_no_secret_has_a_default(name: str) -> None:
-    """A password or key comes from the environment, and compose refuses to start without it."""
+    """Passwords and keys come from the environment, and compose does not start without them."""
     secrets = {key: value for key, value in SERVICES[name]["environment"].items() if SECRET.search(key)}
     assert secrets
     assert all(re.match(r"\$\{[A-Z_]+:\?", value) for value in secrets.values())
 
 
-def test_the_example_names_every_secret() -> None:
-    """infra/.env.example has a line for each variable that must be set, and no value."""
+def test_the_example_has_every_variable() -> None:
+    """infra/.env.example has a line without a value for each required variable."""
     wanted = set(re.findall(r"\$\{([A-Z_]+):\?", TEXT))
     lines = (ROOT / "infra" / ".env.example").read_text().splitlines()
     assert {line.removesuffix("=") for line in lines if line.endswith("=")} == wanted
 
 
 def test_mongo_is_a_replica_set_of_one() -> None:
-    """MongoDB runs as a replica set of one, founded by its health check, so that writes have a majority."""
+    """MongoDB runs as a replica set of one, initiated by its health check, for majority writes."""
     mongo = SERVICES["mongo"]
     assert "--replSet storekit" in mongo["entrypoint"][-1]
     assert '_id: "storekit", members: [{_id: 0, host: "127.0.0.1:27017"}]' in mongo["healthcheck"]["test"][-1]
 
 
 def test_every_file_that_compose_mounts_exists() -> None:
-    """What compose mounts from the repository is there, and runs."""
+    """Each file that compose mounts from the repository exists, and scripts are executable."""
     mounted = [v.split(":")[0] for s in SERVICES.values() for v in s["volumes"] if v.startswith("./")]
     assert mounted
     assert all((ROOT / "infra" / path).stat().st_mode & 0o111 for path in mounted)

@@ -1,4 +1,4 @@
-"""What settings, types and the server's refusals are held to."""
+"""Limits of settings and arguments, and the classification of the server's errors."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from tests.support.entities import Report
     ],
 )
 def test_a_limit_out_of_its_range_is_refused(wrong: dict[str, timedelta]) -> None:
-    """A lease of 1 s to 1 day, renewed within it; a time-out of 0.1 s; URLs of 1 s to 7 days."""
+    """A lease is 1 s to 1 day and longer than its renewal, a timeout at least 0.1 s, a URL 1 s to 7 days."""
     with pytest.raises(pydantic.ValidationError):
         Settings.model_validate(wrong)
 
 
-def test_a_variable_that_cannot_be_used_is_named_and_not_quoted() -> None:
-    """`from_env` raises ConfigurationError with the variable's name, never with its value."""
+def test_an_invalid_variable_is_named_without_its_value() -> None:
+    """`from_env` raises ConfigurationError with the name of the variable, never with its value."""
     environ: Any = {"MONGO_URL": ["hunter2"]}
     with pytest.raises(ConfigurationError, match="MONGO_URL") as caught:
         Settings.from_env(environ)
@@ -73,8 +73,8 @@ def test_help_does_not_print_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         ("", False),
     ],
 )
-def test_only_what_is_known_to_be_harmless_is_shown_in_the_browser(media_type: str, inert: bool) -> None:
-    """Inline is for images, sound, film, plain text, PDF and JSON; everything else is downloaded."""
+def test_inline_media_types(media_type: str, inert: bool) -> None:
+    """Inline is allowed for images, audio, video, plain text, PDF and JSON; all else is downloaded."""
     assert is_inert(media_type) is inert
     with memory_store(Report) as store:
         reports = store.scope(tenant=uuid4(), actor="test").repository(Report)
@@ -87,8 +87,8 @@ def test_only_what_is_known_to_be_harmless_is_shown_in_the_browser(media_type: s
                 reports.url(saved.ref_id, "pdf", inline=True)
 
 
-def test_a_download_name_that_is_no_text_is_refused() -> None:
-    """download_as is a str; anything else is a UsageError before any trip."""
+def test_download_as_must_be_a_str() -> None:
+    """A download_as of another type raises UsageError before any trip."""
     wrong: Any = 7
     with memory_store(Report) as store:
         reports = store.scope(tenant=uuid4(), actor="test").repository(Report)
@@ -99,10 +99,8 @@ def test_a_download_name_that_is_no_text_is_refused() -> None:
 @pytest.mark.parametrize(
     ("state", "kind"), [("54000", ValidationError), ("58030", Unavailable), ("53300", Unavailable)]
 )
-def test_limits_and_failures_of_the_server_have_their_own_errors(
-    state: str, kind: type[StorekitError]
-) -> None:
-    """Too large a request is the value's fault; a failing disk is the server's, and may be asked again."""
+def test_classification_of_server_limits_and_failures(state: str, kind: type[StorekitError]) -> None:
+    """A request that is too large is a ValidationError; a failing disk is retryable."""
     assert type(error_for(state, "it said so")) is kind
 
 
@@ -121,8 +119,8 @@ GERMAN = {
 
 
 @pytest.mark.parametrize("said", [ENGLISH, GERMAN], ids=["english", "german"])
-def test_a_database_without_storekits_roles_is_to_be_migrated(said: dict[str, str]) -> None:
-    """The admin of a server that has never been migrated is told so, and not that a value is wrong."""
+def test_missing_roles_raise_configuration_error(said: dict[str, str]) -> None:
+    """On a server that was never migrated, the admin gets ConfigurationError that says to migrate."""
     error = error_for("22023", said["role"], source="call_string_check_hook")
     assert isinstance(error, ConfigurationError)
     assert str(error).endswith("migrate it")
@@ -130,25 +128,25 @@ def test_a_database_without_storekits_roles_is_to_be_migrated(said: dict[str, st
 
 
 @pytest.mark.parametrize("said", [ENGLISH, GERMAN], ids=["english", "german"])
-def test_a_label_that_the_enum_lacks_is_the_schemas_fault(said: dict[str, str]) -> None:
-    """A state that the database lacks asks for a migration; other bad input is a value's fault."""
+def test_an_unknown_enum_label_raises_configuration_error(said: dict[str, str]) -> None:
+    """An enum label that the database lacks asks for a migration; other bad input is a ValidationError."""
     assert isinstance(error_for("22P02", said["enum"], source="enum_in"), ConfigurationError)
     assert isinstance(error_for("22P02", said["enum"], source="pg_strtoint32_safe"), ValidationError)
 
 
 @pytest.mark.parametrize("said", [ENGLISH, GERMAN], ids=["english", "german"])
 @pytest.mark.parametrize(
-    ("state", "message", "told"),
+    ("state", "message", "fact"),
     [
         ("23503", "missing", "there is no such record in this tenant"),
         ("23001", "needed", "other records still refer to this one"),
     ],
 )
-def test_a_broken_reference_says_which_side_is_missing(
-    state: str, message: str, told: str, said: dict[str, str]
+def test_a_broken_reference_has_its_constraint(
+    state: str, message: str, fact: str, said: dict[str, str]
 ) -> None:
-    """A broken reference names its constraint, and says which record is missing or still needed."""
+    """The error of a foreign key has its constraint, and says which record is missing or still referenced."""
     error = error_for(state, said[message], "", "calls_run_fkey")
     assert isinstance(error, ConstraintViolation)
     assert error.constraint == "calls_run_fkey"
-    assert str(error).startswith(f"calls_run_fkey: {told}")
+    assert str(error).startswith(f"calls_run_fkey: {fact}")

@@ -1,4 +1,4 @@
-"""The store in memory, as users' own tests see it."""
+"""The memory stores, for tests of users."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def test_each_store_is_empty_at_first() -> None:
     assert other.scope(tenant=TENANT, actor="t").repository(Note).urls([note.ref_id], "content") == {}
 
 
-async def test_both_colours_may_share_a_memory() -> None:
-    """What one store saves another over the same memory reads, whatever its colour."""
+async def test_sync_and_async_stores_may_share_a_memory() -> None:
+    """A sync and an async store on one memory read each other's records."""
     memory = Memory()
     with memory_store(Note, memory=memory) as store:
         note = store.scope(tenant=TENANT, actor="t").repository(Note).save(Note(title="t", content=Blob("c")))
@@ -32,8 +32,8 @@ async def test_both_colours_may_share_a_memory() -> None:
         assert await notes.read(note.ref_id, "content") == b"c"
 
 
-def test_urls_live_by_the_memorys_clock() -> None:
-    """A URL answers the content until its expiry, and 403 afterwards or when it was changed."""
+def test_urls_expire_by_the_clock_of_the_memory() -> None:
+    """A URL serves the content until its expiry, and 403 later or if the URL was changed."""
     memory = Memory()
     notes = memory_store(Note, memory=memory).scope(tenant=TENANT, actor="t").repository(Note)
     note = notes.save(Note(title="t", content=Blob("c")))
@@ -46,7 +46,7 @@ def test_urls_live_by_the_memorys_clock() -> None:
 
 
 def test_an_undeclared_class_is_refused() -> None:
-    """A class that the store was not given has no table, and the error names the remedy."""
+    """A class that was not passed to the store has no table, and the error says how to add it."""
     runs = memory_store(Note).scope(tenant=TENANT, actor="t").repository(Run)
     with pytest.raises(ConfigurationError, match="memory_store"):
         runs.save(Run(name="x"))
@@ -55,14 +55,14 @@ def test_an_undeclared_class_is_refused() -> None:
 
 
 def test_a_reference_to_an_undeclared_class_is_refused() -> None:
-    """A row cannot refer into a table that is not there."""
+    """A row cannot refer to a table that does not exist."""
     remarks = memory_store(Remark).scope(tenant=TENANT, actor="t").repository(Remark)
     with pytest.raises(Exception, match="remarks_report_id_fk_f89a319a"):
         remarks.save(Remark(report_id=uuid4(), text="x"))
 
 
-def test_threads_share_a_store() -> None:
-    """Many threads on one key make one record, and all of them get it."""
+def test_threads_may_share_a_store() -> None:
+    """Concurrent saves with one key in many threads make one record, and all return it."""
     notes = memory_store(Note).scope(tenant=TENANT, actor="t").repository(Note)
 
     def save(i: int) -> str:
@@ -72,8 +72,8 @@ def test_threads_share_a_store() -> None:
         assert len(set(threads.map(save, range(40)))) == 5
 
 
-def test_a_key_that_stays_held_is_in_progress() -> None:
-    """A save that has waited its time for another with its key raises InProgress, which may be retried."""
+def test_a_save_raises_in_progress_after_waiting_for_a_key() -> None:
+    """A save that waits too long for another with its key raises InProgress, which is retryable."""
     limits = Settings.model_validate({"idempotency_wait": timedelta(0)})
     memory = Memory()
     first, second = [

@@ -1,4 +1,4 @@
-"""Which index serves an order, how the order goes on to its end, and the cursors of its pages."""
+"""Orders and the indexes that serve them, and page cursors."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Task(
     stage: Stage = Stage.NEW
 
 
-def told(where: dict[str, Any], order_by: Any = None) -> str:
-    """Write the order that is found as it could be asked for; what may be NULL has a question mark."""
+def described(where: dict[str, Any], order_by: Any = None) -> str:
+    """Return the order as a text; columns that may be NULL have a question mark."""
     found = order_of(Task, order_by, conditions_of(Task, where, deleted=False))
     assert found.indexed
     return " ".join(
@@ -68,7 +68,7 @@ def told(where: dict[str, Any], order_by: Any = None) -> str:
         ({}, "ref_id", "ref_id"),
         ({}, "id", "id"),
         ({}, ["team", "number"], "team number"),
-        ({}, ["-team", "-number", "due"], "-team -number"),  # nothing comes after what is total
+        ({}, ["-team", "-number", "due"], "-team -number"),  # columns after a unique one have no effect
         ({"team": "a"}, "-number", "-number"),
         ({"team": "a", "number": 1}, "size", ""),
         ({"ref_id": "x"}, "due", ""),
@@ -100,12 +100,12 @@ def told(where: dict[str, Any], order_by: Any = None) -> str:
 def test_an_index_serves_the_orders_that_it_begins_with(
     where: dict[str, Any], order_by: Any, expected: str | None
 ) -> None:
-    """Columns of one value drop out, both directions are there, what follows in the index ends the order."""
+    """An index serves each prefix of its columns, in both directions, without columns that have one value."""
     if expected is None:
         with pytest.raises(UsageError):
-            told(where, order_by)
+            described(where, order_by)
     else:
-        assert told(where, order_by) == expected
+        assert described(where, order_by) == expected
 
 
 class Example(
@@ -127,10 +127,10 @@ class Example(
         ({"done": False}, "due", "due ref_id"),
     ],
 )
-def test_the_examples_at_the_top_of_the_module_are_true(
+def test_the_examples_of_the_module_are_correct(
     where: dict[str, Any], order_by: str | None, expected: str | None
 ) -> None:
-    """Two indexes, one of them partial, give these orders to these filters and refuse the others."""
+    """The two indexes, one of them partial, serve or refuse the orders that the module lists."""
     conditions = conditions_of(Example, where, deleted=False)
     if expected is None:
         with pytest.raises(UsageError, match="no index has the order 'due'"):
@@ -163,7 +163,7 @@ wheres = st.sampled_from(
 @settings(deadline=None, database=None)
 @given(st.lists(rows, max_size=20), wheres, orders, st.integers(1, 8))
 def test_pages_are_a_partition(batch: list[Lead], where: dict[str, Any], order_by: Any, limit: int) -> None:
-    """Whatever the records and the order, the pages hold each record that matches exactly once."""
+    """The pages of any records in any order contain each matching record exactly once."""
     leads = memory_store(*ENTITIES).scope(tenant=TENANT, actor="test").repository(Lead)
     leads.save_many(batch)
     whole = leads.find(where, order_by=order_by, limit=1000, unindexed=True)
@@ -186,8 +186,8 @@ def cursors(*names: str, tenant: UUID = TENANT) -> PageCursors:
 
 @given(st.fixed_dictionaries({name: st.none() | FIELDS[name] for name in SCALARS}))
 @settings(deadline=None, database=None)
-def test_a_cursor_brings_every_value_back(row: dict[str, Any]) -> None:
-    """What a cursor tells of the last record is what was sealed into it, to the last digit."""
+def test_a_cursor_keeps_exact_values(row: dict[str, Any]) -> None:
+    """The values of the last record are read from the cursor exactly."""
     columns = Everything.storekit_table.columns
     for name, value in row.items():
         encoded = encode_column(columns[name], value, name)
@@ -198,15 +198,15 @@ def test_a_cursor_brings_every_value_back(row: dict[str, Any]) -> None:
 
 
 @given(st.text() | st.binary().map(lambda data: data.hex()))
-def test_no_other_text_is_a_cursor(text: str) -> None:
-    """A text that was not sealed for this query is refused."""
+def test_an_invalid_cursor_is_refused(text: str) -> None:
+    """A text that was not returned by this query is refused."""
     with pytest.raises(ValidationError, match="not a cursor of this query"):
         cursors("text").open(text)
 
 
 @given(st.data())
-def test_a_cursor_that_was_changed_is_none(data: st.DataObject) -> None:
-    """Each character of a cursor matters, and so does the tenant."""
+def test_a_changed_cursor_is_refused(data: st.DataObject) -> None:
+    """A cursor with any changed character, or of another tenant, is refused."""
     sealed = cursors("number", "text").seal({"number": 5, "text": "é"})
     place = data.draw(st.integers(0, len(sealed) - 1))
     other = data.draw(st.sampled_from("ABCabc019-_=").filter(lambda char: char != sealed[place]))

@@ -30,7 +30,7 @@ NO_IO: dict[type, set[str]] = {
 
 
 def test_the_sync_api_is_generated_from_the_async_api() -> None:
-    """Every generated file is what the generator writes, and every rule of the generator is used."""
+    """Every generated file is up to date, and every rule of the generator is used."""
     checked = subprocess.run(
         [sys.executable, str(GENERATOR), "--check"], capture_output=True, text=True, check=False
     )
@@ -38,8 +38,8 @@ def test_the_sync_api_is_generated_from_the_async_api() -> None:
 
 
 @pytest.mark.parametrize(("kind", "plain"), NO_IO.items(), ids=lambda each: getattr(each, "__name__", ""))
-def test_only_what_does_no_io_is_not_awaited(kind: type, plain: set[str]) -> None:
-    """A method of the async API is a coroutine function, unless it does no I/O of its own."""
+def test_only_methods_without_io_are_not_coroutines(kind: type, plain: set[str]) -> None:
+    """A method of the async API is a coroutine function unless it performs no I/O."""
     public = {name for name in vars(kind) if not name.startswith("_")}
     assert {name for name in public if not inspect.iscoroutinefunction(vars(kind)[name])} == plain
 
@@ -57,7 +57,7 @@ def _parameters(function: Any) -> list[tuple[str, Any, Any]]:
         (Blobs, MemoryBlobs),
     ],
 )
-def test_the_doubles_have_the_ports_signatures(port: type, double: type) -> None:
-    """The drivers in memory take what the ports take."""
+def test_memory_drivers_have_the_signatures_of_the_ports(port: type, double: type) -> None:
+    """The methods of the memory drivers take the same arguments as those of the ports."""
     for name in {name for name in vars(port) if not name.startswith("_")} - {"connection"}:
         assert _parameters(vars(port)[name]) == _parameters(vars(double)[name]), name

@@ -1,4 +1,4 @@
-"""The limits of a pool in the environment."""
+"""Pool settings in the environment."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from storekit import ConfigurationError, Settings
 
 
-def test_a_pool_keeps_2_to_30_connections_for_30_s() -> None:
-    """The defaults: 2 stay, 30 at most, 30 s idle, 30 s of waiting, 1,000 that wait."""
+def test_defaults_of_the_pool() -> None:
+    """The defaults are 2 to 30 connections, 30 s idle, 30 s of waiting, and 1,000 waiting calls."""
     found, half_a_minute = Settings(), timedelta(seconds=30)
     assert (found.pool_min, found.pool_size, found.pool_queue) == (2, 30, 1000)
     assert (found.pool_idle, found.pool_wait) == (half_a_minute, half_a_minute)
 
 
-def test_the_environment_tells_seconds_in_figures() -> None:
-    """A bare number is seconds, an ISO 8601 duration is understood, and what is written can be read."""
+def test_durations_are_seconds_or_iso_8601() -> None:
+    """A number means seconds, an ISO 8601 duration is accepted, and `to_env` writes what `from_env` reads."""
     found = Settings.from_env(
         {
             "POSTGRES_POOL_MIN": "1",
@@ -46,7 +46,7 @@ def test_the_environment_tells_seconds_in_figures() -> None:
         ("POSTGRES_POOL_QUEUE", "0"),
     ],
 )
-def test_a_limit_that_cannot_be_meant_names_its_variable(variable: str, value: str) -> None:
-    """Nonsense in the environment is a ConfigurationError that names the variable."""
+def test_an_invalid_limit_names_its_variable(variable: str, value: str) -> None:
+    """An invalid value in the environment raises ConfigurationError with the variable."""
     with pytest.raises(ConfigurationError, match=variable):
         Settings.from_env({variable: value})

@@ -1,4 +1,4 @@
-"""Users import everything from `storekit`, `storekit.testing` and `storekit.agency`."""
+"""Public names: users import everything from `storekit`, `storekit.testing` and `storekit.agency`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STRUCTURAL = {"HasTable"}
 
 
 def _functions(thing: Any) -> Iterator[Any]:
-    """Yield the function itself, or the public methods and properties of a class, inherited ones too."""
+    """Yield the function itself, or the public methods and properties of a class and its bases."""
     if not inspect.isclass(thing):
         yield thing
         return
@@ -39,7 +39,7 @@ def _functions(thing: Any) -> Iterator[Any]:
 
 
 def _classes(hint: Any) -> Iterator[type]:
-    """Yield each class that a type hint mentions, at any depth; any class of its shape fits a protocol."""
+    """Yield each class that a type hint mentions, at any depth, except protocols."""
     if inspect.isclass(hint) and not getattr(hint, "_is_protocol", False):
         yield hint
     for part in get_args(hint):
@@ -55,14 +55,14 @@ def _mentioned(package: ModuleType) -> Iterator[tuple[str, type]]:
 
 
 def _exported() -> set[type]:
-    """Find the classes that users can import, and their bases: an argument may be of any subclass."""
+    """Return the classes that users can import, and their bases: an argument may be of any subclass."""
     names = [getattr(package, name) for package in PACKAGES for name in package.__all__]
     return {base for each in names if inspect.isclass(each) for base in each.__mro__}
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 def test_a_package_exports_what_its_signatures_mention(package: ModuleType) -> None:
-    """Every storekit class that a public call takes or returns can be imported from a public package."""
+    """Every class in a public signature can be imported from a public package."""
     missing = {
         f"{name} mentions {each.__module__}.{each.__qualname__}"
         for name, each in _mentioned(package)
@@ -75,6 +75,6 @@ def test_a_package_exports_what_its_signatures_mention(package: ModuleType) -> N
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_docs_import_from_public_packages_only(page: Path) -> None:
-    """README, docs and examples import storekit from its three public packages."""
+    """README, docs and examples import storekit only from its three public packages."""
     imported = set(re.findall(r"^\s*(?:from|import) (storekit[\w.]*)", page.read_text(), re.MULTILINE))
     assert imported <= {package.__name__ for package in PACKAGES}

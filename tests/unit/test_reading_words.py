@@ -1,4 +1,4 @@
-"""What a reader is told who asks for a record in the wrong words, and two readings of one record."""
+"""Invalid reads, and the equality of entities."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ ASKED: dict[str, tuple[Callable[[Any, Invoice], object], str]] = {
 }
 
 
-@pytest.mark.parametrize(("ask", "told"), ASKED.values(), ids=ASKED.keys())
-def test_a_wrong_word_is_answered_with_the_right_one(
-    invoices: Repository[Invoice], ask: Callable[[Any, Invoice], object], told: str
+@pytest.mark.parametrize(("ask", "message"), ASKED.values(), ids=ASKED.keys())
+def test_an_invalid_read_raises_with_the_correct_call(
+    invoices: Repository[Invoice], ask: Callable[[Any, Invoice], object], message: str
 ) -> None:
-    """A read that is asked for wrongly is a UsageError that says what to write."""
+    """A read with a wrong argument raises UsageError that shows the correct call."""
     made = invoices.save(Invoice(title="x"))
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         ask(invoices, made)
 
 
-def test_two_readings_of_a_record_are_equal(invoices: Repository[Invoice]) -> None:
-    """Entities are equal when their fields are, whatever they remember of the database."""
+def test_entities_with_equal_fields_are_equal(invoices: Repository[Invoice]) -> None:
+    """Entities are equal if their fields are equal, whatever was loaded."""
     ref_id = invoices.save(Invoice(title="x", scan=Blob("scanned"), ocr={"a": 1})).ref_id
     assert invoices.get(ref_id) == invoices.get(ref_id)
     changed = invoices.get(ref_id)
@@ -55,8 +55,8 @@ def test_two_readings_of_a_record_are_equal(invoices: Repository[Invoice]) -> No
     assert changed != invoices.get(ref_id)
 
 
-def test_a_column_may_be_called_as_a_part_with_its_suffix(invoices: Repository[Invoice]) -> None:
-    """A column named <part>_part is read beside its part."""
+def test_a_column_may_be_named_like_a_part_with_a_suffix(invoices: Repository[Invoice]) -> None:
+    """A column named <part>_part can be read beside the part."""
     made = invoices.save(Invoice(title="x", scan=Blob("scanned"), ocr={"a": 1}))
     found = invoices.get(made.ref_id, load=["ocr"])
     assert (found.scan_part, found.ocr, invoices.read(made.ref_id, "scan")) == (

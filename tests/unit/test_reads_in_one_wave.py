@@ -1,4 +1,4 @@
-"""Documents of several collections are read at once."""
+"""Documents of several collections are read concurrently."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ fetch = MemoryDocuments.fetch
 
 
 def saved(memory: Memory) -> tuple[Any, str]:
-    """Save a lead with documents in two collections; give its tenant and ref_id."""
+    """Save a lead with documents in two collections, and return its tenant and ref_id."""
     tenant = uuid4()
     leads = memory_store(*ENTITIES, memory=memory).scope(tenant=tenant, actor="test").repository(Lead)
     return tenant, leads.save(Lead(number="1", notes={"n": 1}, letter={"l": 1})).ref_id
 
 
-def test_threads_read_all_collections_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each read waits for the other to begin, in get and in find."""
+def test_threads_read_collections_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each read waits until the other has begun, in get and in find."""
     memory = Memory()
     tenant, ref_id = saved(memory)
     both = threading.Barrier(2)
@@ -40,8 +40,8 @@ def test_threads_read_all_collections_at_once(monkeypatch: pytest.MonkeyPatch) -
         assert (lead.notes, lead.letter) == ({"n": 1}, {"l": 1})
 
 
-async def test_tasks_read_all_collections_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in threads."""
+async def test_tasks_read_collections_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The async API reads them in the same way."""
     memory = Memory()
     tenant, ref_id = saved(memory)
     both = asyncio.Barrier(2)

@@ -1,4 +1,4 @@
-"""Every value that is taken comes back as it was; every other is refused."""
+"""Round trips: a value is read exactly as it was saved, or it is refused."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def everything() -> Repository[Everything]:
 
 @many
 @given(record=records)
-def test_a_record_comes_back_as_it_was(everything: Repository[Everything], record: Everything) -> None:
-    """Every column and document type survives save and get, exactly."""
+def test_a_record_is_read_as_it_was_saved(everything: Repository[Everything], record: Everything) -> None:
+    """Every column and document type survives save and get exactly."""
     before = facts(record)
     everything.save(record)
     assert facts(everything.get(record.ref_id, load=["doc"])) == before
@@ -50,7 +50,7 @@ def test_a_record_comes_back_as_it_was(everything: Repository[Everything], recor
 @given(data=st.data())
 @pytest.mark.parametrize("name", FIELDS)
 def test_an_update_is_read_back(everything: Repository[Everything], name: str, data: st.DataObject) -> None:
-    """A value that is written by update comes back, and None takes it away again."""
+    """A value that update wrote is read back, and None removes it."""
     value = data.draw(FIELDS[name])
     record = everything.save(Everything())
     everything.update(record.ref_id, {name: value})
@@ -63,10 +63,10 @@ def test_an_update_is_read_back(everything: Repository[Everything], name: str, d
 @some
 @given(data=st.data())
 @pytest.mark.parametrize("name", ANY)
-def test_what_does_not_come_back_is_refused(
+def test_a_value_that_would_change_is_refused(
     everything: Repository[Everything], name: str, data: st.DataObject
 ) -> None:
-    """Whatever is put into a field is either refused by name or comes back as it was."""
+    """Any value of a field is either refused with its field or read back exactly."""
     record = Everything.model_construct(**{name: data.draw(ANY[name])})
     before = facts(record)
     try:
@@ -81,8 +81,8 @@ def test_what_does_not_come_back_is_refused(
         assert refused == f"Everything.{name}"
 
 
-def test_a_documents_times_are_cut_to_milliseconds(everything: Repository[Everything]) -> None:
-    """A document keeps milliseconds in UTC and dates as text; the object that was saved is no change."""
+def test_times_in_documents_have_milliseconds(everything: Repository[Everything]) -> None:
+    """A document keeps UTC times in ms and dates as text, and the saved object counts as unchanged."""
     moment = datetime(2026, 2, 3, 4, 5, 6, 789_999, tzinfo=UTC)
     record = everything.save(Everything(doc={"at": moment, "on": date(2026, 2, 3)}))
     found = everything.get(record.ref_id, load=["doc"])

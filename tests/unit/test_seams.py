@@ -1,4 +1,4 @@
-"""The bridge, the trace, the settings, blobs before they are sent."""
+"""The bridge, the trace, settings, and blobs before they are sent."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from storekit.errors import TenantRequired
 from storekit.flows.context import Actor
 
 
-def test_a_flow_that_never_suspends_is_driven_to_its_end() -> None:
-    """`run` gives a flow's value, and raises what it raises."""
+def test_run_returns_the_result_of_a_coroutine() -> None:
+    """`run` returns the value of a coroutine or raises its error."""
 
     async def flow(value: int) -> int:
         if value < 0:
@@ -30,8 +30,8 @@ def test_a_flow_that_never_suspends_is_driven_to_its_end() -> None:
         bridge.run(flow(-1))
 
 
-def test_a_port_that_suspends_in_sync_mode_is_a_bug_that_is_named() -> None:
-    """A suspension under `run` is an error, not a hang."""
+def test_run_refuses_a_coroutine_that_suspends() -> None:
+    """A suspension inside `run` raises an error instead of hanging."""
 
     async def flow() -> None:
         await asyncio.sleep(0)
@@ -40,8 +40,8 @@ def test_a_port_that_suspends_in_sync_mode_is_a_bug_that_is_named() -> None:
         bridge.run(flow())
 
 
-def test_settle_takes_values_and_awaitables_alike() -> None:
-    """One class can serve a client's sync and async twins."""
+def test_settle_takes_values_and_awaitables() -> None:
+    """`settle` returns a value itself, and awaits an awaitable."""
 
     async def later() -> int:
         return 2
@@ -53,8 +53,8 @@ def test_settle_takes_values_and_awaitables_alike() -> None:
     assert bridge.run(flow(later())) == 2
 
 
-def test_a_step_tells_its_listeners_when_it_starts_ends_and_fails() -> None:
-    """A listener hears each phase; one that raises fails the step before its work is done."""
+def test_a_listener_sees_the_phases_of_a_step() -> None:
+    """A listener is called at the start, end and failure; its own error fails the step before its work."""
     heard: list[tuple[str, str]] = []
     with trace.listen(lambda name, phase: heard.append((name, phase))):
         with trace.step("a.ok"):
@@ -75,34 +75,34 @@ SECRETS = {
 
 
 def test_settings_never_show_a_secret() -> None:
-    """No repr, str or dump of the settings holds a password, a key or a token."""
+    """No repr, str or dump of the settings contains a password, a key or a token."""
     settings = Settings.from_env({**SECRETS, "AWS_DEFAULT_REGION": "eu-west-1"})
     assert settings.s3_region == "eu-west-1"
     for shown in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
         assert "hunter2" not in shown
 
 
-def test_an_empty_variable_is_an_unset_one() -> None:
-    """An environment that sets a variable to nothing gets the default."""
+def test_an_empty_variable_means_the_default() -> None:
+    """An environment variable with an empty value means the default."""
     assert Settings.from_env({"AWS_REGION": "", "S3_BUCKET": ""}) == Settings.from_env({})
 
 
 @pytest.mark.parametrize("tenant", [None, "", "acme", 7])
 def test_a_scope_without_a_tenant_is_refused(tenant: Any) -> None:
-    """No tenant, and no UUID, is TenantRequired before any I/O."""
+    """A missing or invalid tenant raises TenantRequired before any I/O."""
     with pytest.raises(TenantRequired):
         Actor.of(tenant, "user:jane")
 
 
 @pytest.mark.parametrize("actor", ["", "  ", None])
 def test_a_scope_without_an_actor_is_refused(actor: Any) -> None:
-    """Who acts must be said."""
+    """A scope needs the name of an actor."""
     with pytest.raises(UsageError):
         Actor.of("0190b1a0-0000-7000-8000-000000000001", actor)
 
 
 def test_every_kind_of_content_is_measured_and_can_be_read_twice(tmp_path: Path) -> None:
-    """Text, bytes, a path, a file and an iterator give the same bytes, from the start, as often as asked."""
+    """Text, bytes, a path, a file and an iterator return the same bytes each time they are read."""
     file = tmp_path / "content.txt"
     file.write_bytes(b"h\xc3\xa9")
     skipped = io.BytesIO(b"--h\xc3\xa9")
@@ -118,8 +118,8 @@ def test_every_kind_of_content_is_measured_and_can_be_read_twice(tmp_path: Path)
             content.close()
 
 
-def test_content_that_cannot_be_seeked_is_taken_down() -> None:
-    """A pipe's bytes can be sent again, though the pipe cannot be read twice."""
+def test_content_that_cannot_seek_is_copied() -> None:
+    """The bytes of a pipe can be sent again, although a pipe can be read only once."""
     reading, writing = os.pipe()
     os.write(writing, b"piped")
     os.close(writing)
@@ -129,22 +129,22 @@ def test_content_that_cannot_be_seeked_is_taken_down() -> None:
         assert opened.read() == b"piped"
 
 
-def test_a_file_that_vanished_is_refused_by_its_fields_name(tmp_path: Path) -> None:
-    """A path that cannot be read is a ValidationError that names the field."""
+def test_a_missing_file_is_refused_with_its_field(tmp_path: Path) -> None:
+    """A path that cannot be read raises ValidationError with the field."""
     with pytest.raises(ValidationError, match="Call.transcript") as caught:
         Blob(tmp_path / "gone").measure("Call.transcript")
     assert caught.value.field == "Call.transcript"
 
 
-def test_a_text_file_and_a_number_are_no_content(tmp_path: Path) -> None:
-    """What is not bytes is refused when the Blob is made, with what to do."""
+def test_content_must_be_bytes_or_text(tmp_path: Path) -> None:
+    """A text file and a number are refused when the Blob is created, with the remedy."""
     with (tmp_path / "x").open("w") as file, pytest.raises(UsageError, match="binary"):
         Blob(file)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="must be str, bytes"):
         Blob(7)  # type: ignore[arg-type]
 
 
-def test_a_path_gives_its_name_to_the_download() -> None:
-    """A file's own name is offered when its blob is downloaded, unless another is given."""
+def test_the_download_of_a_path_has_its_file_name() -> None:
+    """The name of the file is the name of the download, unless another is given."""
     assert Blob(Path("/tmp/report.pdf")).filename == "report.pdf"
     assert Blob(Path("/tmp/report.pdf"), filename="q3.pdf").filename == "q3.pdf"

@@ -1,4 +1,4 @@
-"""Content that is read more than once, or by several at a time."""
+"""Content that is read more than once, or concurrently."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def _in_memory(_: Path) -> IO[bytes]:
 
 
 @pytest.mark.parametrize("make", [_on_disk, _named, _rolled, _compressed, _in_memory])
-def test_one_file_in_several_fields_is_read_by_each_on_its_own(make: Any, tmp_path: Path) -> None:
-    """Parallel uploads of one file object send the same bytes, and the file is not closed."""
+def test_a_file_may_be_used_in_several_fields(make: Any, tmp_path: Path) -> None:
+    """Parallel uploads of one file object each send all of its bytes, and the file is not closed."""
     with make(tmp_path) as file:
         sources = [Blob(file).measure("x") for _ in range(4)]
         assert {source.size for source in sources} == {len(_BODY)}
         readers = [source.open() for source in sources]
         taken = [b"" for _ in readers]
-        for _ in range(4):  # chunk by chunk in turn: as parallel uploads read
+        for _ in range(4):  # read alternately, chunk by chunk, as parallel uploads do
             taken = [body + reader.read(CHUNK) for body, reader in zip(taken, readers, strict=True)]
         assert all(body == _BODY for body in taken)
         for reader in readers:
@@ -65,8 +65,8 @@ def test_one_file_in_several_fields_is_read_by_each_on_its_own(make: Any, tmp_pa
         assert not file.closed
 
 
-def test_one_iterator_in_several_fields_is_read_by_each_on_its_own() -> None:
-    """A Blob of an iterator may be used in two fields: each upload gets all of its bytes."""
+def test_a_blob_of_an_iterator_may_be_used_in_several_fields() -> None:
+    """Each upload sends all bytes of the iterator."""
     for chunks in ([b"ab", b"cd"], [b"x" * CHUNK] * 9):
         blob = Blob(iter(chunks))
         sources = [blob.measure("x"), blob.measure("y")]
@@ -75,8 +75,8 @@ def test_one_iterator_in_several_fields_is_read_by_each_on_its_own() -> None:
             assert [begun[0] + one.read(), begun[1] + other.read()] == [b"".join(chunks)] * 2
 
 
-def test_a_file_begins_where_its_owner_left_it_and_stays_there(tmp_path: Path) -> None:
-    """The bytes before the position at which a Blob was made are not sent, and the position stays."""
+def test_a_file_is_read_from_its_position_and_keeps_it(tmp_path: Path) -> None:
+    """The bytes before the position of the file are not sent, and the position does not change."""
     with _on_disk(tmp_path) as file:
         file.seek(5)
         source = Blob(file).measure("x")
@@ -85,16 +85,16 @@ def test_a_file_begins_where_its_owner_left_it_and_stays_there(tmp_path: Path) -
         assert file.tell() == 5
 
 
-def test_what_the_owner_has_written_and_not_flushed_is_sent(tmp_path: Path) -> None:
-    """The buffer of a file that is open for writing belongs to its content."""
+def test_unflushed_bytes_of_a_file_are_sent(tmp_path: Path) -> None:
+    """The buffer of a file that is open for writing is part of its content."""
     with (tmp_path / "fresh").open("w+b") as file:
         blob = Blob(file)
         file.write(b"just written")
         assert blob.measure("x").size == len(b"just written")
 
 
-def test_a_file_that_its_owner_closes_is_still_the_same_file(tmp_path: Path) -> None:
-    """An upload never reads what took a closed file's number."""
+def test_a_file_may_be_closed_after_the_blob_was_created(tmp_path: Path) -> None:
+    """An upload never reads another file that got the descriptor of a closed one."""
     file = _on_disk(tmp_path)
     reader = Blob(file).measure("x").open()
     file.close()
@@ -103,8 +103,8 @@ def test_a_file_that_its_owner_closes_is_still_the_same_file(tmp_path: Path) -> 
         assert reader.read() == _BODY
 
 
-def test_an_iterator_that_failed_half_way_is_spent() -> None:
-    """A second save does not take the rest of a broken iterator, or nothing, for the content."""
+def test_an_iterator_that_failed_cannot_be_saved_again() -> None:
+    """A second save does not send the rest of a failed iterator as its content."""
 
     def broken() -> Iterator[bytes]:
         yield b"first half"
@@ -121,15 +121,15 @@ def test_an_iterator_that_failed_half_way_is_spent() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"media_type": 7}, {"filename": b"x.pdf"}])
-def test_a_type_or_name_that_is_no_text_is_refused_when_the_blob_is_made(wrong: dict[str, Any]) -> None:
-    """media_type and filename are str: anything else is a UsageError that names it."""
+def test_media_type_and_filename_must_be_str(wrong: dict[str, Any]) -> None:
+    """A media_type or filename of another type raises UsageError when the Blob is created."""
     with pytest.raises(UsageError, match=next(iter(wrong))):
         Blob(b"", **wrong)
 
 
 @pytest.mark.parametrize("kind", ["path", "file"])
-def test_a_file_that_shrinks_between_measuring_and_sending_is_refused(kind: str, tmp_path: Path) -> None:
-    """Content that changes between measuring and sending is a ValidationError, and nothing is visible."""
+def test_a_file_that_shrinks_before_the_upload_is_refused(kind: str, tmp_path: Path) -> None:
+    """Content that changes between hashing and upload raises ValidationError; nothing becomes visible."""
     path = tmp_path / "shrinking"
     path.write_bytes(b"content")
 

@@ -1,4 +1,4 @@
-"""The signer against botocore's, byte for byte."""
+"""The signer, compared with botocore's byte for byte."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def theirs(keys: Credentials, region: str, expires_in: int, at: datetime, reques
     return request.url
 
 
-def one_case(rng: random.Random) -> tuple[str, str]:
-    """Sign one random request twice: ours, botocore's."""
+def sign_twice(rng: random.Random) -> tuple[str, str]:
+    """Sign one random request with storekit and with botocore."""
     endpoint, region, path_style = rng.choice(ENDPOINTS), rng.choice(REGIONS), rng.random() < 0.5
-    path_style = path_style or "[" in endpoint  # a bucket has no subdomain of an address
+    path_style = path_style or "[" in endpoint  # an IPv6 address has no subdomain for the bucket
     bucket, keys, key = text(rng, 12, "abc019-."), credentials(rng), text(rng, 60)
     query = [(name, text(rng, 40)) for name in rng.sample(OVERRIDES, rng.randint(0, 4))]
     headers = {name: text(rng, 20, "abc0 =/;") + "." for name in rng.sample(HEADERS, rng.randint(0, 5))}
@@ -78,11 +78,11 @@ def one_case(rng: random.Random) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("cases", [500, pytest.param(10_000, marks=pytest.mark.long)])
-def test_every_url_equals_that_of_botocores_signer(cases: int) -> None:
-    """Random requests are signed as botocore signs them, byte for byte."""
+def test_urls_equal_those_of_botocore(cases: int) -> None:
+    """URLs of random requests equal botocore's byte for byte."""
     rng = random.Random(20240229)
     for number in range(cases):
-        ours, boto = one_case(rng)
+        ours, boto = sign_twice(rng)
         assert ours == boto, f"case {number}"
 
 
@@ -101,8 +101,8 @@ def boto_client(endpoint: str, region: str, path_style: bool, keys: Credentials)
 
 @pytest.mark.parametrize("path_style", [True, False], ids=["path", "virtual"])
 @pytest.mark.parametrize("endpoint", ["https://s3.example.com", "http://s3.example.com:8333"])
-def test_whole_requests_equal_those_of_the_client(endpoint: str, path_style: bool) -> None:
-    """GET and PUT URLs, address and path included, are those of `generate_presigned_url`."""
+def test_urls_equal_those_of_boto3(endpoint: str, path_style: bool) -> None:
+    """GET and PUT URLs, including host and path, equal those of `generate_presigned_url`."""
     rng = random.Random(7)
     keys = Credentials("AKIA/EXAMPLE", "secret+/", "token+/=")
     client = boto_client(endpoint, "eu-west-1", path_style, keys)
@@ -122,8 +122,8 @@ def test_whole_requests_equal_those_of_the_client(endpoint: str, path_style: boo
         assert signer.sign("PUT", key, 60, headers=headers, signed_on=AT) == sent
 
 
-def test_the_url_of_a_content_equals_that_of_botocores_signer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GET of one version with its overrides is signed as botocore signs it, whatever they hold."""
+def test_the_url_of_a_version_equals_that_of_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GET of one version with any response overrides is signed as botocore signs it."""
     rng, keys = random.Random(11), Credentials("AKIA/EXAMPLE", "secret+/")
     settings = Settings.model_validate(
         {
@@ -147,8 +147,8 @@ def test_the_url_of_a_content_equals_that_of_botocores_signer(monkeypatch: pytes
         assert ours == theirs(keys, "us-east-1", 900, AT, request)
 
 
-class Rotating:
-    """Credentials that somebody else exchanges."""
+class RotatingCredentials:
+    """Credentials that the test replaces."""
 
     def __init__(self, *sets: Credentials) -> None:
         self._sets: Iterator[Credentials] = iter(sets)
@@ -162,9 +162,9 @@ class Rotating:
 
 
 def test_new_credentials_sign_the_next_url() -> None:
-    """Nothing that was derived from former credentials outlives them, not even within one second."""
+    """After a change of credentials no key derived from the former ones is used, even within one second."""
     old, new = Credentials("A", "first"), Credentials("A", "second")
-    rotating = Rotating(old, new)
+    rotating = RotatingCredentials(old, new)
     signer = Signer("https://s3.example.com", "records", "us-east-1", rotating)
     before = signer.sign("GET", "a", 900, signed_on=AT)
     rotating.turn()
@@ -173,8 +173,8 @@ def test_new_credentials_sign_the_next_url() -> None:
     assert before != after == fresh.sign("GET", "a", 900, signed_on=AT)
 
 
-def test_the_cache_never_shows() -> None:
-    """One signer used for any sequence of times, lives and headers signs as a new signer would."""
+def test_the_cache_does_not_change_urls() -> None:
+    """A signer that is used many times returns the same URLs as new signers do."""
     rng, keys = random.Random(3), Credentials("A", "secret")
     used = Signer("https://s3.example.com", "records", "us-east-1", lambda: keys)
     for _ in range(500):
@@ -187,7 +187,7 @@ def test_the_cache_never_shows() -> None:
 
 
 def test_a_url_does_not_outlive_its_credentials() -> None:
-    """A life beyond that of the credentials is shortened to theirs; expired credentials sign nothing."""
+    """A URL expires at the latest with its credentials; expired credentials do not sign."""
     keys = Credentials("A", "secret", "token", AT + timedelta(seconds=100))
     signer = Signer("https://s3.example.com", "records", "us-east-1", lambda: keys)
     assert "X-Amz-Expires=60&" in signer.sign("GET", "a", 60, signed_on=AT)
@@ -197,8 +197,8 @@ def test_a_url_does_not_outlive_its_credentials() -> None:
 
 
 @pytest.mark.parametrize("life", [0, -1, LONGEST + 1])
-def test_a_life_that_s3_refuses_is_refused(life: int) -> None:
-    """A URL lives between one second and seven days."""
+def test_a_lifetime_that_s3_refuses_is_refused(life: int) -> None:
+    """A URL is valid for one second to seven days."""
     signer = Signer("https://s3.example.com", "records", "us-east-1", lambda: Credentials("A", "s"))
     with pytest.raises(UsageError, match=f"{life} s"):
         signer.sign("GET", "a", life)
@@ -207,15 +207,15 @@ def test_a_life_that_s3_refuses_is_refused(life: int) -> None:
 @pytest.mark.parametrize(
     "endpoint", ["", "s3.example.com", "ftp://s3", "https://user:pw@s3", "https://s3?x=1", "https://s3:port"]
 )
-def test_an_endpoint_that_cannot_be_signed_for_is_refused(endpoint: str) -> None:
-    """An endpoint is scheme, host and port; the error repeats nothing of it."""
+def test_an_invalid_endpoint_is_refused(endpoint: str) -> None:
+    """An endpoint is scheme, host and port; the error does not contain it."""
     with pytest.raises(ConfigurationError, match="S3_ENDPOINT_URL") as caught:
         Signer(endpoint, "records", "us-east-1", lambda: Credentials("A", "s"))
     assert "pw" not in str(caught.value)
 
 
-def test_secrets_do_not_show() -> None:
-    """A repr of credentials holds neither the secret key nor the token."""
+def test_the_repr_of_credentials_has_no_secret() -> None:
+    """The repr of credentials contains neither the secret key nor the token."""
     shown = repr(Credentials("AKIA", "hush-secret", "hush-token"))
     assert "AKIA" in shown
     assert "hush" not in shown

@@ -1,4 +1,4 @@
-"""The linter of migration files: what it finds, what it leaves alone, how a finding is accepted."""
+"""The linter of migration files: its findings, and how to allow one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from storekit.schema.lines import core, read, shipped
 from storekit.schema.lint import lint
 
-# What an earlier file made: `notes` is managed, `plain` is not.
+# The tables of an earlier file: `notes` is managed, `plain` is not.
 BEFORE = """
 CREATE TABLE notes (title text, body_id uuid);
 CREATE TABLE plain (title text);
@@ -22,7 +22,7 @@ DECIDE = "-- storekit: decide: "
 
 
 def rules(text: str) -> list[str]:
-    """Name the rules that find something in a file that follows on `BEFORE`."""
+    """Return the rules with findings in a file that follows `BEFORE`."""
     before, found = lint([BEFORE, text])
     assert before == []
     return [finding.rule for finding in found]
@@ -94,8 +94,8 @@ UNSAFE = [
 
 
 @pytest.mark.parametrize(("rule", "text"), UNSAFE)
-def test_what_is_unsafe_is_found(rule: str, text: str) -> None:
-    """Each unsafe statement is found by its rule, and by no other."""
+def test_an_unsafe_statement_has_a_finding(rule: str, text: str) -> None:
+    """Each unsafe statement has a finding of its rule and of no other."""
     assert rules(text) == [rule]
 
 
@@ -137,20 +137,20 @@ def test_what_is_unsafe_is_found(rule: str, text: str) -> None:
         "",
     ],
 )  # fmt: skip
-def test_what_is_safe_is_left_alone(text: str) -> None:
-    """The safe form of each statement has no finding, nor has what only reads like one."""
+def test_a_safe_statement_has_no_finding(text: str) -> None:
+    """The safe form of a statement, and text that only looks unsafe, have no finding."""
     assert rules(text) == []
 
 
-def test_what_storekit_ships_is_clean() -> None:
-    """No migration of storekit holds anything unsafe that is not allowed where it stands, with the reason."""
+def test_shipped_migrations_have_no_finding() -> None:
+    """Each unsafe statement in storekit's own migrations is allowed with a reason."""
     files = read([core(), shipped("agency")])
     found = dict(zip(map(str, files), lint(file.text for file in files), strict=True))
     assert {name: list(map(str, findings)) for name, findings in found.items() if findings} == {}
 
 
-def test_a_finding_names_line_rule_and_remedy() -> None:
-    """A finding is at the line of what is wrong, in a body too, and says what to write."""
+def test_a_finding_has_line_rule_and_remedy() -> None:
+    """A finding has the line of the fault, even inside a body, and says what to write instead."""
     text = """
 CREATE TABLE t (
     at timestamptz DEFAULT now()
@@ -188,8 +188,8 @@ ALTER TABLE plain
         "    -- storekit: allow clock: for people\n    RAISE NOTICE '%', clock_timestamp();\nEND\n$$",
     ],
 )
-def test_a_finding_is_accepted_with_a_reason(text: str) -> None:
-    """A comment on the line before a finding, or before its statement, accepts what its rule finds."""
+def test_a_finding_is_allowed_with_a_reason(text: str) -> None:
+    """A comment on the line before a finding or before its statement allows the rule."""
     assert rules(text) == []
 
 
@@ -207,12 +207,12 @@ def test_a_finding_is_accepted_with_a_reason(text: str) -> None:
         ("-- storekit: allow allow: no\n-- storekit: allow nothing: at all\nSELECT 1;", ["allow", "allow"]),
     ],
 )
-def test_an_allowance_accepts_nothing_else(text: str, found: list[str]) -> None:
-    """Without a reason, for another rule or line, or for nothing, an allowance is itself a finding."""
+def test_an_invalid_allowance_is_a_finding(text: str, found: list[str]) -> None:
+    """An allowance without a reason, for another rule or line, or without a finding is a finding."""
     assert rules(text) == found
 
 
 @given(st.text("'\"$-/*();.\n aEe\\", max_size=60) | st.text(max_size=40))
-def test_any_text_can_be_read(text: str) -> None:
-    """No text, however broken, is more than the linter can read."""
+def test_the_linter_accepts_any_text(text: str) -> None:
+    """The linter raises on no text, however malformed."""
     assert lint([text, f"{text}\nTRUNCATE plain;"])

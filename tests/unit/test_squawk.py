@@ -1,4 +1,4 @@
-"""The general rules for migrations, which squawk checks with the settings of this repository."""
+"""General rules for migrations, which squawk checks with the settings of this repository."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SAFE = [
 
 
 def squawk(*paths: Path) -> dict[str, set[str]]:
-    """Run squawk as `make lint` does, and return the rules that report each file, by the file's name."""
+    """Run squawk as `make lint` does, and return the rules with findings by file name."""
     command: list[str | Path] = [
         Path(sys.executable).parent / "squawk",
         "--config",
@@ -74,7 +74,7 @@ def squawk(*paths: Path) -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """Write each statement to a file of its own, and return the rules by statement."""
+    """Write each statement to its own file, and return the rules with findings by statement."""
     directory = tmp_path_factory.mktemp("squawk")
     texts = {f"{number:04}.sql": text for number, text in enumerate([*UNSAFE, *SAFE])}
     for name, text in texts.items():
@@ -85,23 +85,23 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("text", UNSAFE)
 def test_squawk_reports_an_unsafe_statement(reported: dict[str, set[str]], text: str) -> None:
-    """squawk reports each general fault that `storekit migrate lint` leaves to it."""
+    """squawk finds each general fault that `storekit migrate lint` leaves to it."""
     assert reported[text] == UNSAFE[text]
 
 
 @pytest.mark.parametrize("text", SAFE)
 def test_squawk_accepts_the_safe_form(reported: dict[str, set[str]], text: str) -> None:
-    """squawk reports nothing about the statements that the documentation advises."""
+    """squawk has no finding for the statements that the documentation recommends."""
     assert reported[text] == set()
 
 
 def test_the_shipped_migrations_pass_squawk() -> None:
-    """No migration of storekit has a fault that is not ignored, with the reason, where it stands."""
+    """Each finding of squawk in storekit's migrations is ignored in place, with the reason."""
     assert squawk(*sorted(MIGRATIONS.rglob("*.sql"))) == {}
 
 
 @pytest.mark.parametrize("in_use", [True, False])
-def test_what_schema_diff_writes_passes_squawk(tmp_path: Path, *, in_use: bool) -> None:
+def test_the_files_of_schema_diff_pass_squawk(tmp_path: Path, *, in_use: bool) -> None:
     """The additions that `storekit schema diff` writes need no further squawk-ignore comment."""
     found = [missing(Invoice), *compare(Grown, table(Note, empty=not in_use))]
     for file in files(found, in_use=in_use):

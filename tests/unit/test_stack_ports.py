@@ -1,4 +1,4 @@
-"""The ports of an embedded stack are one set, however they came to be remembered."""
+"""The ports of an embedded stack are distinct, however they were chosen or stored."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PURPOSES: dict[str, Sequence[str]] = {each.name: each.purposes for each in (Post
 
 
 @pytest.fixture(autouse=True)
-def unlucky(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw the same ports each time."""
+def same_random_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `random.sample` return the same ports each time."""
     monkeypatch.setattr(random, "sample", lambda ports, _: list(ports))
 
 
@@ -31,12 +31,12 @@ def home(tmp_path: Path) -> Directory:
     return Directory.claim(tmp_path / "stack")
 
 
-def given(home: Directory, servers: Sequence[str] = tuple(PURPOSES)) -> dict[str, dict[str, int]]:
+def assigned(home: Directory, servers: Sequence[str] = tuple(PURPOSES)) -> dict[str, dict[str, int]]:
     ports = Ports(home)
     return {server: ports.assign(server, PURPOSES[server]) for server in servers}
 
 
-def remembered(home: Directory) -> list[int]:
+def stored(home: Directory) -> list[int]:
     return list(_numbers(json.loads((home.path / "ports.json").read_text())))
 
 
@@ -45,35 +45,37 @@ def _numbers(memory: dict[str, dict[str, Any]]) -> Iterator[int]:
         yield from ports.values()
 
 
-def distinct(home: Directory) -> bool:
-    numbers = remembered(home)
+def ports_are_distinct(home: Directory) -> bool:
+    numbers = stored(home)
     return len(numbers) == sum(map(len, PURPOSES.values())) == len(set(numbers))
 
 
-def test_no_two_servers_of_a_stack_are_given_one_port(home: Directory) -> None:
-    """Each purpose of each server has a port of its own, though no server listens yet."""
-    given(home)
-    assert distinct(home)
+def test_the_ports_of_a_stack_are_distinct(home: Directory) -> None:
+    """Each server has ports of its own, even before any server listens."""
+    assigned(home)
+    assert ports_are_distinct(home)
 
 
 @pytest.mark.parametrize("clashing", PURPOSES)
-def test_ports_redrawn_after_a_clash_are_nobody_elses(home: Directory, clashing: str) -> None:
-    """A server that lost a port to a stranger gets new ones; the others keep theirs."""
-    before = given(home)
+def test_new_ports_after_a_clash_are_distinct(home: Directory, clashing: str) -> None:
+    """A server whose port another program took gets new ports; the others keep theirs."""
+    before = assigned(home)
     with socket.create_server(("127.0.0.1", next(iter(before[clashing].values())))):
-        after = given(home)
+        after = assigned(home)
     assert after[clashing] != before[clashing]
     assert [name for name in PURPOSES if after[name] != before[name]] == [clashing]
-    assert distinct(home)
+    assert ports_are_distinct(home)
 
 
 @pytest.mark.parametrize("order", [tuple(PURPOSES), tuple(reversed(PURPOSES))])
-@pytest.mark.parametrize("twin", [("mongo", "mongo"), ("s3", "filer.port")])
-def test_remembered_duplicates_heal(home: Directory, order: Sequence[str], twin: tuple[str, str]) -> None:
-    """A file that names a port twice, in two servers or in one, is mended by whoever asks first."""
-    memory = given(home)
-    memory[twin[0]][twin[1]] = memory["s3"]["master.port.grpc"]
+@pytest.mark.parametrize("duplicate", [("mongo", "mongo"), ("s3", "filer.port")])
+def test_stored_duplicate_ports_are_replaced(
+    home: Directory, order: Sequence[str], duplicate: tuple[str, str]
+) -> None:
+    """A file with a duplicate port, in two servers or in one, is corrected at the next start."""
+    memory = assigned(home)
+    memory[duplicate[0]][duplicate[1]] = memory["s3"]["master.port.grpc"]
     home.write("ports.json", memory)
-    healed = given(home, order)
-    assert distinct(home)
-    assert given(home) == healed
+    corrected = assigned(home, order)
+    assert ports_are_distinct(home)
+    assert assigned(home) == corrected
