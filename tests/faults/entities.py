@@ -1,4 +1,4 @@
-"""The records that fault tests save, and what must be true of those that can be seen."""
+"""The records that the fault tests save, and the rules for the visible ones."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Details(BaseModel):
 
 
 class Marker(Entity, table="fault_markers"):
-    """A row alone."""
+    """A record with columns only."""
 
     title: str
 
 
 class Note(Entity, Mutable, table="fault_notes"):
-    """A row, a document and a blob."""
+    """A record with a document and a blob."""
 
     title: str
     details: Annotated[
@@ -36,7 +36,7 @@ class Note(Entity, Mutable, table="fault_notes"):
 
 
 class Shelf(Entity, table="fault_shelves"):
-    """As many parts as one asks for, up to ten."""
+    """A record with up to ten parts."""
 
     title: str
     marker_id: Annotated[UUID | None, references(Marker)] = None
@@ -58,20 +58,20 @@ class TicketStatus(StrEnum):
 
 
 class Ticket(Entity, Mutable, table="fault_tickets"):
-    """Moves once."""
+    """A record with one transition."""
 
     status: Annotated[TicketStatus, moves({TicketStatus.OPEN: [TicketStatus.CLOSED]})] = TicketStatus.OPEN
 
 
 class Tally(Entity, Mutable, table="fault_tallies", natural_key=("name",)):
-    """A row alone that many change."""
+    """A record with columns only, which many workers change."""
 
     name: str
     count: int = 0
 
 
 class Delivery(Entity, table="fault_deliveries", natural_key=("title",)):
-    """What another system sends at least once: its own name, and a document."""
+    """An event that another system delivers at least once: its external id, and a document."""
 
     title: str
     details: Annotated[Details | None, document(collection="fault_details")] = None
@@ -95,22 +95,22 @@ def delivery(title: str) -> Delivery:
 
 
 def one_marker(title: str) -> list[Marker]:
-    """Name the request of a save of a row alone."""
+    """Return a request to save a record with columns only."""
     return [marker(title)]
 
 
 def one_note(title: str) -> list[Note]:
-    """Name the request of a save of a row with a document and a blob."""
+    """Return a request to save a record with a document and a blob."""
     return [note(title)]
 
 
 def three_notes(title: str) -> list[Note]:
-    """Name the request of a save of several records at once."""
+    """Return a request to save several records at once."""
     return [note(f"{title} {n}") for n in range(3)]
 
 
 def twenty_notes(title: str) -> list[Note]:
-    """Name the request of a save with a long wave."""
+    """Return a request with more puts than one wave can run at once."""
     return [note(f"{title} {n}") for n in range(20)]
 
 

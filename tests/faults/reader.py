@@ -1,4 +1,4 @@
-"""A reader that knows nothing of storekit: the three drivers, a query, a hash."""
+"""A reader that does not use storekit: three drivers, SQL and SHA-256."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TITLES = (
 )
 _RECORDS = """
     WITH there AS (
-        SELECT 'fault_markers' AS entity, ref_id, version, title AS told FROM fault_markers
+        SELECT 'fault_markers' AS entity, ref_id, version, title AS label FROM fault_markers
         UNION ALL SELECT 'fault_notes', ref_id, version, title FROM fault_notes
         UNION ALL SELECT 'fault_deliveries', ref_id, version, title FROM fault_deliveries
         UNION ALL SELECT 'fault_tallies', ref_id, version, name || '=' || count FROM fault_tallies
@@ -36,9 +36,9 @@ _RECORDS = """
         SELECT entity, ref_id, array_agg(version ORDER BY version) AS versions
         FROM storekit.event WHERE tenant_id = %s GROUP BY entity, ref_id
     )
-    SELECT entity, told, version, versions FROM there FULL JOIN events USING (entity, ref_id) ORDER BY 1, 2
+    SELECT entity, label, version, versions FROM there FULL JOIN events USING (entity, ref_id) ORDER BY 1, 2
 """
-"""A row without events, or events without a row, have nulls."""
+"""A full join: a row without events, or events without a row, have NULLs."""
 _WITH_DETAILS = (
     "SELECT title, details_ref FROM fault_deliveries WHERE tenant_id = %s AND details_ref IS NOT NULL"
 )
@@ -46,7 +46,7 @@ _DETAILED = "SELECT title, details_ref FROM fault_deliveries WHERE tenant_id = %
 
 
 class Reader:
-    """Sees what any other client of the three servers would see."""
+    """Reads what any other client of the three servers would see."""
 
     def __init__(self, settings: Settings) -> None:
         self._closing = ExitStack()
@@ -74,7 +74,7 @@ class Reader:
         self._closing.close()
 
     def connect_again(self) -> None:
-        """Go on after Postgres was restarted."""
+        """Reconnect after a restart of Postgres."""
         self._postgres = self._connected()
 
     def _connected(self) -> psycopg.Connection[dict[str, Any]]:
@@ -82,12 +82,12 @@ class Reader:
             try:
                 found = psycopg.connect(self._url, autocommit=True, row_factory=dict_row)
             except psycopg.OperationalError:
-                continue  # it is still starting
+                continue  # the server is still starting
             return self._closing.enter_context(found)
 
-    def whole_records(self, tenant: UUID) -> int:
-        """Count the visible records, after showing that each has all its parts and exactly one event."""
-        with self._snapshot(tenant):  # a commit may still be under way
+    def complete_records(self, tenant: UUID) -> int:
+        """Count the visible records, after checking that each has all of its parts and exactly one event."""
+        with self._snapshot(tenant):  # a commit may still be in progress
             for row in self._rows(_NOTES, tenant):
                 self._check_document(tenant, row)
                 self._check_blob(tenant, row)
@@ -98,7 +98,7 @@ class Reader:
         return len(titles)
 
     def records(self, tenant: UUID) -> list[tuple[str, str, int]]:
-        """Tell all that is visible, after showing that each record is whole and has one event a version."""
+        """Return all visible records, after checking that each is complete and has one event per version."""
         with self._snapshot(tenant):
             for row in self._rows(_NOTES, tenant):
                 self._check_document(tenant, row)
@@ -109,27 +109,27 @@ class Reader:
         for row in found:
             assert row["version"], f"{row['entity']}: events of a record that is not there: {row['versions']}"
             assert row["versions"] == list(range(1, row["version"] + 1)), row
-        return [(row["entity"], row["told"], row["version"]) for row in found]
+        return [(row["entity"], row["label"], row["version"]) for row in found]
 
     def writes(self, tenant: UUID, state: str) -> int:
-        """Count the writes of a tenant that are in a state."""
+        """Count the writes of a tenant in a state."""
         with self._snapshot(tenant):
             return int(self._rows(_WRITES, tenant, state)[0]["n"])
 
     def stored(self, tenant: UUID) -> tuple[int, int]:
-        """Count all bytes ever sent: the objects in S3 and the documents in MongoDB, visible or not."""
+        """Count everything that was ever sent: S3 objects and MongoDB documents, visible or not."""
         listed = self._s3.list_object_versions(Bucket=self._bucket, Prefix=f"{tenant}/")
         documents = self._mongo["fault_details"].count_documents({"tenantId": tenant})
         return len(listed.get("Versions", [])), documents
 
     def titles(self, tenant: UUID) -> list[str]:
-        """Tell which records are visible."""
+        """Return the titles of the visible records."""
         with self._snapshot(tenant):
             return [row["title"] for row in self._rows(_TITLES, tenant, tenant)]
 
     @contextmanager
     def _snapshot(self, tenant: UUID) -> Iterator[None]:
-        """Look at one moment, as the app would: the tenant's rows are all it sees."""
+        """Read one snapshot as the app does: it contains only rows of the tenant."""
         with self._turn, self._postgres.transaction():
             self._postgres.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             self._postgres.execute("SELECT set_config('storekit.tenant', %s, true)", [str(tenant)])
@@ -159,7 +159,7 @@ class Reader:
 
 
 def address(url: str) -> tuple[str, int]:
-    """Tell where a server listens."""
+    """Return the address that a server listens on."""
     parts = urlsplit(url)
     assert parts.hostname
     assert parts.port

@@ -1,4 +1,4 @@
-"""A task cancelled at any step: nothing visible, or committed and resolvable; everything stays healthy."""
+"""A task that is cancelled at any step leaves nothing visible, or a committed record that a retry finds."""
 
 from __future__ import annotations
 
@@ -18,61 +18,59 @@ from storekit import AsyncStore, Blob
 from storekit.testing.faults import Point, at, observe
 from tests.faults.entities import REQUESTS, Details, Note, Saved
 from tests.faults.reader import address
-from tests.faults.rig import Rig
+from tests.faults.servers import Servers
 from tests.support.adapters import save
 
 
 @asynccontextmanager
-async def _healthy_store(rig: Rig) -> AsyncIterator[AsyncStore]:
-    """Open a store with one connection, and show at the end that no task or error was left behind."""
-    loop, unheard = asyncio.get_running_loop(), list[dict[str, Any]]()
-    loop.set_exception_handler(lambda _, context: unheard.append(context))
-    _excuse_pymongo(rig)
-    async with AsyncStore.open(rig.settings.model_copy(update={"pool_size": 1})) as store:
+async def _healthy_store(servers: Servers) -> AsyncIterator[AsyncStore]:
+    """Open a store with one connection, and check at the end that no task and no error is left."""
+    loop, unhandled = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: unhandled.append(context))
+    _ignore_pymongo_socket(servers)
+    async with AsyncStore.open(servers.settings.model_copy(update={"pool_size": 1})) as store:
         await save(store, uuid4(), REQUESTS["three_notes"]("warm"))
         before = asyncio.all_tasks()
         yield store
         assert not asyncio.all_tasks() - before
-    gc.collect()  # an exception that nobody took is told of when its task goes
-    assert unheard == []
+    gc.collect()  # an exception that was never retrieved is logged when its task is collected
+    assert unhandled == []
 
 
-def _excuse_pymongo(rig: Rig) -> None:
-    """Let pymongo leave the socket of a task that was cancelled while it connected to the collector."""
-    assert rig.settings.mongo_url
-    _, port = address(rig.settings.mongo_url.get_secret_value())
+def _ignore_pymongo_socket(servers: Servers) -> None:
+    """Ignore the socket that pymongo leaves open if its task is cancelled while connecting."""
+    assert servers.settings.mongo_url
+    _, port = address(servers.settings.mongo_url.get_secret_value())
     warnings.filterwarnings("ignore", rf"unclosed <socket.*raddr=\('127.0.0.1', {port}\)", ResourceWarning)
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
-async def test_a_task_cancelled_at_any_step_leaves_nothing_half_visible_and_a_healthy_store(
-    rig: Rig, request_: str
-) -> None:
-    """A cancelled save is invisible or resolvable; saving again, by object or by key, gives one record."""
-    async with _healthy_store(rig) as store:
+async def test_cancelling_at_any_step(servers: Servers, request_: str) -> None:
+    """A cancelled save is invisible or committed; saving again, by object or by key, gives one record."""
+    async with _healthy_store(servers) as store:
         with observe() as steps:
             await save(store, uuid4(), REQUESTS[request_](request_))
         for point in steps.seen:
             objects = REQUESTS[request_](request_)
-            await _cancel_and_repeat(rig, store, objects, objects, None, point)
+            await _cancel_and_repeat(servers, store, objects, objects, None, point)
             await _cancel_and_repeat(
-                rig, store, REQUESTS[request_](request_), REQUESTS[request_](request_), "key", point
+                servers, store, REQUESTS[request_](request_), REQUESTS[request_](request_), "key", point
             )
 
 
 async def _cancel_and_repeat(
-    rig: Rig, store: AsyncStore, first: Saved, again: Saved, key: str | None, point: Point
+    servers: Servers, store: AsyncStore, first: Saved, again: Saved, key: str | None, point: Point
 ) -> None:
     tenant = uuid4()
     await _cancel_at(point, save(store, tenant, first, key))
-    assert rig.reader.whole_records(tenant) in {0, len(first)}, point
+    assert servers.reader.complete_records(tenant) in {0, len(first)}, point
 
     with observe() as steps:
         await save(store, tenant, again, key)
 
     assert not steps.count("sleep"), point
-    assert rig.reader.whole_records(tenant) == len(first), point
-    assert rig.reader.writes(tenant, "pending") == 0, point
+    assert servers.reader.complete_records(tenant) == len(first), point
+    assert servers.reader.writes(tenant, "pending") == 0, point
 
 
 async def _cancel_at(point: Point, saving: Coroutine[Any, Any, object]) -> None:
@@ -87,7 +85,7 @@ async def _cancel_at(point: Point, saving: Coroutine[Any, Any, object]) -> None:
 
 
 class _WatchedFile(io.RawIOBase):
-    """A user's file that calls before each read and notices when it is read after it was closed."""
+    """A file that calls a hook before each read and fails if it is read after it was closed."""
 
     def __init__(self, before_read: Callable[[int], None]) -> None:
         self._content = io.BytesIO(b"x" * 700_000)
@@ -115,10 +113,10 @@ def _note(file: _WatchedFile) -> Note:
     return Note(title="file", details=Details(text="details of file"), content=Blob(cast("IO[bytes]", file)))
 
 
-async def test_a_cancelled_save_returns_only_when_no_thread_reads_its_file_any_more(rig: Rig) -> None:
-    """A file may be closed right after a save that was cancelled, even twice, while it was being read."""
+async def test_a_cancelled_save_waits_for_threads_that_read_its_file(servers: Servers) -> None:
+    """A file can be closed right after its save was cancelled, even twice, while a thread was reading it."""
     others = set(threading.enumerate())
-    async with _healthy_store(rig) as store:
+    async with _healthy_store(servers) as store:
         whole = _WatchedFile(lambda _: None)
         await save(store, uuid4(), [_note(whole)])
         assert whole.reads > 1, "the file is read in pieces"
@@ -135,7 +133,7 @@ async def _cancelled_in_read(store: AsyncStore, cancelled_read: int) -> _Watched
     async def cancel_twice() -> None:
         for _ in range(2):
             task.cancel()
-            for _ in range(20):  # give the loop every chance to end the task while the thread still reads
+            for _ in range(20):  # let the loop run, so that the task could end while the thread still reads
                 await asyncio.sleep(0)
         ended_in_read.append(task.done())
 
@@ -152,12 +150,12 @@ async def _cancelled_in_read(store: AsyncStore, cancelled_read: int) -> _Watched
     return file
 
 
-async def test_a_hundred_cancelled_saves_leave_the_event_loop_and_the_pool_healthy(rig: Rig) -> None:
-    """After a hundred cancelled saves a store with one connection still serves."""
+async def test_many_cancelled_saves_leak_nothing(servers: Servers) -> None:
+    """After 100 cancelled saves a store with one connection still works."""
     tenant = uuid4()
-    async with _healthy_store(rig) as store:
+    async with _healthy_store(servers) as store:
         for n in range(100):
             point = Point("before", "postgres.commit" if n % 2 else "postgres.stage", 1)
             await _cancel_at(point, save(store, tenant, REQUESTS["one_note"](f"cancelled {n}")))
         await save(store, tenant, REQUESTS["one_marker"]("served"))
-    assert "served" in rig.reader.titles(tenant)
+    assert "served" in servers.reader.titles(tenant)

@@ -1,4 +1,4 @@
-"""Errors in numbers: a store with two connections still serves after four of every kind."""
+"""Errors leak no connection: a store with two connections still works after four errors of every kind."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from storekit.bridge import settle
 from storekit.ids import new_id, new_ref_id
 from storekit.testing.faults import InjectedError, Point, at, fail
 from tests.faults.entities import Note, Shelf, marker, note
-from tests.faults.rig import Rig
+from tests.faults.servers import Servers
 from tests.faults.wire import Wire, wired
-from tests.support.adapters import COLOURS, opened, repository, save
+from tests.support.adapters import APIS, opened, repository, save
 
 _TIMES = 4
-"""More than the store has connections."""
+"""More errors than the store has connections."""
 
 
 class _Errors:
-    """Makes the store meet an error of each kind."""
+    """Causes an error of each kind in a store."""
 
     def __init__(self, wire: Wire, store: Store | AsyncStore, tenant: UUID, saved: Note) -> None:
         self._wire, self._store, self._tenant, self._saved = wire, store, tenant, saved
@@ -49,7 +49,7 @@ class _Errors:
         await save(self._store, self._tenant, [note("other")], "key")
 
     async def constraint(self) -> None:
-        await save(self._store, self._tenant, [Shelf(title="of nobody", marker_id=new_id())])
+        await save(self._store, self._tenant, [Shelf(title="of an unknown marker", marker_id=new_id())])
 
     async def usage(self) -> None:
         await settle(self._notes.url(self._saved.ref_id, "details"))
@@ -71,7 +71,7 @@ class _Errors:
             await saving
         finally:
             self._wire.heal()
-            # the pool replaces a broken connection in its own time; the next error needs one to break
+            # the pool replaces a broken connection in the background; the next error needs one to break
             await settle(self._notes.get(self._saved.ref_id))
 
 
@@ -87,12 +87,12 @@ _KINDS: dict[Callable[[_Errors], Awaitable[None]], type[Exception]] = {
 }
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-async def test_a_store_serves_after_many_errors_of_every_kind(rig: Rig, colour: str) -> None:
-    """No error costs a connection for good."""
+@pytest.mark.parametrize("api", APIS)
+async def test_errors_leak_no_connection(servers: Servers, api: str) -> None:
+    """No error of any kind costs a connection for good."""
     tenant = uuid4()
-    with wired(rig.settings, pool_size=2, timeout=timedelta(seconds=8)) as wire:
-        async with opened(colour, wire.settings) as store:
+    with wired(servers.settings, pool_size=2, timeout=timedelta(seconds=8)) as wire:
+        async with opened(api, wire.settings) as store:
             (saved,) = await save(store, tenant, [note("first")], "key")
             errors = _Errors(wire, store, tenant, saved)
             for meet, kind in _KINDS.items():
@@ -101,4 +101,4 @@ async def test_a_store_serves_after_many_errors_of_every_kind(rig: Rig, colour: 
                         await meet(errors)
             await save(store, tenant, [marker("served")])
             assert (await settle(repository(store, tenant, Note).get(saved.ref_id))).title == "first"
-    assert sorted(rig.reader.titles(tenant)) == ["first", "served"]
+    assert sorted(servers.reader.titles(tenant)) == ["first", "served"]

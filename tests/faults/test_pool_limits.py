@@ -1,4 +1,4 @@
-"""A pool is never larger than its settings say, and who cannot be served is told so, in time and by type."""
+"""A pool never exceeds its size, and a call that it cannot serve raises a typed error in time."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import pytest
 from storekit import AsyncStore, Store, Unavailable
 from storekit.bridge import settle
 from tests.faults.entities import Marker, marker
-from tests.faults.rig import Rig
+from tests.faults.servers import Servers
 from tests.faults.wire import wired
-from tests.support.adapters import COLOURS, opened, repository, save
+from tests.support.adapters import APIS, opened, repository, save
 from tests.support.pool_connections import pool_of, seen
 
 _CALLERS = 40
 _SHORT = timedelta(seconds=0.2)
 _NEVER = timedelta(hours=1)
-BOTH = pytest.mark.parametrize("colour", COLOURS)
+BOTH = pytest.mark.parametrize("api", APIS)
 
 
 async def _at_once(store: Store | AsyncStore, callers: int = _CALLERS) -> list[str]:
-    """Save so many records at the same time, by tasks or by threads."""
+    """Save this many records at the same time, in tasks or threads."""
     tenant = uuid4()
     records = repository(store, tenant, Marker)
     titles = [f"{n}" for n in range(callers)]
@@ -52,10 +52,10 @@ async def _give_back(store: Store | AsyncStore, taken: list[Any]) -> None:
 
 
 @BOTH
-async def test_a_pool_grows_to_its_size_and_every_caller_is_served(rig: Rig, colour: str) -> None:
-    """40 callers at a pool of 3 are all served, by 3 connections."""
-    with seen(rig.settings, pool_size=3) as server:
-        async with opened(colour, server.settings) as store:
+async def test_a_pool_serves_more_callers_than_connections(servers: Servers, api: str) -> None:
+    """40 callers of a pool of 3 are all served, by 3 connections."""
+    with seen(servers.settings, pool_size=3) as server:
+        async with opened(api, server.settings) as store:
             assert await _at_once(store) == [f"{n}" for n in range(_CALLERS)]
             assert len(server.processes()) <= 3
             taken = await _taken(store, 3)
@@ -65,36 +65,38 @@ async def test_a_pool_grows_to_its_size_and_every_caller_is_served(rig: Rig, col
 
 
 @BOTH
-async def test_one_caller_needs_one_connection(rig: Rig, colour: str) -> None:
-    """Calls one after the other use one connection, and it is kept alive by TCP."""
-    with seen(rig.settings, pool_min=0) as server:
-        async with opened(colour, server.settings) as store:
+async def test_one_caller_needs_one_connection(servers: Servers, api: str) -> None:
+    """Sequential calls use one connection, which has TCP keep-alive."""
+    with seen(servers.settings, pool_min=0) as server:
+        async with opened(api, server.settings) as store:
             for n in range(5):
                 await save(store, uuid4(), [marker(f"{n}")])
             assert len(server.processes()) == 1
             (connection,) = await _taken(store, 1)
-            told = connection.info.get_parameters()
-            assert (told["keepalives"], told["keepalives_idle"]) == ("1", "30")
+            parameters = connection.info.get_parameters()
+            assert (parameters["keepalives"], parameters["keepalives_idle"]) == ("1", "30")
             await _give_back(store, [connection])
 
 
 @BOTH
 @pytest.mark.parametrize(("least", "left"), [(2, 2), (0, 0)])
-async def test_what_is_idle_is_closed_down_to_the_least(rig: Rig, colour: str, least: int, left: int) -> None:
-    """With each `pool_idle` one goes until `pool_min` are left, and the next call works."""
-    with seen(rig.settings, pool_min=least, pool_idle=timedelta(seconds=0.05)) as server:
-        async with opened(colour, server.settings) as store:
+async def test_idle_connections_are_closed_down_to_pool_min(
+    servers: Servers, api: str, least: int, left: int
+) -> None:
+    """Each `pool_idle` closes one idle connection until `pool_min` are left, and the next call works."""
+    with seen(servers.settings, pool_min=least, pool_idle=timedelta(seconds=0.05)) as server:
+        async with opened(api, server.settings) as store:
             await _give_back(store, await _taken(store, 6))
             await asyncio.to_thread(server.come_to, left)
             await save(store, uuid4(), [marker("after")])
 
 
 @BOTH
-async def test_a_closed_store_leaves_neither_a_thread_nor_a_task(rig: Rig, colour: str) -> None:
-    """What watches for idle connections ends with the pool, not an hour later."""
-    settings = rig.settings.model_copy(update={"pool_idle": _NEVER})
+async def test_a_closed_store_leaves_no_thread_and_no_task(servers: Servers, api: str) -> None:
+    """The task that closes idle connections ends with the pool."""
+    settings = servers.settings.model_copy(update={"pool_idle": _NEVER})
     before = set(threading.enumerate()), asyncio.all_tasks()
-    async with opened(colour, settings) as store:
+    async with opened(api, settings) as store:
         await _give_back(store, await _taken(store, 3))
     assert asyncio.all_tasks() == before[1]
     for thread in set(threading.enumerate()) - before[0]:
@@ -103,10 +105,10 @@ async def test_a_closed_store_leaves_neither_a_thread_nor_a_task(rig: Rig, colou
 
 
 @BOTH
-async def test_a_busy_pool_is_told_from_an_unreachable_server(rig: Rig, colour: str) -> None:
-    """All connections lent for longer than `pool_wait`: Unavailable says so, and names no server."""
-    settings = rig.settings.model_copy(update={"pool_size": 2, "pool_wait": _SHORT})
-    async with opened(colour, settings) as store:
+async def test_an_exhausted_pool_is_not_reported_as_an_unreachable_server(servers: Servers, api: str) -> None:
+    """If all connections are busy for `pool_wait`, Unavailable says so, and names no server."""
+    settings = servers.settings.model_copy(update={"pool_size": 2, "pool_wait": _SHORT})
+    async with opened(api, settings) as store:
         taken = await _taken(store, 2)
         with pytest.raises(Unavailable) as caught:
             await save(store, uuid4(), [marker("refused")])
@@ -121,10 +123,10 @@ async def test_a_busy_pool_is_told_from_an_unreachable_server(rig: Rig, colour: 
 
 
 @BOTH
-async def test_whoever_finds_the_queue_full_is_refused_at_once(rig: Rig, colour: str) -> None:
-    """With one caller waiting where one may wait, the next does not, and the first is served."""
-    with seen(rig.settings, pool_size=1, pool_queue=1, pool_wait=_NEVER) as server:
-        async with opened(colour, server.settings) as store:
+async def test_a_full_queue_refuses_at_once(servers: Servers, api: str) -> None:
+    """If one caller may wait and one is waiting, the next call fails at once, and the first is served."""
+    with seen(servers.settings, pool_size=1, pool_queue=1, pool_wait=_NEVER) as server:
+        async with opened(api, server.settings) as store:
             taken = await _taken(store, 1)
             first = asyncio.create_task(_in_the_queue(store))
             await _someone_waits(store)
@@ -148,10 +150,10 @@ async def _in_the_queue(store: Store | AsyncStore) -> Any:
 
 
 @BOTH
-async def test_who_waits_behind_a_server_that_went_away_is_told_of_the_server(rig: Rig, colour: str) -> None:
-    """All connections broke, and no new one can be made: who waited and who comes are told of the server."""
-    with wired(rig.settings, pool_size=2, pool_wait=_NEVER, timeout=timedelta(seconds=0.5)) as wire:
-        async with opened(colour, wire.settings) as store:
+async def test_waiting_callers_get_the_servers_error(servers: Servers, api: str) -> None:
+    """If all connections broke and none can be made, waiting and new callers get an error with the server."""
+    with wired(servers.settings, pool_size=2, pool_wait=_NEVER, timeout=timedelta(seconds=0.5)) as wire:
+        async with opened(api, wire.settings) as store:
             taken = await _taken(store, 2)
             early = asyncio.create_task(_in_the_queue(store))
             await _someone_waits(store)
@@ -169,10 +171,10 @@ async def test_who_waits_behind_a_server_that_went_away_is_told_of_the_server(ri
 
 
 @BOTH
-async def test_a_connection_that_the_server_ended_is_replaced_unnoticed(rig: Rig, colour: str) -> None:
-    """Every process of a pool killed while idle: the next 40 callers notice nothing."""
-    with seen(rig.settings, pool_size=4) as server:
-        async with opened(colour, server.settings) as store:
+async def test_connections_closed_by_the_server_are_replaced(servers: Servers, api: str) -> None:
+    """If every backend of an idle pool is killed, the next 40 calls succeed."""
+    with seen(servers.settings, pool_size=4) as server:
+        async with opened(api, server.settings) as store:
             await _give_back(store, await _taken(store, 4))
             before = server.processes()
             assert len(before) == 4
@@ -183,10 +185,10 @@ async def test_a_connection_that_the_server_ended_is_replaced_unnoticed(rig: Rig
 
 
 @BOTH
-async def test_a_connection_in_the_midst_of_something_is_closed(rig: Rig, colour: str) -> None:
-    """One that comes back with an open transaction is never lent again."""
-    with seen(rig.settings, pool_size=1) as server:
-        async with opened(colour, server.settings) as store:
+async def test_a_connection_in_a_transaction_is_closed(servers: Servers, api: str) -> None:
+    """A connection that is returned with an open transaction is not reused."""
+    with seen(servers.settings, pool_size=1) as server:
+        async with opened(api, server.settings) as store:
             (connection,) = await _taken(store, 1)
             await settle(connection.execute("BEGIN"))
             before = server.processes()
@@ -196,10 +198,10 @@ async def test_a_connection_in_the_midst_of_something_is_closed(rig: Rig, colour
 
 
 @BOTH
-async def test_without_prepared_statements_a_lent_connection_prepares_none(rig: Rig, colour: str) -> None:
-    """With `prepare=False` neither storekit nor psycopg prepares: a pooler of transactions knows no names."""
-    settings = rig.settings.model_copy(update={"prepare": False, "pool_size": 1})
-    async with opened(colour, settings) as store:
+async def test_prepare_false_prepares_no_statement(servers: Servers, api: str) -> None:
+    """With `prepare=False` neither storekit nor psycopg prepares statements, as poolers require."""
+    settings = servers.settings.model_copy(update={"prepare": False, "pool_size": 1})
+    async with opened(api, settings) as store:
         for n in range(3):
             await save(store, uuid4(), [marker(f"{n}")])
         (connection,) = await _taken(store, 1)
@@ -210,9 +212,9 @@ async def test_without_prepared_statements_a_lent_connection_prepares_none(rig: 
         await _give_back(store, [connection])
 
 
-async def test_tasks_that_stop_waiting_take_no_connection_with_them(rig: Rig) -> None:
-    """Waiting tasks cancelled at any turn, also as they are served: the one connection is still there."""
-    with seen(rig.settings, pool_size=1) as server:
+async def test_cancelled_waiting_tasks_leak_no_connection(servers: Servers) -> None:
+    """Waiting tasks can be cancelled at any moment, even while being served, without losing a connection."""
+    with seen(servers.settings, pool_size=1) as server:
         async with AsyncStore.open(server.settings) as store:
             pool = pool_of(store)
             for turns in range(8):
@@ -231,11 +233,11 @@ async def test_tasks_that_stop_waiting_take_no_connection_with_them(rig: Rig) ->
             assert len(server.processes()) == 1
 
 
-async def test_what_was_begun_for_a_cancelled_caller_serves_the_next(
-    rig: Rig,
+async def test_a_connection_made_for_a_cancelled_caller_is_reused(
+    servers: Servers,
 ) -> None:
-    """A connection that was on its way when its caller was cancelled is not lost, and none is made twice."""
-    with seen(rig.settings, pool_size=1) as server:
+    """If a caller is cancelled while its connection is made, the next caller gets that connection."""
+    with seen(servers.settings, pool_size=1) as server:
         async with AsyncStore.open(server.settings) as store:
             task = asyncio.create_task(pool_of(store).take())
             await asyncio.sleep(0)

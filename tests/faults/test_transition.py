@@ -1,4 +1,4 @@
-"""A transition at whose only step something goes wrong: moved once, or not at all, and who asks learns it."""
+"""A transition whose only step fails moves the record once or not at all, and a retry finds out which."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from storekit import AsyncStore, InvalidTransition, OutcomeUnknown, Store, Unava
 from storekit.bridge import settle
 from storekit.testing.faults import InjectedError, Point, at, fail
 from tests.faults.entities import Ticket, TicketStatus
-from tests.faults.rig import Rig
+from tests.faults.servers import Servers
 from tests.faults.wire import wired
-from tests.support.adapters import COLOURS, opened, repository, save
+from tests.support.adapters import APIS, opened, repository, save
 
 _STEP = "postgres.transition"
 
@@ -34,14 +34,12 @@ async def _moves(store: Store | AsyncStore, tenant: UUID, ref_id: str) -> list[s
     return [event.reason for event in events if event.type == "fault_tickets.transitioned"]
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-async def test_a_transition_whose_answer_is_lost_is_an_unknown_outcome_and_its_history_tells(
-    rig: Rig, colour: str
-) -> None:
-    """OutcomeUnknown; the record moved once, and asking again names the state it is in."""
+@pytest.mark.parametrize("api", APIS)
+async def test_a_transition_whose_reply_is_lost(servers: Servers, api: str) -> None:
+    """Raises OutcomeUnknown; the record moved once, and a retry raises an error that names its state."""
     tenant = uuid4()
-    with wired(rig.settings) as wire:
-        async with opened(colour, wire.settings) as store:
+    with wired(servers.settings) as wire:
+        async with opened(api, wire.settings) as store:
             ref_id = await _ticket(store, tenant)
             lose = at(Point("before", _STEP, 1), lambda: wire.postgres.cut("to_client"))
             with lose, pytest.raises(OutcomeUnknown) as error:
@@ -54,14 +52,12 @@ async def test_a_transition_whose_answer_is_lost_is_an_unknown_outcome_and_its_h
             assert await _moves(store, tenant, ref_id) == ["done"]
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-async def test_a_transition_that_postgres_never_got_moved_nothing_and_can_be_repeated(
-    rig: Rig, colour: str
-) -> None:
-    """With the server down it is Unavailable; when it is back the same call moves the record."""
+@pytest.mark.parametrize("api", APIS)
+async def test_a_transition_while_postgres_is_down(servers: Servers, api: str) -> None:
+    """With the server down it raises Unavailable; once it is back the same call moves the record."""
     tenant = uuid4()
-    with wired(rig.settings) as wire:
-        async with opened(colour, wire.settings) as store:
+    with wired(servers.settings) as wire:
+        async with opened(api, wire.settings) as store:
             ref_id = await _ticket(store, tenant)
             wire.postgres.refuse()
             with pytest.raises(Unavailable):
@@ -71,14 +67,14 @@ async def test_a_transition_that_postgres_never_got_moved_nothing_and_can_be_rep
             assert (await _close(store, tenant, ref_id)).status is TicketStatus.CLOSED
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(("when", "moved"), [("before", []), ("after", ["done"])])
-async def test_an_error_around_the_step_leaves_the_record_moved_or_not(
-    rig: Rig, colour: str, when: Literal["before", "after"], moved: list[str]
+async def test_an_error_before_or_after_the_step(
+    servers: Servers, api: str, when: Literal["before", "after"], moved: list[str]
 ) -> None:
-    """Before the step nothing has moved, after it the record has; one connection serves on."""
+    """An error before the step moves nothing, one after it leaves the record moved; no connection leaks."""
     tenant = uuid4()
-    async with opened(colour, rig.settings.model_copy(update={"pool_size": 1})) as store:
+    async with opened(api, servers.settings.model_copy(update={"pool_size": 1})) as store:
         ref_id = await _ticket(store, tenant)
         with at(Point(when, _STEP, 1), fail), pytest.raises(InjectedError):
             await _close(store, tenant, ref_id)

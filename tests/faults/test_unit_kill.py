@@ -1,4 +1,4 @@
-"""kill -9 in any step of an import that reads a cursor: whoever runs it again comes to the same end."""
+"""After kill -9 in any step of an import with a cursor, running it again gives the same result."""
 
 from __future__ import annotations
 
@@ -8,68 +8,64 @@ import pytest
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import Point, observe
-from tests.faults.rig import Rig
+from tests.faults.servers import Servers
 from tests.faults.units import FEED, KINDS, Work, import_feed
 from tests.faults.writers import Writers
-from tests.support.adapters import COLOURS, opened
+from tests.support.adapters import APIS, opened
 
 _KILLED = -9
-_COLOURS = ["sync", pytest.param("async", marks=pytest.mark.long)]
+_APIS = ["sync", pytest.param("async", marks=pytest.mark.long)]
 
 
-@pytest.mark.parametrize("colour", _COLOURS)
-async def test_an_import_killed_at_any_step_and_run_again_comes_to_the_same_end(
-    rig: Rig, writers: Writers, colour: str
-) -> None:
-    """After a death at any step each page is there whole or not at all, and a rerun completes each once."""
-    async with opened(colour, rig.settings) as survivor:
-        points, whole = await _uninterrupted(rig, survivor)
+@pytest.mark.parametrize("api", _APIS)
+async def test_kill_an_import_at_any_step(servers: Servers, writers: Writers, api: str) -> None:
+    """After a kill at any step each page is there completely or not at all; another run adds the rest."""
+    async with opened(api, servers.settings) as survivor:
+        points, expected = await _uninterrupted(servers, survivor)
         for point in points:
             tenant = uuid4()
-            assert writers.kill_at(point, colour, "import", tenant, "") == _KILLED, point
-            _assert_whole_pages(rig, tenant, point)
+            assert writers.kill_at(point, api, "import", tenant, "") == _KILLED, point
+            _assert_complete_pages(servers, tenant, point)
             await import_feed(survivor, tenant)
-            assert rig.reader.records(tenant) == whole, point
+            assert servers.reader.records(tenant) == expected, point
             await import_feed(survivor, tenant)
-            assert rig.reader.records(tenant) == whole, f"{point}: a rerun changes nothing"
+            assert servers.reader.records(tenant) == expected, f"{point}: a rerun changes nothing"
 
 
 async def _uninterrupted(
-    rig: Rig, store: Store | AsyncStore
+    servers: Servers, store: Store | AsyncStore
 ) -> tuple[list[Point], list[tuple[str, str, int]]]:
     tenant = uuid4()
     with observe() as steps:
         await import_feed(store, tenant)
-    whole = rig.reader.records(tenant)
-    assert [told for entity, told, _ in whole if entity == "fault_deliveries"] == FEED
-    assert ("fault_tallies", f"deliveries={len(FEED)}", 2) in whole
-    assert ("storekit.cursor", f"feed={len(FEED)}", 2) in whole
-    return steps.seen, whole
+    expected = servers.reader.records(tenant)
+    assert [label for entity, label, _ in expected if entity == "fault_deliveries"] == FEED
+    assert ("fault_tallies", f"deliveries={len(FEED)}", 2) in expected
+    assert ("storekit.cursor", f"feed={len(FEED)}", 2) in expected
+    return steps.seen, expected
 
 
-def _assert_whole_pages(rig: Rig, tenant: UUID, point: Point) -> None:
-    found = rig.reader.records(tenant)
+def _assert_complete_pages(servers: Servers, tenant: UUID, point: Point) -> None:
+    found = servers.reader.records(tenant)
     there = sum(entity == "fault_deliveries" for entity, _, _ in found)
     pages = sum(entity == "fault_markers" for entity, _, _ in found)
     assert (there, pages) in {(0, 0), (3, 1), (5, 2)}, point
-    told = {told for entity, told, _ in found if entity in {"fault_tallies", "storekit.cursor"}}
-    assert told == ({f"deliveries={there}", f"feed={there}"} if there else set()), point
+    labels = {label for entity, label, _ in found if entity in {"fault_tallies", "storekit.cursor"}}
+    assert labels == ({f"deliveries={there}", f"feed={there}"} if there else set()), point
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_unit_killed_at_any_step_is_whole_or_not_there(
-    rig: Rig, writers: Writers, colour: str, kind: str
-) -> None:
-    """Whatever a unit holds: before its commit nothing is visible, after it everything."""
-    async with opened(colour, rig.settings) as store:
+async def test_kill_a_unit_at_any_step(servers: Servers, writers: Writers, api: str, kind: str) -> None:
+    """A kill before the commit leaves nothing of the unit visible, a later one everything."""
+    async with opened(api, servers.settings) as store:
         work = await Work(store, uuid4()).begin()
         with observe() as steps:
             await KINDS[kind](work)
     for point in steps.seen:
         tenant = uuid4()
-        assert writers.kill_at(point, colour, kind, tenant, "") == _KILLED, point
+        assert writers.kill_at(point, api, kind, tenant, "") == _KILLED, point
         committed = point == Point("after", "postgres.commit", 1)
-        whole = work.whole(own_sql=kind == "with own sql")
-        assert rig.reader.records(tenant) == (whole if committed else []), point
+        expected = work.expected(own_sql=kind == "with own sql")
+        assert servers.reader.records(tenant) == (expected if committed else []), point

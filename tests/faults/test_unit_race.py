@@ -1,4 +1,4 @@
-"""Sixteen who work on the same records at once, in every way there is: nothing is lost or there twice."""
+"""Sixteen workers change the same records at once, in every way: no change is lost or made twice."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from psycopg.errors import DeadlockDetected
 from storekit import AsyncStore, Conflict, Store, Unavailable, in_
 from storekit.bridge import settle
 from tests.faults.entities import Delivery, Tally, delivery, marker, note
-from tests.faults.rig import Rig
+from tests.faults.servers import Servers
 from tests.faults.units import unit
-from tests.support.adapters import COLOURS, opened
+from tests.support.adapters import APIS, opened
 
 _WORKERS = 16
 _TALLIES = [f"tally {n}" for n in range(8)]
@@ -28,8 +28,8 @@ _ENTITIES = ("fault_deliveries", "fault_markers", "fault_notes", "fault_tallies"
 _INCREMENT = "UPDATE fault_tallies SET count = count + 1 WHERE name = %s"
 
 
-class _Told:
-    """What workers were told: all of it must be there in the end, and no more."""
+class _Acknowledged:
+    """The changes that were acknowledged to workers: all of them must exist in the end, and no others."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -40,17 +40,17 @@ class _Told:
 
 
 class _Worker:
-    """One of many; what it is told stays its own until the end."""
+    """One of the workers; it records its acknowledged changes until the end."""
 
     def __init__(self, store: Store | AsyncStore, tenant: UUID, seed: int) -> None:
         self._store, self._tenant, self._number = store, tenant, seed
         self._random = random.Random(seed)
         self._scope: Any = store.scope(tenant=tenant, actor=f"agent:{seed}")
         self._tallies = self._scope.repository(Tally)
-        self.told = _Told()
+        self.acknowledged = _Acknowledged()
 
     async def work_until(self, end: float) -> None:
-        """Do one thing after the other; whatever is neither a lost race nor a deadlock is raised."""
+        """Run random operations; raise any error but a lost race or a deadlock."""
         jobs: list[Callable[[], Awaitable[None]]] = [
             self.compare_and_set, self.compare_and_set_many, self.own_sql, self.own_sql_and_saves,
             self.upsert, self.insert_ignore, self.insert_ignore_with_own_sql, self.move_cursor, self.parts,
@@ -60,13 +60,13 @@ class _Worker:
             try:
                 await job()
             except Conflict:
-                self.told.errors[f"{job.__name__}: conflict"] += 1
+                self.acknowledged.errors[f"{job.__name__}: conflict"] += 1
             except (Unavailable, DeadlockDetected) as error:
                 if "deadlock" not in str(error) or "own_sql" not in job.__name__:
-                    raise  # where nothing of the user's ran it is safe to repeat
-                self.told.errors[f"{job.__name__}: deadlock"] += 1
+                    raise  # without SQL of the user the deadlock should have been repeated internally
+                self.acknowledged.errors[f"{job.__name__}: deadlock"] += 1
             else:
-                self.told.done[job.__name__] += 1
+                self.acknowledged.done[job.__name__] += 1
 
     def _some(self, count: int) -> list[str]:
         return self._random.sample(_TALLIES, count)
@@ -82,12 +82,12 @@ class _Worker:
         loaded = await self._loaded(names)
         async with unit(self._store, self._tenant) as tx:
             tx.save_many(loaded)
-        self.told.counts.update(names)
+        self.acknowledged.counts.update(names)
 
     async def compare_and_set_many(self) -> None:
         names = self._some(3)
         await settle(self._tallies.save_many(await self._loaded(names)))
-        self.told.counts.update(names)
+        self.acknowledged.counts.update(names)
 
     async def own_sql(self) -> None:
         names = self._some(3)
@@ -95,7 +95,7 @@ class _Worker:
             connection = await settle(tx.connection)
             for name in names:
                 await settle(connection.execute(_INCREMENT, [name]))
-        self.told.counts.update(names)
+        self.acknowledged.counts.update(names)
 
     async def own_sql_and_saves(self) -> None:
         names = self._some(4)
@@ -106,7 +106,7 @@ class _Worker:
             for name in names[2:]:
                 await settle(connection.execute(_INCREMENT, [name]))
             tx.save(loaded[1])
-        self.told.counts.update(names)
+        self.acknowledged.counts.update(names)
 
     async def upsert(self) -> None:
         names = self._random.sample(["upserted 1", "upserted 2", "upserted 3"], 2)
@@ -114,14 +114,14 @@ class _Worker:
         await settle(self._tallies.upsert([Tally(name=name, count=count) for name in names]))
 
     def _batch(self) -> list[Delivery]:
-        first = sum(self.told.done.values()) // 2
+        first = sum(self.acknowledged.done.values()) // 2
         return [Delivery(title=f"event {first + self._random.randrange(8)}") for _ in range(4)]
 
     async def insert_ignore(self) -> None:
         batch = self._batch()
         batch[0] = delivery(batch[0].title)
         new = await settle(self._scope.repository(Delivery).insert_ignore(batch))
-        self.told.new.update(each.title for each in new)
+        self.acknowledged.new.update(each.title for each in new)
 
     async def insert_ignore_with_own_sql(self) -> None:
         before, after = self._batch(), self._batch()
@@ -129,7 +129,7 @@ class _Worker:
             tx.insert_ignore(before)
             await settle(tx.connection)
             tx.insert_ignore(after)
-        self.told.new.update(each.title for each in (*before, *after) if each.version is not None)
+        self.acknowledged.new.update(each.title for each in (*before, *after) if each.version is not None)
 
     async def move_cursor(self) -> None:
         cursor = self._scope.cursor("feed")
@@ -137,18 +137,18 @@ class _Worker:
         async with unit(self._store, self._tenant) as tx:
             tx.save(marker(f"move by {self._number} from {position}"))
             tx.advance(cursor, str(position + 1))
-        self.told.moves += 1
+        self.acknowledged.moves += 1
 
     async def parts(self) -> None:
         (loaded,) = await self._loaded(names := self._some(1))
         async with unit(self._store, self._tenant) as tx:
             tx.save_many([note(f"note {uuid4()}"), loaded])
-        self.told.counts.update(names)
+        self.acknowledged.counts.update(names)
 
 
-async def _all_at_once(workers: list[_Worker], colour: str, seconds: float) -> None:
+async def _all_at_once(workers: list[_Worker], api: str, seconds: float) -> None:
     end = time.monotonic() + seconds
-    if colour == "async":
+    if api == "async":
         await asyncio.gather(*(worker.work_until(end) for worker in workers))
         return
 
@@ -160,45 +160,43 @@ async def _all_at_once(workers: list[_Worker], colour: str, seconds: float) -> N
         await asyncio.gather(*running)
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("seconds", _SECONDS)
-async def test_sixteen_at_once_lose_nothing_and_no_deadlock_is_seen_that_is_safe_to_repeat(
-    rig: Rig, colour: str, seconds: float
-) -> None:
-    """Every acknowledged change is there once, each has its event; others see a lost race or try again."""
+async def test_concurrent_workers_lose_no_change(servers: Servers, api: str, seconds: float) -> None:
+    """Every acknowledged change exists once, with its event; a deadlock is raised only with user SQL."""
     tenant = uuid4()
-    # fewer connections than workers: who held one and waited for a second would wait for ever
-    settings = rig.settings.model_copy(update={"pool_size": 6})
-    async with opened(colour, settings) as store:
+    # fewer connections than workers: a worker that needed a second connection would wait for ever
+    settings = servers.settings.model_copy(update={"pool_size": 6})
+    async with opened(api, settings) as store:
         tallies: Any = store.scope(tenant=tenant, actor="agent:writer").repository(Tally)
         await settle(tallies.save_many([Tally(name=name) for name in _TALLIES]))
         workers = [_Worker(store, tenant, n) for n in range(_WORKERS)]
-        await _all_at_once(workers, colour, seconds)
+        await _all_at_once(workers, api, seconds)
     done, errors = _sum(workers, "done"), _sum(workers, "errors")
-    print(f"{colour}: {dict(sorted(done.items()))} {dict(sorted(errors.items()))}")
-    _check(rig, tenant, workers)
+    print(f"{api}: {dict(sorted(done.items()))} {dict(sorted(errors.items()))}")
+    _check(servers, tenant, workers)
 
 
-def _check(rig: Rig, tenant: UUID, workers: list[_Worker]) -> None:
+def _check(servers: Servers, tenant: UUID, workers: list[_Worker]) -> None:
     counts, new = _sum(workers, "counts"), _sum(workers, "new")
-    records = rig.reader.records(tenant)
-    told: dict[str, list[str]] = {entity: [] for entity in _ENTITIES}
+    records = servers.reader.records(tenant)
+    labels: dict[str, list[str]] = {entity: [] for entity in _ENTITIES}
     versions: dict[str, int] = {}
     for entity, text, version in records:
-        told[entity].append(text)
+        labels[entity].append(text)
         versions[text] = version
     for name in _TALLIES:
         assert versions[f"{name}={counts[name]}"] == 1 + counts[name], name
-    assert Counter(told["fault_deliveries"]) == new, "each event was new to exactly one"
-    moves = sum(worker.told.moves for worker in workers)
-    assert told["storekit.cursor"] == [f"feed={moves}"]
-    assert len(told["fault_markers"]) == moves
-    assert len(told["fault_notes"]) == _sum(workers, "done")["parts"]
-    assert rig.reader.writes(tenant, "pending") == 0
+    assert Counter(labels["fault_deliveries"]) == new, "each event was new to exactly one"
+    moves = sum(worker.acknowledged.moves for worker in workers)
+    assert labels["storekit.cursor"] == [f"feed={moves}"]
+    assert len(labels["fault_markers"]) == moves
+    assert len(labels["fault_notes"]) == _sum(workers, "done")["parts"]
+    assert servers.reader.writes(tenant, "pending") == 0
 
 
 def _sum(workers: list[_Worker], what: str) -> Counter[str]:
     total: Counter[str] = Counter()
     for worker in workers:
-        total.update(getattr(worker.told, what))
+        total.update(getattr(worker.acknowledged, what))
     return total

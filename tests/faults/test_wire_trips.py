@@ -1,4 +1,4 @@
-"""What a call costs on the wire: round trips, counted by proxies, connection set-up aside."""
+"""The number of round trips of each call, counted by proxies, without connection set-up."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ import pytest
 from storekit import AsyncStore, Blob, Entity, Store
 from storekit.bridge import settle
 from tests.faults.entities import Details, Note, Shelf, marker, note
-from tests.faults.rig import Rig
+from tests.faults.servers import Servers
 from tests.faults.wire import Wire, wired
-from tests.support.adapters import COLOURS, opened, repository, save
+from tests.support.adapters import APIS, opened, repository, save
 
 
 class _Trips:
-    """Counts the trips of one call at a time."""
+    """Counts the round trips of one call at a time."""
 
     def __init__(self, wire: Wire, store: Store | AsyncStore, tenant: UUID) -> None:
         self._wire, self.store, self.tenant = wire, store, tenant
 
     async def of(self, call: Any) -> tuple[tuple[int, int, int], Any]:
-        """Make a call; answer its trips to Postgres, MongoDB and S3, and what it answered."""
+        """Make a call; return its trips to Postgres, MongoDB and S3, and its result."""
         before = self._wire.flights
-        answer = await settle(call())
+        result = await settle(call())
         postgres, mongo, s3 = (now - then for now, then in zip(self._wire.flights, before, strict=True))
-        return (postgres, mongo, s3), answer
+        return (postgres, mongo, s3), result
 
     def of_class(self, entity: type[Entity]) -> Any:
         return repository(self.store, self.tenant, entity)
 
 
 @asynccontextmanager
-async def _connected(rig: Rig, colour: str) -> AsyncIterator[_Trips]:
-    """Open a store and let it connect as often as the calls to come will need."""
-    with wired(rig.settings, pool_size=1) as wire:
-        async with opened(colour, wire.settings) as store:
-            for _ in range(2):  # the second one has met every statement that is prepared
+async def _connected(servers: Servers, api: str) -> AsyncIterator[_Trips]:
+    """Open a store and let it make all connections that the calls will need."""
+    with wired(servers.settings, pool_size=1) as wire:
+        async with opened(api, wire.settings) as store:
+            for _ in range(2):  # the second round finds every statement prepared
                 await save(store, uuid4(), [_shelf(10)])
                 await save(store, uuid4(), [marker("warm")])
                 tenant = uuid4()
@@ -55,28 +55,28 @@ def _shelf(parts: int) -> Shelf:
     return Shelf(title="shelf", **dict(list(mixed.items())[:parts]))
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(
     ("parts", "expected"), [(0, (1, 0, 0)), (1, (2, 0, 1)), (3, (2, 1, 2)), (10, (2, 1, 6))]
 )
-async def test_a_save_costs_two_postgres_trips_whatever_its_parts_and_one_without_any(
-    rig: Rig, colour: str, parts: int, expected: tuple[int, int, int]
+async def test_trips_of_a_save(
+    servers: Servers, api: str, parts: int, expected: tuple[int, int, int]
 ) -> None:
-    """A save is one Postgres trip; with parts two, a trip for each blob and one for each collection."""
-    async with _connected(rig, colour) as trips:
+    """A save is one Postgres trip; with parts two, plus one per blob and one per collection."""
+    async with _connected(servers, api) as trips:
         counted, _ = await trips.of(lambda: trips.of_class(Shelf).save(_shelf(parts)))
     assert counted == expected
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-async def test_a_batch_costs_the_trips_of_one_save_and_reads_cost_one(rig: Rig, colour: str) -> None:
+@pytest.mark.parametrize("api", APIS)
+async def test_trips_of_batches_and_reads(servers: Servers, api: str) -> None:
     """save_many(200) is two Postgres trips around one wave; get, url and urls(100) are one."""
-    async with _connected(rig, colour) as trips:
+    async with _connected(servers, api) as trips:
         notes = trips.of_class(Note)
         counted, saved = await trips.of(lambda: notes.save_many([note(f"{n}") for n in range(200)]))
         assert (counted[0], counted[2]) == (2, 200)
         ref_ids = [each.ref_id for each in saved[:100]]
-        # the second call of each has met its prepared statement
+        # the second call of each finds its statement prepared
         for _ in range(2):
             got, _ = await trips.of(lambda: notes.get(ref_ids[0]))
             signed, _ = await trips.of(lambda: notes.url(ref_ids[0], "content"))

@@ -1,4 +1,4 @@
-"""Units of work that fault tests break: what they hold, and what must be visible of them at the end."""
+"""The units of work that fault tests break, and the records that must be visible at the end."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _COUNT = (
 )
 FEED = [f"evt_{n}" for n in range(5)]
 _PAGE = 3
-"""What another system sends at once; the last of each page comes again with the next."""
+"""The pages that another system delivers; each page repeats the last event of the page before."""
 
 
 @asynccontextmanager
 async def unit(store: Store | AsyncStore, tenant: UUID) -> AsyncIterator[Any]:
-    """Enter a unit of work, whatever the colour."""
+    """Enter a unit of work of the sync or async API."""
     tx: Any = store.scope(tenant=tenant, actor="agent:writer").transaction()
     if isinstance(store, AsyncStore):
         async with tx:
@@ -34,7 +34,7 @@ async def unit(store: Store | AsyncStore, tenant: UUID) -> AsyncIterator[Any]:
 
 
 class Work:
-    """The same objects in every kind of unit, so that whoever runs it again saves them again."""
+    """The objects of a unit; running it again saves the same objects."""
 
     def __init__(self, store: Store | AsyncStore, tenant: UUID) -> None:
         self.store, self.tenant = store, tenant
@@ -44,7 +44,7 @@ class Work:
         self.cursor: Any = store.scope(tenant=tenant, actor="agent:writer").cursor("feed")
 
     async def begin(self) -> Work:
-        """Read the cursor; everything else is done anew each time."""
+        """Read the cursor; everything else is built again for each run."""
         await settle(self.cursor.read())
         return self
 
@@ -53,7 +53,7 @@ class Work:
         return [self.note, self.early, self.late, self.first, self.second]
 
     async def at_once(self) -> None:
-        """Save all in the one write of a unit that runs no SQL."""
+        """Save everything in the one write of a unit without SQL."""
         async with unit(self.store, self.tenant) as tx:
             tx.save_many([self.note, self.early, self.late])
             tx.insert_ignore([self.first, self.second])
@@ -61,7 +61,7 @@ class Work:
             tx.advance(self.cursor, "1")
 
     async def in_flushes(self) -> None:
-        """Send what has parts before the rest is asked for."""
+        """Save records with parts in a flush of their own."""
         async with unit(self.store, self.tenant) as tx:
             tx.save(self.note)
             await settle(tx.flush())
@@ -73,7 +73,7 @@ class Work:
             tx.advance(self.cursor, "1")
 
     async def with_own_sql(self) -> None:
-        """Run SQL in between, and save what has no parts afterwards."""
+        """Run SQL in the unit, and save records without parts afterwards."""
         async with unit(self.store, self.tenant) as tx:
             tx.save_many([self.note, self.early])
             tx.insert_ignore([self.first])
@@ -85,8 +85,8 @@ class Work:
             tx.upsert([self.tally])
             tx.advance(self.cursor, "1")
 
-    def whole(self, *, own_sql: bool) -> list[tuple[str, str, int]]:
-        """Tell what an independent reader must find at the end."""
+    def expected(self, *, own_sql: bool) -> list[tuple[str, str, int]]:
+        """Return what an independent reader must find at the end."""
         by_hand = [("fault_tallies", "by hand=0", 1)] if own_sql else []
         return [
             ("fault_deliveries", "first", 1),
@@ -108,7 +108,7 @@ KINDS: dict[str, Callable[[Work], Awaitable[None]]] = {
 
 
 async def import_feed(store: Store | AsyncStore, tenant: UUID) -> None:
-    """Take over what another system sent since the last time, page by page, and count what was new."""
+    """Import new deliveries page by page from the stored position, and return the number of new ones."""
     scope = store.scope(tenant=tenant, actor="agent:importer")
     cursor: Any = scope.cursor("feed")
     while (read := int(await settle(cursor.read()) or 0)) < len(FEED):

@@ -1,4 +1,4 @@
-"""A proxy before each of the three servers, and the settings of a store that goes through them."""
+"""A proxy before each of the three servers, and the settings of a store that connects through them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.faults.reader import address
 from tests.support.proxy import Proxy
 
 TIMEOUT = timedelta(seconds=1.5)
-"""Short, and still longer than the second that psycopg's pool lets pass before it connects again."""
+"""Short, but longer than the second that the pool waits before it connects again."""
 
 
 @dataclass(frozen=True)
 class Wire:
-    """The links of a store, to be counted and broken."""
+    """The connections of a store, which tests count and break."""
 
     settings: Settings
     postgres: Proxy
@@ -28,29 +28,29 @@ class Wire:
 
     @property
     def flights(self) -> tuple[int, int, int]:
-        """Round trips to Postgres, MongoDB and S3 so far."""
+        """Return the number of round trips to Postgres, MongoDB and S3 so far."""
         return self.postgres.flights, self.mongo.flights, self.s3.flights
 
     def proxy(self, store: str) -> Proxy:
-        """Find a proxy by the name that errors give its server."""
+        """Return a proxy by the server's name in errors."""
         proxy: Proxy = getattr(self, store)
         return proxy
 
     def heal(self) -> None:
-        """End every fault of every link."""
+        """End all faults on all connections."""
         for proxy in (self.postgres, self.mongo, self.s3):
             proxy.heal()
 
 
 @contextmanager
 def wired(settings: Settings, **changes: object) -> Iterator[Wire]:
-    """Stand between a store and its servers. URLs are still signed for the real endpoint."""
+    """Put proxies between a store and its servers. URLs are still signed for the real endpoint."""
     assert settings.postgres_url
     assert settings.mongo_url
     assert settings.s3_endpoint_url
     urls = {
         "postgres_url": settings.postgres_url.get_secret_value(),
-        # else pymongo's own monitor would count as somebody's trip now and then
+        # otherwise the heartbeats of pymongo's monitor would be counted as trips
         "mongo_url": f"{settings.mongo_url.get_secret_value()}&heartbeatFrequencyMS=3600000",
         "s3_endpoint_url": settings.s3_endpoint_url,
     }

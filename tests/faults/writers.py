@@ -1,4 +1,4 @@
-"""Writers that kill themselves at a point, each in a process of its own."""
+"""Writer processes that kill themselves at a given step."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from tests.support.fork_server import ForkServer
 
 
 class Writers(ForkServer):
-    """Starts writers of one store."""
+    """Starts writer processes of one store."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("tests.faults.writers:write_and_die", {**os.environ, **settings.to_env()})
 
-    def kill_at(self, point: Point, colour: str, request: str, tenant: UUID, key: str) -> int:
+    def kill_at(self, point: Point, api: str, request: str, tenant: UUID, key: str) -> int:
         """Let a new process save a request until `point`, and return its exit code."""
-        return self.call([point.when, point.step, point.ordinal], colour, request, str(tenant), key)
+        return self.call([point.when, point.step, point.ordinal], api, request, str(tenant), key)
 
 
-def write_and_die(point: list[Any], colour: str, request: str, tenant: str, key: str) -> None:
+def write_and_die(point: list[Any], api: str, request: str, tenant: str, key: str) -> None:
     """Save a request, and kill this process at the point."""
-    asyncio.run(_write(Point(*point), colour, request, UUID(tenant), key))
+    asyncio.run(_write(Point(*point), api, request, UUID(tenant), key))
 
 
-async def _write(point: Point, colour: str, request: str, tenant: UUID, key: str) -> None:
-    async with opened(colour, Settings.from_env().model_copy(update={"pool_size": 1})) as store:
+async def _write(point: Point, api: str, request: str, tenant: UUID, key: str) -> None:
+    async with opened(api, Settings.from_env().model_copy(update={"pool_size": 1})) as store:
         with at(point, lambda: os.kill(os.getpid(), signal.SIGKILL)):
             await _perform(store, request, tenant, key)
 

@@ -22,12 +22,12 @@ from storekit import AsyncStore, ConfigurationError, Entity, Settings, Store, Un
 from tests.support.entities import Report, Run
 
 _SECRET = "hunter2"
-COLOURS = pytest.mark.parametrize("colour", ["sync", "async"])
+APIS = pytest.mark.parametrize("api", ["sync", "async"])
 
 
-async def _save(colour: str, settings: Settings, entity: Entity | None = None) -> None:
+async def _save(api: str, settings: Settings, entity: Entity | None = None) -> None:
     saved = entity or Run(name="x")
-    if colour == "sync":
+    if api == "sync":
         with Store.open(settings) as store:
             store.scope(tenant=uuid4(), actor="test").repository(type(saved)).save(saved)
     else:
@@ -36,11 +36,11 @@ async def _save(colour: str, settings: Settings, entity: Entity | None = None) -
 
 
 async def _refused(
-    colour: str, settings: Settings, kind: type[Exception], entity: Entity | None = None
+    api: str, settings: Settings, kind: type[Exception], entity: Entity | None = None
 ) -> tuple[Exception, float]:
     began = time.monotonic()
     with pytest.raises(kind) as caught:
-        await _save(colour, settings, entity)
+        await _save(api, settings, entity)
     return caught.value, time.monotonic() - began
 
 
@@ -51,7 +51,7 @@ def _with(embedded: Store, **changes: Any) -> Settings:
     return embedded.settings.model_copy(update={"postgres_url": SecretStr(url)})
 
 
-@COLOURS
+@APIS
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -61,14 +61,14 @@ def _with(embedded: Store, **changes: Any) -> Settings:
     ],
 )
 async def test_a_login_that_is_refused_is_a_configuration_error_at_once(
-    embedded: Store, colour: str, change: dict[str, Any], told: str, caplog: pytest.LogCaptureFixture
+    embedded: Store, api: str, change: dict[str, Any], told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A wrong password, login or database names host, port and login at once; no log holds the password."""
     caplog.set_level(logging.DEBUG)
     settings = _with(embedded, **change)
     assert settings.postgres_url
     known = conninfo_to_dict(settings.postgres_url.get_secret_value())
-    error, took = await _refused(colour, settings, ConfigurationError)
+    error, took = await _refused(api, settings, ConfigurationError)
     assert told in str(error)
     assert f"{known['host']}:{known['port']}" in str(error)
     assert str(known["user"]) in str(error)
@@ -76,7 +76,7 @@ async def test_a_login_that_is_refused_is_a_configuration_error_at_once(
     assert str(known["password"]) not in str(error) + caplog.text
 
 
-@COLOURS
+@APIS
 @pytest.mark.parametrize(
     "url",
     [
@@ -87,12 +87,12 @@ async def test_a_login_that_is_refused_is_a_configuration_error_at_once(
     ],
 )
 async def test_a_url_that_cannot_be_read_is_never_quoted(
-    colour: str, url: str, caplog: pytest.LogCaptureFixture
+    api: str, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """POSTGRES_URL that cannot be parsed is a ConfigurationError; neither it nor any log quotes the URL."""
     caplog.set_level(logging.DEBUG)
     settings = Settings.model_validate({"postgres_url": url})
-    error, took = await _refused(colour, settings, ConfigurationError)
+    error, took = await _refused(api, settings, ConfigurationError)
     assert "POSTGRES_URL" in str(error)
     assert error.__context__ is None
     assert took < 1
@@ -106,13 +106,13 @@ def _resolve(really: Callable[..., Any], host: Any, *arguments: Any, **keywords:
     return really(host, *arguments, **keywords)
 
 
-@COLOURS
+@APIS
 @pytest.mark.parametrize(
     ("place", "cause"),
     [("127.0.0.1:1", "connection refused"), ("nowhere.invalid:1", "name or service not known")],
 )
 async def test_a_server_that_is_not_there_is_named(
-    colour: str,
+    api: str,
     place: str,
     cause: str,
     caplog: pytest.LogCaptureFixture,
@@ -123,26 +123,26 @@ async def test_a_server_that_is_not_there_is_named(
     monkeypatch.setattr(socket, "getaddrinfo", partial(_resolve, socket.getaddrinfo))
     url = f"postgresql://u:{_SECRET}@{place}/d"
     settings = Settings.model_validate({"postgres_url": url, "timeout": 0.5})
-    error, _ = await _refused(colour, settings, Unavailable)
+    error, _ = await _refused(api, settings, Unavailable)
     assert f"no connection to {place} within 0.5 s ({cause});" in str(error)
     assert "error connecting in 'pool-" in caplog.text
     assert _SECRET not in str(error) + caplog.text
 
 
-@COLOURS
+@APIS
 @pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1:1,localhost:2"])
-async def test_a_mongodb_server_that_is_not_there_is_named(embedded: Store, colour: str, place: str) -> None:
+async def test_a_mongodb_server_that_is_not_there_is_named(embedded: Store, api: str, place: str) -> None:
     """Unavailable names host, port, seconds and the variable, never the URL's login or password."""
     url = SecretStr(f"mongodb://somebody:{_SECRET}@{place}/d")
     settings = embedded.settings.model_copy(update={"mongo_url": url, "timeout": timedelta(seconds=1.5)})
-    error, _ = await _refused(colour, settings, Unavailable, Report(title="x", body={"far": "away"}))
+    error, _ = await _refused(api, settings, Unavailable, Report(title="x", body={"far": "away"}))
     assert f"mongo is unavailable: no connection to {place} of MONGO_URL within 1.5 s (" in str(error)
     assert "somebody" not in str(error)
     assert _SECRET not in str(error)
 
 
-@COLOURS
-def test_nothing_is_printed_about_a_server_that_is_not_there(colour: str) -> None:
+@APIS
+def test_nothing_is_printed_about_a_server_that_is_not_there(api: str) -> None:
     """Where nobody configured logging the typed error is all that is said."""
     program = f"""
 import asyncio
@@ -150,7 +150,7 @@ from tests.integration.test_logins import Settings, Unavailable, _save
 
 settings = Settings.model_validate({{"postgres_url": "postgresql://u@127.0.0.1:1/d", "timeout": 0.5}})
 try:
-    asyncio.run(_save({colour!r}, settings))
+    asyncio.run(_save({api!r}, settings))
 except Unavailable:
     print("unavailable")
 """

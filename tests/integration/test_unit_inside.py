@@ -20,7 +20,7 @@ _BY_HAND = "INSERT INTO hits (external_id) VALUES (%s)"
 
 
 class Units:
-    """A store with one connection, and its units, whatever the colour."""
+    """A store with one connection, and its units, whatever the api."""
 
     def __init__(self, store: Store | AsyncStore) -> None:
         self.store, self.tenant = store, uuid4()

@@ -16,12 +16,12 @@ from storekit import AsyncStore, Blob, Conflict, Settings, Store, Unavailable, U
 from storekit.bridge import settle
 from tests.support.entities import Lead, Note, Run, Tariff
 
-COLOURS = ("sync", "async")
+APIS = ("sync", "async")
 
 
-@pytest.fixture(params=COLOURS)
+@pytest.fixture(params=APIS)
 async def store(embedded: Store, request: pytest.FixtureRequest) -> AsyncIterator[Store | AsyncStore]:
-    """Open a store of each colour, with one connection in its pool."""
+    """Open a store of each api, with one connection in its pool."""
     settings = embedded.settings.model_copy(
         update={"pool_size": 1, "pool_min": 1, "pool_wait": embedded.settings.renew_every}
     )
@@ -37,7 +37,7 @@ def tenant() -> UUID:
 
 @asynccontextmanager
 async def unit(store: Store | AsyncStore, tenant: UUID, within: Any = None) -> AsyncIterator[Any]:
-    """Enter a unit of work, whatever the colour."""
+    """Enter a unit of work, whatever the api."""
     tx: Any = store.scope(tenant=tenant, actor="agent:writer").transaction(within=within)
     if isinstance(store, AsyncStore):
         async with tx:
@@ -59,7 +59,7 @@ def url(settings: Settings) -> str:
 
 @asynccontextmanager
 async def connected(store: Store | AsyncStore) -> AsyncIterator[Any]:
-    """Open a connection of the user's own, of the store's colour."""
+    """Open a connection of the user's own, of the store's api."""
     if isinstance(store, AsyncStore):
         async with await psycopg.AsyncConnection.connect(url(store.settings)) as connection:
             yield connection
@@ -133,7 +133,7 @@ async def test_a_unit_within_a_unit_is_a_part_of_it(store: Store | AsyncStore, t
 
 
 async def test_what_cannot_be_joined_is_refused(store: Store | AsyncStore, tenant: UUID) -> None:
-    """No connection, the other colour's, a closed or idle one, another tenant's: UsageError, and no more."""
+    """No connection, the other api's, a closed or idle one, another tenant's: UsageError, and no more."""
     other: Any = psycopg.connect(url(store.settings)) if isinstance(store, AsyncStore) else object()
     async with connected(store) as connection:
         for wrong, message in (

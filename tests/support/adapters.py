@@ -16,15 +16,15 @@ from storekit import AsyncStore, Entity, Repository, Settings, Store, Transactio
 from storekit.bridge import settle
 from storekit.ports.stores import BlobStream
 
-COLOURS = ("sync", "async")
+APIS = ("sync", "async")
 
 E = TypeVar("E", bound=Entity)
 
 
 @asynccontextmanager
-async def opened(colour: str, settings: Settings) -> AsyncIterator[Store | AsyncStore]:
+async def opened(api: str, settings: Settings) -> AsyncIterator[Store | AsyncStore]:
     """Open a sync or async store: to the servers it is a process that never wrote before."""
-    store = Store.open(settings) if colour == "sync" else AsyncStore.open(settings)
+    store = Store.open(settings) if api == "sync" else AsyncStore.open(settings)
     try:
         yield store
     finally:

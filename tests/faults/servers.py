@@ -1,4 +1,4 @@
-"""What a fault test stands on."""
+"""The servers that fault tests use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.support.clock import Clock
 
 
 @dataclass(frozen=True)
-class Rig:
-    """Real servers, a reader that is no part of storekit, and the database's clock."""
+class Servers:
+    """Real servers, a reader that does not use storekit, and the database's clock."""
 
     settings: Settings
     reader: Reader
