@@ -69,7 +69,7 @@ class Settings(BaseModel):
     setting states its unit; the variable of the environment is in `docs/howto/own-servers.md`.
     """
 
-    # an error that quoted its input would quote a secret
+    # the input of an error may contain a secret
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True)
 
     postgres_url: SecretStr | None = Field(
