@@ -122,25 +122,25 @@ class Assembly:
         for other in self._others.values():
             await other.close()
 
-    def _begin_anew(self) -> None:
-        """Let a forked child build drivers of its own, and never use those of its parent."""
+    def _reset_in_child(self) -> None:
+        """Reset the assembly in a forked child, which must not use the connections of its parent."""
         self._lock = threading.RLock()  # another thread of the parent may have held the lock
         inherited = [driver.built for driver in self._drivers if driver.built is not driver.given]
         for driver in self._drivers:
             driver.built = None if self._closed else driver.given
         if inherited:
-            _keep_for_ever(inherited)
+            _leak(inherited)
 
 
 _assemblies: WeakSet[Assembly] = WeakSet()
 
 
-def _begin_anew_in_child() -> None:
+def _reset_all_in_child() -> None:
     for assembly in list(_assemblies):
-        assembly._begin_anew()  # noqa: SLF001  one module, one idea
+        assembly._reset_in_child()  # noqa: SLF001  the class is in this module
 
 
-def _keep_for_ever(drivers: list[Any]) -> None:
+def _leak(drivers: list[Any]) -> None:
     """Leak the drivers of the parent on purpose, so that a forked child never finalizes them.
 
     The child shares the sockets of its parent. A finalizer could send a Terminate message on a connection
@@ -152,7 +152,7 @@ def _keep_for_ever(drivers: list[Any]) -> None:
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(drivers))
 
 
-os.register_at_fork(after_in_child=_begin_anew_in_child)
+os.register_at_fork(after_in_child=_reset_all_in_child)
 
 
 def _ledger(assembly: Assembly) -> Ledger:

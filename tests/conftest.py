@@ -1,4 +1,4 @@
-"""The servers of the whole run, and the clock of its database."""
+"""The servers that all tests share, and the clock of their database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.contract.matrix_legs import missing_packages
 from tests.support.clock import Clock, MoveClock
 from tests.support.entities import ENTITIES
 
-# no test is a measure of time: a busy machine fails nothing
+# without a deadline: a busy machine must not fail a test
 settings.register_profile("storekit", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=200)
 settings.load_profile("storekit")
@@ -29,13 +29,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a matrix that would have gaps."""
+    """Stop if a package that the matrix needs is missing."""
     if config.option.matrix and missing_packages():
         raise pytest.UsageError(f"the matrix cannot run; apt-get install {' '.join(missing_packages())}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is long, and mark what needs servers; parametrised tests say so by their leg."""
+    """Deselect long tests, and mark the tests that need servers."""
     if "long" not in config.option.markexpr:
         left_out = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if item not in left_out]
@@ -49,13 +49,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """Run one stack of real servers for all tests, with the tables of `entities`."""
+    """Start one stack of real servers for all tests, with the tables of `entities`."""
     with Store.embedded(tmp_path_factory.mktemp("stack"), entities=ENTITIES) as store:
         yield store
 
 
 @pytest.fixture
 def embedded_clock(embedded: Store) -> Iterator[MoveClock]:
-    """Set the database's `storekit.now()` ahead; afterwards it tells the time again."""
+    """Return a function that moves the clock of the database; afterwards the clock is reset."""
     with Clock.of(embedded.settings).restored() as move:
         yield move

@@ -1,8 +1,8 @@
 """Generate the synchronous API from the asynchronous one: `generate_sync.py` writes, `--check` compares.
 
-Each `storekit/api/<name>_async.py` becomes `<name>.py`. A call of a flow that is awaited is driven by
-`bridge.run`; an awaited method of the same object is a plain call. All other differences are in `RULES`.
-A rule that changes nothing is an error, so that no rule outlives its use.
+Each `storekit/api/<name>_async.py` becomes `<name>.py`. An awaited call of a flow becomes a call of
+`bridge.run`; an awaited method of the same object becomes a plain call. All other differences are in `RULES`.
+A rule that changes nothing is an error, so that no unused rule remains.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RULES = [
     (r"\b__a(enter|exit)__\b", r"__\1__"),
     (r"_async import ", " import "),
     (r"\basynchronous=True\b", "asynchronous=False"),
-    # a stream of the synchronous API is the driver's own
+    # the stream of the synchronous API is that of the driver
     (
         r"from storekit\.api\.blob_stream import AsyncBlobStream",
         "from storekit.ports.stores import BlobStream",
@@ -61,7 +61,7 @@ def generate(source: str, name: str, used: set[str]) -> str:
 
 
 def _drive(source: str) -> str:
-    """Replace each `await` of the code, the last one first; those of docstrings are text to `RULES`."""
+    """Replace each `await` of the code, from the last to the first; `RULES` change the docstrings."""
     while awaits := [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Await)]:
         last = max(awaits, key=lambda node: (node.lineno, node.col_offset))
         start, end = _place(source, last)
@@ -94,9 +94,9 @@ def _place(source: str, node: ast.expr | ast.keyword) -> tuple[int, int]:
 
 
 def _format(text: str) -> str:
-    """Drop imports that are not used, sort the others, format."""
+    """Remove unused imports, sort the others, and format the text."""
     for command in (["check", "--quiet", "--fix-only", "--select=F401,I"], ["format", "--quiet"]):
-        ran = subprocess.run(  # noqa: S603  a command of our own
+        ran = subprocess.run(  # noqa: S603  a constant command
             [RUFF, *command, "--stdin-filename=storekit/api/generated.py", "-"],
             input=text, capture_output=True, text=True, check=True, cwd=ROOT,
         )  # fmt: skip
@@ -105,7 +105,7 @@ def _format(text: str) -> str:
 
 
 def main() -> int:
-    """Write the generated files, or compare them with what is there."""
+    """Write the generated files, or compare them with the existing ones."""
     parser = argparse.ArgumentParser(description="Generate the synchronous API from the asynchronous one.")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; fail if a file is not up to date"

@@ -93,7 +93,7 @@ def text(x: float, y: float, content: str, style: str, anchor: str = "start") ->
 
 
 def box(x: float, y: float, width: float, height: float, kind: str, radius: int = 6) -> str:
-    """Return a rounded box in the colours of its kind."""
+    """Return a rounded box with the fill and edge of its kind."""
     fill, edge = KINDS[kind][:2] if kind in KINDS else ("#f7f8fa", "#c9cfd8")
     return (
         f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{radius}" '

@@ -31,7 +31,7 @@ def table(heads: list[str], rows: list[list[str]]) -> Iterator[str]:
 
 
 def default(value: object) -> str:
-    """Return a setting's default as a reader would say it."""
+    """Return the text of a setting's default."""
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g} s"
     return "" if value is None else f"`{value}`"
@@ -80,7 +80,7 @@ def described(parameter: Any) -> list[str]:
 
 
 class Generated(SphinxDirective):
-    """Insert what one of the functions above yields: `{generated} settings`."""
+    """Insert the lines that one of the functions above yields: `{generated} settings`."""
 
     required_arguments = 1
 

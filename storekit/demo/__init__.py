@@ -1,4 +1,4 @@
-"""The main job on real servers, then broken on purpose, and every byte checked: `storekit demo`."""
+"""`storekit demo`: save records on real servers, check every byte, and kill a writer during a save."""
 
 from storekit.demo.story import run
 

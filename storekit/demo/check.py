@@ -23,10 +23,10 @@ _SHOWN = 44
 
 
 def read_back(servers: Servers, entity: Entity, document: Document | None) -> Iterator[tuple[str, str, str]]:
-    """Compare every field with its store, and give field, store and what is there.
+    """Compare every field with its store, and yield field, store and stored value.
 
     Raises:
-        Corrupt: a store holds something else.
+        Corrupt: a stored value differs.
     """
     table = entity.storekit_table
     row = servers.row(table.name, entity.ref_id)
@@ -43,15 +43,15 @@ def read_back(servers: Servers, entity: Entity, document: Document | None) -> It
 
 
 def fetch(url: str, document: Document) -> int:
-    """Get a URL with the standard library alone, and answer how many bytes came.
+    """Get a URL with the standard library, compare the content, and return its size in bytes.
 
     Raises:
-        Corrupt: they are not the bytes of the input.
+        Corrupt: the content differs from the input.
     """
     digest, size = hashlib.sha256(), 0
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 just signed, for http(s)
-            while chunk := answer.read(_CHUNK):
+        with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310 an http(s) URL that storekit signed
+            while chunk := response.read(_CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
     except urllib.error.HTTPError as error:
@@ -66,14 +66,14 @@ def _document(servers: Servers, part: Part, found: Row, value: BaseModel) -> str
     stored = servers.document(found)
     where = f"{found.get('key')} {found.get('part_id')}"
     expect(f"document {where}", value.model_dump(), stored.get("body"))
-    life = found["expires_on"] and found["expires_on"] - found["created_on"]
-    expect(f"life of document {where}", part.ttl, life)
-    if life is not None:
-        # Postgres decides; MongoDB removes an hour later, to the millisecond that it can keep
+    ttl = found["expires_on"] and found["expires_on"] - found["created_on"]
+    expect(f"time to live of document {where}", part.ttl, ttl)
+    if ttl is not None:
+        # MongoDB removes the document an hour after its expiry in Postgres, and stores times in milliseconds
         removed = found["expires_on"] + _MONGO_GRACE
         removed -= timedelta(microseconds=removed.microsecond % 1000)
         expect(f"removal of document {where}", removed, stored.get("expiresOn"))
-    until = f", expires {found['expires_on']:%Y-%m-%d}" if life else ""
+    until = f", expires {found['expires_on']:%Y-%m-%d}" if ttl else ""
     return f"{where}: {', '.join(stored['body'])}{until}"
 
 

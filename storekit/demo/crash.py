@@ -1,4 +1,4 @@
-"""Kill a writer in mid-save: nothing half-saved is visible, and its key still makes one record."""
+"""Kill a writer during a save: nothing of it is visible, and its idempotency key makes one record."""
 
 from __future__ import annotations
 
@@ -24,44 +24,47 @@ _ACTOR, _KEY = "agent:demo", "output-1"
 _TABLE = ActivityOutput.storekit_table.name
 
 
-def hasty(settings: Settings) -> Settings:
-    """Shorten the lease, so that a dead writer's ends while one looks on."""
+def short_lease(settings: Settings) -> Settings:
+    """Return settings with a short lease, so that the demo need not wait long for a dead writer."""
     return settings.model_copy(update={"lease": timedelta(seconds=2), "renew_every": timedelta(seconds=0.5)})
 
 
 def kill_a_writer(directory: Path, settings: Settings, document: Document, screen: Screen) -> None:
-    """Have a process killed in mid-save, look at what it left, and save again with its key.
+    """Kill a process during a save, check the stores, and save again with its key.
 
     Raises:
-        Corrupt: something is not as promised.
+        Corrupt: a store does not contain what it must.
     """
     tenant = uuid4()
-    with Store.open(hasty(settings)) as store, Servers(settings, tenant) as servers:
+    with Store.open(short_lease(settings)) as store, Servers(settings, tenant) as servers:
         scope = store.scope(tenant=tenant, actor=_ACTOR)
         run = scope.repository(ActivityRun).save(start())
-        _let_die(directory, tenant, run, document, screen)
+        _run_writer(directory, tenant, run, document, screen)
         _nothing_is_visible(servers, document, screen)
         _one_record(scope, servers, run, document, screen)
 
 
-def _let_die(directory: Path, tenant: UUID, run: ActivityRun, document: Document, screen: Screen) -> None:
+def _run_writer(directory: Path, tenant: UUID, run: ActivityRun, document: Document, screen: Screen) -> None:
     writer = get_context("spawn").Process(
         target=_write_and_die, args=(directory, tenant, run.ref_id, document)
     )
     writer.start()
     writer.join()
     expect("end of the writer", -signal.SIGKILL, writer.exitcode)
-    screen.say(f"process {writer.pid}, about to commit an output, was ended by SIGKILL")
+    screen.say(f"process {writer.pid}, about to commit an output, was killed by SIGKILL")
 
 
 def _write_and_die(directory: Path, tenant: UUID, run_ref_id: str, document: Document) -> None:
-    """Save an output, and die where everything is uploaded and nothing committed."""
+    """Save an output, and kill the process after the uploads and before the commit."""
 
     def die(step: str, phase: trace.Phase) -> None:
         if step == "postgres.commit" and phase == "started":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with Store.embedded(directory, entities=ENTITIES) as host, Store.open(hasty(host.settings)) as store:
+    with (
+        Store.embedded(directory, entities=ENTITIES) as host,
+        Store.open(short_lease(host.settings)) as store,
+    ):
         scope = store.scope(tenant=tenant, actor=_ACTOR)
         run = scope.repository(ActivityRun).get(run_ref_id)
         with trace.listen(die):
@@ -78,10 +81,10 @@ def _nothing_is_visible(servers: Servers, document: Document, screen: Screen) ->
     expect("its document", document.name, servers.document(parts["metadata"])["body"]["title"])
     screen.table([
         ("Postgres", f"no row in {_TABLE}, no event; 2 parts pending in the ledger"),
-        ("S3", f"{size} bytes uploaded, which nothing points at"),
-        ("MongoDB", "1 document inserted, which nothing points at"),
+        ("S3", f"{size} bytes uploaded, without a reference"),
+        ("MongoDB", "1 document inserted, without a reference"),
     ])  # fmt: skip
-    screen.proven("nothing half-saved is visible")
+    screen.proven("no part of the save is visible")
 
 
 def _one_record(scope: Scope, servers: Servers, run: ActivityRun, document: Document, screen: Screen) -> None:
@@ -95,9 +98,9 @@ def _one_record(scope: Scope, servers: Servers, run: ActivityRun, document: Docu
     states = sorted(part["state"] for part in servers.parts())
     expect("parts of both writers", ["aborted", "aborted", "committed", "committed"], states)
     screen.say(
-        f"the same key, saved again, took {waited:.1f} s: it waits for the end of the dead writer's lease"
+        f"the same key, saved again, took {waited:.1f} s: it waited for the end of the dead writer's lease"
     )
-    screen.proven(f"two more saves with its key, one record: {first.ref_id}")
+    screen.proven(f"two more saves with the same key made one record: {first.ref_id}")
 
 
 def _states(servers: Servers) -> dict[str, str]:

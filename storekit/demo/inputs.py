@@ -11,7 +11,7 @@ from pathlib import Path
 from storekit.errors import UsageError
 
 _ARTICLE, _CONTRACT = ".md", ".pdf"
-# One empty page of A4. Readers of PDF rebuild the table of references that it lacks.
+# One empty A4 page. PDF readers rebuild the cross-reference table, which is left out.
 _AGREEMENT = b"""%PDF-1.4
 1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj
 2 0 obj << /Type /Pages /Kids [3 0 R] /Count 1 >> endobj
@@ -46,7 +46,7 @@ def documents(directory: Path | None) -> list[Document]:
         UsageError: there is no such file, or one cannot be read.
     """
     if directory is None:
-        # a wheel has the README as its description
+        # the description of a wheel is the README
         readme = metadata("storekit")["Description"]
         return [Document("README.md", readme.encode()), Document("agreement.pdf", _AGREEMENT)]
     found = list(_under(directory))

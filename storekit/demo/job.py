@@ -1,4 +1,4 @@
-"""The main job: what an agent's run leaves behind, saved as records over three stores."""
+"""The records of an agent's run, saved to the three stores."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Saved:
         return [self.run, self.call, *outputs, *self.posts, *contracts]
 
     def contents(self) -> Iterator[tuple[type[Entity], str, str, Document]]:
-        """Give class, ref_id and field of every content, with the input it must equal."""
+        """Yield class, ref_id and field of every content, with the input it must equal."""
         for document, output in self.outputs:
             yield ActivityOutput, output.ref_id, "content", document
         for document, contract in self.contracts:
@@ -66,14 +66,14 @@ def save(scope: Scope, documents: Sequence[Document]) -> Saved:
 
 
 def start() -> ActivityRun:
-    """Begin a run of the demo's agent."""
+    """Return a new run of the demo's agent."""
     return ActivityRun(
         activity="publish documents", agent="demo", status=ActivityRunStatus.RUNNING, started_on=ids.now()
     )
 
 
 def output_of(run: ActivityRun, document: Document) -> ActivityOutput:
-    """Make an output of a document; equal documents make equal requests."""
+    """Return the output of a document; equal documents make equal requests."""
     media_type = "application/pdf" if document.is_contract else "text/markdown"
     return ActivityOutput(
         run_id=run.id,

@@ -1,4 +1,4 @@
-"""What the demo says: colour and a spinner on a terminal, the same lines without them in a pipe."""
+"""The output of the demo: with colour and a spinner on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Screen:
 
     @contextmanager
     def chapter(self, title: str) -> Iterator[None]:
-        """Say what is being done, while it is done and how long it took."""
+        """Print a title, show a spinner during the block, and print how long it took."""
         self._chapters += 1
         self._console.print(f"\n{self._chapters}. {title}", style="bold")
         begun = time.monotonic()
@@ -27,20 +27,20 @@ class Screen:
         self._console.print(f"   {time.monotonic() - begun:.1f} s", style="dim")
 
     def say(self, text: str) -> None:
-        """Tell a fact."""
+        """Print a line."""
         self._console.print(f"   {text}")
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
-        """Tell facts in columns."""
+        """Print rows in columns."""
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             self._console.print(f"     {'  '.join(cells).rstrip()}")
 
     def proven(self, text: str) -> None:
-        """Tell what was checked and found right."""
+        """Print a successful check."""
         self._console.print(f"   ok: {text}", style="green")
 
     def end(self, text: str) -> None:
-        """Tell the outcome of it all."""
+        """Print the result of the demo."""
         self._console.print(f"\n{text}", style="bold green")

@@ -1,4 +1,4 @@
-"""The three servers through their plain clients: storekit has no say in what is read here."""
+"""The three servers, read with their own clients and without storekit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHUNK = 1 << 20
 
 
 def expect(what: str, expected: object, found: object) -> None:
-    """Compare what a server returned with what must be there.
+    """Compare a value from a server with the expected one.
 
     Raises:
         Corrupt: they differ.
@@ -37,7 +37,7 @@ def expect(what: str, expected: object, found: object) -> None:
 
 
 class Servers:
-    """psycopg as the app's own login, pymongo and boto3, for one tenant."""
+    """Clients of the servers for one tenant: psycopg with the login of the app, pymongo and boto3."""
 
     def __init__(self, settings: Settings, tenant: UUID) -> None:
         self._bucket = settings.s3_bucket or ""
@@ -68,19 +68,19 @@ class Servers:
         self._s3.close()
 
     def row(self, table: str, ref_id: str) -> Row:
-        """Read a whole row of Postgres."""
+        """Read all columns of a row in Postgres."""
         query = sql.SQL("SELECT * FROM {} WHERE ref_id = %s").format(sql.Identifier(table))
         rows = self._postgres.execute(query, [ref_id]).fetchall()
         expect(f"rows of {table} {ref_id}", 1, len(rows))
         return rows[0]
 
     def count(self, table: str) -> int:
-        """Count the rows that the tenant sees."""
+        """Return the number of rows that the tenant can read."""
         query = sql.SQL("SELECT count(*) AS n FROM {}").format(sql.Identifier(table))
         return int(self._postgres.execute(query).fetchall()[0]["n"])
 
     def part(self, part_id: UUID) -> Row:
-        """Read what the ledger says of a part."""
+        """Read a part of the ledger."""
         query = "SELECT * FROM storekit.part WHERE part_id = %s"
         return self._postgres.execute(query, [part_id]).fetchone() or {}
 
@@ -97,17 +97,17 @@ class Servers:
         return self._documents[part["key"]].find_one({"_id": part["part_id"]}) or {}
 
     def content(self, part: Row) -> tuple[int, str]:
-        """Read an object of S3: its size and the SHA-256 of its bytes."""
+        """Read an object of S3, and return its size and SHA-256."""
         pinned = {"VersionId": part["version_id"]} if part["version_id"] else {}
         try:
-            answer = self._s3.get_object(Bucket=self._bucket, Key=part["key"], **pinned)
+            response = self._s3.get_object(Bucket=self._bucket, Key=part["key"], **pinned)
         except ClientError as error:
             raise Corrupt(f"object {part['key']}", "its bytes", error.response["Error"]["Code"]) from error
         digest = hashlib.sha256()
-        with closing(answer["Body"]) as body:
+        with closing(response["Body"]) as body:
             for chunk in body.iter_chunks(_CHUNK):
                 digest.update(chunk)
-        return answer["ContentLength"], digest.hexdigest()
+        return response["ContentLength"], digest.hexdigest()
 
 
 def _open(secret: SecretStr | None) -> str:

@@ -1,4 +1,4 @@
-"""The demo from its beginning to its end."""
+"""The steps of the demo, in order."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from storekit.embedded import down, status
 
 
 def run(files: Path | None, directory: Path | None, screen: Screen) -> None:
-    """Do the main job on real input, check it on the servers, kill a writer, check again.
+    """Save records of real input, check them on the servers, kill a writer, and check again.
 
     Args:
-        files: every *.md under it becomes an output and a post, every *.pdf a contract; by default
+        files: every *.md file in it becomes an output and a post, every *.pdf file a contract; by default
             storekit's README, and a contract.
-        directory: holds the servers' data and stays; by default a temporary one.
+        directory: the data directory of the servers, which is kept; by default a temporary one.
 
     Raises:
-        Corrupt: a store does not hold what it must.
+        Corrupt: a store does not contain what it must.
     """
     found = documents(files)
     with _servers_of(directory) as home:
@@ -38,11 +38,11 @@ def run(files: Path | None, directory: Path | None, screen: Screen) -> None:
         with screen.chapter("Start PostgreSQL, S3 and MongoDB, and migrate them"):
             store.__enter__()
         with store:
-            _tell(store, home, found, screen)
+            _steps(store, home, found, screen)
     screen.end("every promise was kept")
 
 
-def _tell(store: Store, home: Path, found: Sequence[Document], screen: Screen) -> None:
+def _steps(store: Store, home: Path, found: Sequence[Document], screen: Screen) -> None:
     tenant = uuid4()
     scope = store.scope(tenant=tenant, actor="agent:demo")
     with Servers(store.settings, tenant) as servers:
@@ -55,13 +55,13 @@ def _tell(store: Store, home: Path, found: Sequence[Document], screen: Screen) -
             _fetch_all(scope, saved, screen)
         with screen.chapter("Read the events"):
             _read_events(servers, saved, screen)
-    with screen.chapter("Kill a writer in mid-save"):
+    with screen.chapter("Kill a writer during a save"):
         kill_a_writer(home, store.settings, found[0], screen)
 
 
 @contextmanager
 def _servers_of(directory: Path | None) -> Iterator[Path]:
-    """Give the servers a directory; those that did not run before have ended after."""
+    """Yield a directory for the servers, and stop them afterwards unless they ran before."""
     with TemporaryDirectory(prefix="storekit-demo-") if directory is None else nullcontext(directory) as name:
         home = Path(name)
         ran = any(server.running for server in status(home))
@@ -78,7 +78,7 @@ def _count(saved: Saved, screen: Screen) -> None:
 
 
 def _read_all_back(servers: Servers, saved: Saved, screen: Screen) -> None:
-    """Check all records, and show the first of each table."""
+    """Check all records, and print the first of each table."""
     inputs = {ref_id: document for _, ref_id, _, document in saved.contents()}
     shown, fields = set[str](), 0
     for record in saved.records:
@@ -89,9 +89,7 @@ def _read_all_back(servers: Servers, saved: Saved, screen: Screen) -> None:
             shown.add(table)
             screen.say(f"{table} {record.ref_id}")
             screen.table(facts)
-    screen.proven(
-        f"{fields} fields of {len(saved.records)} records are where they belong, as they were saved"
-    )
+    screen.proven(f"{fields} fields of {len(saved.records)} records are in their store, as they were saved")
 
 
 def _fetch_all(scope: Scope, saved: Saved, screen: Screen) -> None:
@@ -100,11 +98,11 @@ def _fetch_all(scope: Scope, saved: Saved, screen: Screen) -> None:
         size = fetch(scope.repository(entity).url(ref_id, field), document)
         screen.say(f"{size:9} bytes  {document.name}")
         fetched, total = fetched + 1, total + size
-    screen.proven(f"SHA-256 of {fetched} contents, {total} bytes, equals the input's")
+    screen.proven(f"SHA-256 of {fetched} contents, {total} bytes, equals that of the input")
 
 
 def _read_events(servers: Servers, saved: Saved, screen: Screen) -> None:
-    """Show the run's events, and check that each committed change of each record has exactly one."""
+    """Print the events of the run, and check that each change of each record has exactly one event."""
     events = servers.events()
     screen.table([
         (f"{event['occurred_on']:%H:%M:%S.%f}", event["type"], f"version {event['version']}", event["actor"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from storekit import Repository, Store
 from tests.support.entities import Everything, Report
 from tests.support.harness import Harness
-from tests.support.values import FIELDS, facts, records
+from tests.support.values import FIELDS, comparable, records
 
 BATCH = 40
 slow = settings(
@@ -35,7 +35,7 @@ def test_records_are_read_as_they_were_saved(
     everything: Repository[Everything], batch: list[Everything]
 ) -> None:
     """Every column and document type is read from the servers exactly as it was saved."""
-    before = [facts(record) for record in batch]
+    before = [comparable(record) for record in batch]
     everything.save_many(batch)
     assert _changed(everything, batch, before) == []
 
@@ -49,7 +49,7 @@ def test_values_of_each_type_are_read_as_they_were_saved(
     """Many values of one type, saved in one batch, are read exactly."""
     values = data.draw(st.lists(FIELDS[name], min_size=BATCH, max_size=BATCH))
     batch = [Everything(**{name: value}) for value in values]
-    before = [facts(record) for record in batch]
+    before = [comparable(record) for record in batch]
     everything.save_many(batch)
     assert _changed(everything, batch, before) == []
 
@@ -76,6 +76,6 @@ def _changed(
     everything: Repository[Everything], batch: list[Everything], before: list[dict[str, Any]]
 ) -> list[tuple[Any, Any]]:
     """Return the values that differ, as they were saved and as they were read."""
-    after = [facts(everything.get(record.ref_id, load=["doc"])) for record in batch]
+    after = [comparable(everything.get(record.ref_id, load=["doc"])) for record in batch]
     pairs = [(one[name], other[name]) for one, other in zip(before, after, strict=True) for name in one]
     return [(one, other) for one, other in pairs if one != other]

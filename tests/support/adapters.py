@@ -1,4 +1,4 @@
-"""Adapters over the sync and the async API, so that each test is written once.
+"""Adapters over the sync and the async API, with which a test is written once for both.
 
 A test either awaits what `awaitable` returns, which runs a sync store's calls in threads, or calls the real
 API and passes the result to `storekit.bridge.settle`, which awaits it if needed.
@@ -58,14 +58,14 @@ async def read_opened(manager: Any) -> Any:
 
 
 def awaitable(found: Any) -> Any:
-    """Return a repository or unit of work that is awaited, whichever API it is of."""
+    """Return a repository or unit of work that can be awaited, for a sync or async store."""
     if isinstance(found, Repository):
         return Threaded(found)
     return ThreadedUnit(found) if isinstance(found, Transaction) else found
 
 
 class Threaded:
-    """A synchronous repository, each of its calls in a thread of its own."""
+    """A sync repository that runs each call in a thread."""
 
     def __init__(self, repository: Repository[Any]) -> None:
         self._repository = repository
@@ -89,7 +89,7 @@ class Threaded:
 
 
 class ThreadedUnit:
-    """A synchronous unit of work: what plans is called, what does I/O runs in a thread."""
+    """A sync unit of work that runs calls with I/O in threads, and others directly."""
 
     def __init__(self, unit: Transaction) -> None:
         self._unit = unit
@@ -109,7 +109,7 @@ class ThreadedUnit:
 
 
 class ThreadedStream:
-    """A synchronous stream with the face of an asynchronous one."""
+    """A sync stream with the interface of an async one."""
 
     def __init__(self, stream: BlobStream) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""The clock of a database, which tests move instead of waiting."""
+"""The clock of a database, which tests move so that they need not wait."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MoveClock = Callable[[timedelta], None]
 
 
 class Clock:
-    """Moves `storekit.now()` of one database: the only clock of fences, leases and expiries."""
+    """Replaces `storekit.now()` of one database, which all leases, fences and expiries use."""
 
     def __init__(self, admin_url: str) -> None:
         self._url = admin_url
@@ -28,7 +28,7 @@ class Clock:
         return cls(settings.postgres_admin_url.get_secret_value())
 
     def move(self, ahead: timedelta) -> None:
-        """Set the clock ahead of the real one; zero sets it right."""
+        """Set the clock ahead of the real time; zero resets it."""
         shift = f" + interval '{ahead.total_seconds()} seconds'" if ahead else ""
         with psycopg.connect(self._url) as connection:
             connection.execute("SET LOCAL ROLE storekit_owner")
@@ -40,7 +40,7 @@ class Clock:
 
     @contextmanager
     def restored(self) -> Iterator[MoveClock]:
-        """Yield `move`, and set the clock right afterwards."""
+        """Yield `move`, and reset the clock afterwards."""
         try:
             yield self.move
         finally:
@@ -49,7 +49,7 @@ class Clock:
 
     @contextmanager
     def ahead(self, by: timedelta) -> Iterator[None]:
-        """Set the clock ahead for the time of a block."""
+        """Set the clock ahead during a block."""
         with self.restored() as move:
             move(by)
             yield

@@ -1,4 +1,4 @@
-"""Run `storekit` as a user runs it, in a process of its own, forked from one that has imported it all."""
+"""Run the `storekit` command in a process that is forked from one with all imports, to save time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
-import rich.status  # noqa: F401  like the drivers below: a command imports these when it needs them
+import rich.status  # noqa: F401  commands import this and the drivers below lazily
 
 import storekit.drivers.mongo.control
 import storekit.drivers.postgres.admin.catalog
@@ -24,13 +24,13 @@ from storekit.cli import main
 from tests.support.fork_server import ForkServer
 
 _LONGEST = 60
-"""Seconds until a command that hangs is killed."""
+"""Seconds after which a command is killed."""
 
 
 def storekit_command(
     *arguments: str | Path, environment: Mapping[str, str], home: str | Path = "/"
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with this environment alone, by default in the root directory."""
+    """Run a command with only this environment, by default in the root directory."""
     argv = ["storekit", *map(str, arguments)]
     with tempfile.TemporaryDirectory(prefix="sk-") as name:
         outputs = [Path(name) / stream for stream in ("stdout", "stderr")]
@@ -46,11 +46,11 @@ def _server() -> ForkServer:
 
 
 def run(argv: list[str], environment: dict[str, str], home: str, *outputs: str) -> NoReturn:
-    """Become the command; exit without the interpreter's own shutdown, which takes the longest."""
+    """Run the command in this process, and exit without the slow shutdown of the interpreter."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream, path in enumerate(outputs, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream)
-    del sys.path[0]  # the directory of the tests' own server, which a user does not have there
+    del sys.path[0]  # the directory of the fork server, which is not on the path of a user
     os.chdir(home)
     os.environ.clear()
     os.environ.update(environment)

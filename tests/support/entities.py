@@ -1,4 +1,4 @@
-"""The records of the tests: each shape that a user may declare, once."""
+"""Entities of the tests: together they use every form of declaration."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Address(BaseModel):
 
 
 class Run(Entity, Mutable, table="runs"):
-    """Columns alone; others refer to it."""
+    """Only columns; other entities refer to it."""
 
     name: str
     score: int = 0
 
 
 class Call(Entity, Mutable, SoftDelete, table="calls"):
-    """Everything at once: a reference, columns, a document that expires and links a blob."""
+    """A reference, columns, a blob, and a document that expires and links the blob."""
 
     run_id: Annotated[UUID, references(Run)]
     name: str
@@ -64,7 +64,7 @@ class Call(Entity, Mutable, SoftDelete, table="calls"):
 
 
 class Report(Entity, Mutable, table="reports"):
-    """Removed for good when deleted."""
+    """Removed by a delete."""
 
     run_id: Annotated[UUID | None, references(Run, on_delete="set null")] = None
     title: str
@@ -73,20 +73,20 @@ class Report(Entity, Mutable, table="reports"):
 
 
 class Remark(Entity, Mutable, table="remarks"):
-    """Goes with its report."""
+    """Deleted together with its report."""
 
     report_id: Annotated[UUID, references(Report, on_delete="cascade")]
     text: str
 
 
 class Clip(Entity, Mutable, SoftDelete, table="clips"):
-    """Hidden when deleted itself, removed with its report."""
+    """Hidden by its own delete, removed together with its report."""
 
     report_id: Annotated[UUID, references(Report, on_delete="cascade")]
 
 
 class Folder(Entity, Mutable, table="folders"):
-    """In another of its kind, with which it goes; about a call, which it outlives."""
+    """Deleted together with its parent folder; keeps no reference to a deleted call."""
 
     parent_id: Annotated[UUID | None, references("self", on_delete="cascade")] = None
     call_id: Annotated[UUID | None, references(Call, on_delete="set null")] = None
@@ -94,7 +94,7 @@ class Folder(Entity, Mutable, table="folders"):
 
 
 class Note(Entity, table="notes"):
-    """Append-only, with content that is required."""
+    """Append-only, with a required blob."""
 
     title: str
     content: Annotated[Blob, blob(media_type="text/plain")]
@@ -157,7 +157,7 @@ class Order(
         unique("batch", where={"status": OrderStatus.SHIPPED}),
     ],
 ):
-    """Moves along a machine; it begins at its default."""
+    """Has a state machine; its initial state is the default."""
 
     number: str
     external_id: str | None = None
@@ -176,27 +176,27 @@ class Order(
 
 
 class Tariff(Entity, Mutable, table="tariffs", scope="global"):
-    """Read by all tenants."""
+    """Global: all tenants can read it."""
 
     name: str
     terms: Annotated[Blob | None, blob(media_type="text/markdown")] = None
 
 
 class Customer(Entity, Mutable, table="customers", scope="self"):
-    """Its own tenant."""
+    """Each record is its own tenant."""
 
     name: str
     tariff_id: Annotated[UUID | None, references(Tariff)] = None
 
 
 class Login(Entity, Mutable, SoftDelete, table="logins"):
-    """Found by a digest before its tenant is known."""
+    """Has a lookup field."""
 
     digest: Annotated[str, lookup()]
 
 
 class Stage(StrEnum):
-    """Its order is not that of its texts."""
+    """An enum whose order differs from the alphabetical one."""
 
     NEW = "new"
     WON = "won"
@@ -219,7 +219,7 @@ class Lead(
         unique("email"),
     ],
 ):
-    """Listed in every way."""
+    """Has indexes for many orders."""
 
     number: str
     team: str | None = None
@@ -237,14 +237,14 @@ class Lead(
 
 
 class Kind(StrEnum):
-    """Its order is not that of its texts."""
+    """An enum whose order differs from the alphabetical one."""
 
     OPENED = "opened"
     CLICKED = "clicked"
 
 
 class Hit(Entity, table="hits", natural_key=("kind", "external_id")):
-    """What another system tells, at least once; append-only."""
+    """An event of another system, which may be delivered more than once; append-only."""
 
     kind: Kind = Kind.OPENED
     external_id: str

@@ -1,7 +1,7 @@
-"""A process that has imported everything and forks a child for each task, so that a child costs no imports.
+"""A fork server: a process with all imports that forks a child for each task, to save the time of imports.
 
 Run as `python -m tests.support.fork_server MODULE:FUNCTION`: a task is a line of JSON on stdin, the list of
-the function's arguments; the child's exit code (-9: killed) is a line on stdout.
+the function's arguments; the child's exit code (-9: killed) is written as a line to stdout.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 class ForkServer:
-    """Runs one function in a process of its own for each call."""
+    """Runs each call of one function in a new process."""
 
     def __init__(self, function: str, environment: Mapping[str, str] = os.environ) -> None:
         self._process = subprocess.Popen(
@@ -43,7 +43,7 @@ class ForkServer:
         self.close()
 
     def close(self) -> None:
-        """End the server; its children have ended already."""
+        """End the server. Its children have ended already."""
         self._process.communicate()
 
     def call(self, *arguments: Any) -> int:
@@ -56,7 +56,7 @@ class ForkServer:
 
 
 def _serve(function: Callable[..., None]) -> None:
-    gc.freeze()  # else the first collection in a child copies every page
+    gc.freeze()  # otherwise the first collection in a child would copy every page
     for line in sys.stdin:
         child = os.fork()
         if not child:

@@ -1,4 +1,4 @@
-"""What a case of the contract is given: one tenant on one leg, a clock, a browser, a counter of steps."""
+"""The harness of a contract test: a tenant on one leg, with its clock, HTTP client and count of steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Fetch = Callable[[str], Fetched]
 
 @dataclass
 class Harness:
-    """One leg of the contract, and a tenant of its own."""
+    """One leg of the contract, with a new tenant."""
 
     store: Store | AsyncStore
     browse: Fetch
@@ -34,49 +34,49 @@ class Harness:
     def repository(
         self, entity: type[Entity], *, tenant: UUID | str | None = None, actor: str = "user:tester"
     ) -> Any:
-        """Give an awaitable repository, sync or async store."""
+        """Return an awaitable repository, for a sync or async store."""
         return awaitable(self.store.scope(tenant=tenant or self.tenant, actor=actor).repository(entity))
 
     def unit(self, *, tenant: UUID | None = None, actor: str = "user:tester") -> Any:
-        """Give an awaitable unit of work, sync or async store."""
+        """Return an awaitable unit of work, for a sync or async store."""
         return awaitable(self.store.scope(tenant=tenant or self.tenant, actor=actor).transaction())
 
     async def work(self, *asks: Callable[[Any], Any], **scope: Any) -> None:
-        """Do some things in one unit of work."""
+        """Call functions in one unit of work."""
         async with self.unit(**scope) as tx:
             for ask in asks:
                 await settle(ask(tx))
 
     async def cursor(self, name: str, *, tenant: UUID | None = None) -> Any:
-        """Give a cursor that has been read."""
+        """Return an import cursor that has been read."""
         cursor = self.store.scope(tenant=tenant or self.tenant, actor="user:tester").cursor(name)
         await settle(cursor.read())
         return cursor
 
     async def fetch(self, url: str) -> Fetched:
-        """Get a URL as a browser would."""
+        """Send a GET request to a URL."""
         return await asyncio.to_thread(self.browse, url)
 
     async def run(self) -> Run:
-        """Save something to refer to."""
+        """Save a run, to which other records can refer."""
         saved: Run = await self.repository(Run).save(Run(name="nightly"))
         return saved
 
     async def call(self, **values: Any) -> Call:
-        """Save a call of a new run."""
+        """Save a call with a new run."""
         run = await self.run()
         saved: Call = await self.repository(Call).save(Call(run_id=run.id, **{"name": "search", **values}))
         return saved
 
 
 def fail(tx: object) -> None:
-    """Raise something that is no error of storekit's, inside a unit of work."""
+    """Raise an error that is not storekit's, inside a unit of work."""
     raise ZeroDivisionError
 
 
 @contextmanager
 def steps() -> Iterator[Counter[str]]:
-    """Count the steps that begin: the trips, and the work on this machine as `local.`."""
+    """Count the steps that begin: trips, and local work as `local.<name>`."""
     seen: Counter[str] = Counter()
 
     def listener(name: str, phase: trace.Phase) -> None:
@@ -88,18 +88,18 @@ def steps() -> Iterator[Counter[str]]:
 
 
 def trips(seen: Counter[str]) -> dict[str, int]:
-    """Leave out what did not go anywhere."""
+    """Return the counts without local work."""
     return {name: count for name, count in seen.items() if not name.startswith("local.")}
 
 
 def over_http(url: str) -> Fetched:
-    """Get a URL with the standard library alone."""
+    """Send a GET request with the standard library."""
     try:
-        with urlopen(url, timeout=10) as answer:
-            headers = answer.headers
+        with urlopen(url, timeout=10) as response:
+            headers = response.headers
             return Fetched(
-                answer.status,
-                answer.read(),
+                response.status,
+                response.read(),
                 headers["Content-Type"],
                 headers.get("Content-Disposition", ""),
             )

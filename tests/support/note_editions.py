@@ -1,4 +1,4 @@
-"""A class in many editions, for tests of what its table becomes."""
+"""Versions of one class, for tests of changes to its table."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Plan(Entity, Mutable, table="plans", scope="global"):
 
 
 def logged(days: int, *links: str) -> tuple[Any, None]:
-    """Declare a document that lives so long."""
+    """Return the field of a document with a time to live in days."""
     mark = document(collection="logs", ttl=timedelta(days=days), links=links)
     return Annotated[Payload | Expired | None, mark], None
 
@@ -56,7 +56,7 @@ START: Fields = {
 
 
 def note(changed: Fields | None = None, *mixins: type, **keywords: Any) -> type[Entity]:
-    """Make the class of notes, in an edition of its own."""
+    """Return a version of the class of notes with changed fields."""
     bases = (Entity, *(mixins or (Mutable,)))
     fields = {**START, **(changed or {})}
     keywords = {"table": "notes", **keywords}

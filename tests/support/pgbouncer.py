@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode: many clients, few sessions of the server, and none that is anybody's own."""
+"""PgBouncer in transaction mode, where many clients share a few sessions of the server."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
 from storekit import Settings
-from tests.support.postgres import answered, as_nobody, free_port
+from tests.support.postgres import as_nobody, free_port, wait_until_ready
 
 PROGRAM = shutil.which("pgbouncer", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
 LOGINS = ("postgres_url", "postgres_worker_url", "postgres_reporter_url")
-"""Not the admin's: a migration holds a lock that is its session's."""
+"""Without the admin: a migration holds a lock of its session."""
 
 _INI = """\
 [databases]
@@ -41,7 +41,7 @@ max_client_conn = 500
 def behind_pgbouncer(
     settings: Settings, sessions: int = 3, logins: Sequence[str] = LOGINS
 ) -> Iterator[Settings]:
-    """Run PgBouncer before a store's Postgres, with some sessions for each login; answer the way through."""
+    """Run PgBouncer before a store's Postgres, and yield settings that connect through it."""
     known = {name: _read(settings, name) for name in logins if getattr(settings, name)}
     own = free_port()
     through = {
@@ -65,7 +65,7 @@ def _running(ini: Path, who: dict[str, Any], url: str) -> Iterator[None]:
     with ini.with_name("log").open("wb") as log:
         server = subprocess.Popen([PROGRAM, "-q", str(ini)], stderr=log, cwd="/", **who)
     try:
-        answered(url, server)
+        wait_until_ready(url, server)
         yield
     finally:
         server.terminate()
@@ -74,5 +74,5 @@ def _running(ini: Path, who: dict[str, Any], url: str) -> Iterator[None]:
 
 def _read(settings: Settings, name: str) -> dict[str, str]:
     url = getattr(settings, name).get_secret_value()
-    # a server that trusts its clients asks for no password; PgBouncer does
+    # PgBouncer requires a password even if the server trusts its clients
     return {"password": token_hex(), **{key: str(value) for key, value in conninfo_to_dict(url).items()}}

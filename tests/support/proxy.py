@@ -1,12 +1,12 @@
-"""A TCP proxy on loopback that stands before one server: it adds delay, counts flights, breaks links.
+"""A TCP proxy on loopback before one server: it adds delay, counts round trips and breaks connections.
 
     with Proxy("127.0.0.1", 5432, delay=0.0024) as proxy:
         connect(port=proxy.port)            # every round trip now takes 2.4 ms longer
-        proxy.cut("to_client")              # questions arrive, their answers do not
+        proxy.cut("to_client")              # requests arrive, their responses do not
         proxy.heal()
 
-It knows no protocol. A *flight* is what a client sends after the server's last word, however many packets
-that takes: one flight for each round trip of a protocol of questions and answers.
+It works with any protocol of requests and responses. A *flight* is all that a client sends between two
+responses of the server, in any number of packets: one flight is one round trip.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Direction = Literal["to_server", "to_client"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cut:
-    """Break a link once this many bytes have passed on it in one direction."""
+    """Break a link after this number of bytes in one direction."""
 
     direction: Direction
     after: int
@@ -37,53 +37,53 @@ class Link:
 
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self.flights = 0
-        """Round trips begun, those of the connection's set-up among them."""
+        """Number of round trips, including those that set up the connection."""
         self._proxy, self._client, self._server = proxy, client, server
-        self._asking = False
+        self._in_flight = False
         self._lost_bytes = False
         self._allowance: tuple[_Cut, int] | None = None
         for socket_ in (client, server):
             socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._questions = threading.Thread(target=self._carry_questions, daemon=True)
-        self._answers = threading.Thread(target=self._carry_answers, daemon=True)
-        self._questions.start()
-        self._answers.start()
+        self._requests = threading.Thread(target=self._forward_requests, daemon=True)
+        self._responses = threading.Thread(target=self._forward_responses, daemon=True)
+        self._requests.start()
+        self._responses.start()
 
     def close(self) -> None:
-        """Break the link; both sides see it end."""
+        """Close both sides of the connection."""
         for socket_ in (self._client, self._server):
             with suppress(OSError):
                 socket_.shutdown(socket.SHUT_RDWR)
 
     def join(self) -> None:
-        """Break the link and wait until nothing moves on it any more."""
+        """Close the connection and wait until its threads have ended."""
         self.close()
-        self._answers.join()
+        self._responses.join()
 
     @property
     def lost_bytes(self) -> bool:
-        """Whether a black hole has swallowed some of it, so that it can never make sense again."""
+        """Whether bytes were dropped, so that the connection cannot be used any more."""
         return self._lost_bytes
 
-    def _carry_questions(self) -> None:
+    def _forward_requests(self) -> None:
         with suppress(OSError):
             while chunk := self._client.recv(_CHUNK):
-                if not self._asking:
-                    self._asking = True
+                if not self._in_flight:
+                    self._in_flight = True
                     self.flights += 1
                     if self._proxy.delay:
                         time.sleep(self._proxy.delay)
                 self._pass("to_server", chunk)
         self.close()
 
-    def _carry_answers(self) -> None:
+    def _forward_responses(self) -> None:
         with suppress(OSError):
             while chunk := self._server.recv(_CHUNK):
-                # before the client can see it, or its next question would count as part of this one
-                self._asking = False
+                # before the client receives it: otherwise its next request would count as part of this one
+                self._in_flight = False
                 self._pass("to_client", chunk)
         self.close()
-        self._questions.join()
+        self._requests.join()
         self._client.close()
         self._server.close()
 
@@ -105,7 +105,7 @@ class Link:
 
 
 class Proxy:
-    """Stands before one server on a loopback port of its own. Thread-safe; listens until it is closed.
+    """Listens on a loopback port before one server until it is closed. Thread-safe.
 
     Args:
         delay: seconds added to each flight. It may be changed at any time.
@@ -124,35 +124,35 @@ class Proxy:
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """Every connection ever made through the proxy, in their order."""
+        """All connections that were made through the proxy, oldest first."""
         return tuple(self._links)
 
     @property
     def flights(self) -> int:
-        """Round trips of all links together. Take the difference of two readings."""
+        """Number of round trips of all links."""
         return sum(link.flights for link in self._links)
 
     def cut(self, direction: Direction, after: int = 0, *, times: int | None = None) -> None:
-        """Break each link after so many more bytes in one direction; `times` links, by default all.
+        """Break each link after this number of further bytes in one direction; at most `times` links.
 
-        0 means that a question is never delivered, or that its answer never arrives.
+        0 means that the next request, or its response, is not delivered.
         """
         with self._lock:
             self._cuts_left = times
             self.fault = _Cut(direction, after)
 
     def blackhole(self) -> None:
-        """Accept connections and bytes, and deliver nothing either way."""
+        """Accept connections and bytes, and deliver nothing in either direction."""
         self.fault = "blackhole"
 
     def refuse(self) -> None:
-        """Be a server that is down: break every link, and refuse connections."""
+        """Behave like a server that is down: break every link, and refuse connections."""
         self._stop_listening()
         for link in self._links:
             link.close()
 
     def heal(self) -> None:
-        """End every fault. Links that have lost bytes break, all others live on."""
+        """End every fault. Links that have lost bytes are broken, all others stay open."""
         self.fault = None
         for link in self._links:
             if link.lost_bytes:
@@ -162,13 +162,13 @@ class Proxy:
             self._acceptor = self._accept()
 
     def close(self) -> None:
-        """Break every link and give the port back."""
+        """Break every link and free the port."""
         self._stop_listening()
         for link in self._links:
             link.join()
 
     def was_cut(self, cut: _Cut) -> None:
-        """Count a link that a cut has broken, and end the fault after the last one."""
+        """Count a link that was cut, and end the fault after the last one."""
         with self._lock:
             if self.fault is cut and self._cuts_left is not None:
                 self._cuts_left -= 1
@@ -184,7 +184,7 @@ class Proxy:
         self.close()
 
     def _stop_listening(self) -> None:
-        with suppress(OSError):  # it is what wakes a thread in accept()
+        with suppress(OSError):  # shutdown wakes the thread in accept()
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._acceptor.join()

@@ -1,4 +1,4 @@
-"""A database of what storekit ships, the core's line and agency's, and its mirror."""
+"""A database with the shipped migrations, those of the core and of agency, and its mirror."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIRROR = Path(__file__).parents[2] / "schemas" / "postgres" / "mirror"
 
 @contextmanager
 def shipped_database(cluster: str) -> Iterator[Database]:
-    """Migrate a fresh database, and make the logins members of their roles."""
+    """Migrate a new database, and make the logins members of their roles."""
     with fresh_database(cluster) as database:
         migrate(database.url("admin"), [core(), shipped("agency")])
         grant(database.url("admin"), MEMBERS)
@@ -25,7 +25,7 @@ def shipped_database(cluster: str) -> Iterator[Database]:
 
 
 def mirrored(database: Database) -> dict[str, str]:
-    """Read the mirror's files as the admin does."""
+    """Read the files of the mirror with the admin's login."""
     with database.connect("admin") as connection:
         return read(connection)
 

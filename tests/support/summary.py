@@ -1,4 +1,4 @@
-"""Lines of tests for the end of the run, whichever worker they ran in."""
+"""Lines that tests add to the summary of the run, with or without workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LINES = pytest.StashKey[list[str]]()
 
 
 def lines(config: pytest.Config) -> list[str]:
-    """Return the list of this process."""
+    """Return the lines of this process."""
     return config.stash.setdefault(_LINES, [])
 
 
@@ -22,7 +22,7 @@ def report(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Send the lines of a worker to the process that prints them."""
+    """Send the lines of a worker to the main process."""
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["summary"] = lines(session.config)
@@ -30,7 +30,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take the lines of a worker that has ended."""
+    """Add the lines of a worker that has ended."""
     lines(node.config).extend(getattr(node, "workeroutput", {}).get("summary", []))
 
 

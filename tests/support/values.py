@@ -1,4 +1,4 @@
-"""Hypothesis strategies: every value that each type of column, and a document, can be given."""
+"""Hypothesis strategies for the values of each column type and of documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BIGGEST = 2**63 - 1
 ODD_TEXTS = [
     "",
     " ",
-    "\u00e9",  # the two ways to write é, which are not the same text
+    "\u00e9",  # the two encodings of é, which are different texts
     "e\u0301",
     "שלום \u202eabc",
     "👩‍👩‍👧 \U0001d54f \U0010ffff",
@@ -32,8 +32,8 @@ ODD_TIMES = [
     datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC),
     datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=0),
     datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1),
-    datetime(2026, 3, 29, 2, 30, tzinfo=BERLIN),  # an hour that does not exist
-    datetime(1883, 11, 18, 12, tzinfo=ZoneInfo("America/New_York")),  # an offset of seconds
+    datetime(2026, 3, 29, 2, 30, tzinfo=BERLIN),  # an hour that daylight saving time skips
+    datetime(1883, 11, 18, 12, tzinfo=ZoneInfo("America/New_York")),  # an offset with seconds
     datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=23, minutes=59))),
 ]
 ODD_NUMBERS = [Decimal(text) for text in ("0", "-0", "1E+3", "1.10", "1E-16383", "9E+131071", "-0.000")]
@@ -51,7 +51,7 @@ times = st.sampled_from(ODD_TIMES) | st.datetimes(
     datetime(2, 1, 1), datetime(9998, 12, 31), timezones=st.timezones() | st.just(UTC)
 )
 dates = st.sampled_from([date.min, date.max, date(2024, 2, 29)]) | st.dates()
-# JSON has one kind of number: a float that has no fraction and more than 16 digits comes back as an integer
+# JSON has one type of number: a float without fraction and with more than 16 digits is read as an integer
 json_floats = st.floats(-(10.0**15), 10.0**15)
 trees = st.dictionaries(
     texts,
@@ -111,7 +111,7 @@ records = st.builds(Everything, **{name: st.none() | values for name, values in 
 
 
 def exact(value: Any) -> Any:
-    """Make equal only what is the same: the sign of zero, the instant of a time, the type of a number."""
+    """Return a value that is equal only to the same one: sign of zero, instant, type of number."""
     match value:
         case float():
             return "float", value.hex()
@@ -127,7 +127,7 @@ def exact(value: Any) -> Any:
 
 
 def loose(value: Any) -> Any:
-    """As `exact`, for what travels as JSON: one kind of number, and no negative zero."""
+    """As `exact`, for JSON: one type of number, and no negative zero."""
     match value:
         case dict():
             return {key: loose(each) for key, each in value.items()}
@@ -138,7 +138,7 @@ def loose(value: Any) -> Any:
     return value
 
 
-def facts(record: Everything) -> dict[str, Any]:
-    """Tell what a round trip must keep of a record."""
+def comparable(record: Everything) -> dict[str, Any]:
+    """Return the values of a record that a round trip must keep."""
     kept = {name: exact(getattr(record, name)) for name in FIELDS if name != "tree"}
     return {**kept, "tree": loose(record.tree)}

@@ -1,4 +1,4 @@
-"""Normal use in both colours, accepted by mypy --strict and by pyright in its strict mode."""
+"""Normal use of the sync and the async API, accepted by mypy --strict and pyright in strict mode."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def call(run: Run) -> Call:
 
 
 def hits(payload: Payload | Expired) -> int:
-    """An expired document is a value: the checker makes its user say what then."""
+    """Return the number of hits; the type checker requires a case for an expired document."""
     return 0 if isinstance(payload, Expired) else payload.hits
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from storekit import Repository, ValidationError
 from storekit.testing import memory_store
 from tests.support.entities import Everything
-from tests.support.values import FIELDS, facts, records, trees
+from tests.support.values import FIELDS, comparable, records, trees
 
 ANY: dict[str, st.SearchStrategy[Any]] = {
     "text": st.text(),
@@ -41,9 +41,9 @@ def everything() -> Repository[Everything]:
 @given(record=records)
 def test_a_record_is_read_as_it_was_saved(everything: Repository[Everything], record: Everything) -> None:
     """Every column and document type survives save and get exactly."""
-    before = facts(record)
+    before = comparable(record)
     everything.save(record)
-    assert facts(everything.get(record.ref_id, load=["doc"])) == before
+    assert comparable(everything.get(record.ref_id, load=["doc"])) == before
 
 
 @some
@@ -55,7 +55,7 @@ def test_an_update_is_read_back(everything: Repository[Everything], name: str, d
     record = everything.save(Everything())
     everything.update(record.ref_id, {name: value})
     found = everything.get(record.ref_id, load=["doc"])
-    assert facts(found) == facts(Everything(**{name: value}))
+    assert comparable(found) == comparable(Everything(**{name: value}))
     everything.update(record.ref_id, {name: None})
     assert getattr(everything.get(record.ref_id), name) is None
 
@@ -68,7 +68,7 @@ def test_a_value_that_would_change_is_refused(
 ) -> None:
     """Any value of a field is either refused with its field or read back exactly."""
     record = Everything.model_construct(**{name: data.draw(ANY[name])})
-    before = facts(record)
+    before = comparable(record)
     try:
         everything.save(record)
     except ValidationError as error:
@@ -76,7 +76,7 @@ def test_a_value_that_would_change_is_refused(
     else:
         refused = None
     if refused is None:
-        assert facts(everything.get(record.ref_id, load=["doc"])) == before
+        assert comparable(everything.get(record.ref_id, load=["doc"])) == before
     else:
         assert refused == f"Everything.{name}"
 

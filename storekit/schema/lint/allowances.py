@@ -1,4 +1,4 @@
-"""Findings that somebody accepts, with the reason, on the line before: `-- storekit: allow <rule>: <why>`."""
+"""Comments that allow a finding, with a reason: `-- storekit: allow <rule>: <why>`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class _Allowance:
     rule: str
     line: int
     target: int
-    """The line that it is about: the next one that is neither an allowance nor a comment for squawk."""
+    """The line that it allows: the next one that is neither an allowance nor a comment for squawk."""
 
     def covers(self, finding: Finding) -> bool:
         return self.rule == finding.rule and self.target in {finding.line, finding.begins}
 
 
 def accept(findings: Sequence[Finding], script: Script) -> Iterator[Finding]:
-    """Leave out what is allowed; an allowance of nothing, or without a reason, is itself a finding."""
+    """Yield the findings that are not allowed. An allowance without a finding or reason is a finding."""
     directives = {
         comment.line: comment.text
         for comment in script.comments
@@ -42,7 +42,7 @@ def accept(findings: Sequence[Finding], script: Script) -> Iterator[Finding]:
             allowances.append(_Allowance(match[1], line, target))
         elif not (script.marked and line == 1):
             message = (
-                f"not understood; write -- storekit: allow <rule>: <why>, or, on line 1, {NO_TRANSACTION}"
+                f"invalid comment; write -- storekit: allow <rule>: <why>, or, on line 1, {NO_TRANSACTION}"
             )
             yield Finding("allow", line, message, line)
     for finding in findings:
@@ -50,5 +50,5 @@ def accept(findings: Sequence[Finding], script: Script) -> Iterator[Finding]:
             yield finding
     for allowance in allowances:
         if not any(map(allowance.covers, findings)):
-            message = f"the next line has no finding {allowance.rule}; take the comment out"
+            message = f"the next line has no finding {allowance.rule}; remove the comment"
             yield Finding("allow", allowance.line, message, allowance.line)

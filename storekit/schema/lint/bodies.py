@@ -30,10 +30,10 @@ def _clock(script: Script) -> Iterator[Finding]:
 
 
 def _settings(script: Script) -> Iterator[Finding]:
-    message = "a pooled session hands it to its next user; write set_config('storekit...', ..., true)"
+    message = "a pooled session keeps it for its next user; write set_config('storekit...', ..., true)"
     for statement in script.own:
         for code in (statement, *statement.code):
-            # in the head of a routine a SET ends with the call
+            # a SET clause of a routine ends with the call
             if code is not statement or not statement.is_routine:
                 for match in _SET.finditer(code.text):
                     yield _found("session-setting", statement, code, match, message)

@@ -1,4 +1,4 @@
-"""One file with what is known at each of its statements: which tables are new, which are managed."""
+"""A migration file, and the state at each of its statements: new tables and managed tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EVERY = "*"
 
 @dataclass
 class Known:
-    """What the files up to here have made: tables, those under management, constraints and what they read."""
+    """The objects that earlier files created: tables, managed tables, and constraints with their tables."""
 
     created: set[str] = field(default_factory=set)
     managed: set[str] = field(default_factory=set)
@@ -29,7 +29,7 @@ class Known:
 
 
 class Script:
-    """A migration file, read once for all rules."""
+    """A migration file, parsed once for all rules."""
 
     def __init__(self, text: str, known: Known) -> None:
         tokens = list(lex(text))
@@ -53,27 +53,27 @@ class Script:
 
     @property
     def made(self) -> Iterator[tuple[str, int]]:
-        """Give each table that the file makes, and the statement that makes it."""
+        """Yield each table that the file creates, and the index of the statement."""
         yield from self._tables.items()
 
     def is_new(self, table: str, at: int) -> bool:
-        """Tell whether this file made the table before a statement, so that nobody uses it yet."""
+        """Return whether this file created the table before a statement, so that it is not in use yet."""
         return self._tables.get(table, at) < at
 
     def is_managed(self, table: str, at: int) -> bool:
-        """Tell whether a table may be managed: one that no known file made may well be."""
+        """Return whether a table may be managed. A table that no known file created may be."""
         if self.is_new(table, at):
             return any(where < at and managed == table for managed, where in self._managed)
         return table in self._known.managed or table not in self._known.created
 
     def is_managed_after(self, table: str | None, at: int) -> bool:
-        """Tell whether manage() is called for a table, for any if None, after a statement."""
+        """Return whether manage() is called after a statement, for a table, or for any if None."""
         return any(
             where > at and (table is None or managed in {table, _EVERY}) for managed, where in self._managed
         )
 
     def hides_rows(self, table: str, at: int) -> bool:
-        """Tell whether the owner is blind to a table's rows: managed, and FORCE not lifted in this file."""
+        """Return whether the owner sees no rows of a table: it is managed, and FORCE is on."""
         lifted = any(
             where < at and action.table == table and action.text.startswith("no force row")
             for where, action in self.actions
@@ -81,12 +81,12 @@ class Script:
         return self.is_managed(table, at) and not lifted
 
     def read_by(self, constraint: str, table: str) -> list[str]:
-        """Name the tables that a constraint's validation reads under their policies: for a CHECK none."""
+        """Return the tables that validating a constraint reads under their policies; none for a CHECK."""
         return self._known.constraints.get(constraint, [table])
 
 
 def is_marked(text: str) -> bool:
-    """Tell whether the file's first line takes it out of a transaction."""
+    """Return whether the first line of the file excludes it from a transaction."""
     return text.partition("\n")[0].rstrip() == NO_TRANSACTION
 
 

@@ -1,4 +1,4 @@
-"""Rules about tables in use: what `manage` must be called for, and what squawk does not find."""
+"""Rules about tables in use: changes that require `manage`, and faults that squawk does not find."""
 
 from __future__ import annotations
 
@@ -51,38 +51,38 @@ def _checked_columns(script: Script) -> Iterator[Finding]:
     for at, action in script.actions:
         if not script.is_new(action.table, at) and _CHECKED_COLUMN.match(action.flat):
             message = (
-                "all rows are checked while writers wait; add the column without the CHECK, then the "
+                "it checks all rows while writers wait; add the column without the CHECK, then the "
                 "constraint NOT VALID, and VALIDATE CONSTRAINT in the next file"
             )
             yield about_action("not-valid", script, at, action, message)
 
 
 def _managed(script: Script) -> Iterator[Finding]:
-    """What manage() has written knows the table's columns, so it must be called again."""
-    told = set[str]()
+    """Require a call of manage() after a change of columns, because its triggers contain the columns."""
+    reported = set[str]()
     for at, action in script.actions:
         table = action.table
         stale = script.is_managed(table, at) and not script.is_managed_after(table, at)
-        if stale and table not in told and _CHANGES_COLUMNS.match(action.flat):
-            told.add(table)
+        if stale and table not in reported and _CHANGES_COLUMNS.match(action.flat):
+            reported.add(table)
             call = f"SELECT storekit.manage('{table}')"
-            message = f"triggers, grants and writer know the old columns; end with {call}"
+            message = f"triggers, grants and the write function have the old columns; end with {call}"
             yield about_action("manage", script, at, action, message)
     for at, statement in enumerate(script.statements):
         if _DECLARES.match(statement.text) and not script.is_managed_after(None, at):
             message = (
-                "a declaration holds from the next storekit.manage() of its table on; call it after this"
+                "a declaration takes effect at the next storekit.manage() of its table; call it after this"
             )
             yield about("manage", statement, message)
 
 
 def _unmanaged(script: Script) -> Iterator[Finding]:
     for table, at in script.made:
-        # storekit's own tables have walls of their own
+        # storekit's own migrations write the policies of its tables
         if table.startswith("storekit.") or script.is_managed_after(table, at):
             continue
         if _OF_TENANTS.match(script.statements[at].text):
-            message = f"nothing keeps its tenants apart; end with SELECT storekit.manage('{table}')"
+            message = f"no policy separates its tenants; end with SELECT storekit.manage('{table}')"
             yield about("manage", script.statements[at], message)
 
 

@@ -1,4 +1,4 @@
-"""Rules about a file's transaction: what cannot run in it, what may run twice."""
+"""Rules about the transaction of a file: statements that cannot run in one, or that may run twice."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _CONCURRENT_INDEX = re.compile(
 
 
 def transaction_end(text: str) -> int | None:
-    """Find the line of a statement that would end the transaction which a file shares with its record."""
+    """Return the line of a statement that would end the transaction, which also records the file."""
     return next((s.line for s in _parse(text) if _ends(s)), None)
 
 
 def concurrent_index(text: str) -> tuple[str, str] | None:
-    """Name the index that a file's CREATE INDEX CONCURRENTLY makes, and its table."""
+    """Return the index and the table of the CREATE INDEX CONCURRENTLY in a file."""
     matches = (_CONCURRENT_INDEX.match(statement.text) for statement in _parse(text))
     return next(((match[1], match[2]) for match in matches if match), None)
 
@@ -57,8 +57,8 @@ def _mark(script: Script) -> Iterator[Finding]:
             yield about(
                 "no-transaction",
                 statement,
-                "it cannot run in a transaction; "
-                f"give it a file of its own whose first line is {NO_TRANSACTION}",
+                "this statement cannot run in a transaction; "
+                f"write it in a separate file whose first line is {NO_TRANSACTION}",
             )
 
 
@@ -68,7 +68,7 @@ def _repeats(script: Script) -> Iterator[Finding]:
             yield about(
                 "repeatable",
                 statement,
-                "a crash before its record runs it again; say IF NOT EXISTS, or IF EXISTS",
+                "after a crash before it is recorded it runs again; write IF NOT EXISTS, or IF EXISTS",
             )
 
 
