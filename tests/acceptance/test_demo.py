@@ -22,10 +22,10 @@ import urllib.request
 honest = urllib.request.urlopen
 
 def tampering(url, timeout):
-    answer = honest(url, timeout=timeout)
-    read = answer.read
-    answer.read = lambda size: bytes([*(body := read(size))[:-1], body[-1] ^ 1]) if answer.length else b""
-    return answer
+    response = honest(url, timeout=timeout)
+    read = response.read
+    response.read = lambda size: bytes([*(body := read(size))[:-1], body[-1] ^ 1]) if response.length else b""
+    return response
 
 if __name__ == "__main__":
     urllib.request.urlopen = tampering

@@ -191,17 +191,17 @@ def test_known_classes_are_not_compared_again(home: Path, monkeypatch: pytest.Mo
     """A store with the classes of the last one attaches at once; another class is compared."""
     with Store.embedded(home, entities=[Idle]):
         pass
-    asked: list[object] = []
+    compared: list[object] = []
 
     def note(*given: object) -> list[object]:
-        asked.append(given)
+        compared.append(given)
         return []
 
     monkeypatch.setattr(embedded, "compare", note)
     with Store.embedded(home, entities=[Idle]):
-        assert asked == []
+        assert compared == []
     with Store.embedded(home):
-        assert len(asked) == 1
+        assert len(compared) == 1
 
 
 def test_a_class_ahead_of_its_table_is_a_configuration_error(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def plane(s3: Settings, faults: Faults) -> Iterator[DataPlane]:
         (error_reply(400, "RequestTimeout"), ["PUT", "PUT"]),
         (error_reply(200, "InternalError"), ["PUT", "PUT"]),
     ],
-    ids=["answer lost", "request lost", "503", "409", "request time-out", "200 with error"],
+    ids=["reply lost", "request lost", "503", "409", "request time-out", "200 with error"],
 )
 def test_an_upload_survives_one_fault(
     plane: DataPlane, faults: Faults, fault: Fault, methods: list[str]
@@ -76,7 +76,7 @@ def test_an_upload_survives_one_fault(
     assert plane.get(ref(put, version)).read() == put.source.open().read()
 
 
-@pytest.mark.parametrize("fault", [BUSY, request_lost, reply_lost], ids=["503", "request", "answer"])
+@pytest.mark.parametrize("fault", [BUSY, request_lost, reply_lost], ids=["503", "request", "reply"])
 def test_an_upload_gives_up_after_three_tries(plane: DataPlane, faults: Faults, fault: Fault) -> None:
     """After three attempts an upload raises Unavailable."""
     faults.orders = [BUSY, fault, BUSY]
@@ -133,7 +133,7 @@ def test_a_slow_upload_is_abandoned(
         plane.put(upload(os.urandom(1 << 20)))
 
 
-@pytest.mark.parametrize(("fault", "size"), [(silent, 10), (body_not_read, 32 << 20)], ids=["answer", "body"])
+@pytest.mark.parametrize(("fault", "size"), [(silent, 10), (body_not_read, 32 << 20)], ids=["reply", "body"])
 def test_an_upload_without_progress_fails(
     plane: DataPlane, faults: Faults, monkeypatch: pytest.MonkeyPatch, fault: Fault, size: int
 ) -> None:

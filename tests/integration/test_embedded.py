@@ -308,8 +308,8 @@ def test_secrets_are_private(shared: Stack) -> None:
     logs = b"".join(each.read_bytes() for each in (home / "log").iterdir())
     assert str(home).encode() in command_lines
     key = (shared.settings().s3_access_key or "").encode()
-    told = command_lines + logs + repr(shared.settings()).replace(key.decode(), "").encode()
-    assert [secret for secret in secrets if secret in told] == []
+    exposed = command_lines + logs + repr(shared.settings()).replace(key.decode(), "").encode()
+    assert [secret for secret in secrets if secret in exposed] == []
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     for name in ("secrets.json", "s3.json", "supervisor.json", "ports.json", "stack.json"):
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
@@ -491,14 +491,14 @@ def test_a_port_stored_twice(tmp_path: Path) -> None:
 
 
 def test_a_server_that_never_answers(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that runs and does not answer in time is a ConfigurationError that names its log."""
+    """A server that runs and does not reply in time is a ConfigurationError that names its log."""
     monkeypatch.setattr(server, "START_TIMEOUT", 0.1)
     with pytest.raises(ConfigurationError, match=r"shell was not ready within 0\.1 s; see .*shell\.log"):
         runner.start(Shell("exec sleep 60"))
 
 
-def test_a_stranger_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is no MongoDB server is never ready, and making users there is an error that names the log."""
+def test_another_server_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another server than MongoDB is never ready, and creating users on it is an error that names the log."""
     client = secantus._client
     monkeypatch.setattr(secantus, "_client", lambda port, _: client(port, 0.2))
     mongo_server = secantus.Secantus(runner.directory, dict.fromkeys(secantus.USERS, "hush"))
@@ -509,8 +509,8 @@ def test_a_stranger_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.Mon
     assert "hush" not in str(caught.value)
 
 
-def test_orphans_are_known_by_their_birth() -> None:
-    """What a killed supervisor left running is ended, a stranger with a recorded pid never."""
+def test_orphans_are_recognised_by_start_time() -> None:
+    """Servers of a killed supervisor are stopped; another process with a recorded pid is not."""
     with subprocess.Popen(["/bin/sleep", "60"]) as process:
         record = {"pid": process.pid, "start_time": start_time(process.pid), "stop": signal.SIGTERM}
         end_orphans({"servers": {"stranger": {**record, "start_time": "another day"}}})

@@ -154,9 +154,7 @@ def _connection_of(store: Store) -> Any:
 
 def _forked(work: Callable[[], object]) -> int:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # newer Pythons warn about fork with threads
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn about fork with threads
         child = os.fork()
     if child:
         return child

@@ -68,8 +68,8 @@ def execute(app: psycopg.Connection[Any], name: str, statement: Statement, expla
     with app.transaction():
         assert tenant is not None
         app.execute(settings.replace("$1", "%s").encode(), [str(tenant, "ascii")])
-        told = ", ".join(f"'{value.decode()}'" for value in values if value is not None)
-        return app.execute(f"{explain} EXECUTE {name} ({told})".encode()).fetchall()
+        literals = ", ".join(f"'{value.decode()}'" for value in values if value is not None)
+        return app.execute(f"{explain} EXECUTE {name} ({literals})".encode()).fetchall()
 
 
 def indexes(plan: dict[str, Any]) -> set[str]:

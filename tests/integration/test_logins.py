@@ -53,7 +53,7 @@ def _with(embedded: Store, **changes: Any) -> Settings:
 
 @APIS
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "named"),
     [
         ({"password": _SECRET}, "password authentication failed"),
         ({"user": "nobody", "password": _SECRET}, "nobody"),
@@ -61,7 +61,7 @@ def _with(embedded: Store, **changes: Any) -> Settings:
     ],
 )
 async def test_a_refused_login_is_a_configuration_error(
-    embedded: Store, api: str, change: dict[str, Any], told: str, caplog: pytest.LogCaptureFixture
+    embedded: Store, api: str, change: dict[str, Any], named: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The error names host, port and login without delay; no log contains the password."""
     caplog.set_level(logging.DEBUG)
@@ -69,7 +69,7 @@ async def test_a_refused_login_is_a_configuration_error(
     assert settings.postgres_url
     known = conninfo_to_dict(settings.postgres_url.get_secret_value())
     error, took = await _refused(api, settings, ConfigurationError)
-    assert told in str(error)
+    assert named in str(error)
     assert f"{known['host']}:{known['port']}" in str(error)
     assert str(known["user"]) in str(error)
     assert took < settings.timeout.total_seconds() / 3

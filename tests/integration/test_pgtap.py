@@ -87,7 +87,7 @@ def test_untested_objects_are_reported(reference: Database, added: str, named: s
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "failure"),
     [
         ("SELECT plan(1);\nSELECT ok(false, 'it holds');", "not ok 1 - it holds"),
         ("SELECT plan(2);\nSELECT ok(true);", "planned [2], ran 1"),
@@ -100,6 +100,6 @@ def test_untested_objects_are_reported(reference: Database, added: str, named: s
         ),
     ],
 )
-def test_a_failing_file_is_reported(tapped: Database, text: str, told: str) -> None:
+def test_a_failing_file_is_reported(tapped: Database, text: str, failure: str) -> None:
     """A failed assertion, a wrong plan and an error are reported, and the file is rolled back."""
-    assert any(line.startswith(told) for line in tap.run(tapped, text))
+    assert any(line.startswith(failure) for line in tap.run(tapped, text))

@@ -37,7 +37,7 @@ DECISIONS: dict[str, Editions] = {
         note({"status": (Status, Status.DRAFT)}),
         "column status accepts 'new', 'review', the class does not",
     ),
-    "a label that indexes know": (
+    "a label in a partial index": (
         note({"status": (Longer, Longer.DRAFT)}, indexes=[index("status", "-created_on")]),
         note({"status": (Status, Status.DRAFT)}, indexes=[index("status", "-created_on")]),
         "column status accepts 'new', 'review', the class does not",
@@ -65,7 +65,7 @@ DECISIONS: dict[str, Editions] = {
         note(),
         "the reference of column author_id is not declared",
     ),
-    "what a reference does": (
+    "another on_delete": (
         note({"author_id": RESTRICTED}),
         note({"author_id": CASCADING}),
         "column author_id has another reference than FOREIGN KEY (tenant_id, author_id)",
@@ -191,11 +191,20 @@ DRIFTS: dict[str, tuple[str, str]] = {
     ),
     "a check": (f"{_ALTER} DROP CONSTRAINT notes_ref_id_check", "CHECK (ref_id ~ "),
     "a ref's key": (f"{_ALTER} DROP CONSTRAINT pdf_ref_live", "key pdf_ref_live is missing"),
-    "a lifted wall": (f"{_ALTER} NO FORCE ROW LEVEL SECURITY", "row-level security has another definition"),
-    "an open wall": (f"{_ALTER} DISABLE ROW LEVEL SECURITY", "row-level security has another definition"),
+    "row-level security that is not forced": (
+        f"{_ALTER} NO FORCE ROW LEVEL SECURITY",
+        "row-level security has another definition",
+    ),
+    "disabled row-level security": (
+        f"{_ALTER} DISABLE ROW LEVEL SECURITY",
+        "row-level security has another definition",
+    ),
     "a lost policy": ("DROP POLICY tenant ON notes", "policy tenant is missing"),
-    "a policy of all": ("ALTER POLICY tenant ON notes USING (true)", "policy tenant has another definition"),
-    "one policy more": ("CREATE POLICY debug ON notes USING (true)", "policy debug is not storekit's"),
+    "a policy without a condition": (
+        "ALTER POLICY tenant ON notes USING (true)",
+        "policy tenant has another definition",
+    ),
+    "an additional policy": ("CREATE POLICY debug ON notes USING (true)", "policy debug is not storekit's"),
     "a trigger that is off": (
         f"{_ALTER} DISABLE TRIGGER storekit_update",
         "trigger storekit_update has another definition",

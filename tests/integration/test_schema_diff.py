@@ -52,7 +52,9 @@ ADDITIONS: dict[str, type[Entity]] = {
     "a soft delete": note({}, Mutable, SoftDelete),
     "an index": note(indexes=[index("status", "-created_on")]),
     "a partial index": note(indexes=[index("token", where={"note": None, "author_id": not_null})]),
-    "an index of many": note(indexes=[index("note", where={"status": ["final", "draft"], "version": 3})]),
+    "an index with a long condition": note(
+        indexes=[index("note", where={"status": ["final", "draft"], "version": 3})]
+    ),
     "a unique index": note(indexes=[unique("title", "token")]),
     "a partial unique index": note(indexes=[unique("title", where={"author_id": None})]),
     "a natural key": note(natural_key=("title", "token")),

@@ -70,11 +70,11 @@ def test_a_url_needs_no_credentials(s3: Settings) -> None:
     """The standard library's client opens a URL and gets the bytes, their name and their media type."""
     blobs, found = saved(s3, upload(b"hello"))
     name = 'Über "uns".pdf'
-    with urlopen(blobs.sign(found, 60, disposition(name, inline=False), "application/pdf")) as answer:
-        assert answer.read() == b"hello"
-        assert answer.headers["Content-Type"] == "application/pdf"
-        assert answer.headers["Content-Disposition"] == disposition(name, inline=False)
-        assert answer.headers["Cache-Control"] == "no-store"
+    with urlopen(blobs.sign(found, 60, disposition(name, inline=False), "application/pdf")) as response:
+        assert response.read() == b"hello"
+        assert response.headers["Content-Type"] == "application/pdf"
+        assert response.headers["Content-Disposition"] == disposition(name, inline=False)
+        assert response.headers["Cache-Control"] == "no-store"
     assert run(blobs.get(found)).read() == b"hello"
     run(blobs.close())
 

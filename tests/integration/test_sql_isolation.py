@@ -73,10 +73,12 @@ def test_hand_written_sql_gets_ids_versions_and_events(database: Database, api: 
     assert (tenant, created_by) == (api.tenant, "app")
     by_hand(api, "UPDATE jobs SET title = 'b' WHERE ref_id = %s", ref_id)
     by_hand(api, "DELETE FROM jobs WHERE ref_id = %s", ref_id)
-    told = database.ask(
+    events = database.ask(
         "SELECT type, version, actor FROM storekit.event WHERE ref_id = %s ORDER BY id", ref_id
     )
-    assert told == [(f"jobs.{verb}", n, "app") for n, verb in enumerate(("created", "updated", "deleted"), 1)]
+    assert events == [
+        (f"jobs.{verb}", n, "app") for n, verb in enumerate(("created", "updated", "deleted"), 1)
+    ]
 
 
 def test_ids_of_hand_written_rows_are_like_the_sdks(api: Api) -> None:

@@ -52,26 +52,26 @@ def test_a_pending_key_is_held_until_its_lease_ends(database: Database, api: Api
 
 def test_a_commit_without_parts_takes_over_an_expired_key(database: Database, api: Api) -> None:
     """A write without parts waits for a running lease on its key, and takes over an expired one."""
-    dead, op = new_id(), insert_op("jobs", [{"title": "a"}])
-    api.stage(dead, key="dead")
-    assert api.commit(new_id(), [op], key="dead")["outcome"] == "held"
+    expired, op = new_id(), insert_op("jobs", [{"title": "a"}])
+    api.stage(expired, key="expired")
+    assert api.commit(new_id(), [op], key="expired")["outcome"] == "held"
     with database.later(seconds=61):
-        assert api.commit(new_id(), [op], key="dead")["outcome"] == "committed"
-    assert states(database, dead) == ["aborted"]
+        assert api.commit(new_id(), [op], key="expired")["outcome"] == "committed"
+    assert states(database, expired) == ["aborted"]
 
 
 def test_a_write_that_was_taken_over_creates_nothing(database: Database, api: Api) -> None:
     """stage, renew and commit return `lost` to a writer whose write was taken over."""
     write, ref_id = new_id(), new_ref_id()
-    api.stage(write, [part := blob_part(ref_id)], key="robbed")
+    api.stage(write, [part := blob_part(ref_id)], key="taken")
     with database.later(seconds=61):
-        api.stage(new_id(), key="robbed")
+        api.stage(new_id(), key="taken")
     op = insert_op(
         "tasks", [{"ref_id": ref_id, "name": "x", "transcript_ref": part["part_id"]}], ["transcript"]
     )
-    assert api.commit(write, [op], uploaded(part), key="robbed") == {"outcome": "lost"}
+    assert api.commit(write, [op], uploaded(part), key="taken") == {"outcome": "lost"}
     assert api.renew(write) == {"outcome": "lost"}
-    assert api.stage(write, [part], key="robbed") == {"outcome": "lost"}
+    assert api.stage(write, [part], key="taken") == {"outcome": "lost"}
     assert database.ask("SELECT 1 FROM tasks WHERE ref_id = %s", ref_id) == []
 
 

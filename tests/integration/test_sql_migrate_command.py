@@ -49,19 +49,19 @@ def test_a_dry_run_changes_nothing(database: Database, tmp_path: Path) -> None:
     """--dry-run lists pending files in order, with the linter's findings, and changes nothing."""
     write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", CLOCK)
     before = objects(database)
-    told = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
+    lines = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     applied = [f"would apply {name}.sql" for name in SHIPPED]
-    assert told[: len(applied) + 2] == [
+    assert lines[: len(applied) + 2] == [
         *applied,
         "would apply own 0001_step.sql",
         "would apply own 0002_step.sql",
     ]
-    assert told[-2].startswith("    line 2: clock: tests move storekit's clock")
-    assert told[-1] == f"{len(applied) + 2} to apply; nothing was changed"
+    assert lines[-2].startswith("    line 2: clock: tests move storekit's clock")
+    assert lines[-1] == f"{len(applied) + 2} to apply; nothing was changed"
     assert objects(database) == before
     shown(database, "migrate", *AGENCY, "--line", f"own={tmp_path / 'own'}")
-    told = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
-    assert told == ["0 to apply; nothing was changed"]
+    lines = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
+    assert lines == ["0 to apply; nothing was changed"]
 
 
 def test_status(database: Database, tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
     ]
     assert database.ask(agency, "own") == [(2,)]
     assert shown(database, *own, "--to", "2", "--dry-run") == ["0 to apply; nothing was changed"]
-    told = shown(database, *own, "--to", "3", "--dry-run")
-    assert told == ["would apply own 0003_step.sql", "1 to apply; nothing was changed"]
+    lines = shown(database, *own, "--to", "3", "--dry-run")
+    assert lines == ["would apply own 0003_step.sql", "1 to apply; nothing was changed"]
     assert "line own is at 0002, past 0001" in refused(database, *own, "--to", "1")
     assert "migration own 0009 does not exist; the line has 4" in refused(database, *own, "--to", "9")
     assert "migration other 0001 does not exist" in refused(database, *own, "--to", "other=1")
@@ -155,8 +155,8 @@ def test_a_file_with_an_undecided_comment_is_refused(database: Database, tmp_pat
     before = objects(database)
     assert "own 0002_step.sql, line 2: undecided: " in refused(database, "migrate", "--line", line)
     assert objects(database) == before
-    told = shown(database, "migrate", "--dry-run", "--line", line)
-    assert told[-2].startswith("    line 2: undecided: ")
+    lines = shown(database, "migrate", "--dry-run", "--line", line)
+    assert lines[-2].startswith("    line 2: undecided: ")
     assert shown(database, "migrate", "--line", line, "--to", "1")[-2] == "applied own 0001_step.sql"
     write_line(own, "own", "CREATE TABLE kept ()", f"-- storekit: allow undecided: it stays\n{comment}")
     assert shown(database, "migrate", "--line", line)[0] == "applied own 0002_step.sql"
@@ -167,8 +167,8 @@ def test_an_undecided_comment_in_an_applied_file_is_ignored(database: Database, 
     line = write_line(tmp_path / "own", "own", "-- storekit: decide: it\nSELECT 1")
     apply(database.url("admin"), [core(), line])
     write_line(tmp_path / "own", "own", "-- storekit: decide: it\nSELECT 1", "SELECT 2")
-    told = shown(database, "migrate", "--line", f"own={tmp_path / 'own'}")
-    assert told == ["applied own 0002_step.sql", "the stores are up to date"]
+    lines = shown(database, "migrate", "--line", f"own={tmp_path / 'own'}")
+    assert lines == ["applied own 0002_step.sql", "the stores are up to date"]
 
 
 @pytest.mark.parametrize("option", [["--dry-run"], ["--to", "1"]])

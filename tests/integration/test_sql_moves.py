@@ -130,10 +130,10 @@ def test_a_transition_records_an_event(database: Database, api: Api) -> None:
 def test_a_transition_can_be_replayed(database: Database, api: Api) -> None:
     """A transition that is sent again with the same write id returns its committed result."""
     ref_id, write = order(api), new_id()
-    asked = {"p_entity": "orders", "p_ref_id": ref_id, "p_to": "confirmed", "p_reason": None}
+    call = {"p_entity": "orders", "p_ref_id": ref_id, "p_to": "confirmed", "p_reason": None}
     for outcome in ("committed", "replay"):
-        answer = api.call("transition_v1", p_write_id=write, p_expected_version=None, **asked)
-        assert answer["outcome"] == outcome
+        reply = api.call("transition_v1", p_write_id=write, p_expected_version=None, **call)
+        assert reply["outcome"] == outcome
     assert len(events(database, ref_id)) == 2
 
 

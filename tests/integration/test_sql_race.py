@@ -58,7 +58,7 @@ def test_a_key_creates_one_record_despite_crashes(database: Database) -> None:
             return {key: save_once(Api(connection, tenant), key, chance) for key in keys}
 
     first, *others = together(work)
-    assert all(answers == first for answers in others)
+    assert all(results == first for results in others)
     assert len(set(first.values())) == KEYS
     committed = database.ask(
         "SELECT count(*), count(DISTINCT idempotency_key) FROM storekit.write"
@@ -109,16 +109,16 @@ def test_abandon_waits_for_a_commit_in_progress(database: Database, ends: str, p
             writer.stage(write, sent)
         doubtful.execute("BEGIN")
         committed = writer.commit(write, [insert_op("tasks", [row], ["transcript"][:parts])], uploaded(*sent))
-        answer = pool.submit(Api(asking, tenant).abandon, write)
+        abandoned = pool.submit(Api(asking, tenant).abandon, write)
         while not database.ask(
             "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
             asking.info.backend_pid,
         ):
-            assert not answer.done()
+            assert not abandoned.done()
         doubtful.execute(ends.encode())
     rows = {"rows": committed["rows"]}
     kept = {"outcome": "committed", "write_id": str(write), "result": rows}
-    assert answer.result() == (kept if ends == "commit" else {"outcome": "aborted"})
+    assert abandoned.result() == (kept if ends == "commit" else {"outcome": "aborted"})
     assert len(database.ask("SELECT 1 FROM tasks WHERE ref_id = %s", ref_id)) == (ends == "commit")
 
 
@@ -191,10 +191,10 @@ def test_overlapping_batches_do_not_deadlock(database: Database) -> None:
     versions = "SELECT sum(version - 1) FROM (SELECT version FROM {} UNION ALL SELECT version FROM {}) v"
     query = versions.format(*(f"{t} WHERE tenant_id = '{tenant}'" for t in ("jobs", "tasks")))
     assert database.ask(query) == [(changes,)]
-    told = database.ask(
+    recorded = database.ask(
         "SELECT count(*) FROM storekit.event WHERE tenant_id = %s AND type LIKE '%%.updated'", tenant
     )
-    assert told == [(changes,)]
+    assert recorded == [(changes,)]
 
 
 def test_a_row_that_is_locked_too_long_is_a_retryable_error(database: Database) -> None:

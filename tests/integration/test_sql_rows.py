@@ -158,8 +158,8 @@ def test_several_tables_are_one_commit(database: Database, api: Api) -> None:
     call = insert_op("tasks", [{"name": "x", "run_id": run["rows"][0]["id"]}])
     reply = api.commit(write := new_id(), [run, call])
     assert [row[0] for row in reply["rows"]] == ["jobs", "tasks"]
-    told = database.ask('SELECT actor, "session_user" FROM storekit.event WHERE write_id = %s', write)
-    assert told == [("agent:writer", "app")] * 2
+    events = database.ask('SELECT actor, "session_user" FROM storekit.event WHERE write_id = %s', write)
+    assert events == [("agent:writer", "app")] * 2
 
 
 def test_a_ref_without_a_staged_part_is_refused(api: Api) -> None:

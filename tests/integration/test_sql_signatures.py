@@ -110,7 +110,7 @@ def test_calls_of_the_first_sdk_still_work(database: Database) -> None:
         renewed = ask("renew", *who, "60 seconds")
         parts = [{"part_id": part, "version_id": "v1", "size": None, "sha256": None}]
         committed = ask("commit", *who, "key", b"same", parts, [operation])
-        assert [answer["outcome"] for answer in (staged, renewed, committed)] == [  # type: ignore[index]
+        assert [reply["outcome"] for reply in (staged, renewed, committed)] == [  # type: ignore[index]
             "staged",
             "renewed",
             "committed",

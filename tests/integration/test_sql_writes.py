@@ -166,11 +166,11 @@ def test_an_abandoned_write_cannot_commit(api: Api) -> None:
 def test_targets_are_checked_before_the_upload(database: Database, api: Api) -> None:
     """Stage refuses a target that is missing, deleted or has another version, and writes nothing."""
     ref_id = api.insert("tasks", name="x")
-    asked = [{"entity": "tasks", "ref_id": ref_id, "expected_version": 1}]
+    targets = [{"entity": "tasks", "ref_id": ref_id, "expected_version": 1}]
     write = new_id()
-    assert api.stage(write, targets=asked)["outcome"] == "staged"
+    assert api.stage(write, targets=targets)["outcome"] == "staged"
     api.commit(new_id(), [change_op("update", "tasks", {"ref_id": ref_id, "name": "y"})])
-    assert api.stage(moved := new_id(), key="t", targets=asked) == {
+    assert api.stage(moved := new_id(), key="t", targets=targets) == {
         "outcome": "conflict", "entity": "tasks", "ref_id": ref_id, "expected": 1, "found": 2,
     }  # fmt: skip
     api.commit(new_id(), [change_op("delete", "tasks", {"ref_id": ref_id})])
