@@ -37,12 +37,12 @@ def storekit(*arguments: str | Path, **environment: str) -> subprocess.Completed
 
 
 def quick(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command that the interpreter's start makes no difference to."""
+    """Run a command in a process that was forked, which is faster than a new interpreter."""
     return storekit_command(*arguments, environment=inherited(), home=ROOT)
 
 
 def test_up_status_migrate_down(tmp_path: Path) -> None:
-    """`up` starts servers that stay, `status` shows them, `migrate` sets up, twice too, `down` ends them."""
+    """`up` starts servers that stay up, `status` shows them, `migrate` works twice, `down` stops them."""
     from storekit.embedded import Stack
 
     home = tmp_path / "stack"
@@ -82,7 +82,7 @@ def test_up_status_migrate_down(tmp_path: Path) -> None:
 
 
 def exported(lines: str) -> dict[str, str]:
-    """Let a shell read the lines of `storekit env`."""
+    """Let a shell evaluate the lines of `storekit env`."""
     assert all(re.fullmatch(r"export [A-Z0-9_]+='.*'", line) for line in lines.splitlines())
     listed = subprocess.run(
         ["sh", "-c", 'eval "$LINES_OF_ENV"; unset LINES_OF_ENV; env -0'],
@@ -95,8 +95,8 @@ def exported(lines: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("command", ["down", "status", "env"])
-def test_where_there_is_no_stack_a_command_says_so(command: str, tmp_path: Path) -> None:
-    """`down`, `status` and `env` without a stack are one line, exit code 1, and make nothing."""
+def test_commands_without_a_stack_are_one_line(command: str, tmp_path: Path) -> None:
+    """`down`, `status` and `env` without a stack print one line, exit with 1, and create nothing."""
     for directory in (tmp_path, tmp_path / "missing"):
         done = quick(command, "--dir", directory)
         assert (done.returncode, done.stdout) == (1, "")
@@ -105,9 +105,9 @@ def test_where_there_is_no_stack_a_command_says_so(command: str, tmp_path: Path)
 
 
 def test_an_unreadable_input_of_the_demo_is_one_line(tmp_path: Path) -> None:
-    """A file that cannot be read is refused by name before any server starts."""
+    """The demo refuses an unreadable file by name before any server starts."""
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "broken.md").symlink_to("/proc/self/mem")  # opens, and fails to be read even for root
+    (tmp_path / "in" / "broken.md").symlink_to("/proc/self/mem")  # can be opened but not read, even by root
     done = quick("demo", "--files", tmp_path / "in", "--dir", tmp_path / "servers")
     assert (done.returncode, done.stdout) == (1, "")
     assert "broken.md cannot be read: " in done.stderr
@@ -115,7 +115,7 @@ def test_an_unreadable_input_of_the_demo_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "servers").exists()
 
 
-def test_the_version_is_the_distributions() -> None:
+def test_version() -> None:
     """`--version` prints the installed version."""
     assert storekit("--version").stdout == f"storekit {version('storekit')}\n"
 
@@ -131,8 +131,8 @@ def test_the_version_is_the_distributions() -> None:
         ("agency=.", "the name agency is reserved; use another name"),
     ],
 )
-def test_a_line_that_is_none_is_one_line(line: str, why: str) -> None:
-    """`migrate --line` takes a name of one's own and a directory that exists, and says what is wrong."""
+def test_an_invalid_line_is_one_line(line: str, why: str) -> None:
+    """`migrate --line` requires a new name and an existing directory, and says what is wrong."""
     done = quick("migrate", "--line", line)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert f"--line {line}: {why}" in done.stderr
@@ -163,7 +163,7 @@ def test_a_missing_extra_is_one_line() -> None:
     assert done.stderr == "the storekit command needs typer and rich; run: pip install 'storekit[cli]'\n"
 
 
-def test_help_names_every_command() -> None:
+def test_help_lists_every_command() -> None:
     """`--help` lists the commands."""
     done = storekit("--help", COLUMNS="100")
     assert done.returncode == 0

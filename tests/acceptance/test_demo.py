@@ -15,17 +15,17 @@ from storekit.embedded import status
 
 ROOT = Path(__file__).parents[2]
 DEMO = "from storekit.cli import main; main()"
-# A middleman that changes one byte of every content that is fetched by URL.
+# Changes one byte of every content that is fetched by URL.
 TAMPERED = """
 import urllib.request
 
 honest = urllib.request.urlopen
 
 def tampering(url, timeout):
-    answer = honest(url, timeout=timeout)
-    read = answer.read
-    answer.read = lambda size: bytes([*(body := read(size))[:-1], body[-1] ^ 1]) if answer.length else b""
-    return answer
+    response = honest(url, timeout=timeout)
+    read = response.read
+    response.read = lambda size: bytes([*(body := read(size))[:-1], body[-1] ^ 1]) if response.length else b""
+    return response
 
 if __name__ == "__main__":
     urllib.request.urlopen = tampering
@@ -50,13 +50,13 @@ def demo(
 
 @contextmanager
 def temporary() -> Iterator[Path]:
-    """Give the demo a temporary directory of its own, to see what it leaves there."""
+    """Give the demo a temporary directory of its own, so that the test can check it afterwards."""
     with tempfile.TemporaryDirectory(prefix="sk-", dir="/tmp") as name:
         yield Path(name)
 
 
 def processes_in(directory: Path) -> list[str]:
-    """Name every process whose command line holds the directory."""
+    """Return every process whose command line contains the directory."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -68,7 +68,7 @@ def processes_in(directory: Path) -> list[str]:
     return found
 
 
-def test_demo_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
+def test_the_demo_passes_and_cleans_up(tmp_path: Path) -> None:
     """On every file of a directory the demo passes all its checks, and leaves no process and no file."""
     (tmp_path / "one.md").write_text("# Één ✨\n\n日本語\n")
     (tmp_path / "two.md").write_bytes(b"")
@@ -88,7 +88,7 @@ def test_demo_keeps_every_promise_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_tampered_content_fails_the_demo(tmp_path: Path) -> None:
-    """One changed byte of a fetched content ends the demo with one line and exit code 1, and cleans up."""
+    """If one byte of a fetched content is changed, the demo prints one line, exits with 1 and cleans up."""
     (tmp_path / "one.md").write_text("# One\n")
     with temporary() as home:
         done = demo(home, "--files", tmp_path, "--dir", home / "kept", first=TAMPERED)
@@ -100,8 +100,8 @@ def test_tampered_content_fails_the_demo(tmp_path: Path) -> None:
     )
 
 
-def test_no_input_is_one_line(tmp_path: Path) -> None:
-    """Input that is not there is refused before any server starts."""
+def test_a_missing_input_is_one_line(tmp_path: Path) -> None:
+    """A missing input is refused before any server starts."""
     with temporary() as home:
         done = demo(home, "--files", tmp_path)
     assert done.returncode == 1

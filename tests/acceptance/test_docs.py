@@ -33,15 +33,15 @@ def run_python(source: str, directory: Path) -> str:
     return done.stdout
 
 
-def test_the_readmes_first_screen_runs_and_its_url_works(tmp_path: Path) -> None:
-    """The README's blocks run as they stand: a URL's content, a document, a unit of work and two pages."""
+def test_the_readme_runs(tmp_path: Path) -> None:
+    """The README's blocks run unchanged: a URL's content, a document, a unit of work and two pages."""
     out = run_python("\n".join(blocks(ROOT / "README.md", "python")), tmp_path)
     assert r"b'# Found\n'" in out
     assert "query='x' hits=3" in out
     assert re.search(r"^\(25,\)\n20 5 query='y' hits=\d+$", out, re.MULTILINE)
 
 
-def test_the_readmes_table_is_what_plan_prints(tmp_path: Path) -> None:
+def test_the_readmes_table_is_the_output_of_plan(tmp_path: Path) -> None:
     """The README's table of fields and stores is the output of `ToolCall.plan()`."""
     declaration = blocks(ROOT / "README.md", "python")[0].partition("with Store")[0]
     assert (
@@ -49,14 +49,14 @@ def test_the_readmes_table_is_what_plan_prints(tmp_path: Path) -> None:
     )
 
 
-def test_the_class_on_the_first_screen_has_at_most_twelve_lines() -> None:
-    """Declaring a record over three stores takes twelve lines at most."""
+def test_the_readmes_class_has_at_most_twelve_lines() -> None:
+    """The declaration of a record in three stores has at most twelve lines."""
     block = blocks(ROOT / "README.md", "python")[0]
     declared = block[block.index("class Payload") : block.index("with Store")]
     assert len([line for line in declared.splitlines() if line.strip()]) <= 12
 
 
-def test_the_quickstart_runs_from_top_to_bottom(tmp_path: Path) -> None:
+def test_the_quickstart_runs(tmp_path: Path) -> None:
     """All blocks of the quickstart run, in order, as one program."""
     out = run_python("\n".join(blocks(ROOT / "docs" / "quickstart.md", "python")), tmp_path)
     assert "is not loaded" in out
@@ -69,7 +69,7 @@ def test_the_quickstart_runs_from_top_to_bottom(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_of_the_docs_exist(page: Path) -> None:
-    """Every make target, extra and storekit command that a page shows is there."""
+    """Every make target, extra and storekit command in the docs exists."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     shown = "\n".join(blocks(page, "sh"))
@@ -82,8 +82,8 @@ def test_commands_of_the_docs_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_of_the_docs_lead_somewhere(page: Path) -> None:
-    """Every relative link names a file that is there."""
+def test_links_of_the_docs_exist(page: Path) -> None:
+    """Every relative link points to an existing file."""
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
 
@@ -95,7 +95,7 @@ def test_examples_have_at_most_forty_lines(example: str) -> None:
 
 
 def test_the_agent_service_saves_its_deliverable(tmp_path: Path) -> None:
-    """The agent's example streams its output and prints what it saved."""
+    """The example of an agent streams its output and prints what it saved."""
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / "agent_service.py"), str(tmp_path / "data")],
         capture_output=True,
@@ -141,6 +141,6 @@ with Store.embedded("data", entities=[api_handler.Report]) as store:
 
 
 def test_the_api_handler_redirects_to_the_content_of_its_own_tenant_only(tmp_path: Path) -> None:
-    """The API's example answers with a URL of the bytes, and with 404 to another tenant."""
+    """The example of an API returns a URL of the content, and 404 to another tenant."""
     out = run_python(_CLIENT.format(examples=str(EXAMPLES)), tmp_path).split()
     assert out == ["307", hashlib.sha256(b"%PDF-1.7 ...").hexdigest(), "404", "404"]

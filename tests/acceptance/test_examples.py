@@ -1,4 +1,4 @@
-"""The examples about records run as they stand, each in a process of its own, on servers that they share."""
+"""The examples about records run unchanged, each in its own process, on shared servers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ABOUT_RECORDS = ["leads.py", "orders.py", "positions.py", "webhooks.py"]
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep one stack running: whoever opens its directory is another user of it."""
+    """Keep one stack running; every example that opens its directory attaches to it."""
     path = tmp_path_factory.mktemp("examples")
     with Store.embedded(path):
         yield path
@@ -39,15 +39,15 @@ def run(example: str, *arguments: str | Path) -> list[str]:
 
 @pytest.mark.parametrize("example", ABOUT_RECORDS)
 def test_examples_use_the_public_api_and_fit_on_a_screen(example: str) -> None:
-    """An example has at most sixty lines and imports storekit from its public package."""
+    """An example has at most sixty lines and imports only the public package."""
     text = (EXAMPLES / example).read_text()
     assert len(text.splitlines()) <= 60
     modules = {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
     assert {name for name in modules if name and name.startswith("storekit")} <= {"storekit"}
 
 
-def test_orders_move_as_they_may_and_are_listed(directory: Path) -> None:
-    """A forbidden move is refused, the moves made are told with who and why, the list comes in pages."""
+def test_orders(directory: Path) -> None:
+    """A forbidden transition is refused, the history has actor and reason, and the list is paginated."""
     assert run("orders.py", directory) == [
         "in_fulfillment -> delivered is refused; allowed: refunded, shipped",
         "user:jane {'status': 'pending'} -> {'status': 'confirmed'} paid by card",
@@ -56,8 +56,8 @@ def test_orders_move_as_they_may_and_are_listed(directory: Path) -> None:
     ]
 
 
-def test_leads_reply_once_however_often_it_is_delivered(directory: Path) -> None:
-    """Events that come twice count once, a reply moves its lead, and each subject has its numbers."""
+def test_leads(directory: Path) -> None:
+    """Repeated events count once, a reply changes the state of its lead, and each subject has its totals."""
     assert run("leads.py", directory) == [
         "frida@example.com reply open",
         "Subject 0 2 opened, 1 replied",
@@ -66,8 +66,8 @@ def test_leads_reply_once_however_often_it_is_delivered(directory: Path) -> None
     ]
 
 
-def test_webhooks_end_in_the_same_state_however_often_they_are_run(directory: Path) -> None:
-    """A crash leaves whole pages, the next run adds the rest, and further runs change nothing."""
+def test_webhooks(directory: Path) -> None:
+    """A crash leaves complete pages, the next run adds the rest, and further runs change nothing."""
     assert run("webhooks.py", directory) == [
         "crashed in its third page: payments and cents 400 79800",
         f"run to the end: payments and cents 1000 {sum(range(1000))}",
@@ -76,8 +76,8 @@ def test_webhooks_end_in_the_same_state_however_often_they_are_run(directory: Pa
 
 
 @pytest.mark.parametrize("many", [6_000, pytest.param(600_000, marks=pytest.mark.long)])
-def test_a_position_is_one_look_up_however_many_trades_there_are(many: int, directory: Path) -> None:
-    """Trades and positions are saved together, and a position is what its trades add up to."""
+def test_positions(many: int, directory: Path) -> None:
+    """Trades and positions are saved together, and a position is the sum of its trades."""
     speed, position, newest, counted = run("positions.py", directory, str(many))
     assert re.fullmatch(rf"{many:,} trades and 500 positions in [\d.]+ s: [\d,]+ rows/s", speed)
     held = re.fullmatch(r"the position in SYM042: (-?\d+) at [\d.]+ by postgres\.select", position)

@@ -1,4 +1,4 @@
-"""The pages on how to, followed to the letter."""
+"""The how-to pages run as written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOWTO = ROOT / "docs" / "howto"
 
 
 def script(page: Path) -> str:
-    """Make one shell script of the page: a Python block is the file that its first line names, and is run."""
+    """Build a shell script from the page: a Python block is written to the file that it names, and run."""
     steps = ["set -eu"]
     for language, block in re.findall(
         r"^```(sh|python)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL
@@ -29,7 +29,7 @@ def script(page: Path) -> str:
 
 
 def follow(page: str, directory: Path) -> str:
-    """Run every block of a page in a directory, and answer what it printed."""
+    """Run every block of a page in a directory, and return its output."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     try:
         done = subprocess.run(
@@ -48,20 +48,20 @@ def follow(page: str, directory: Path) -> str:
     return done.stdout
 
 
-def test_every_page_is_followed() -> None:
-    """No page on how to is left out here."""
+def test_every_page_is_tested() -> None:
+    """Every how-to page has a test in this file."""
     assert {page.name for page in HOWTO.iterdir()} == {"own-servers.md", "entities.md", "records.md"}
 
 
-def test_the_page_on_own_servers_runs_from_top_to_bottom(tmp_path: Path) -> None:
-    """From `storekit up` to `storekit down` every block of the page works as it stands."""
+def test_the_page_on_own_servers_runs(tmp_path: Path) -> None:
+    """From `storekit up` to `storekit down` every block of the page runs as written."""
     printed = follow("own-servers.md", tmp_path)
     assert "the stores are up to date" in printed
     assert len(re.findall(r"^[0-9A-Z]{26} Minutes$", printed, re.MULTILINE)) == 2
 
 
-def test_the_page_on_entities_runs_from_top_to_bottom(tmp_path: Path) -> None:
-    """From a class to a saved record, its history, a session and a report, as the page says."""
+def test_the_page_on_entities_runs(tmp_path: Path) -> None:
+    """A class, a saved record, its history, a session and a report work as the page says."""
     printed = follow("entities.md", tmp_path).splitlines()
     assert "no differences" in printed
     for line in (
@@ -75,8 +75,8 @@ def test_the_page_on_entities_runs_from_top_to_bottom(tmp_path: Path) -> None:
         assert line in printed
 
 
-def test_the_page_on_records_runs_from_top_to_bottom(tmp_path: Path) -> None:
-    """Filters, pages, relations, units of work, batches and cursors give what the page says."""
+def test_the_page_on_records_runs(tmp_path: Path) -> None:
+    """Filters, pages, relations, units of work, batches and cursors return what the page says."""
     printed = follow("records.md", tmp_path).splitlines()
     for line in (
         "['post-5', 'post-3', 'post-1']",

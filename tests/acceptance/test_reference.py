@@ -1,4 +1,4 @@
-"""The reference is complete, and the documentation builds without a warning."""
+"""The reference is complete, and the documentation builds without warnings."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_reference_describes_every_exported_name(documented: set[str], packa
 
 
 def test_the_reference_describes_every_error(documented: set[str], built: Path) -> None:
-    """Every error class has an entry, and a place in the list of all errors."""
+    """Every error class has an entry and is in the list of all errors."""
     page = (built / "reference" / "errors.html").read_text()
     for name, each in vars(errors).items():
         if isinstance(each, type) and issubclass(each, StorekitError):
@@ -62,7 +62,7 @@ def test_the_reference_describes_every_error(documented: set[str], built: Path) 
 
 
 def test_the_reference_describes_every_setting(built: Path) -> None:
-    """Every setting and every environment variable is in the table of settings, with its meaning."""
+    """Every setting and environment variable is in the table of settings, with its meaning."""
     page = (built / "reference" / "settings.html").read_text()
     for name in (*Settings.model_fields, *Settings().to_env()):
         assert f'<span class="pre">{name}</span>' in page, name

@@ -1,1 +1,1 @@
-"""The bench: `python -m tests.bench` measures storekit against a naive version over the same drivers."""
+"""The benchmark: `python -m tests.bench` compares storekit with a naive version over the same drivers."""

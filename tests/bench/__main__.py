@@ -1,9 +1,9 @@
-"""Measure on servers of its own and print each figure beside its goal.
+"""Run the benchmark on its own servers and print each figure with its goal.
 
     python -m tests.bench [--quick] [--only url save ...]
 
 Ratios are medians of rounds in which the versions run in random order. The control is the other version
-against itself: a gap as small as its distance from 1.00 means nothing.
+against itself: a difference smaller than its distance from 1.00 is not significant.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _DELAYS = {"postgres_url": 0.0024, "mongo_url": 0.0024, "s3_endpoint_url": 0.011
 """Seconds added to each round trip."""
 
 _ROUNDS = {(False, False): 11, (False, True): 5, (True, False): 3, (True, True): 2}
-"""By whether it is quick, and delayed."""
+"""The number of rounds, by (quick, delayed)."""
 
 
 def main() -> None:
     arguments = _arguments()
     with (
         tempfile.TemporaryDirectory(prefix="storekit-bench-") as directory,
-        _ended(Path(directory)),
+        _stopped_at_end(Path(directory)),
         Store.embedded(directory, entities=[*ENTITIES, Queue, *CLASSES]) as store,
     ):
         create_tables(store.settings)
@@ -57,8 +57,8 @@ def main() -> None:
 
 
 @contextmanager
-def _ended(directory: Path) -> Iterator[None]:
-    """Wait at the end until no server writes there any more."""
+def _stopped_at_end(directory: Path) -> Iterator[None]:
+    """Stop the servers of the directory at the end, so that no process writes to it any more."""
     yield
     down(directory)
 
@@ -108,7 +108,7 @@ def _sides(settings: Settings, *, quick: bool, delay: bool) -> Iterator[Sides]:
 
 @contextmanager
 def _delayed(settings: Settings) -> Iterator[Settings]:
-    """Put a proxy before each server."""
+    """Start a proxy with a delay in front of each server."""
     with ExitStack() as proxies:
         urls = {}
         for name, delay in _DELAYS.items():

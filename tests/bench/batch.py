@@ -1,9 +1,9 @@
-"""How far memory grows while many records are saved at once, in a process of its own.
+"""Growth of memory while many records are saved at once, in a separate process.
 
 python -m tests.bench.batch COUNT
 
-saves to the stores that the environment names, and prints in MB what the records hold that are to be saved,
-and how far memory grows beyond that; then the seconds it took.
+saves to the stores of the environment, and prints in MB the size of the records before they are saved,
+and the growth of memory beyond that; then the seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.bench.records import ACTOR, TENANT, Managed
 
 
 def batch(sides: Sides) -> Iterator[Figure]:
-    """Save 5,000 records in one write, and ten times as many, which take five."""
+    """Save 5,000 records in one write, and ten times as many, which take five writes."""
     for count in 5_000, 50_000:
         held, grown, seconds = measure(sides.ours.ports.settings, "batch", count)
         note = f"beside {held:.0f} MB of records; {count / seconds:,.0f} records/s"

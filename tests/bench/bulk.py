@@ -1,4 +1,4 @@
-"""Many records at once: saved, or told apart by their natural key."""
+"""Many records at once: saved, or distinguished by their natural key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KNOWN = 500
 
 
 def bulk(sides: Sides) -> Iterator[Figure]:
-    """Save batches of rows alone, then of records with a document and 2 KB of content."""
+    """Save batches of records with columns only, then of records with a document and 2 KB of content."""
     with Store.open(sides.ours.ports.settings) as store:
         scope = store.scope(tenant=TENANT, actor=ACTOR)
         for count in 1, 200, 5_000:
@@ -27,7 +27,7 @@ def bulk(sides: Sides) -> Iterator[Figure]:
 
 def _rows(sides: Sides, scope: Scope, count: int) -> Figure:
     naive, kept = NaiveRows(sides.naive.pool), scope.repository(Managed)
-    theirs = min(count, 50) if sides.delay else count  # one row costs a trip, however many there are
+    theirs = min(count, 50) if sides.delay else count  # each row costs a trip
 
     def ours() -> None:
         kept.save_many([Managed(title="Q3", pages=12) for _ in range(count)])
@@ -60,7 +60,7 @@ def _records(sides: Sides, scope: Scope, count: int) -> Figure:
 
 
 def keyed(sides: Sides) -> Iterator[Figure]:
-    """Bring a thousand accounts, half of which are known."""
+    """Upsert and insert_ignore a thousand accounts, half of which exist."""
     naive = NaiveRows(sides.naive.pool)
     with Store.open(sides.ours.ports.settings) as store:
         kept = store.scope(tenant=TENANT, actor=ACTOR).repository(Account)
@@ -88,5 +88,5 @@ def _keyed(
 
 
 def _repeats(count: int) -> int:
-    """Do a small job a few times, for the clock."""
+    """Repeat a short job, so that it can be timed."""
     return max(1, 10 // count)

@@ -1,4 +1,4 @@
-"""One line of the table, and how it is reckoned from costs."""
+"""One line of the table, and its calculation from costs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ THEIRS, AGAIN = "theirs", "theirs again"
 
 
 class NotRun(Exception):
-    """Something that a scenario needs is not here; the others go on."""
+    """A requirement of a scenario is missing; the other scenarios run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. A goal is a ratio to reach, or with `most` a cost to stay under."""
+    """One line of the table. The goal is a minimum ratio, or with `most` a maximum cost."""
 
     what: str
     value: float
@@ -33,7 +33,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """Say whether the goal is reached; a figure without one is told only."""
+        """Return whether the goal is reached; a figure without a goal has no verdict."""
         if self.goal is None:
             return ""
         return "ok" if (self.value <= self.goal if self.most else self.value >= self.goal) else "short"
@@ -55,17 +55,17 @@ Scenario = Callable[[Sides], Iterator[Figure]]
 
 
 def twice(theirs: Variant) -> dict[str, Variant]:
-    """Give their version two names: it is its own control."""
+    """Name the other version twice, so that it is its own control."""
     return {THEIRS: theirs, AGAIN: theirs}
 
 
 def few_rounds(sides: Sides) -> int:
-    """Run half as many: each does hundreds of jobs."""
+    """Run half as many rounds: each round does hundreds of jobs."""
     return max(2 if sides.quick else 3, sides.rounds // 2)
 
 
 def with_steps(figure: Figure, costs: Costs, ours: Callable[[], object]) -> Figure:
-    """Tell how many are done in a second, and which trips ours takes."""
+    """Add the number of jobs per second, and the trips of storekit."""
     steps: Counter[str] = Counter()
     with trace.listen(lambda name, phase: steps.update([name] if phase == "started" else [])):
         ours()
@@ -76,7 +76,7 @@ def with_steps(figure: Figure, costs: Costs, ours: Callable[[], object]) -> Figu
 def against(
     what: str, costs: Costs, goal: float | None, *, kind: Kind = "wall", other: str = "ours"
 ) -> Figure:
-    """Reckon how many times as long theirs takes."""
+    """Compute how many times as long the other version takes."""
     note = f"{median(costs, THEIRS, kind) * 1e6:,.0f} -> {median(costs, other, kind) * 1e6:,.0f} us"
     control = ratio(costs, THEIRS, AGAIN, kind)
     return Figure(what, ratio(costs, THEIRS, other, kind), "x", goal, False, control, note)

@@ -1,4 +1,4 @@
-"""Import times: fresh processes, net of a bare interpreter's; an import is CPU time, so that counts."""
+"""Import times in new processes, minus that of the bare interpreter, in CPU time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def import_costs(rounds: int) -> Costs:
 
 
 def net(costs: Costs, name: str) -> Cost:
-    """Milliseconds beyond a bare interpreter, in medians."""
+    """Return milliseconds beyond a bare interpreter, as medians."""
     medians = {
         each: Cost(*(statistics.median(column) for column in zip(*costs[each], strict=True)))
         for each in (name, "bare")
@@ -51,7 +51,7 @@ def net(costs: Costs, name: str) -> Cost:
 
 
 def heavy_modules(settings: Settings, tenant: object, ref_id: str) -> str:
-    """Fetch a URL in a fresh process, and tell which clients it imported that it has no use for."""
+    """Sign a URL in a new process, and return the clients that it imported without need."""
     ran = subprocess.run(
         [sys.executable, "-c", _PROBE, str(tenant), ref_id],
         env={**os.environ, **environment(settings)},
@@ -63,7 +63,7 @@ def heavy_modules(settings: Settings, tenant: object, ref_id: str) -> str:
 
 
 def environment(settings: Settings) -> Mapping[str, str]:
-    """Name Postgres and S3 to a fresh process."""
+    """Return the environment of a new process with Postgres and S3."""
     secrets = {"POSTGRES_URL": settings.postgres_url, "AWS_SECRET_ACCESS_KEY": settings.s3_secret_key}
     return {
         **{name: secret.get_secret_value() for name, secret in secrets.items() if secret},

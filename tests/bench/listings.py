@@ -1,4 +1,4 @@
-"""Lists of tickets, asked for by `find`, and by hand with OFFSET."""
+"""Lists of tickets, by `find` and by hand with OFFSET."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storekit import Settings, Store
 from storekit.model.find.page import Page
 from storekit.model.find.page_cursors import PageCursors
 from storekit.ports.statements import Search
-from tests.bench.plans import asked, plan
+from tests.bench.plans import plan, statement_of
 from tests.bench.records import ACTOR, TENANT
 from tests.bench.tickets import State, Ticket
 
@@ -24,7 +24,7 @@ _QUEUE = f"01{1:024}"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
-    """A list, and the same in SQL."""
+    """A list, and the same list in SQL."""
 
     what: str
     where: Mapping[str, Any]
@@ -61,7 +61,7 @@ UNSERVED = Listing(
 
 
 class Naive:
-    """A pool whose connections are the tenant's for good: the same table and policy without a trip for it."""
+    """A pool whose connections belong to one tenant: same table and policy, without a trip for it."""
 
     def __init__(self, settings: Settings) -> None:
         assert settings.postgres_url is not None
@@ -71,7 +71,7 @@ class Naive:
         )
 
     def page(self, listing: Listing, entity: type[Ticket], before: int) -> list[dict[str, Any]]:
-        """Read a page behind so many rows. Plain dicts are enough."""
+        """Read a page after this number of rows. Plain dicts are enough."""
         text = (
             f"SELECT * FROM {entity.storekit_table.name} WHERE tenant_id = %(tenant)s{listing.test} "
             f"ORDER BY {listing.order} LIMIT {LIMIT} OFFSET %(before)s"
@@ -86,7 +86,7 @@ class Naive:
 
 
 class Ours:
-    """One list of one class, at its page."""
+    """One list of one class, at one page."""
 
     def __init__(self, store: Store, naive: Naive, listing: Listing, entity: type[Ticket], rows: int) -> None:
         self._listing, self._entity = listing, entity
@@ -107,9 +107,9 @@ class Ours:
         return self._tickets.find(listing.where, order_by=listing.order_by, limit=LIMIT, after=self._after)
 
     def plan(self, settings: Settings) -> str:
-        """Tell how Postgres finds the page."""
+        """Return the plan of the page."""
         return plan(settings, self._asked())
 
     def _asked(self) -> Search:
         listing = self._listing
-        return asked(self._entity, listing.where, listing.order_by, LIMIT, self._after)
+        return statement_of(self._entity, listing.where, listing.order_by, LIMIT, self._after)

@@ -1,4 +1,4 @@
-"""How long a page of `find` takes in tables of very different length, beside OFFSET by hand."""
+"""Time of a page of `find` in tables of very different length, compared with OFFSET by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FLAT = 1.3
 
 
 def lists(sides: Sides) -> Iterator[Figure]:
-    """Fill the tables, then measure with no statistics and with fresh ones."""
+    """Fill the tables, then measure without statistics and with fresh ones."""
     settings, counts = sides.ours.ports.settings, QUICK_ROWS if sides.quick else ROWS
     fill(settings, counts)
     with closing(Naive(settings)) as naive, Store.open(settings) as store:

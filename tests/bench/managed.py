@@ -1,4 +1,4 @@
-"""What a managed table costs: the commit of rows beside that into one without triggers and policies."""
+"""The cost of a managed table: the commit of rows compared with a table without triggers and policies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.bench.records import ACTOR, TENANT, Bare, Managed
 
 
 def strip(settings: Settings) -> None:
-    """Switch the triggers and policies of the bare table off."""
+    """Disable the triggers and policies of the bare table."""
     assert settings.postgres_admin_url is not None
     with psycopg.connect(settings.postgres_admin_url.get_secret_value()) as connection:
         connection.execute("SET LOCAL ROLE storekit_owner")
@@ -23,7 +23,7 @@ def strip(settings: Settings) -> None:
 
 
 def managed(sides: Sides) -> Iterator[Figure]:
-    """Time the commit step alone: the client's share is the same on both sides."""
+    """Measure the commit step only: the client's part is the same on both sides."""
     with Store.open(sides.ours.ports.settings) as store:
         scope = store.scope(tenant=TENANT, actor=ACTOR)
         kept, bare = scope.repository(Managed), scope.repository(Bare)

@@ -1,4 +1,4 @@
-"""Compare versions in one run: shuffled every round, judged by the median of the rounds' ratios."""
+"""Compare versions in one run: shuffled in every round, judged by the median of the rounds' ratios."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Kind = Literal["wall", "cpu"]
 
 
 class Cost(NamedTuple):
-    """Seconds for one job."""
+    """Seconds per job."""
 
     wall: float
     cpu: float
@@ -21,11 +21,11 @@ class Cost(NamedTuple):
 
 Costs = Mapping[str, list[Cost]]
 Variant = Callable[[], Cost]
-"""Does the job some times and answers what one cost."""
+"""Runs the job some times and returns the cost of one."""
 
 
 def compare(variants: Mapping[str, Variant], rounds: int) -> Costs:
-    """Run all variants once in each round, in an order of its own; one round more warms up."""
+    """Run all variants once per round, in random order, after one warm-up round."""
     costs: dict[str, list[Cost]] = {name: [] for name in variants}
     for number in range(rounds + 1):
         names = list(variants)
@@ -38,7 +38,7 @@ def compare(variants: Mapping[str, Variant], rounds: int) -> Costs:
 
 
 def times(count: int, job: Callable[[], object], *, of: int = 1) -> Variant:
-    """Do a job `count` times, each of which does the work of `of`."""
+    """Repeat a job `count` times; each job counts as `of` jobs."""
 
     def variant() -> Cost:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -51,16 +51,16 @@ def times(count: int, job: Callable[[], object], *, of: int = 1) -> Variant:
 
 
 def of(cost: Cost, kind: Kind) -> float:
-    """Take one of the two."""
+    """Return one of the two."""
     return cost.wall if kind == "wall" else cost.cpu
 
 
 def ratio(costs: Costs, base: str, other: str, kind: Kind = "wall") -> float:
-    """How many times as long `base` takes as `other`."""
+    """Return how many times as long `base` takes as `other`."""
     pairs = zip(costs[base], costs[other], strict=True)
     return statistics.median(of(b, kind) / of(o, kind) for b, o in pairs)
 
 
 def median(costs: Costs, name: str, kind: Kind = "wall") -> float:
-    """Seconds for one job."""
+    """Return the seconds per job."""
     return statistics.median(of(cost, kind) for cost in costs[name])

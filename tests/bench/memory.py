@@ -1,4 +1,4 @@
-"""Memory in a process of its own, as the kernel tells it."""
+"""Memory of a separate process, as the kernel reports it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def measure(settings: Settings, module: str, *arguments: object) -> list[float]:
-    """Run a module of the bench afresh, with the stores in its environment, and answer what it prints."""
+    """Run a module of the benchmark in a new process, with the stores in its environment."""
     if not _STATUS.exists():
         raise NotRun(f"{module} did not run: it reads {_STATUS}, which is Linux's")
     ran = subprocess.run(
@@ -29,12 +29,12 @@ def measure(settings: Settings, module: str, *arguments: object) -> list[float]:
 
 
 def resident() -> float:
-    """Tell what this process holds now, in MB."""
+    """Return the resident memory of this process, in MB."""
     return _read("VmRSS")
 
 
 def peak() -> float:
-    """Tell the most it has held, in MB. ru_maxrss will not do: it begins at the peak of the parent."""
+    """Return its peak memory, in MB. ru_maxrss is unsuitable: it starts at the peak of the parent."""
     return _read("VmHWM")
 
 

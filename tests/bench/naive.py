@@ -1,4 +1,4 @@
-"""The same job as one writes it by hand: the same drivers, their defaults, one store after the other.
+"""The same job written by hand: the same drivers, their defaults, one store after the other.
 
 It promises less (a crash between two stores leaves bytes without a row) and its tables have neither
 storekit's triggers nor its policies, so every comparison favours it.
@@ -48,7 +48,7 @@ _SELECT_KEY = """SELECT p.key, p.version_id FROM bench_naive.report r
 
 
 def create_tables(settings: Settings) -> None:
-    """Make the tables anew."""
+    """Create the tables again."""
     assert settings.postgres_admin_url is not None
     with psycopg.connect(settings.postgres_admin_url.get_secret_value()) as connection:
         connection.execute(_TABLES)
@@ -84,7 +84,7 @@ class Naive:
         return self.save_many(1)[0]
 
     def save_many(self, count: int, content: bytes = CONTENT) -> list[str]:
-        """Put and insert one after the other, then all rows in one transaction."""
+        """Put and insert one after the other, then insert all rows in one transaction."""
         made = [self._save_parts(content) for _ in range(count)]
         with self.pool.connection() as connection:
             for parts, report in made:
@@ -94,7 +94,7 @@ class Naive:
         return [report[2] for _, report in made]
 
     def _save_parts(self, content: bytes) -> tuple[list[_Row], _Row]:
-        """Save the parts of a record, and answer the rows that tell of it."""
+        """Save the parts of a record, and return the rows that refer to them."""
         detail_ref, content_ref, ref_id = uuid4(), uuid4(), new_ref_id()
         key = f"naive/{TENANT}/{content_ref}"
         version = self.put(key, content)
@@ -113,14 +113,14 @@ class Naive:
         return str(answer["VersionId"])
 
     def url(self, ref_id: str) -> str:
-        """Look the key up and sign it."""
+        """Look up the key and sign it."""
         with self.pool.connection() as connection:
             row = connection.execute(_SELECT_KEY, (TENANT, ref_id)).fetchone()
         assert row is not None
         return self.sign(row[0], row[1])
 
     def sign(self, key: str, version: str) -> str:
-        """Sign with the parameters that storekit's URL carries."""
+        """Sign with the parameters of storekit's URL."""
         wanted = {
             "Bucket": self.bucket,
             "Key": key,

@@ -1,7 +1,7 @@
-"""Rows alone as one writes them by hand: psycopg, one transaction for each job.
+"""Records with columns only, written by hand: psycopg, one transaction per job.
 
 It promises less: its tables have neither storekit's triggers nor its policies and keep no events, and a job
-whose answer is lost leaves open whether it was done. So every comparison favours it.
+whose reply is lost may or may not have been done. So every comparison favours it.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ _UPSERT = f"""{_ACCOUNT} ON CONFLICT (tenant_id, number) DO UPDATE
     SET name = excluded.name, balance = excluded.balance, version = account.version + 1"""
 _IGNORE = f"{_ACCOUNT} ON CONFLICT (tenant_id, number) DO NOTHING"
 NOTE = "INSERT INTO bench_naive.note VALUES (%s, %s)"
-"""The SQL of one's own in a unit of work, on both sides."""
+"""The user's SQL in a unit of work, on both sides."""
 
 Account: TypeAlias = tuple[str, str, int]
-"""Its number, name and balance."""
+"""Number, name and balance of an account."""
 
 
 def create_row_tables(settings: Settings) -> None:
-    """Make the tables, in the schema that `naive.create_tables` made anew."""
+    """Create the tables in the schema of `naive.create_tables`."""
     assert settings.postgres_admin_url is not None
     with psycopg.connect(settings.postgres_admin_url.get_secret_value()) as connection:
         connection.execute(_TABLES)
 
 
 class NaiveRows:
-    """What is asked of a pool with its default transactions."""
+    """The jobs on a pool with its default transactions."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -68,11 +68,11 @@ class NaiveRows:
                 connection.execute(_PLAIN, (*_base(), "Q3", 12))
 
     def upsert(self, accounts: list[Account]) -> None:
-        """Insert or update by the number, in psycopg's pipeline."""
+        """Insert or update by number, in psycopg's pipeline."""
         self._many(_UPSERT, accounts)
 
     def insert_ignore(self, accounts: list[Account]) -> None:
-        """Insert what is new by the number, in psycopg's pipeline."""
+        """Insert new rows by number, in psycopg's pipeline."""
         self._many(_IGNORE, accounts)
 
     def _many(self, text: str, accounts: list[Account]) -> None:
@@ -80,7 +80,7 @@ class NaiveRows:
             cursor.executemany(text, [(*_base(), *account) for account in accounts])
 
     def unit(self, account: Account, postings: int, *, note: bool) -> None:
-        """Insert an account, its postings and a row that is apart, and perhaps a note."""
+        """Insert an account, its postings and an unrelated row, and optionally a note."""
         with self._pool.connection() as connection:
             base = _base()
             connection.execute(_ACCOUNT, (*base, *account))

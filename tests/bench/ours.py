@@ -1,4 +1,4 @@
-"""storekit's side: both colours, and one save taken apart into its steps."""
+"""storekit's side: the sync and the async API, and one save divided into its steps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Ours:
-    """A store, and what the variants ask of it."""
+    """A store, and the jobs of the variants."""
 
     def __init__(self, settings: Settings) -> None:
         self._store = Store.open(settings)
@@ -36,23 +36,23 @@ class Ours:
         self._apart = Repository(Context(self._one_by_one, Actor(TENANT, ACTOR)), Report)
 
     def save(self) -> str:
-        """Save one fresh record."""
+        """Save one new record."""
         return self.reports.save(report()).ref_id
 
     def save_attachment(self) -> str:
-        """Save one fresh record that has no document."""
+        """Save one new record without a document."""
         return self.attachments.save(attachment()).ref_id
 
     def save_many(self, count: int) -> None:
-        """Save fresh records in one commit."""
+        """Save new records in one commit."""
         self.reports.save_many([report() for _ in range(count)])
 
     def put(self) -> None:
-        """Put the content as a save does, hashing included."""
+        """Put the content as a save does, including hashing."""
         assert run(self._put())
 
     def put_many(self, count: int) -> None:
-        """Put contents in one wave and save nothing: no batch can do with less."""
+        """Put contents in one wave and save nothing: the minimum cost of a batch."""
         run(self.ports.runtime.wave([self._put] * count, _no_beat, timedelta(minutes=1)))
 
     async def _put(self) -> str:
@@ -62,7 +62,7 @@ class Ours:
         return await self.ports.blobs.put(put)
 
     def bound(self, count: int) -> Variant:
-        """Add up stage, the slower of the two puts, and commit: what no save can do without."""
+        """Add up stage, the slower of the two puts, and commit: the minimum cost of a save."""
 
         def variant() -> Cost:
             spent = Spent()
@@ -83,7 +83,7 @@ class Ours:
 
 
 class OursAsync:
-    """The asynchronous colour, on an event loop of its own."""
+    """The async API, on an event loop of its own."""
 
     def __init__(self, settings: Settings) -> None:
         self._runner = asyncio.Runner()
@@ -112,7 +112,7 @@ class OursAsync:
 
 
 class _OneByOne(Assembly):
-    """Ports whose wave is none: each put is made alone, by the caller's thread."""
+    """Ports without waves: each put is made alone, in the caller's thread."""
 
     @property
     def runtime(self) -> Any:
@@ -132,7 +132,7 @@ async def _no_beat() -> None:
 
 
 class Spent:
-    """Listens to steps, and adds up the seconds of each."""
+    """A listener that adds up the seconds of each step."""
 
     def __init__(self) -> None:
         self.by_step: dict[str, float] = defaultdict(float)

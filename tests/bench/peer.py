@@ -1,4 +1,4 @@
-"""The peer: advanced-alchemy's FileObject over obstore, set up as its own examples do.
+"""The peer: advanced-alchemy's FileObject over obstore, set up like its own examples.
 
 It promises less: it uploads after its commit, so a crash between the two leaves a row without bytes. Its row
 holds neither tenant nor event and is looked up by its primary key, and its session is used without the
@@ -42,7 +42,7 @@ class Attachment(UUIDBase):
 
 
 class Peer:
-    """A session for each job; its listener uploads when the session has committed."""
+    """One session per job; its listener uploads after the session has committed."""
 
     def __init__(self, settings: Settings) -> None:
         _create_table(settings)
@@ -53,7 +53,7 @@ class Peer:
         )
 
     def save(self) -> UUID:
-        """Save one fresh row with its file."""
+        """Save one new row with its file."""
         content = FileObject(
             backend=_BACKEND,
             filename=f"peer/{uuid4()}",
@@ -67,7 +67,7 @@ class Peer:
         return row.id
 
     def url(self, row_id: UUID) -> str:
-        """Look the file up and sign a URL of it."""
+        """Look up the file and sign a URL of it."""
         with self._config.get_session() as session:
             return session.get_one(Attachment, row_id).content.sign(expires_in=900)
 

@@ -1,4 +1,4 @@
-"""What `find` asks of Postgres, and how Postgres finds it."""
+"""The statements that `find` sends to Postgres, and their plans."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from tests.bench.records import ACTOR, TENANT
 from tests.bench.tickets import Ticket
 
 _UNTIL_KEPT = 7
-"""Executions after which Postgres keeps a plan, if it may: what storekit's prepared statements come to."""
+"""Executions after which Postgres may use a generic plan for a prepared statement."""
 
 
-def asked(
+def statement_of(
     entity: type[Ticket], where: Mapping[str, Any], order_by: str | None, limit: int, after: str | None
 ) -> Search:
-    """Hear the statement, and let nothing be sent."""
-    ear: Any = _Ear()
+    """Return the statement of a call without sending it."""
+    ear: Any = _CapturingPorts()
     try:
         context = Context(ear, Actor(TENANT, ACTOR))
         run(find(context, entity, where, order_by, limit, after, (), deleted=False, unindexed=False))
-    except _HeardError as heard:
+    except _CapturedError as heard:
         return heard.statement
     raise AssertionError("find asks for a page")
 
 
-class _HeardError(Exception):
-    """Ends a flow at its question."""
+class _CapturedError(Exception):
+    """Ends a flow when it sends its statement."""
 
     def __init__(self, statement: Search) -> None:
         self.statement = statement
 
 
-class _Ear:
-    """Ports that answer nothing."""
+class _CapturingPorts:
+    """Ports that send nothing."""
 
     @property
-    def ledger(self) -> _Ear:
+    def ledger(self) -> _CapturingPorts:
         return self
 
     async def ready(self, **_: bool) -> None:
         """Need nothing."""
 
     async def pipeline(self, tenant: object, actor: object, statements: Sequence[Search]) -> list[Any]:
-        raise _HeardError(statements[0])
+        raise _CapturedError(statements[0])
 
 
 def plan(settings: Settings, statement: Search) -> str:
-    """Name the indexes, the rows that are read, and the time that the server needs, planning included."""
+    """Return the names of the indexes, the rows that are read, and the server's time including planning."""
     assert settings.postgres_url is not None
     (setting, _), (text, values) = compose(TENANT, [statement])
     literals = sql.SQL(", ").join(sql.Literal(None if value is None else value.decode()) for value in values)

@@ -1,8 +1,8 @@
-"""The delay proxy as a process of its own: its work is neither in the client's CPU time nor behind its lock.
+"""The delay proxy as a separate process, so that it uses neither the client's CPU time nor its GIL.
 
 python -m tests.bench.proxy HOST PORT SECONDS
 
-prints the port it listens on, and ends with its standard input.
+prints the port that it listens on, and ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support.proxy import Proxy
 
 @contextmanager
 def delayed(host: str, port: int, delay: float) -> Iterator[int]:
-    """Run a proxy that adds `delay` seconds to each round trip, and answer its port."""
+    """Run a proxy that adds `delay` seconds to each round trip, and return its port."""
     command = [sys.executable, "-m", "tests.bench.proxy", host, str(port), str(delay)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What is saved: a row, a document and 64 KB of content; to two stores a row and content alone."""
+"""The records: columns, a document and 64 KB of content; for two stores only columns and content."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Report(Entity, table="bench_reports"):
 
 
 def detail() -> dict[str, object]:
-    """Make the document, as plain data."""
+    """Return the document as plain data."""
     return {"prompt": "summarise the quarter", "tokens": 1834, "tools": ["search", "sql", "chart"]}
 
 
 def report(content: bytes = CONTENT) -> Report:
-    """Make a fresh record."""
+    """Return a new record."""
     return Report(title="Q3", pages=12, detail=Detail.model_validate(detail()), content=Blob(content))
 
 
@@ -50,7 +50,7 @@ class Attachment(Entity, table="bench_attachments"):
 
 
 def attachment(content: Content = CONTENT) -> Attachment:
-    """Make a fresh record without a document."""
+    """Return a new record without a document."""
     return Attachment(title="Q3", pages=12, content=Blob(content))
 
 
@@ -60,7 +60,7 @@ class Managed(Entity, Mutable, table="bench_managed"):
 
 
 class Bare(Entity, Mutable, table="bench_bare"):
-    """The same row in a table whose triggers and policies are switched off."""
+    """The same columns in a table whose triggers and policies are disabled."""
 
     title: str
     pages: int
@@ -76,7 +76,7 @@ _numbers = count()
 
 
 def accounts(new: int, known: Iterable[str] = ()) -> list[tuple[str, str, int]]:
-    """Make number, name and balance of known accounts and so many new ones; each balance is another."""
+    """Return number, name and balance of known and new accounts; each balance is different."""
     numbers = [*known, *(f"new {next(_numbers)}" for _ in range(new))]
     return [(number, "Cash", next(_numbers)) for number in numbers]
 
@@ -98,7 +98,7 @@ class Kind(StrEnum):
 
 
 class Wide(Entity, table="bench_wide"):
-    """Twenty columns, six of them storekit's own: the model's share of a save."""
+    """Twenty columns, six of them storekit's own, to measure the model's share of a save."""
 
     a: str
     b: str
@@ -117,7 +117,7 @@ class Wide(Entity, table="bench_wide"):
 
 
 ENTITIES = (Report, Attachment, Managed, Bare, Account, Posting)
-"""Those that have a table."""
+"""The classes with a table."""
 
 WIDE: dict[str, object] = {
     **dict.fromkeys("abc", "a name of a common length"),

@@ -1,4 +1,4 @@
-"""What is measured, and which goal each figure must reach."""
+"""The scenarios, and the goal of each figure."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _peer_url(sides: Sides, theirs: Peer) -> Iterator[Figure]:
         },
         sides.rounds,
     )
-    # Three trips against one: behind a delay the ratio is about three, whatever the code.
+    # Three trips against one: with a delay the ratio is about three, whatever the code.
     yield against("url / peer", costs, None if sides.delay else 4.0)
     yield against("url / peer, CPU", costs, None, kind="cpu")
 
@@ -196,4 +196,4 @@ LOCAL: Mapping[str, Scenario] = {
     "batch": batch,
     "lists": lists,
 }
-"""Those that cost CPU, memory or the servers' time: a delay tells no more of them."""
+"""Scenarios of CPU, memory or server time, which a delay does not change."""

@@ -1,8 +1,8 @@
-"""How far memory grows while one large blob is saved, in a process of its own.
+"""Growth of memory while one large blob is saved, in a separate process.
 
 python -m tests.bench.stream path|iterator MEGABYTES
 
-saves to the stores that the environment names, and prints the growth in MB and the seconds it took.
+saves to the stores of the environment, and prints the growth in MB and the seconds.
 """
 
 from __future__ import annotations

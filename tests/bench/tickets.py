@@ -1,4 +1,4 @@
-"""What is listed: the same class in tables of very different length, each of them one tenant's."""
+"""The listed records: the same class in tables of very different length, each of one tenant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.bench.records import ACTOR, TENANT
 
 ROWS, QUICK_ROWS = (1_000, 100_000, 1_000_000), (1_000, 10_000, 100_000)
 CHILDREN, LOST = 200, 20
-"""Tickets of a queue; those that are lost, however many there are."""
+"""The number of tickets of a queue, and the fixed number of lost ones."""
 
 
 class State(StrEnum):
@@ -29,7 +29,7 @@ class Queue(Entity, Mutable, table="bench_queues"):
 
 
 class Ticket(Entity, Mutable):
-    """The open have an index of their own. The lost have none, and are the oldest."""
+    """Open tickets have an index of their own. Lost tickets have none, and are the oldest."""
 
     title: str
     team: str
@@ -88,7 +88,7 @@ FROM pg_constraint WHERE conrelid = {name}::regclass AND contype = 'f'
 
 
 def fill(settings: Settings, counts: Sequence[int]) -> None:
-    """Make the rows by SQL, as their owner, and take no statistics of them."""
+    """Insert the rows by SQL, as their owner, without ANALYZE."""
     with _owner(settings) as connection:
         for entity in _ALL:
             _run(connection, _BARE, entity)
@@ -100,7 +100,7 @@ def fill(settings: Settings, counts: Sequence[int]) -> None:
 
 
 def _fill(connection: psycopg.Connection[Any], entity: type[Ticket], rows: int) -> None:
-    """Fill a table before it has its indexes: making them at the end takes a fraction of the time."""
+    """Fill a table before its indexes exist: creating them at the end takes a fraction of the time."""
     name = entity.storekit_table.name
     state, queues = sql.Identifier(f"{name}_state"), rows // CHILDREN
     later = _run(connection, _LATER, entity, name=name).fetchall()
@@ -112,7 +112,7 @@ def _fill(connection: psycopg.Connection[Any], entity: type[Ticket], rows: int) 
 
 
 def analyze(settings: Settings) -> None:
-    """Take statistics of all that was made."""
+    """Run ANALYZE on all tables."""
     with _owner(settings) as connection:
         for entity in _ALL:
             _run(connection, "ANALYZE {table}", entity)

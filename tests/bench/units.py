@@ -1,4 +1,4 @@
-"""A unit of work of records of three tables, without and with SQL of one's own."""
+"""A unit of work with records of three tables, with and without SQL of the user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POSTINGS = 8
 
 
 def unit(sides: Sides) -> Iterator[Figure]:
-    """Make ten records: an account, its postings and one that is apart."""
+    """Save ten records: an account, its postings and an unrelated record."""
     naive, count = NaiveRows(sides.naive.pool), 5 if sides.delay else 20
     with Store.open(sides.ours.ports.settings) as store:
         scope = store.scope(tenant=TENANT, actor=ACTOR)

@@ -1,10 +1,10 @@
-"""Record the way of a call through storekit's files on the happy path, with stores in memory.
+"""Record the path of a call through storekit's files on the happy path, with stores in memory.
 
     python -m tests.bench.walks [--trace SAVE]
 
-Rooms are the files that are entered, calls are storekit's own functions that are called, a hand-over is
+Rooms are the entered files, calls are calls of storekit's own functions, a hand-over is
 a call in another file than the call before it, and upward are the hand-overs from a lower layer to a
-higher one. What a driver does is left out: it is another implementation's business.
+higher one. Calls inside a driver are not recorded, because they depend on the implementation.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ T = TypeVar("T")
 _ROOT = Path(storekit.__file__).parent
 _LEFT_OUT = ("drivers/", "testing/")
 _LAYERS = {"api": 4, "assembly.py": 3, "deploy": 3, "flows": 2, "schema": 2, "model": 1}
-"""The higher ones; all others carry them."""
+"""The higher layers; all others are below them."""
 
 
 class Item(Entity, Mutable, table="walk_items", indexes=(index("name", "-created_on"),)):
-    """A record with columns alone."""
+    """A record with columns only."""
 
     name: str
     score: int = 0
@@ -50,31 +50,31 @@ class Paper(Entity, Mutable, table="walk_papers"):
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What one call came to: `steps` names each function that was called, as `file:function`."""
+    """The record of one call: `steps` contains each called function as `file:function`."""
 
     steps: list[str]
 
     @property
     def files(self) -> list[str]:
-        """The file of each call."""
+        """Return the file of each call."""
         return [each.partition(":")[0] for each in self.steps]
 
     @property
     def row(self) -> tuple[int, int, int, int]:
-        """Rooms, hand-overs, calls and upward hand-overs."""
+        """Return rooms, hand-overs, calls and upward hand-overs."""
         pairs = [(a, b) for a, b in zip(self.files, self.files[1:], strict=False) if a != b]
         upward = sum(_layer(a) < _layer(b) for a, b in pairs)
         return len(set(self.files)), len(pairs), len(self.steps), upward
 
 
 def record(call: Callable[[], object]) -> Walk:
-    """Record each call of a function of storekit's that `call` leads to, in this thread."""
+    """Record each call of a function of storekit that `call` makes in this thread."""
     steps: list[str] = []
     seen: set[int] = set()
     kept: list[FrameType] = []
 
     def heard(frame: FrameType, event: str, _: object) -> None:
-        # a coroutine that is resumed is not called again; Python 3.12 calls no comprehensions
+        # resuming a coroutine is not a call; Python 3.12 inlines comprehensions
         if event != "call" or id(frame) in seen or frame.f_code.co_name.startswith("<"):
             return
         seen.add(id(frame))
@@ -104,7 +104,7 @@ def _callers(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 class _Inline:
-    """A runtime that does one thing after the other in the caller's thread: the same order each time."""
+    """A runtime that runs everything in the caller's thread, in a fixed order."""
 
     async def wave(
         self,
@@ -126,7 +126,7 @@ class _Inline:
         raise AssertionError("nothing waits on the happy path")
 
     async def close(self) -> None:
-        """Nothing was opened."""
+        """Close nothing."""
 
 
 def _layer(file: str) -> int:
@@ -134,7 +134,7 @@ def _layer(file: str) -> int:
 
 
 def walks() -> dict[str, Walk]:
-    """Record the calls that users make most."""
+    """Record the most frequent calls of users."""
     memory = Memory()
     memory.declare(Item, Paper)
     with Store(Settings.model_validate({}), drivers={**memory.drivers, "runtime": _Inline()}) as store:

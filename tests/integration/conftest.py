@@ -1,4 +1,4 @@
-"""Servers that the tests of single stores share."""
+"""Servers and databases that the integration tests share."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from tests.support.write_api import Api
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
-    """Run one Postgres cluster without storekit; each module makes a database of its own in it."""
+    """Start one Postgres cluster without storekit; each module creates its own database in it."""
     with fresh_cluster() as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Make a database with storekit and the tables of these tests."""
+    """Create a database with storekit and the tables of these tests."""
     with fresh_database(cluster) as fresh:
         yield set_up(fresh, tmp_path_factory.mktemp("lines"))
 
 
 @pytest.fixture(scope="session")
 def reference(cluster: str) -> Iterator[Database]:
-    """Make a database of what storekit ships; whoever changes it rolls back."""
+    """Create a database with the shipped schema; a test that changes it must roll back."""
     with shipped_database(cluster) as database:
         yield database
 
 
 @pytest.fixture(scope="session")
 def notes(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evolving]:
-    """Make a database whose tables follow the classes of `sql_notes`; tests take a copy."""
+    """Create a database with the tables of the `sql_notes` classes; tests use copies of it."""
     with fresh_database(cluster) as fresh:
         yield start(fresh, tmp_path_factory.mktemp("notes") / "app")
 
 
 @pytest.fixture
 def evolving(notes: Evolving, tmp_path: Path) -> Iterator[Evolving]:
-    """Copy that database, for one test."""
+    """Copy that database for one test."""
     with copied(notes, tmp_path / "app") as copy:
         yield copy
 
@@ -59,7 +59,7 @@ def api(database: Database) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def s3(embedded: Store) -> Settings:
-    """Give a bucket of its own on the stack's S3 server."""
+    """Create a bucket for one test on the stack's S3 server."""
     settings = embedded.settings.model_copy(update={"s3_bucket": "records"})
     ensure_bucket(settings)
     return settings

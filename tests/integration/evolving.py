@@ -27,37 +27,37 @@ TENANT = UUID(int=7)
 
 @dataclass(frozen=True)
 class Evolving:
-    """A database and the line `app` of a directory."""
+    """A database and the directory of its line `app`."""
 
     database: Database
     directory: Path
 
     @property
     def line(self) -> Line:
-        """The user's own line."""
+        """Return the user's own line."""
         return Line("app", self.directory)
 
     @property
     def settings(self) -> Settings:
-        """Settings of admin and app."""
+        """Return the settings of admin and app."""
         admin, app = (SecretStr(self.database.url(login)) for login in ("admin", "app"))
         return Settings(postgres_admin_url=admin, postgres_url=app)
 
     def migrate(self) -> None:
-        """Apply what is pending."""
+        """Apply pending migrations."""
         migrate(self.database.url("admin"), [core(), self.line])
         grant(self.database.url("admin"), MEMBERS)
 
     def differences(self, *entities: type[Entity]) -> list[Difference]:
-        """Compare classes with the database."""
+        """Compare the classes with the database."""
         return compare(self.settings, entities, self.line)
 
-    def told(self, *entities: type[Entity]) -> list[str]:
-        """Say in words what counts as a difference."""
+    def described(self, *entities: type[Entity]) -> list[str]:
+        """Return the text of each difference."""
         return [str(each) for each in self.differences(*entities) if each.weight != "remark"]
 
     def write(self, *entities: type[Entity]) -> str:
-        """Write the next files, which pass the linter but for what is undecided, and answer their text."""
+        """Write the next files, check that only undecided changes fail the linter, and return their text."""
         past = [path.read_text() for path in sorted(self.directory.iterdir())]
         written = next_files(self.directory, self.differences(*entities))
         for path, text in written.items():
@@ -67,7 +67,7 @@ class Evolving:
         return "\n".join(written.values())
 
     def follow(self, *entities: type[Entity]) -> str:
-        """Write and apply the next files; then nothing differs any more."""
+        """Write and apply the next files, then check that nothing differs any more."""
         text = self.write(*entities)
         self.migrate()
         found = self.differences(*entities)
@@ -76,13 +76,13 @@ class Evolving:
         return text
 
     def apply(self, text: str) -> None:
-        """Write a person's own migration, and apply it."""
+        """Write and apply a hand-written migration."""
         number = len([*self.directory.iterdir()]) + 1
         (self.directory / f"{number:04}_by_hand.sql").write_text(text)
         self.migrate()
 
     def insert(self, table: str, **values: Any) -> UUID:
-        """Insert a row by hand, as the superuser, and give its id."""
+        """Insert a row as the superuser, and return its id."""
         with self.database.connect("postgres") as connection, connection.transaction():
             connection.execute("SELECT set_config('storekit.tenant', %s, true)", [str(TENANT)])
             names = ", ".join(f'"{name}"' for name in values)
@@ -95,7 +95,7 @@ class Evolving:
         return found
 
     def refuses(self, table: str, **values: Any) -> type[psycopg.Error] | None:
-        """Try an insert by hand and tell how it was refused, if it was."""
+        """Try to insert a row as the superuser and return the error message, if any."""
         try:
             self.insert(table, **values)
         except psycopg.Error as error:
@@ -104,7 +104,7 @@ class Evolving:
 
 
 def start(database: Database, directory: Path) -> Evolving:
-    """Make the tables of authors, plans and notes, and a note."""
+    """Create the tables of authors, plans and notes, and a note."""
     directory.mkdir()
     made = Evolving(database, directory)
     made.migrate()
@@ -115,12 +115,12 @@ def start(database: Database, directory: Path) -> Evolving:
 
 @contextmanager
 def copied(original: Evolving, directory: Path) -> Iterator[Evolving]:
-    """Copy a database with its line, for one test alone."""
+    """Copy a database and its line for one test."""
     name = f"t{uuid4().hex}"
     shutil.copytree(original.directory, directory)
     with psycopg.connect(original.database.super_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {original.database.name} OWNER admin".encode())
         copy = Evolving(Database(original.database.super_url, name), directory)
-        copy.migrate()  # a copy lacks what was granted on the database itself
+        copy.migrate()  # a copy lacks the grants on the database itself
         yield copy
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -9,14 +9,14 @@ Node = dict[str, Any]
 
 
 def nodes(plan: Node) -> Iterator[Node]:
-    """Yield a plan's node and all below it."""
+    """Yield a node of a plan and all nodes below it."""
     yield plan
     for child in plan.get("Plans", ()):
         yield from nodes(child)
 
 
 def rows_read(plan: Iterable[Node], table: str) -> int:
-    """Count the rows that a plan takes out of a table, those it throws away included."""
+    """Count the rows that a plan reads from a table, including rows that it filters out."""
     found: float = sum(
         (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
         for node in plan

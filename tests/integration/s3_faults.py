@@ -1,4 +1,4 @@
-"""An S3 that misbehaves on order: a proxy before the real server, with one fault for each request."""
+"""An S3 proxy with faults: it forwards to the real server, with one fault for each request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Fault = Callable[["Exchange"], None]
 
 
 class Exchange:
-    """One request: what the client sent, and the way to the real server."""
+    """One request: what the client sent, and the connection to the real server."""
 
     def __init__(self, client: socket.socket, upstream: tuple[str, int], over: threading.Event) -> None:
         self.client = client
@@ -46,7 +46,7 @@ class Exchange:
         return int(lengths[0].partition(b":")[2]) if lengths else 0
 
     def forward(self) -> bytes:
-        """Let the real server do its work and take its whole response, which ends its connection."""
+        """Forward to the real server and read its complete response, which ends its connection."""
         body = self.stream.read(self.size)
         with socket.create_connection(self._upstream) as server:
             server.sendall(self.head + b"Connection: close\r\n\r\n" + body)
@@ -54,38 +54,38 @@ class Exchange:
 
 
 def passed(exchange: Exchange) -> None:
-    """Nothing goes wrong."""
+    """Cause no fault."""
     exchange.client.sendall(exchange.forward())
 
 
-def answer_lost(exchange: Exchange) -> None:
-    """The server does its work; the link breaks before the answer."""
+def reply_lost(exchange: Exchange) -> None:
+    """Forward the request; the connection breaks before the reply."""
     exchange.forward()
 
 
 def request_lost(exchange: Exchange) -> None:
-    """The link breaks before the server hears of it."""
+    """Break the connection before the request reaches the server."""
     exchange.stream.read(exchange.size)
 
 
 def silent(exchange: Exchange) -> None:
-    """Nobody answers, until the client hangs up."""
+    """Send no reply until the client closes the connection."""
     exchange.stream.read(exchange.size)
     exchange.client.recv(1)
 
 
-def deaf(exchange: Exchange) -> None:
-    """Nobody reads the body, until the test is over."""
+def body_not_read(exchange: Exchange) -> None:
+    """Do not read the body until the test ends."""
     exchange.over.wait()
 
 
 def kept_then_closed(exchange: Exchange) -> None:
-    """The server promises to keep the connection and closes it."""
+    """Announce a persistent connection and close it."""
     exchange.client.sendall(exchange.forward().replace(b"Connection: close\r\n", b""))
 
 
-def answered(status: int, code: str, headers: str = "") -> Fault:
-    """Answer with an S3 error of the proxy's own; the server hears of nothing."""
+def error_reply(status: int, code: str, headers: str = "") -> Fault:
+    """Reply with an S3 error of the proxy's own, without the server."""
     body = f"<Error><Code>{code}</Code><Message>Try X-Amz-Signature=leak</Message></Error>" if code else ""
     head = f"HTTP/1.1 {status} x\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
     response = (head + body).encode()
@@ -98,17 +98,17 @@ def answered(status: int, code: str, headers: str = "") -> Fault:
 
 
 def refused_early(exchange: Exchange) -> None:
-    """The server answers after the request's head and hangs up, with the body still on its way."""
+    """Reply after the head of the request and close the connection while the body is being sent."""
     exchange.client.sendall(b"HTTP/1.1 412 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
 def edited(edit: Callable[[bytes], bytes]) -> Fault:
-    """The real server's response, edited on its way."""
+    """Change the real server's response."""
     return lambda exchange: exchange.client.sendall(edit(exchange.forward()))
 
 
 class Faults:
-    """The orders, and the record of what was asked."""
+    """The faults in order, and the recorded requests."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -122,7 +122,7 @@ class Faults:
 
 @contextmanager
 def faulty(upstream: str, tls: SSLContext | None = None) -> Iterator[Faults]:
-    """Stand before `upstream`; each connection carries one request, which takes the next order."""
+    """Run a proxy in front of `upstream`; each connection carries one request and takes the next fault."""
     parts, over = urlsplit(upstream), threading.Event()
     address = (parts.hostname or "", parts.port or 80)
 

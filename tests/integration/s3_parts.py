@@ -1,4 +1,4 @@
-"""Parts to upload, as a flow would describe them."""
+"""Parts to upload, as a flow describes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from storekit.settings import Settings
 
 @dataclass
 class Measured:
-    """Content that was measured as `content`, and is whatever `opener` opens when it is sent."""
+    """Content whose size and hash are those of `content`, while `opener` supplies the bytes that are sent."""
 
     content: bytes
     opener: Callable[[], BinaryIO] | None = None
@@ -42,7 +42,7 @@ def upload(
     granted: timedelta = timedelta(),
     lease: timedelta = timedelta(seconds=60),
 ) -> BlobPut:
-    """Describe an upload under a fresh key, granted now or at that distance from now."""
+    """Describe an upload with a new key, granted now or with an offset from now."""
     granted_on = ids.now() + granted
     return BlobPut(
         key=key or f"{uuid4()}/tool_calls/{ids.new_ref_id()}/transcript/{uuid4()}",

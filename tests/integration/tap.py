@@ -1,4 +1,4 @@
-"""The pgTAP tests of schemas/postgres/tests: load them, run one, and tell what failed."""
+"""Load and run the pgTAP tests of schemas/postgres/tests, and report failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FRAMEWORK = [ROOT / "tests" / "vendor" / "pgtap" / "pgtap.sql", *sorted((TESTS /
 
 
 def load(database: Database) -> None:
-    """Put pgTAP and what the tests share into schema `tap`, as plain SQL."""
+    """Load pgTAP and the shared fixtures into schema `tap` with plain SQL."""
     with database.connect("postgres") as connection:
         connection.execute("CREATE SCHEMA tap; GRANT USAGE ON SCHEMA tap TO PUBLIC; SET search_path = tap")
         for file in FRAMEWORK:
@@ -24,7 +24,7 @@ def load(database: Database) -> None:
 
 
 def run(database: Database, text: str) -> list[str]:
-    """Run one file as a superuser, roll it back, and name what failed."""
+    """Run one file as a superuser, roll it back, and return the failures."""
     lines = list[str]()
     with psycopg.connect(database.url("postgres")) as connection:
         connection.execute("SET search_path = tap, public")
@@ -40,13 +40,13 @@ def run(database: Database, text: str) -> list[str]:
 
 
 def statements(text: str) -> Iterator[tuple[int, str]]:
-    """Split where a line begins a statement: what continues one is indented."""
+    """Split a file into statements: continuation lines are indented."""
     for match in re.finditer(r"^(?!--)\S.*(?:\n(?!\S).*)*", text, re.MULTILINE):
         yield text.count("\n", 0, match.start()) + 1, match[0]
 
 
 def verdict(lines: list[str]) -> list[str]:
-    """Read TAP: each failed test with its diagnosis, and a plan that was not kept."""
+    """Parse TAP: return each failed test with its diagnosis, and a wrong plan."""
     results, planned = list[str](), list[int]()
     for line in lines:
         if plan := re.match(r"1\.\.(\d+)", line):

@@ -1,4 +1,4 @@
-"""A class that changes after its table was made, on real servers in a directory."""
+"""A class that changes after its table was created, on real servers in a directory."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Note(Entity, Mutable, table="notes"):
 
 
 class Stray(Entity, table="strays"):
-    """No migration makes its table."""
+    """A class without a table."""
 
     title: str
 
@@ -96,7 +96,7 @@ class Idle(Entity, table="idle"):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep the servers of a directory running, without a table."""
+    """Keep the servers of a directory running, without tables."""
     path = tmp_path_factory.mktemp("changed") / "data"
     with Store.embedded(path):
         yield path
@@ -112,8 +112,8 @@ def refusal(home: Path, entity: type[Entity]) -> str:
     return str(caught.value)
 
 
-def test_a_class_that_has_grown_is_followed_at_the_next_start(home: Path) -> None:
-    """Additions are written as the next files and applied; old records stay and the new class is saved."""
+def test_additions_to_a_class_are_migrated_at_start(home: Path) -> None:
+    """Additions are written as new files and applied; old records stay and the new class can be saved."""
     tenant, before = uuid4(), len(files(home))
     with Store.embedded(home, entities=[Author, Note]) as store:
         old = store.scope(tenant=tenant, actor="test").repository(Note).save(Note(title="before"))
@@ -127,8 +127,8 @@ def test_a_class_that_has_grown_is_followed_at_the_next_start(home: Path) -> Non
     assert files(home)[before:] == ["authors_notes.sql", "notes.sql"]
 
 
-def test_who_follows_the_message_keeps_the_table_and_its_rows(home: Path) -> None:
-    """A change to be decided is refused with class, difference, file and its SQL as a comment."""
+def test_a_change_that_needs_a_decision_is_refused(home: Path) -> None:
+    """The error names class, difference and file; following it keeps the table and its rows."""
     tenant = uuid4()
     with Store.embedded(home, entities=[Ticket]) as store:
         old = store.scope(tenant=tenant, actor="test").repository(Ticket).save(Ticket(number="7"))
@@ -146,8 +146,8 @@ def test_who_follows_the_message_keeps_the_table_and_its_rows(home: Path) -> Non
         assert tickets.save(Numbered(number=8)).version == 1
 
 
-def test_a_file_that_the_rows_refuse_is_taken_back(home: Path) -> None:
-    """What cannot be applied is no file that somebody would have to remove."""
+def test_a_file_that_cannot_be_applied_is_removed(home: Path) -> None:
+    """A written migration that the rows violate is deleted again."""
     with Store.embedded(home, entities=[Person]) as store:
         people = store.scope(tenant=uuid4(), actor="test").repository(Person)
         people.save_many([Person(email="a@b.example"), Person(email="a@b.example")])
@@ -158,8 +158,8 @@ def test_a_file_that_the_rows_refuse_is_taken_back(home: Path) -> None:
         assert files(home) == [*before, "later.sql"]
 
 
-def test_a_file_that_was_applied_stays(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When setting up fails after the file's transaction, the file is kept with its record."""
+def test_an_applied_file_is_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If setting up fails after the file's transaction, the file is kept with its record."""
 
     def fail_later(settings: Settings, lines: Sequence[Line]) -> None:
         if migrate(settings, lines):
@@ -173,8 +173,8 @@ def test_a_file_that_was_applied_stays(home: Path, monkeypatch: pytest.MonkeyPat
         assert files(home)[-1] == "kept.sql"
 
 
-def test_of_two_that_start_at_once_one_writes(home: Path) -> None:
-    """Two that bring the same new class write its file once, and both can use it."""
+def test_concurrent_starts_write_one_file(home: Path) -> None:
+    """Two stores with the same new class write its file once, and both can use it."""
     before = len(files(home))
     tenant = uuid4()
 
@@ -187,25 +187,25 @@ def test_of_two_that_start_at_once_one_writes(home: Path) -> None:
     assert files(home)[before:] == ["events.sql"]
 
 
-def test_a_ready_stack_is_not_compared(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who brings the same classes as the last one attaches at once; another class is looked at."""
+def test_known_classes_are_not_compared_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store with the classes of the last one attaches at once; another class is compared."""
     with Store.embedded(home, entities=[Idle]):
         pass
-    asked: list[object] = []
+    compared: list[object] = []
 
     def note(*given: object) -> list[object]:
-        asked.append(given)
+        compared.append(given)
         return []
 
     monkeypatch.setattr(embedded, "compare", note)
     with Store.embedded(home, entities=[Idle]):
-        assert asked == []
+        assert compared == []
     with Store.embedded(home):
-        assert len(asked) == 1
+        assert len(compared) == 1
 
 
-def test_a_class_ahead_of_its_table_is_told_what_is_missing_and_what_to_run(tmp_path: Path) -> None:
-    """What no migration has made yet is named alone, as a matter of configuration, whatever kind it is of."""
+def test_a_class_ahead_of_its_table_is_a_configuration_error(tmp_path: Path) -> None:
+    """The error names what is missing, of whatever kind, and the command to run."""
     embedded = Store.embedded(tmp_path / "data", entities=[Author, Note])
     with embedded as store, Store.open(store.settings) as other:
         scope = other.scope(tenant=uuid4(), actor="test")

@@ -1,4 +1,4 @@
-"""The bucket, made and checked on a real S3 server."""
+"""Creating and checking the bucket on a real S3 server."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def client(s3: Settings) -> Iterator[S3Client]:
     client.close()
 
 
-def test_a_new_bucket_is_as_storekit_needs_it(s3: Settings, client: S3Client) -> None:
-    """The bucket is versioned, lockable, without default retention, and drops unfinished uploads."""
+def test_a_new_bucket_is_configured(s3: Settings, client: S3Client) -> None:
+    """The bucket has versioning, object lock without default retention, and drops unfinished uploads."""
     ensure_bucket(at(s3, s3_bucket="fresh"))
     assert client.get_bucket_versioning(Bucket="fresh")["Status"] == "Enabled"
     lock = client.get_object_lock_configuration(Bucket="fresh")["ObjectLockConfiguration"]
@@ -37,8 +37,8 @@ def test_a_new_bucket_is_as_storekit_needs_it(s3: Settings, client: S3Client) ->
     assert client.get_bucket_cors(Bucket="fresh")["CORSRules"][0]["AllowedMethods"] == ["GET", "HEAD", "PUT"]
 
 
-def test_it_can_be_repeated_and_leaves_other_rules_alone(s3: Settings, client: S3Client) -> None:
-    """A second run changes nothing, and rules that somebody else set stay."""
+def test_configuring_again_keeps_other_rules(s3: Settings, client: S3Client) -> None:
+    """A second run changes nothing, and keeps lifecycle rules of others."""
     settings = at(s3, s3_bucket="shared")
     ensure_bucket(settings)
     lifecycle = client.get_bucket_lifecycle_configuration(Bucket="shared")["Rules"]
@@ -57,14 +57,14 @@ def test_it_can_be_repeated_and_leaves_other_rules_alone(s3: Settings, client: S
 
 
 def test_a_bucket_without_versions_is_refused(s3: Settings, client: S3Client) -> None:
-    """An existing bucket that keeps no versions is refused, with the remedy."""
+    """An existing bucket without versioning is refused with the remedy."""
     client.create_bucket(Bucket="plain")
     with pytest.raises(ConfigurationError, match=r"plain is not versioned; .*S3_BUCKET"):
         ensure_bucket(at(s3, s3_bucket="plain"))
 
 
 def test_a_bucket_without_object_lock_is_refused(s3: Settings, client: S3Client) -> None:
-    """An existing bucket that can lock nothing is refused, with the remedy."""
+    """An existing bucket without object lock is refused with the remedy."""
     client.create_bucket(Bucket="unlocked")
     client.put_bucket_versioning(Bucket="unlocked", VersioningConfiguration={"Status": "Enabled"})
     with pytest.raises(ConfigurationError, match=r"unlocked has no Object Lock; .*S3_BUCKET"):
@@ -72,7 +72,7 @@ def test_a_bucket_without_object_lock_is_refused(s3: Settings, client: S3Client)
 
 
 def test_a_default_retention_is_refused(s3: Settings, client: S3Client) -> None:
-    """A bucket that locks whatever is put there would lock orphans for years."""
+    """A bucket with default retention is refused, because it would lock orphans for years."""
     client.create_bucket(Bucket="locking", ObjectLockEnabledForBucket=True)
     client.put_object_lock_configuration(
         Bucket="locking",
@@ -85,22 +85,22 @@ def test_a_default_retention_is_refused(s3: Settings, client: S3Client) -> None:
         ensure_bucket(at(s3, s3_bucket="locking"))
 
 
-def test_wrong_keys_are_named_without_showing_them(s3: Settings) -> None:
-    """Credentials that S3 does not take are a configuration error which holds no secret."""
+def test_wrong_credentials_are_not_shown(s3: Settings) -> None:
+    """Credentials that S3 refuses raise a ConfigurationError without any secret."""
     with pytest.raises(ConfigurationError, match="403") as caught:
         ensure_bucket(at(s3, s3_bucket="mine", s3_secret_key=SecretStr("hush-hush")))
     assert "hush" not in f"{caught.value!r}{caught.value.__cause__!r}"
 
 
 @pytest.mark.parametrize("bucket", [None, "no/bucket", "x"])
-def test_a_bucket_that_cannot_be_is_refused(s3: Settings, bucket: str | None) -> None:
-    """A missing or impossible name is a configuration error."""
+def test_a_missing_or_invalid_bucket_name_is_refused(s3: Settings, bucket: str | None) -> None:
+    """A missing or invalid bucket name raises ConfigurationError."""
     with pytest.raises(ConfigurationError):
         ensure_bucket(at(s3, s3_bucket=bucket))
 
 
 def test_an_unreachable_server_is_unavailable(s3: Settings) -> None:
-    """Nobody listening is retryable."""
+    """A refused connection raises Unavailable."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(Unavailable):

@@ -46,22 +46,22 @@ def versions(settings: Settings, key: str) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3_000_000])
-def test_bytes_come_back_as_they_went(plane: DataPlane, size: int) -> None:
-    """Content of any size, none included, is read back by its VersionId."""
+def test_content_round_trips(plane: DataPlane, size: int) -> None:
+    """Content of any size, including none, is read back by its VersionId."""
     put = upload(os.urandom(size))
     assert plane.get(ref(put, plane.put(put))).read() == put.source.open().read()
 
 
-def test_a_repeat_finds_its_own_bytes(s3: Settings, plane: DataPlane) -> None:
-    """Uploading the same again is no error and makes no second version."""
+def test_repeating_an_upload_creates_no_version(s3: Settings, plane: DataPlane) -> None:
+    """Uploading the same content again succeeds and creates no second version."""
     put = upload()
     first = plane.put(put)
     assert plane.put(put) == first
     assert versions(s3, put.key) == [first]
 
 
-def test_other_bytes_under_the_key_are_noticed(plane: DataPlane) -> None:
-    """A key that holds something else is corrupt, never overwritten."""
+def test_different_content_under_the_key_is_corrupt(plane: DataPlane) -> None:
+    """A key with different content raises Corrupt and is never overwritten."""
     put = upload(b"one")
     version = plane.put(put)
     with pytest.raises(Corrupt):
@@ -70,7 +70,7 @@ def test_other_bytes_under_the_key_are_noticed(plane: DataPlane) -> None:
 
 
 def test_an_upload_after_its_lease_is_lost(s3: Settings, plane: DataPlane) -> None:
-    """S3 itself refuses an upload whose lease is over."""
+    """S3 refuses an upload whose lease has expired."""
     put = upload(granted=timedelta(seconds=-120))
     with pytest.raises(WriteLost, match="lease") as caught:
         plane.put(put)
@@ -87,7 +87,7 @@ def test_an_upload_after_its_lease_is_lost(s3: Settings, plane: DataPlane) -> No
 def test_content_that_changed_is_not_saved(
     s3: Settings, plane: DataPlane, size: int, change: Callable[[bytes], bytes]
 ) -> None:
-    """A file that grew, shrank or was rewritten since it was measured leaves nothing behind."""
+    """A file that grew, shrank or was rewritten after it was measured creates no version."""
     content = os.urandom(size)
     put = upload(content, Measured(change(content)).open)
     with pytest.raises(ValidationError, match="changed"):
@@ -97,15 +97,15 @@ def test_content_that_changed_is_not_saved(
 
 
 def test_content_that_vanished_is_not_saved(s3: Settings, plane: DataPlane, tmp_path: Path) -> None:
-    """A file that is gone when it is to be sent is a typed error."""
+    """A file that was deleted before it is sent raises a typed error."""
     put = upload(b"was here", lambda: (tmp_path / "gone").open("rb"))
     with pytest.raises(ValidationError, match="changed"):
         plane.put(put)
 
 
 @pytest.mark.parametrize("media_type", ["", "text/plain\r\nx: y", "tëxt/plain", " text/plain", "a  b"])
-def test_a_media_type_that_no_header_carries_is_refused(plane: DataPlane, media_type: str) -> None:
-    """A media type is plain ASCII without control characters or stray spaces."""
+def test_invalid_media_types_are_refused(plane: DataPlane, media_type: str) -> None:
+    """A media type must be ASCII without control characters or surrounding spaces."""
     with pytest.raises(ValidationError, match="media type"):
         plane.put(upload(media_type=media_type))
 
@@ -122,8 +122,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return connections
 
 
-def test_connections_are_kept(plane: DataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One caller needs one connection, whatever S3 answers on it."""
+def test_connections_are_reused(plane: DataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One caller uses one connection, whatever S3 replies."""
     connections = opened(monkeypatch)
     for size in (0, 5, CHUNK * 2):
         put = upload(os.urandom(size))
@@ -135,8 +135,10 @@ def test_connections_are_kept(plane: DataPlane, monkeypatch: pytest.MonkeyPatch)
     assert len(connections) == 1
 
 
-def test_a_blob_left_half_read_harms_nobody(plane: DataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest of an unread body never becomes the answer to the next request."""
+def test_an_unread_body_does_not_leak_into_the_next_response(
+    plane: DataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of a body that was not read is never taken for the next response."""
     put = upload(os.urandom(4 * CHUNK))
     found = ref(put, plane.put(put))
     kept: list[object] = []
@@ -158,8 +160,8 @@ def test_a_blob_left_half_read_harms_nobody(plane: DataPlane, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("size", [1, 7, CHUNK, 3 * CHUNK])
-def test_a_blob_is_read_in_any_steps(plane: DataPlane, size: int) -> None:
-    """Reading in steps gives the same bytes, then nothing."""
+def test_a_blob_can_be_read_in_chunks_of_any_size(plane: DataPlane, size: int) -> None:
+    """Reading in chunks returns the same bytes, then an empty result."""
     put = upload(os.urandom(CHUNK // 8 + 3))
     stream = plane.get(ref(put, plane.put(put)))
     assert b"".join(iter(lambda: stream.read(size), b"")) == put.source.open().read()
@@ -167,7 +169,7 @@ def test_a_blob_is_read_in_any_steps(plane: DataPlane, size: int) -> None:
 
 
 def test_missing_bytes_are_corrupt(plane: DataPlane) -> None:
-    """A version or key that the ledger knows and S3 does not is corrupt, not absent."""
+    """A version or key that the ledger has and S3 has not raises Corrupt."""
     put = upload()
     version = plane.put(put)
     for missing in (ref(put, "0" * 32), BlobRef("no/such/key", version, 4, b"", "text/plain")):
@@ -176,8 +178,8 @@ def test_missing_bytes_are_corrupt(plane: DataPlane) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"size": 3}, {"size": 5}, {"sha256": bytes(32)}])
-def test_bytes_that_are_not_those_saved_are_corrupt(plane: DataPlane, wrong: dict[str, int]) -> None:
-    """Length and SHA-256 are those of the ledger, or reading fails before the last byte."""
+def test_wrong_bytes_are_corrupt(plane: DataPlane, wrong: dict[str, int]) -> None:
+    """A wrong length or SHA-256 raises an error before the last byte is returned."""
     put = upload()
     found = ref(put, plane.put(put))
     facts = {name: getattr(found, name) for name in ("key", "version_id", "size", "sha256", "media_type")}
@@ -186,7 +188,7 @@ def test_bytes_that_are_not_those_saved_are_corrupt(plane: DataPlane, wrong: dic
 
 
 def test_a_large_file_is_streamed(plane: DataPlane, tmp_path: Path) -> None:
-    """Neither way holds more of a file than a few chunks."""
+    """Neither upload nor download keeps more than a few chunks in memory."""
     path = tmp_path / "large"
     path.write_bytes(os.urandom(24 << 20))
     put = upload(path.read_bytes(), lambda: path.open("rb"))
@@ -198,8 +200,8 @@ def test_a_large_file_is_streamed(plane: DataPlane, tmp_path: Path) -> None:
     assert peak < 8 * CHUNK
 
 
-def test_threads_share_a_plane(plane: DataPlane) -> None:
-    """Uploads and reads of many threads do not meet."""
+def test_threads_can_share_a_data_plane(plane: DataPlane) -> None:
+    """Uploads and reads of many threads do not affect each other."""
 
     def work(number: int) -> bool:
         put = upload(bytes([number]) * (number * 1000))
@@ -216,10 +218,10 @@ def test_threads_share_a_plane(plane: DataPlane) -> None:
         ({"s3_access_key": "stranger"}, "403"),
     ],
 )
-def test_a_refusal_names_its_remedy_and_no_secret(
+def test_a_refusal_contains_the_remedy_and_no_secret(
     s3: Settings, changes: dict[str, str], message: str
 ) -> None:
-    """What no repeat cures is a configuration error; no error holds a signature."""
+    """A permanent refusal is a ConfigurationError; no error contains a signature."""
     wrong = data_plane(at(s3, **changes))
     put = upload()
     for work in (lambda: wrong.put(put), lambda: wrong.get(ref(put, "0" * 32))):

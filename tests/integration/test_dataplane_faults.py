@@ -1,4 +1,4 @@
-"""What an upload or a read does when the link or the server fails, with the real server behind."""
+"""Uploads and reads while the connection or the server fails, with the real server behind a proxy."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from storekit.settings import Settings
 from tests.integration.s3_faults import (
     Fault,
     Faults,
-    answer_lost,
-    answered,
-    deaf,
+    body_not_read,
     edited,
+    error_reply,
     faulty,
     kept_then_closed,
     passed,
     refused_early,
+    reply_lost,
     request_lost,
     silent,
 )
 from tests.integration.s3_parts import at, data_plane, ref, upload
 
-BUSY = answered(503, "SlowDown")
+BUSY = error_reply(503, "SlowDown")
 
 
 @pytest.fixture
@@ -55,19 +55,19 @@ def plane(s3: Settings, faults: Faults) -> Iterator[DataPlane]:
 @pytest.mark.parametrize(
     ("fault", "methods"),
     [
-        (answer_lost, ["PUT", "PUT", "HEAD"]),
+        (reply_lost, ["PUT", "PUT", "HEAD"]),
         (request_lost, ["PUT", "PUT"]),
         (BUSY, ["PUT", "PUT"]),
-        (answered(409, "ConditionalRequestConflict"), ["PUT", "PUT"]),
-        (answered(400, "RequestTimeout"), ["PUT", "PUT"]),
-        (answered(200, "InternalError"), ["PUT", "PUT"]),
+        (error_reply(409, "ConditionalRequestConflict"), ["PUT", "PUT"]),
+        (error_reply(400, "RequestTimeout"), ["PUT", "PUT"]),
+        (error_reply(200, "InternalError"), ["PUT", "PUT"]),
     ],
-    ids=["answer lost", "request lost", "503", "409", "request time-out", "200 with error"],
+    ids=["reply lost", "request lost", "503", "409", "request time-out", "200 with error"],
 )
-def test_an_upload_outlives_one_fault(
+def test_an_upload_survives_one_fault(
     plane: DataPlane, faults: Faults, fault: Fault, methods: list[str]
 ) -> None:
-    """An upload is repeated on the very same URL, and answers the one version there is."""
+    """An upload is repeated with the same URL, and returns the only version."""
     put = upload(os.urandom(100_000))
     faults.orders = [fault]
     version = plane.put(put)
@@ -76,19 +76,17 @@ def test_an_upload_outlives_one_fault(
     assert plane.get(ref(put, version)).read() == put.source.open().read()
 
 
-@pytest.mark.parametrize("fault", [BUSY, request_lost, answer_lost], ids=["503", "request", "answer"])
+@pytest.mark.parametrize("fault", [BUSY, request_lost, reply_lost], ids=["503", "request", "reply"])
 def test_an_upload_gives_up_after_three_tries(plane: DataPlane, faults: Faults, fault: Fault) -> None:
-    """Three tries, then the store is unavailable."""
+    """After three attempts an upload raises Unavailable."""
     faults.orders = [BUSY, fault, BUSY]
     with pytest.raises(Unavailable, match="tried 3 times"):
         plane.put(upload())
     assert faults.methods == ["PUT"] * 3
 
 
-def test_nothing_is_sent_again_after_the_lease(
-    plane: DataPlane, faults: Faults, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A repeat after the signature's end could only be refused, so it is not made."""
+def test_no_retry_after_the_lease(plane: DataPlane, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upload is not repeated after its signature expired, because S3 would refuse it."""
     clock = [0.0]
     monkeypatch.setattr(dataplane, "monotonic", lambda: clock[0])
 
@@ -101,18 +99,18 @@ def test_nothing_is_sent_again_after_the_lease(
     assert faults.methods == ["PUT"]
 
 
-def test_a_terse_refusal_after_the_lease_is_lost_too(
+def test_access_denied_after_the_lease_is_a_lost_lease(
     plane: DataPlane, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store that says no more than AccessDenied is understood by the lease's own time."""
+    """If a store says only AccessDenied, the expiry of the lease decides."""
     clock = [0.0]
     monkeypatch.setattr(dataplane, "monotonic", lambda: clock[0])
 
     def late(exchange: object) -> None:
         clock[0] = 60.0
-        answered(403, "AccessDenied")(exchange)  # type: ignore[arg-type]  # it is an Exchange
+        error_reply(403, "AccessDenied")(exchange)  # type: ignore[arg-type]  # it is an Exchange
 
-    faults.orders = [answered(403, "AccessDenied"), late]
+    faults.orders = [error_reply(403, "AccessDenied"), late]
     with pytest.raises(ConfigurationError, match="403 AccessDenied"):
         plane.put(upload())
     with pytest.raises(WriteLost):
@@ -120,26 +118,26 @@ def test_a_terse_refusal_after_the_lease_is_lost_too(
 
 
 def test_expired_credentials_are_not_an_expired_lease(plane: DataPlane, faults: Faults) -> None:
-    """S3's word for a stale session token leads to the credentials, not to another upload."""
-    faults.orders = [answered(400, "ExpiredToken")]
+    """An expired session token raises a ConfigurationError, and no second upload is made."""
+    faults.orders = [error_reply(400, "ExpiredToken")]
     with pytest.raises(ConfigurationError, match="ExpiredToken"):
         plane.put(upload())
 
 
-def test_a_body_that_takes_too_long_is_given_up(
+def test_a_slow_upload_is_abandoned(
     plane: DataPlane, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A try ends by the clock even if it moves on: a sweep relies on that."""
+    """An attempt ends at its deadline even if it makes progress, because the sweep relies on that."""
     monkeypatch.setattr(dataplane, "LONGEST_PUT", -1e6)
     with pytest.raises(Unavailable, match="were not sent within"):
         plane.put(upload(os.urandom(1 << 20)))
 
 
-@pytest.mark.parametrize(("fault", "size"), [(silent, 10), (deaf, 32 << 20)], ids=["answer", "body"])
+@pytest.mark.parametrize(("fault", "size"), [(silent, 10), (body_not_read, 32 << 20)], ids=["reply", "body"])
 def test_an_upload_without_progress_fails(
     plane: DataPlane, faults: Faults, monkeypatch: pytest.MonkeyPatch, fault: Fault, size: int
 ) -> None:
-    """An upload that hangs, in its body or before its answer, fails and is not repeated."""
+    """An upload that stalls, in its body or before its response, fails and is not repeated."""
     monkeypatch.setattr(dataplane, "PUT_PATIENCE", 0.2)
     faults.orders = [fault]
     with pytest.raises(Unavailable, match=r"no progress within 0\.2 s"):
@@ -147,19 +145,19 @@ def test_an_upload_without_progress_fails(
     assert faults.methods == ["PUT"]
 
 
-def test_an_early_refusal_is_heard(plane: DataPlane, faults: Faults) -> None:
-    """S3 may answer and hang up while the body is on its way; what it said still counts."""
+def test_an_early_error_response_is_read(plane: DataPlane, faults: Faults) -> None:
+    """If S3 responds and closes while the body is being sent, its response is still used."""
     faults.orders = [refused_early]
     with pytest.raises(WriteLost, match="swept"):
         plane.put(upload(bytes(16 << 20)))
     assert faults.methods[-1] == "HEAD"
 
 
-def test_a_store_without_checksums_is_read(plane: DataPlane, faults: Faults) -> None:
-    """Where HEAD tells no checksum, the bytes under the key decide."""
+def test_a_store_without_checksums_is_downloaded(plane: DataPlane, faults: Faults) -> None:
+    """If HEAD returns no checksum, the stored bytes are downloaded and compared."""
     bare = edited(lambda response: response.replace(b"X-Amz-Checksum-Sha256", b"X-Nothing"))
     put = upload()
-    faults.orders = [answer_lost, passed, bare]
+    faults.orders = [reply_lost, passed, bare]
     version = plane.put(put)
     assert faults.methods == ["PUT", "PUT", "HEAD", "GET"]
     faults.orders = [passed, bare]
@@ -169,7 +167,7 @@ def test_a_store_without_checksums_is_read(plane: DataPlane, faults: Faults) -> 
 
 
 def test_a_closed_connection_is_replaced(plane: DataPlane, faults: Faults) -> None:
-    """Any number of connections that a server closed while they were idle cost one repeat."""
+    """Any number of connections that a server closed while idle cost one retry."""
     put = upload()
     found = ref(put, plane.put(put))
     faults.orders = [kept_then_closed] * 6
@@ -178,24 +176,24 @@ def test_a_closed_connection_is_replaced(plane: DataPlane, faults: Faults) -> No
     assert plane.get(found).read() == b"# hi"
 
 
-def test_a_version_that_is_none_is_refused(plane: DataPlane, faults: Faults) -> None:
-    """Bytes put while versioning is suspended can be overwritten, so they are never committed."""
+def test_a_null_version_is_refused(plane: DataPlane, faults: Faults) -> None:
+    """An object without a version can be overwritten, so it is never committed."""
     faults.orders = [edited(lambda response: re.sub(rb"(X-Amz-Version-Id): \w+", rb"\1: null", response))]
     with pytest.raises(ConfigurationError, match="not versioned"):
         plane.put(upload())
 
 
 def test_a_redirect_is_not_followed(plane: DataPlane, faults: Faults) -> None:
-    """Bytes go to the endpoint that was configured, or nowhere."""
-    faults.orders = [answered(307, "TemporaryRedirect", f"Location: {faults.url}/elsewhere\r\n")]
+    """Bytes are sent to the configured endpoint only."""
+    faults.orders = [error_reply(307, "TemporaryRedirect", f"Location: {faults.url}/elsewhere\r\n")]
     with pytest.raises(ConfigurationError, match="S3_ENDPOINT_URL and AWS_REGION"):
         plane.put(upload())
     assert faults.methods == ["PUT"]
 
 
 @pytest.mark.parametrize("method", ["put", "get"])
-def test_nobody_listening_is_unavailable(s3: Settings, method: str) -> None:
-    """A refused connection is told at once."""
+def test_a_refused_connection_is_unavailable(s3: Settings, method: str) -> None:
+    """A refused connection raises Unavailable at once."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     plane = data_plane(at(s3, s3_endpoint_url=f"http://127.0.0.1:{port}"))
@@ -209,13 +207,13 @@ def test_nobody_listening_is_unavailable(s3: Settings, method: str) -> None:
 @pytest.mark.parametrize(
     ("orders", "error", "message"),
     [
-        ([BUSY, answer_lost, passed], None, ""),
+        ([BUSY, reply_lost, passed], None, ""),
         ([BUSY, BUSY, BUSY], Unavailable, "503 SlowDown; tried 3 times"),
         ([silent], Unavailable, "no progress"),
-        ([answered(307, "")], ConfigurationError, "307"),
-        ([answered(405, "MethodNotAllowed")], Corrupt, "405"),
-        ([answered(400, "ExpiredToken")], ConfigurationError, "ExpiredToken"),
-        ([answered(404, "")], ConfigurationError, "404"),
+        ([error_reply(307, "")], ConfigurationError, "307"),
+        ([error_reply(405, "MethodNotAllowed")], Corrupt, "405"),
+        ([error_reply(400, "ExpiredToken")], ConfigurationError, "ExpiredToken"),
+        ([error_reply(404, "")], ConfigurationError, "404"),
         ([edited(lambda response: response[:-5])], Unavailable, "after 9995 of 10000"),
         ([edited(lambda response: response[:-1] + bytes([response[-1] ^ 1]))], Corrupt, "sha256"),
         ([edited(lambda response: response.replace(b"h: 10000", b"h: 9999"))], Corrupt, "9999 bytes"),
@@ -233,14 +231,14 @@ def test_nobody_listening_is_unavailable(s3: Settings, method: str) -> None:
         "short",
     ],
 )
-def test_a_read_tells_faults_apart(
+def test_reads_distinguish_unavailable_and_corrupt(
     plane: DataPlane, faults: Faults, orders: list[Fault], error: type[Exception] | None, message: str
 ) -> None:
-    """A link that fails is unavailable, bytes that are wrong are corrupt, and neither is ever handed out."""
+    """A failing connection raises Unavailable, wrong bytes raise Corrupt, and neither returns bytes."""
     put = upload(os.urandom(10_000))
     found = ref(put, plane.put(put))
     faults.orders = orders
-    read: Callable[[], bytes] = lambda: plane.get(found).read()  # noqa: E731 it is called in two ways
+    read: Callable[[], bytes] = lambda: plane.get(found).read()  # noqa: E731 one of two kinds of call
     if error is None:
         assert read() == put.source.open().read()
         return
@@ -266,7 +264,7 @@ def _certificate(directory: Path) -> Path:
 
 
 def test_tls_is_verified(s3: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over https a server is believed only by a certificate that is trusted here."""
+    """An https endpoint must have a certificate that is trusted on this machine."""
     certificate = _certificate(tmp_path)
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)

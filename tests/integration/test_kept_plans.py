@@ -1,4 +1,4 @@
-"""Plans that a session keeps from the days when a table was tiny, though its class has many indexes."""
+"""Cached plans from when a table was small, for a class with many indexes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TENANT = uuid4()
 
 
 class Paper(Entity, Mutable, SoftDelete, table="papers", indexes=LISTS):
-    """Listed in many ways; refers to its like."""
+    """A class with many indexes and a reference to itself."""
 
     status: str = "new"
     score: int = 0
@@ -47,7 +47,7 @@ LOOK_UPS: dict[str, tuple[Statement, set[str]]] = {
 
 @pytest.fixture
 def papers(cluster: str, tmp_path: Path) -> Iterator[Database]:
-    """Make the table, of which nobody takes statistics but the test."""
+    """Create the table; only the test runs ANALYZE."""
     with fresh_database(cluster) as fresh:
         database = set_up(fresh, tmp_path, render(Paper))
         database.ask("ALTER TABLE papers SET (autovacuum_enabled = false)")
@@ -63,17 +63,17 @@ def write(database: Database, tenant: UUID, count: int) -> None:
 
 
 def execute(app: psycopg.Connection[Any], name: str, statement: Statement, explain: str = "") -> list[Any]:
-    """Run a prepared statement as the SDK does, in one transaction with what it sets."""
+    """Run a prepared statement as the SDK does, in one transaction with its settings."""
     (settings, [tenant]), (_, values) = compose(TENANT, [statement])
     with app.transaction():
         assert tenant is not None
         app.execute(settings.replace("$1", "%s").encode(), [str(tenant, "ascii")])
-        told = ", ".join(f"'{value.decode()}'" for value in values if value is not None)
-        return app.execute(f"{explain} EXECUTE {name} ({told})".encode()).fetchall()
+        literals = ", ".join(f"'{value.decode()}'" for value in values if value is not None)
+        return app.execute(f"{explain} EXECUTE {name} ({literals})".encode()).fetchall()
 
 
 def indexes(plan: dict[str, Any]) -> set[str]:
-    """Name the indexes by which a plan reads papers; a scan is called by its own name."""
+    """Return the names of the indexes that a plan uses to read papers, or the kind of scan."""
     return {
         str(node.get("Index Name", node["Node Type"]))
         for node in nodes(plan)
@@ -82,12 +82,12 @@ def indexes(plan: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("rows", [0, 1, 190])
-def test_a_kept_plan_looks_up_by_the_whole_key(papers: Database, rows: int) -> None:
-    """Statements of a session that began with so few rows use the key's own index on 12,000 rows more."""
+def test_a_cached_plan_uses_the_complete_key(papers: Database, rows: int) -> None:
+    """Statements that were planned for few rows use the key's own index after 12,000 more rows."""
     write(papers, uuid4(), rows)
     papers.ask("ANALYZE papers")
     with papers.connect() as app:
-        # at once what Postgres does from the sixth execution on, if that seems to cost no more
+        # the generic plan, which Postgres otherwise considers from the sixth execution on
         app.execute("SET plan_cache_mode = force_generic_plan")
         for name, (statement, _) in LOOK_UPS.items():
             (text, _) = compose(TENANT, [statement])[1]

@@ -1,4 +1,4 @@
-"""URLs and passwords that are wrong: said at once, and never aloud."""
+"""Wrong URLs and passwords raise an error at once, which contains no secret."""
 
 from __future__ import annotations
 
@@ -53,23 +53,23 @@ def _with(embedded: Store, **changes: Any) -> Settings:
 
 @APIS
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "named"),
     [
         ({"password": _SECRET}, "password authentication failed"),
         ({"user": "nobody", "password": _SECRET}, "nobody"),
         ({"dbname": "nowhere"}, 'database "nowhere" does not exist'),
     ],
 )
-async def test_a_login_that_is_refused_is_a_configuration_error_at_once(
-    embedded: Store, api: str, change: dict[str, Any], told: str, caplog: pytest.LogCaptureFixture
+async def test_a_refused_login_is_a_configuration_error(
+    embedded: Store, api: str, change: dict[str, Any], named: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A wrong password, login or database names host, port and login at once; no log holds the password."""
+    """The error names host, port and login without delay; no log contains the password."""
     caplog.set_level(logging.DEBUG)
     settings = _with(embedded, **change)
     assert settings.postgres_url
     known = conninfo_to_dict(settings.postgres_url.get_secret_value())
     error, took = await _refused(api, settings, ConfigurationError)
-    assert told in str(error)
+    assert named in str(error)
     assert f"{known['host']}:{known['port']}" in str(error)
     assert str(known["user"]) in str(error)
     assert took < settings.timeout.total_seconds() / 3
@@ -86,10 +86,8 @@ async def test_a_login_that_is_refused_is_a_configuration_error_at_once(
         f"u:{_SECRET}@h",
     ],
 )
-async def test_a_url_that_cannot_be_read_is_never_quoted(
-    api: str, url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """POSTGRES_URL that cannot be parsed is a ConfigurationError; neither it nor any log quotes the URL."""
+async def test_an_invalid_url_is_not_quoted(api: str, url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An invalid POSTGRES_URL raises ConfigurationError; neither the error nor a log quotes the URL."""
     caplog.set_level(logging.DEBUG)
     settings = Settings.model_validate({"postgres_url": url})
     error, took = await _refused(api, settings, ConfigurationError)
@@ -100,7 +98,7 @@ async def test_a_url_that_cannot_be_read_is_never_quoted(
 
 
 def _resolve(really: Callable[..., Any], host: Any, *arguments: Any, **keywords: Any) -> Any:
-    """Know no host of domain `invalid`, whichever resolver the machine has."""
+    """Resolve no host of domain `invalid`, whichever resolver the machine has."""
     if str(host).endswith(".invalid"):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     return really(host, *arguments, **keywords)
@@ -111,14 +109,14 @@ def _resolve(really: Callable[..., Any], host: Any, *arguments: Any, **keywords:
     ("place", "cause"),
     [("127.0.0.1:1", "connection refused"), ("nowhere.invalid:1", "name or service not known")],
 )
-async def test_a_server_that_is_not_there_is_named(
+async def test_an_unreachable_server_is_named(
     api: str,
     place: str,
     cause: str,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Unavailable names host, port and libpq's cause, and is retryable; pools log to who listens."""
+    """Unavailable names host, port and libpq's cause; pools log it."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(socket, "getaddrinfo", partial(_resolve, socket.getaddrinfo))
     url = f"postgresql://u:{_SECRET}@{place}/d"
@@ -131,7 +129,7 @@ async def test_a_server_that_is_not_there_is_named(
 
 @APIS
 @pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1:1,localhost:2"])
-async def test_a_mongodb_server_that_is_not_there_is_named(embedded: Store, api: str, place: str) -> None:
+async def test_an_unreachable_mongodb_server_is_named(embedded: Store, api: str, place: str) -> None:
     """Unavailable names host, port, seconds and the variable, never the URL's login or password."""
     url = SecretStr(f"mongodb://somebody:{_SECRET}@{place}/d")
     settings = embedded.settings.model_copy(update={"mongo_url": url, "timeout": timedelta(seconds=1.5)})
@@ -142,8 +140,8 @@ async def test_a_mongodb_server_that_is_not_there_is_named(embedded: Store, api:
 
 
 @APIS
-def test_nothing_is_printed_about_a_server_that_is_not_there(api: str) -> None:
-    """Where nobody configured logging the typed error is all that is said."""
+def test_an_unreachable_server_prints_nothing(api: str) -> None:
+    """Without logging configuration nothing is printed besides the typed error."""
     program = f"""
 import asyncio
 from tests.integration.test_logins import Settings, Unavailable, _save
@@ -165,8 +163,8 @@ except Unavailable:
     assert said.stdout == "unavailable\n"
 
 
-def test_an_embedded_store_may_be_entered_again(tmp_path: Any) -> None:
-    """A closed embedded store may be entered anew; what it gave out before stays closed."""
+def test_an_embedded_store_can_be_entered_again(tmp_path: Any) -> None:
+    """A closed embedded store can be entered again; its old repositories stay closed."""
     store = Store.embedded(tmp_path / "stack", [Run])
     tenant = uuid4()
     with store:

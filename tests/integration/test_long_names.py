@@ -1,4 +1,4 @@
-"""Names of tables and columns that are as long as a class may have them."""
+"""Tables and columns with names of the maximum length."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.postgres import MEMBERS, fresh_database, write_line
 
 
 class Parent(Entity, table="p" * 50):
-    """What the others refer to."""
+    """The target of the references."""
 
 
 class Child(Entity, table="c" * 50):
@@ -32,7 +32,7 @@ FIRST, SECOND = "a" * 50, "a" * 49 + "b"
 
 @pytest.mark.parametrize("column", [FIRST, SECOND])
 def test_the_record_with_a_broken_reference_is_named(cluster: str, tmp_path: Path, column: str) -> None:
-    """Of a batch the error names the record whose reference is broken, however long the names are."""
+    """The error of a batch names the record with the broken reference, however long the names are."""
     with fresh_database(cluster) as database:
         line = write_line(tmp_path / "own", "own", render(Parent), render(Child))
         migrate(database.url("admin"), [core(), line])

@@ -1,4 +1,4 @@
-"""A stack whose directory goes away while it runs."""
+"""A stack whose directory is deleted or moved while it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEADLINE = 12.0
 
 @contextmanager
 def watched(pid: int) -> Iterator[int]:
-    """Hold a process by a descriptor that its end makes readable."""
+    """Open a pidfd of a process, which becomes readable when the process ends."""
     handle = os.pidfd_open(pid)
     try:
         yield handle
@@ -28,7 +28,7 @@ def watched(pid: int) -> Iterator[int]:
 
 @contextmanager
 def started() -> Iterator[Path]:
-    """Give a stack of a short path, where the supervisor's socket lies in the directory itself."""
+    """Start a stack with a short path, where the supervisor's socket is in the directory itself."""
     with tempfile.TemporaryDirectory(prefix="sk-", dir="/tmp") as name:
         home = Path(name) / "stack"
         up(home)
@@ -44,19 +44,19 @@ def processes(home: Path) -> list[int]:
 
 
 def test_servers_end_when_their_directory_is_deleted() -> None:
-    """Deleting the directory of a running stack ends its servers and their supervisor within seconds."""
+    """If the directory of a running stack is deleted, its servers and supervisor end within seconds."""
     with started() as home, ExitStack() as stack:
         running = [stack.enter_context(watched(pid)) for pid in processes(home)]
         assert len(running) == 4
         while home.exists():
-            shutil.rmtree(home, ignore_errors=True)  # a server may add a file meanwhile
+            shutil.rmtree(home, ignore_errors=True)  # a server may create a file at the same time
         for process in running:
             assert select.select([process], [], [], DEADLINE)[0]
         assert not home.exists()
 
 
 def test_a_new_stack_in_its_place_is_left_alone() -> None:
-    """A stack that starts where a running one was moved away keeps its files; the old servers end."""
+    """If a new stack takes the place of a moved one, the old servers end and the new ones stay."""
     with started() as home, ExitStack() as stack:
         running = [stack.enter_context(watched(pid)) for pid in processes(home)]
         home.rename(home.with_name("moved"))

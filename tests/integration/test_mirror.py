@@ -1,4 +1,4 @@
-"""The mirror: the schema as files, each object its own."""
+"""The mirror: the schema as files, one per object."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from storekit.errors import ConfigurationError, UsageError
 from tests.support.postgres import Database
 from tests.support.shipped import MIRROR, mirrored
 
-# What the catalogue holds, asked otherwise than the mirror does.
+# The objects of the catalogue, by queries other than those of the mirror.
 OBJECTS = """
 WITH mine AS (SELECT oid FROM pg_roles WHERE rolname ~ '^storekit_')
 SELECT relnamespace::regnamespace || CASE relkind WHEN 'v' THEN '/views/' ELSE '/tables/' END || relname
@@ -29,14 +29,14 @@ UNION SELECT unnest('{public/schema,report/schema,storekit/schema}'::text[])
 """
 
 
-def test_the_committed_mirror_is_that_of_the_migrations(reference: Database) -> None:
-    """Whoever changes the schema renews the mirror, so that a review shows what the change comes to."""
+def test_the_committed_mirror_is_up_to_date(reference: Database) -> None:
+    """The committed mirror is what the migrations create, so that reviews show the effect of a change."""
     stale = differences(MIRROR, mirrored(reference))
     assert not stale, f"run `make mirror` and review what it changes: {', '.join(stale)}"
 
 
-def test_every_object_has_its_file(reference: Database) -> None:
-    """One file for each table, view, function and type, and no other."""
+def test_every_object_has_one_file(reference: Database) -> None:
+    """There is one file for each table, view, function and type, and no other file."""
     assert set(mirrored(reference)) == {f"{name}.sql" for (name,) in reference.ask(OBJECTS)}
 
 
@@ -73,10 +73,10 @@ def test_every_object_has_its_file(reference: Database) -> None:
         ("GRANT CREATE ON SCHEMA storekit TO storekit_app", "storekit/schema"),
     ],
 )  # fmt: skip
-def test_a_change_shows_in_the_file_of_its_object(
+def test_a_change_appears_in_the_file_of_its_object(
     reference: Database, tmp_path: Path, change: str, file: str
 ) -> None:
-    """Columns, constraints, flags, grants, owners and comments: each change is seen, and in one file."""
+    """A change of columns, constraints, flags, grants, owners or comments changes one file."""
     renew(tmp_path, mirrored(reference))
     with psycopg.connect(reference.url("postgres")) as connection:
         connection.execute(change.encode())
@@ -84,8 +84,8 @@ def test_a_change_shows_in_the_file_of_its_object(
         connection.rollback()
 
 
-def test_partitions_come_and_go_unseen(reference: Database, tmp_path: Path) -> None:
-    """What the running database makes for itself is no difference."""
+def test_partitions_are_not_mirrored(reference: Database, tmp_path: Path) -> None:
+    """Partitions that the running database creates are not a difference."""
     renew(tmp_path, mirrored(reference))
     with psycopg.connect(reference.url("postgres")) as connection:
         connection.execute(
@@ -96,10 +96,8 @@ def test_partitions_come_and_go_unseen(reference: Database, tmp_path: Path) -> N
         connection.rollback()
 
 
-def test_the_command_writes_checks_and_clears(
-    reference: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`schema mirror` writes what changed and drops what has gone; `--check` names both, with exit code 1."""
+def test_the_mirror_command(reference: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`schema mirror` writes changed files and deletes obsolete ones; `--check` lists both, exit code 1."""
     monkeypatch.setenv("POSTGRES_ADMIN_URL", reference.url("admin"))
     out = tmp_path / "mirror"
     command = ["schema", "mirror", "--out", str(out)]
@@ -119,15 +117,15 @@ def test_the_command_writes_checks_and_clears(
     assert CliRunner().invoke(app, [*command, "--check"]).exit_code == 0
 
 
-def test_a_directory_of_other_sql_is_left_alone(reference: Database, tmp_path: Path) -> None:
-    """A slip in --out deletes nobody's files."""
+def test_a_directory_with_other_sql_is_refused(reference: Database, tmp_path: Path) -> None:
+    """A wrong --out deletes no files."""
     (mine := tmp_path / "0001_mine.sql").write_text("SELECT 1;\n")
     with pytest.raises(UsageError, match="0001_mine.sql was not written by the mirror"):
         renew(tmp_path, mirrored(reference))
     assert [*tmp_path.iterdir()] == [mine]
 
 
-def test_a_database_without_storekit_is_named_so(cluster: str) -> None:
-    """The mirror of a database that was never migrated says what to run."""
+def test_a_database_without_storekit_is_an_error(cluster: str) -> None:
+    """The mirror of a database without storekit is an error that says what to run."""
     with connect(cluster) as connection, pytest.raises(ConfigurationError, match="run storekit migrate"):
         read(connection)

@@ -1,4 +1,4 @@
-"""Columns and defaults that look like the words of the SQL around them, on a real server."""
+"""Columns and defaults with the names and text of the surrounding SQL, on a real server."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _made(number: int) -> Nasty:
 
 @pytest.fixture(scope="module")
 def nasty(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Make a database with the tables of these classes, as rendered."""
+    """Create a database with the rendered tables of these classes."""
     with fresh_database(cluster) as fresh:
         directory: Path = tmp_path_factory.mktemp("lines")
         line = write_line(directory / "app", "app", render(Nasty), render(Removed))
@@ -116,8 +116,8 @@ def store(nasty: Database) -> Iterator[Store]:
         yield opened
 
 
-def test_a_column_may_be_called_as_the_sql_around_it(store: Store) -> None:
-    """Every name that a class may declare can be saved, read, updated and deleted."""
+def test_columns_can_have_names_of_sql_variables(store: Store) -> None:
+    """A record with any name that a class may declare can be saved, read, updated and deleted."""
     records = store.scope(tenant=uuid4(), actor="t").repository(Nasty)
     made = records.save_many([_made(n) for n in range(2)])
     for n, each in enumerate(made):
@@ -130,16 +130,16 @@ def test_a_column_may_be_called_as_the_sql_around_it(store: Store) -> None:
     assert records.get(made[1].ref_id) == records.get(made[1].ref_id)
 
 
-def test_a_batch_is_read_whatever_its_columns_are_called(store: Store) -> None:
-    """The look-up of many rows, which a replay does, finds each of them."""
+def test_a_batch_is_read_with_any_column_names(store: Store) -> None:
+    """The look-up of many rows, which a replay uses, finds each of them."""
     records = store.scope(tenant=uuid4(), actor="t").repository(Nasty)
     first, again = (records.save_many([_made(n) for n in range(2)], idempotency_key="k") for _ in range(2))
     assert [each.ref_id for each in again] == [each.ref_id for each in first]
     assert [each.wanted for each in again] == ["0 wanted", "1 wanted"]
 
 
-def test_a_row_goes_for_good_whatever_its_columns_are_called(store: Store, nasty: Database) -> None:
-    """A hard delete of a table with a column named tg_argv is recorded as any other."""
+def test_a_row_is_deleted_with_any_column_names(store: Store, nasty: Database) -> None:
+    """A hard delete from a table with a column named tg_argv records an event."""
     records = store.scope(tenant=uuid4(), actor="t").repository(Removed)
     made = records.save(Removed(tg_argv="x"))
     records.delete(made.ref_id)
@@ -147,8 +147,8 @@ def test_a_row_goes_for_good_whatever_its_columns_are_called(store: Store, nasty
     assert kinds == [("removed.created",), ("removed.deleted",)]
 
 
-def test_a_default_may_hold_any_text(nasty: Database) -> None:
-    """A hand-written INSERT gets a default that is full of quotes, as the class declares it."""
+def test_a_default_can_contain_any_text(nasty: Database) -> None:
+    """A hand-written INSERT gets the declared default, even if it is full of quotes."""
     ref_id = nasty.ask("INSERT INTO removed (tenant_id, tg_argv) VALUES (%s, 'x') RETURNING ref_id", uuid4())[
         0
     ][0]
@@ -156,6 +156,6 @@ def test_a_default_may_hold_any_text(nasty: Database) -> None:
 
 
 def test_a_ref_id_in_the_table_is_a_ulid(nasty: Database) -> None:
-    """A ref_id of any other form is refused by the table itself."""
+    """The table refuses a ref_id that is not a ULID."""
     with pytest.raises(psycopg.errors.CheckViolation, match="ref_id"):
         nasty.ask("INSERT INTO removed (tenant_id, tg_argv, ref_id) VALUES (%s, 'x', 'mine')", uuid4())

@@ -1,4 +1,4 @@
-"""The database tests itself: each file of schemas/postgres/tests is a case."""
+"""The pgTAP tests: each file of schemas/postgres/tests is a case."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.shipped import shipped_database
 
 FILES = sorted(tap.TESTS.glob("*.sql"))
 
-# Everything that must be tested: its kind, the words that name it, and how many of that name there are.
-# A function is public if a role other than its owner may call it, and so is manage(), which migrations call.
+# Everything that must be tested: its assertion, the words of its name, and the number of such objects.
+# A function is public if a role other than its owner may execute it; manage() is too: migrations call it.
 CATALOGUE = """
 SELECT 'function_is', ARRAY[proname::text], count(*) FROM pg_proc
 WHERE pronamespace::regnamespace::text IN ('storekit', 'report', 'public') AND (proname = 'manage' OR EXISTS (
@@ -33,21 +33,21 @@ FROM pg_policy JOIN pg_class AS c ON c.oid = polrelid
 
 @pytest.fixture(scope="module")
 def tapped(cluster: str) -> Iterator[Database]:
-    """Make a database of what storekit ships, with pgTAP beside it."""
+    """Create a database with the shipped schema and pgTAP."""
     with shipped_database(cluster) as database:
         tap.load(database)
         yield database
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_the_schema_holds(tapped: Database, file: Path) -> None:
-    """Whatever the file says of its topic is so."""
+def test_the_schema_satisfies_its_tests(tapped: Database, file: Path) -> None:
+    """All assertions of the file hold."""
     failed = tap.run(tapped, file.read_text(encoding="utf-8"))
     assert not failed, "\n".join(failed)
 
 
 def untested(connection: psycopg.Connection) -> list[str]:
-    """Name what no file tests: each is declared by an assertion, and a function is called besides."""
+    """Return the untested objects: an assertion must declare each, and functions must also be called."""
     texts = [text for file in FILES for _, text in tap.statements(file.read_text(encoding="utf-8"))]
     missing = []
     for assertion, words, times in connection.execute(CATALOGUE.encode()):
@@ -62,7 +62,7 @@ def untested(connection: psycopg.Connection) -> list[str]:
 
 
 def test_every_public_function_trigger_and_policy_is_tested(reference: Database) -> None:
-    """Every function that a role may call, every trigger and every policy is named in a test."""
+    """Every function that a role may execute, every trigger and every policy is tested."""
     with psycopg.connect(reference.url("postgres")) as connection:
         missing = untested(connection)
     assert not missing, f"schemas/postgres/tests say nothing of {', '.join(missing)}"
@@ -78,8 +78,8 @@ def test_every_public_function_trigger_and_policy_is_tested(reference: Database)
         ("CREATE POLICY lookup ON tool_calls USING (true)", "tool_calls.lookup"),
     ],
 )  # fmt: skip
-def test_what_is_not_tested_is_named(reference: Database, added: str, named: str) -> None:
-    """A new public function, overload, trigger or policy without a test is named."""
+def test_untested_objects_are_reported(reference: Database, added: str, named: str) -> None:
+    """A new public function, overload, trigger or policy without a test is reported."""
     with psycopg.connect(reference.url("postgres")) as connection:
         connection.execute(added.encode())
         assert untested(connection) == [named]
@@ -87,7 +87,7 @@ def test_what_is_not_tested_is_named(reference: Database, added: str, named: str
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "failure"),
     [
         ("SELECT plan(1);\nSELECT ok(false, 'it holds');", "not ok 1 - it holds"),
         ("SELECT plan(2);\nSELECT ok(true);", "planned [2], ran 1"),
@@ -100,6 +100,6 @@ def test_what_is_not_tested_is_named(reference: Database, added: str, named: str
         ),
     ],
 )
-def test_a_file_that_does_not_hold_fails(tapped: Database, text: str, told: str) -> None:
-    """A failed line, a plan that was not kept and an error are told; nothing else of the file stays."""
-    assert any(line.startswith(told) for line in tap.run(tapped, text))
+def test_a_failing_file_is_reported(tapped: Database, text: str, failure: str) -> None:
+    """A failed assertion, a wrong plan and an error are reported, and the file is rolled back."""
+    assert any(line.startswith(failure) for line in tap.run(tapped, text))

@@ -1,4 +1,4 @@
-"""The plans of the reads: one index look-up for each record, whatever the planner knows."""
+"""The plans of reads: one index look-up per record, whatever the statistics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROWS = 2000
 
 @pytest.fixture(scope="module")
 def crowded(embedded: Store) -> tuple[str, list[str]]:
-    """Make a tenant with many records that no ANALYZE has seen."""
+    """Create a tenant with many records, without ANALYZE."""
     tenant = uuid4()
     reports = embedded.scope(tenant=tenant, actor="test").repository(Report)
     saved = reports.save_many(Report(title=str(i)) for i in range(ROWS))
@@ -39,14 +39,14 @@ def connection(embedded: Store) -> Iterator[psycopg.Connection[Any]]:
 def read(
     connection: psycopg.Connection[Any], tenant: str, composed: tuple[str, list[Any]], table: str = "reports"
 ) -> int:
-    """Count the rows that a statement takes out of a table."""
+    """Count the rows that a statement reads from a table."""
     return rows_read(plan(connection, tenant, composed), table)
 
 
 def plan(
     connection: psycopg.Connection[Any], tenant: str, composed: tuple[str, list[Any]]
 ) -> list[dict[str, Any]]:
-    """Run a statement as storekit does, and give the nodes of its plan."""
+    """Run a statement as storekit does, and return the nodes of its plan."""
     text, (_, ref_ids) = composed
     sql = "EXPLAIN (ANALYZE, FORMAT JSON) " + text.replace("$1", f"'{tenant}'").replace(
         "$2", f"'{ref_ids.decode()}'"
@@ -58,20 +58,20 @@ def plan(
 
 
 @pytest.mark.parametrize("number", [1, 100])
-def test_urls_read_no_more_rows_than_they_are_asked_for(
+def test_urls_read_one_row_per_record(
     connection: psycopg.Connection[Any], crowded: tuple[str, list[str]], number: int
 ) -> None:
-    """The look-up of one URL or a hundred reads that many rows of a tenant that has thousands."""
+    """A look-up of 1 or 100 URLs reads that many rows of a tenant with thousands."""
     tenant, ref_ids = crowded
     statement = Locate("reports", "pdf", soft_delete=False, ref_ids=tuple(ref_ids[:number]))
     assert read(connection, tenant, locate(statement, uuid4())) == number
 
 
 @pytest.mark.parametrize("number", [1, 100])
-def test_urls_by_a_reference_read_one_row_more_for_each(
+def test_urls_by_a_reference_read_two_rows_per_record(
     embedded: Store, connection: psycopg.Connection[Any], crowded: tuple[str, list[str]], number: int
 ) -> None:
-    """Following a reference to its blob is one look-up of the record, and one of what it refers to."""
+    """A look-up through a reference reads the record and the record that it refers to."""
     tenant, _ = crowded
     scope = embedded.scope(tenant=tenant, actor="test")
     reports = scope.repository(Report).save_many(Report(title=str(i)) for i in range(number))
@@ -84,10 +84,10 @@ def test_urls_by_a_reference_read_one_row_more_for_each(
 
 
 @pytest.mark.parametrize("number", [1, 100])
-def test_records_are_read_one_look_up_each(
+def test_get_reads_one_row_per_record(
     connection: psycopg.Connection[Any], crowded: tuple[str, list[str]], number: int
 ) -> None:
-    """Reading records by ref_id reads no other row."""
+    """Reading records by ref_id reads no other rows."""
     tenant, ref_ids = crowded
     statement = whole_row(Report.storekit_table, ref_ids[:number])
     assert read(connection, tenant, select(statement, uuid4())) == number

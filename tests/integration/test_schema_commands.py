@@ -1,4 +1,4 @@
-"""`storekit schema diff` and `check`, run as a user runs them: from a class to a saved record, and on."""
+"""`storekit schema diff` and `check` as a user runs them, from a class to a saved record."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ with Store.open() as store:
 
 @dataclass(frozen=True)
 class Shell:
-    """A user's project, beside a database of its own."""
+    """A user's project with a database of its own."""
 
     database: Database
     home: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of this process, with the URLs of the project's stores alone."""
+        """The variables of this process, with only the URLs of the project's stores."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -74,7 +74,7 @@ class Shell:
         return kept | urls
 
     def run(self, *command: str) -> tuple[int, str]:
-        """Run a program in the project; answer its exit code and what it wrote."""
+        """Run a program in the project; return its exit code and output."""
         done = subprocess.run(
             [sys.executable, *command],
             check=False, capture_output=True, text=True, cwd=self.home, env=self.environment, timeout=60,
@@ -82,18 +82,18 @@ class Shell:
         return done.returncode, done.stdout + done.stderr
 
     def storekit(self, *arguments: str) -> tuple[int, str]:
-        """Run a command of storekit."""
+        """Run a storekit command."""
         done = storekit_command(*arguments, environment=self.environment, home=self.home)
         return done.returncode, done.stdout + done.stderr
 
     @property
     def models(self) -> Path:
-        """The module of the classes."""
+        """Return the path of the module with the classes."""
         return self.home / "myapp" / "models.py"
 
     @property
     def files(self) -> list[str]:
-        """The migrations."""
+        """Return the names of the migrations."""
         return [path.name for path in sorted((self.home / "migrations").iterdir())]
 
 
@@ -103,7 +103,7 @@ DIFF, CHECK = ("schema", "diff", "myapp.models"), ("schema", "check", "myapp.mod
 
 @pytest.fixture
 def shell(cluster: str, tmp_path: Path) -> Iterator[Shell]:
-    """Begin a project: two classes, no migration."""
+    """Create a project with two classes and no migration."""
     with fresh_database(cluster) as database:
         made = Shell(database, tmp_path)
         for directory in ("migrations", "myapp"):
@@ -113,7 +113,7 @@ def shell(cluster: str, tmp_path: Path) -> Iterator[Shell]:
 
 
 def test_from_a_new_class_to_a_saved_record(shell: Shell) -> None:
-    """Migrate, diff, migrate: the class is saved under its rules, check is content and diff finds no more."""
+    """After migrate, diff, migrate the class can be saved, check succeeds and diff finds nothing."""
     assert shell.storekit(*MIGRATE)[0] == 0
     assert shell.storekit(*DIFF) == (0, "migrations/0001_campaigns_leads.sql\n")
     assert shell.storekit(*CHECK) == (1, "migration app 0001_campaigns_leads.sql is pending\n"
@@ -128,8 +128,8 @@ def test_from_a_new_class_to_a_saved_record(shell: Shell) -> None:
     assert "cannot change from ready to raw" in said
 
 
-def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
-    """Check names each difference and exits 1; diff writes them, each index in a file of its own."""
+def test_additions_are_found_written_and_applied(shell: Shell) -> None:
+    """Check lists each difference and exits with 1; diff writes them, with each index in its own file."""
     for command in (MIGRATE, DIFF, MIGRATE):
         assert shell.storekit(*command)[0] == 0
     grown = MODELS.replace('    RAW = "raw"', '    RAW = "raw"\n    DEAD = "dead"').replace(
@@ -152,8 +152,8 @@ def test_a_class_that_grows_is_found_written_and_applied(shell: Shell) -> None:
     assert shell.storekit(*CHECK) == (0, "no differences\n")
 
 
-def test_a_decision_is_told_found_and_not_applied_until_it_is_made(shell: Shell) -> None:
-    """Diff names it and its file, lint finds it, migrate refuses the file; with SQL instead all is well."""
+def test_a_decision_blocks_migrate_until_it_is_made(shell: Shell) -> None:
+    """Diff reports it, lint finds it, migrate refuses its file; once it is SQL, migrate applies it."""
     for command in (MIGRATE, DIFF, MIGRATE):
         assert shell.storekit(*command)[0] == 0
     shell.models.write_text(MODELS.replace("    name: str", "    name: int"))
@@ -173,8 +173,8 @@ def test_a_decision_is_told_found_and_not_applied_until_it_is_made(shell: Shell)
     assert shell.storekit(*CHECK) == (0, "no differences\n")
 
 
-def test_diff_makes_the_directory_of_its_line(shell: Shell) -> None:
-    """The first file of a line needs no mkdir; one migration that is pending is one."""
+def test_diff_creates_the_directory(shell: Shell) -> None:
+    """Diff creates the directory of the line, and reports a single pending migration in the singular."""
     assert shell.storekit("migrate", "--line", "agency")[0] == 0
     (shell.home / "migrations").rmdir()
     path = "db/lines/0001_campaigns_leads.sql"
@@ -186,8 +186,8 @@ def test_diff_makes_the_directory_of_its_line(shell: Shell) -> None:
     assert said.startswith("storekit: 1 migration is pending, first app 0001_campaigns_leads.sql; run ")
 
 
-def test_a_breach_of_the_walls_is_named(shell: Shell) -> None:
-    """Check exits 1 for a grant that a migration should not have made, and names it."""
+def test_check_reports_missing_isolation(shell: Shell) -> None:
+    """Check names a grant that breaks tenant isolation, and exits with 1."""
     for command in (MIGRATE, DIFF, MIGRATE):
         assert shell.storekit(*command)[0] == 0
     shell.database.ask("GRANT TRUNCATE ON leads TO storekit_app")
@@ -197,8 +197,8 @@ def test_a_breach_of_the_walls_is_named(shell: Shell) -> None:
     assert "TRUNCATE" in said
 
 
-def test_pending_and_edited_migrations_are_named(shell: Shell) -> None:
-    """Diff refuses to write past what is pending, and check names files that are pending or were edited."""
+def test_pending_and_edited_migrations_are_reported(shell: Shell) -> None:
+    """Diff refuses to write while migrations are pending; check names pending and edited files."""
     code, said = shell.storekit(*DIFF)
     assert code == 1
     assert (
@@ -229,8 +229,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("command", REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_be_compared_is_one_line_that_says_why(shell: Shell, command: tuple[str, ...]) -> None:
-    """A module or a line that cannot be is refused by name, in one line."""
+def test_an_invalid_module_or_line_is_one_line(shell: Shell, command: tuple[str, ...]) -> None:
+    """An invalid module or line is refused by name, in one line."""
     again = MODELS + '\n\nclass Other(Entity, table="leads"):\n    name: str\n'
     (shell.home / "twice.py").write_text(again)
     code, said = shell.storekit(*command)

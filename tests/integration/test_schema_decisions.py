@@ -1,4 +1,4 @@
-"""What a person has to decide: named by check, written as comments by diff, and nothing is lost meanwhile."""
+"""Changes that need a decision: check names them, diff writes them as comments, and no data is lost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DECISIONS: dict[str, Editions] = {
         note({"status": (Status, Status.DRAFT)}),
         "column status accepts 'new', 'review', the class does not",
     ),
-    "a label that indexes know": (
+    "a label in a partial index": (
         note({"status": (Longer, Longer.DRAFT)}, indexes=[index("status", "-created_on")]),
         note({"status": (Status, Status.DRAFT)}, indexes=[index("status", "-created_on")]),
         "column status accepts 'new', 'review', the class does not",
@@ -65,7 +65,7 @@ DECISIONS: dict[str, Editions] = {
         note(),
         "the reference of column author_id is not declared",
     ),
-    "what a reference does": (
+    "another on_delete": (
         note({"author_id": RESTRICTED}),
         note({"author_id": CASCADING}),
         "column author_id has another reference than FOREIGN KEY (tenant_id, author_id)",
@@ -100,10 +100,10 @@ NOT_BY_SQL_ALONE = {"a requirement", "a scope"}
 
 
 @pytest.mark.parametrize("name", DECISIONS)
-def test_a_decision_is_a_comment_that_ends_it_once_it_is_sql(evolving: Evolving, name: str) -> None:
-    """As written the migration decides nothing; with the comment signs taken off nothing differs any more."""
+def test_a_decision_is_written_as_a_comment(evolving: Evolving, name: str) -> None:
+    """The migration changes nothing as written; with its comment signs removed no difference remains."""
     old, new, what = DECISIONS[name]
-    if evolving.told(Author, Plan, old):
+    if evolving.described(Author, Plan, old):
         evolving.follow(Author, Plan, old)
     decisions = [each for each in evolving.differences(Author, Plan, new) if each.weight == "decision"]
     assert any(f"public.notes: {what}" in str(each) for each in decisions), [*map(str, decisions)]
@@ -112,15 +112,15 @@ def test_a_decision_is_a_comment_that_ends_it_once_it_is_sql(evolving: Evolving,
     assert evolving.database.ask("SELECT title, token, note, status::text FROM notes") == [
         ("first", "t", None, "draft")
     ]
-    assert evolving.told(Author, Plan, new) == [*map(str, decisions)]
+    assert evolving.described(Author, Plan, new) == [*map(str, decisions)]
     if name not in NOT_BY_SQL_ALONE:
         evolving.apply("\n".join([*(each.sql for each in decisions), decisions[0].manage]))
-        assert evolving.told(Author, Plan, new) == []
+        assert evolving.described(Author, Plan, new) == []
         assert evolving.database.ask("SELECT title, token FROM notes") == [("first", "t")]
 
 
 class Old(Entity, Mutable, table="logs"):
-    """Triggers stand on its state, a policy on its token."""
+    """A class with triggers on its state and a policy on its token."""
 
     kind: Annotated[Status, moves({Status.DRAFT: [Status.FINAL]})] = Status.DRAFT
     gone: str
@@ -133,19 +133,19 @@ class New(Entity, Mutable, table="logs"):
     token: int
 
 
-def test_the_sql_of_decisions_frees_what_manage_put_on_the_columns(evolving: Evolving) -> None:
-    """Columns that triggers, policies and refs stand on are retyped and dropped as the comments say."""
+def test_columns_with_triggers_and_policies_can_be_changed(evolving: Evolving) -> None:
+    """The suggested SQL retypes and drops columns that triggers, policies and refs depend on."""
     evolving.follow(Old)
     evolving.insert("logs", gone="x", token="1")
     found = [each for each in evolving.differences(New) if each.weight != "remark"]
     assert {each.weight for each in found} == {"decision"}
     evolving.apply("\n".join([*(each.sql for each in found), found[0].manage]))
-    assert evolving.told(New) == []
+    assert evolving.described(New) == []
     assert evolving.database.ask("SELECT kind, token FROM logs") == [("draft", 1)]
 
 
-def test_what_may_stay_is_remarked_once(evolving: Evolving) -> None:
-    """A dropped optional column, default and class are comments of one migration; check is content."""
+def test_optional_differences_are_remarked_once(evolving: Evolving) -> None:
+    """A dropped optional column, default or class is a comment in one migration, and check succeeds."""
     evolving.follow(Author, Plan, note({"extra": (str | None, None), "rank": (int, 1)}))
     written = evolving.write(Plan, note({"rank": (int, ...)}))
     for line in (
@@ -156,7 +156,7 @@ def test_what_may_stay_is_remarked_once(evolving: Evolving) -> None:
     ):
         assert line in written.splitlines()
     evolving.migrate()
-    assert evolving.told(Plan, note({"rank": (int, ...)})) == []
+    assert evolving.described(Plan, note({"rank": (int, ...)})) == []
     assert evolving.write(Plan, note({"rank": (int, ...)})) == ""
     assert evolving.database.ask("SELECT rank, extra FROM notes") == [(1, None)]
 
@@ -191,11 +191,20 @@ DRIFTS: dict[str, tuple[str, str]] = {
     ),
     "a check": (f"{_ALTER} DROP CONSTRAINT notes_ref_id_check", "CHECK (ref_id ~ "),
     "a ref's key": (f"{_ALTER} DROP CONSTRAINT pdf_ref_live", "key pdf_ref_live is missing"),
-    "a lifted wall": (f"{_ALTER} NO FORCE ROW LEVEL SECURITY", "row-level security has another definition"),
-    "an open wall": (f"{_ALTER} DISABLE ROW LEVEL SECURITY", "row-level security has another definition"),
+    "row-level security that is not forced": (
+        f"{_ALTER} NO FORCE ROW LEVEL SECURITY",
+        "row-level security has another definition",
+    ),
+    "disabled row-level security": (
+        f"{_ALTER} DISABLE ROW LEVEL SECURITY",
+        "row-level security has another definition",
+    ),
     "a lost policy": ("DROP POLICY tenant ON notes", "policy tenant is missing"),
-    "a policy of all": ("ALTER POLICY tenant ON notes USING (true)", "policy tenant has another definition"),
-    "one policy more": ("CREATE POLICY debug ON notes USING (true)", "policy debug is not storekit's"),
+    "a policy without a condition": (
+        "ALTER POLICY tenant ON notes USING (true)",
+        "policy tenant has another definition",
+    ),
+    "an additional policy": ("CREATE POLICY debug ON notes USING (true)", "policy debug is not storekit's"),
     "a trigger that is off": (
         f"{_ALTER} DISABLE TRIGGER storekit_update",
         "trigger storekit_update has another definition",
@@ -232,8 +241,8 @@ DRIFTS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("name", DRIFTS)
-def test_what_somebody_changed_by_hand_is_named(evolving: Evolving, name: str) -> None:
-    """Each change past the migrations is named; what was only taken away or opened, the next file mends."""
+def test_manual_changes_are_reported(evolving: Evolving, name: str) -> None:
+    """Each manual change is named; the next file repairs missing objects and loosened rules."""
     change, what = DRIFTS[name]
     evolving.database.ask(change)
     found = [each for each in evolving.differences(Author, Plan, note()) if each.weight != "remark"]
@@ -251,7 +260,7 @@ UNHARMED = """
     COMMENT ON TABLE notes IS 'mine'"""
 
 
-def test_what_a_dba_adds_is_no_difference(evolving: Evolving) -> None:
-    """Indexes, checks, triggers and optional columns of a person's own are left to them."""
+def test_objects_of_a_dba_are_ignored(evolving: Evolving) -> None:
+    """Manually added indexes, checks, triggers and optional columns are not differences."""
     evolving.database.ask(UNHARMED)
-    assert evolving.told(Author, Plan, note()) == []
+    assert evolving.described(Author, Plan, note()) == []

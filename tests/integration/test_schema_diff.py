@@ -1,4 +1,4 @@
-"""Classes that grow: the migrations of their line follow, and the database is as they say."""
+"""Additions to classes: diff writes migrations, and afterwards the database matches the classes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ ADDITIONS: dict[str, type[Entity]] = {
     "a soft delete": note({}, Mutable, SoftDelete),
     "an index": note(indexes=[index("status", "-created_on")]),
     "a partial index": note(indexes=[index("token", where={"note": None, "author_id": not_null})]),
-    "an index of many": note(indexes=[index("note", where={"status": ["final", "draft"], "version": 3})]),
+    "an index with a long condition": note(
+        indexes=[index("note", where={"status": ["final", "draft"], "version": 3})]
+    ),
     "a unique index": note(indexes=[unique("title", "token")]),
     "a partial unique index": note(indexes=[unique("title", where={"author_id": None})]),
     "a natural key": note(natural_key=("title", "token")),
@@ -71,18 +73,16 @@ ADDITIONS: dict[str, type[Entity]] = {
 
 
 @pytest.mark.parametrize("grown", ADDITIONS.values(), ids=ADDITIONS.keys())
-def test_an_addition_is_written_applied_and_then_no_difference(
-    evolving: Evolving, grown: type[Entity]
-) -> None:
-    """Each kind of addition goes through the next migrations of a table with a row, and nothing is lost."""
-    assert evolving.told(Author, Plan, grown)
+def test_an_addition_is_written_and_applied(evolving: Evolving, grown: type[Entity]) -> None:
+    """Each kind of addition is migrated on a table with a row, with no data loss or difference left."""
+    assert evolving.described(Author, Plan, grown)
     evolving.follow(Author, Plan, grown)
     assert evolving.database.ask("SELECT title, token FROM notes") == [("first", "t")]
     evolving.insert("notes", title="second", token="u")
 
 
 def test_every_addition_at_once(evolving: Evolving) -> None:
-    """A class that grows in many ways at once needs its files once."""
+    """Many additions to a class at once need one run of diff."""
     grown = note(
         {
             "status": (Annotated[Longer, moves({Longer.NEW: [Longer.DRAFT]})], Longer.NEW),
@@ -101,7 +101,7 @@ def test_every_addition_at_once(evolving: Evolving) -> None:
     evolving.follow(Author, Plan, grown)
     names = [path.name for path in sorted(evolving.directory.iterdir())]
     assert names[:3] == ["0001_authors_plans_notes.sql", "0002_notes_labels.sql", "0003_notes.sql"]
-    assert len(names) == 7  # three indexes, and that of the reference
+    assert len(names) == 7  # three indexes, and the index of the reference
 
 
 FORMER = """
@@ -112,15 +112,15 @@ FORMER = """
     DROP INDEX {1}"""
 
 
-def test_the_indexes_of_a_former_release_are_replaced(evolving: Evolving) -> None:
-    """What ended before ref_id is built anew and then dropped, by its definition whatever it is called."""
+def test_indexes_of_an_older_release_are_replaced(evolving: Evolving) -> None:
+    """An index without ref_id at its end is replaced, recognised by definition and not by name."""
     grown = note({"author_id": refers(Author)}, indexes=[index("title", "-created_on")])
     evolving.follow(Author, Plan, grown)
     made = "SELECT indexname FROM pg_indexes WHERE tablename = 'notes' AND indexdef ~ 'ref_id( DESC)?\\)$' " \
         "AND indexname ~ '_ix_' ORDER BY 1"  # fmt: skip
     ours = [name for (name,) in evolving.database.ask(made)]
     evolving.database.ask(FORMER.format(*ours))
-    assert evolving.told(Author, Plan, grown) == [
+    assert evolving.described(Author, Plan, grown) == [
         "public.notes: index (author_id, tenant_id, ref_id) is missing",
         "public.notes: index (tenant_id, title, created_on DESC, ref_id DESC) is missing",
         *(
@@ -134,24 +134,24 @@ def test_the_indexes_of_a_former_release_are_replaced(evolving: Evolving) -> Non
     assert evolving.database.ask(left) == [("mine",)]
 
 
-def test_a_new_key_is_checked_against_the_rows_of_all_tenants(evolving: Evolving) -> None:
-    """A reference over rows that break it is refused, and nothing of its migration stays."""
+def test_a_new_foreign_key_is_checked_for_all_tenants(evolving: Evolving) -> None:
+    """A reference that existing rows violate is refused, and its migration is rolled back."""
     grown = note({"author_id": refers(Author), "extra": (int, 0)})
     orphan = evolving.insert("notes", title="orphan", author_id=uuid4())
     evolving.write(Author, Plan, grown)
     with pytest.raises(ConfigurationError, match="violates foreign key constraint"):
         evolving.migrate()
-    assert "public.notes: column extra is missing" in evolving.told(Author, Plan, grown)
+    assert "public.notes: column extra is missing" in evolving.described(Author, Plan, grown)
     author = evolving.insert("authors", name="A")
     with evolving.database.connect("postgres") as connection, connection.transaction():
         connection.execute("SELECT set_config('storekit.tenant', %s, true)", [str(TENANT)])
         connection.execute("UPDATE notes SET author_id = %s WHERE id = %s", [author, orphan])
     evolving.migrate()
-    assert evolving.told(Author, Plan, grown) == []
+    assert evolving.described(Author, Plan, grown) == []
 
 
-def test_what_was_declared_holds(evolving: Evolving) -> None:
-    """A partial unique index lets in what it does not hold, a natural key nothing twice, in one tenant."""
+def test_declared_indexes_are_enforced(evolving: Evolving) -> None:
+    """A partial unique index ignores rows outside its condition; a natural key is unique per tenant."""
     grown = note(
         {"slug": (str | None, None)},
         indexes=[unique("slug", where={"status": Status.FINAL})],
@@ -167,8 +167,8 @@ def test_what_was_declared_holds(evolving: Evolving) -> None:
     assert evolving.refuses("notes", **other) is None
 
 
-def test_a_row_of_a_tenant_refers_to_a_global_row_that_is_there(evolving: Evolving) -> None:
-    """A reference to a global class leaves the tenant out, and its target stays while it is used."""
+def test_a_reference_to_a_global_record(evolving: Evolving) -> None:
+    """A reference to a global class has no tenant, and its target cannot be deleted while in use."""
     grown = note({"plan_id": refers(Plan)})
     evolving.follow(Author, Plan, grown)
     plan = evolving.insert("plans", tenant_id=UUID(int=0), name="free")
@@ -178,8 +178,8 @@ def test_a_row_of_a_tenant_refers_to_a_global_row_that_is_there(evolving: Evolvi
         evolving.database.ask("DELETE FROM plans")
 
 
-def test_a_record_of_the_grown_class_is_saved_beside_the_old_one(evolving: Evolving) -> None:
-    """What diff wrote is all that a save of the new class needs."""
+def test_a_record_of_the_changed_class_can_be_saved(evolving: Evolving) -> None:
+    """The migrations of diff are all that a save of the changed class needs."""
     grown = note({"rank": (int, 1), "kind": (Longer | None, None)}, Mutable, SoftDelete)
     evolving.follow(Author, Plan, grown)
     with Store(evolving.settings) as store:
@@ -191,28 +191,28 @@ def test_a_record_of_the_grown_class_is_saved_beside_the_old_one(evolving: Evolv
 
 
 class Invoice(Entity, table="billing.invoices"):
-    """In a schema of its own, with a type beside it."""
+    """A class in a schema of its own, with an enum."""
 
     note_id: Annotated[UUID, references("notes")]
     status: Status = Status.DRAFT
 
 
 class Line(Entity, table="billing.order", indexes=[index("status")]):
-    """Called as a word of SQL."""
+    """A class whose table name is an SQL keyword."""
 
     invoice_id: Annotated[UUID, references(Invoice, on_delete="cascade")]
     status: Status | None = None
 
 
-def test_tables_of_other_schemas_are_followed_too(evolving: Evolving) -> None:
-    """New tables are made in the order of their references, whatever the order of the classes."""
+def test_tables_of_other_schemas(evolving: Evolving) -> None:
+    """New tables are created in the order of their references, whatever the order of the classes."""
     written = evolving.follow(Line, Invoice)
     assert written.index("CREATE TABLE billing.invoices") < written.index('CREATE TABLE billing."order"')
-    assert evolving.told(Author, Plan, note(), Line, Invoice) == []
+    assert evolving.described(Author, Plan, note(), Line, Invoice) == []
 
 
-def test_a_reference_to_no_table_is_named(evolving: Evolving) -> None:
-    """A class whose target has no table yet, and is not listed, is refused by both names."""
+def test_a_reference_to_a_missing_table_is_refused(evolving: Evolving) -> None:
+    """A class whose target has no table and is not listed is refused; the error names both."""
     with pytest.raises(ConfigurationError, match=r"Line references billing\.invoices, which does not exist"):
         evolving.differences(Line)
 
@@ -225,14 +225,14 @@ class Egg(Entity, table="eggs"):
     hen_id: Annotated[UUID | None, references(Hen)] = None
 
 
-def test_classes_that_refer_to_each_other_are_named(evolving: Evolving) -> None:
-    """Neither of two tables can be made before the other; who declares them so is told."""
+def test_circular_references_are_refused(evolving: Evolving) -> None:
+    """Two classes that refer to each other are refused, because neither table can be created first."""
     with pytest.raises(ConfigurationError, match="hens -> eggs|eggs -> hens"):
         evolving.differences(Hen, Egg)
 
 
-def test_comparing_leaves_nothing_and_waits_for_no_writer(evolving: Evolving) -> None:
-    """Writers of the compared tables are not in the way, and of the comparison nothing stays."""
+def test_a_comparison_has_no_side_effects(evolving: Evolving) -> None:
+    """A comparison does not wait for writers and leaves nothing in the database."""
     grown = note({"author_id": refers(Author)})
     counted = "SELECT (SELECT count(*) FROM storekit.managed), (SELECT count(*) FROM storekit.event_type), " \
         "(SELECT count(*) FROM pg_proc), to_regnamespace('sk_new')"  # fmt: skip
@@ -240,13 +240,13 @@ def test_comparing_leaves_nothing_and_waits_for_no_writer(evolving: Evolving) ->
     evolving.database.ask("ALTER ROLE admin SET lock_timeout = '2s'")
     with evolving.database.connect("postgres") as other, other.transaction():
         other.execute("LOCK TABLE notes, authors, plans, storekit.part, storekit.field IN ROW EXCLUSIVE MODE")
-        assert evolving.told(Author, Plan, grown)
+        assert evolving.described(Author, Plan, grown)
     evolving.database.ask("ALTER ROLE admin RESET lock_timeout")
     assert evolving.database.ask(counted) == before
 
 
-def test_the_agencys_migrations_make_its_classes(evolving: Evolving) -> None:
-    """The shipped line and the shipped classes say the same."""
+def test_the_shipped_migrations_match_the_shipped_classes(evolving: Evolving) -> None:
+    """The migrations of `agency` and its classes have no difference."""
     line = shipped("agency")
     migrate(evolving.database.url("admin"), [core(), line])
     assert [str(each) for each in compare(evolving.settings, AGENCY, line)] == []

@@ -1,4 +1,4 @@
-"""What storekit sends needs no session of its own, and notices that it shares one."""
+"""storekit works in any session, and reports a session that it shares with other clients."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def session(embedded: Store) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def ask(
+def pipeline(
     session: psycopg.Connection[Any], prepared: dict[str, bytes], *values: bytes, text: str = ECHO
 ) -> list[bytes | None]:
-    """Send one pipeline as the client that knows these prepared statements."""
+    """Send one pipeline as the client that has prepared these statements."""
     waiting = exchange(session.pgconn, [(text, [value]) for value in values], prepared)
     while True:
         try:
@@ -36,10 +36,8 @@ def ask(
             return [result.get_value(0, 0) for result in stop.value]
 
 
-def test_a_session_of_other_habits_changes_nothing_that_is_read(
-    embedded: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Instants come back in UTC and dates as they are, whatever time zone and style the session has."""
+def test_session_settings_do_not_change_results(embedded: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timestamps are returned in UTC and dates in ISO form, whatever time zone and style the session has."""
     monkeypatch.setenv("PGTZ", "Asia/Tokyo")
     monkeypatch.setenv("PGDATESTYLE", "German")
     # in Tokyo this is the year 10000
@@ -54,42 +52,42 @@ def test_a_session_of_other_habits_changes_nothing_that_is_read(
     assert (found.moment.tzinfo, found.created_on.tzinfo) == (UTC, UTC)
 
 
-def test_a_statement_that_another_client_has_prepared_tells_of_the_pooler(
+def test_a_statement_prepared_by_another_client_is_reported(
     session: psycopg.Connection[Any],
 ) -> None:
-    """Two clients of one session that prepare the same statement are told what to switch off."""
-    assert ask(session, {}, b"one") == [b"one"]
+    """If two clients of one session prepare the same statement, the error says which setting to change."""
+    assert pipeline(session, {}, b"one") == [b"one"]
     with pytest.raises(ConfigurationError, match="POSTGRES_PREPARE=false"):
-        ask(session, {}, b"another")
+        pipeline(session, {}, b"another")
 
 
-def test_a_statement_that_was_prepared_elsewhere_tells_of_the_pooler(
+def test_a_statement_prepared_in_another_session_is_reported(
     session: psycopg.Connection[Any],
 ) -> None:
-    """A client that finds itself in a session without its statements is told what to switch off."""
+    """If a session lacks the client's statements, the error says which setting to change."""
     prepared: dict[Any, Any] = {}
-    ask(session, prepared, b"here")
+    pipeline(session, prepared, b"here")
     session.execute("DEALLOCATE ALL")
     with pytest.raises(ConfigurationError, match="POSTGRES_PREPARE=false"):
-        ask(session, prepared, b"elsewhere")
+        pipeline(session, prepared, b"elsewhere")
 
 
-def test_no_client_runs_the_statement_of_another(session: psycopg.Connection[Any]) -> None:
-    """Whatever two clients of one session prepare, and in whatever order, each gets its own answer."""
+def test_clients_do_not_run_each_others_statements(session: psycopg.Connection[Any]) -> None:
+    """Whatever two clients of one session prepare, in any order, each gets its own result."""
     one: dict[str, bytes] = {}
     other: dict[str, bytes] = {}
     for _ in range(2):
-        assert ask(session, one, b"x") == [b"x"]
-        assert ask(session, other, b"x", text="SELECT upper($1::text)") == [b"X"]
+        assert pipeline(session, one, b"x") == [b"x"]
+        assert pipeline(session, other, b"x", text="SELECT upper($1::text)") == [b"X"]
 
 
-def test_a_statement_is_prepared_once_for_a_pipeline(session: psycopg.Connection[Any]) -> None:
-    """A statement that a pipeline holds twice, and nobody has prepared yet, is answered twice."""
-    assert ask(session, {}, b"one", b"two") == [b"one", b"two"]
+def test_a_statement_is_prepared_once_per_pipeline(session: psycopg.Connection[Any]) -> None:
+    """A statement that occurs twice in a pipeline, unprepared, returns two results."""
+    assert pipeline(session, {}, b"one", b"two") == [b"one", b"two"]
 
 
-def test_prepared_statements_are_switched_off_in_the_environment() -> None:
-    """POSTGRES_PREPARE=false does it; a value that is no boolean is refused by the variable's name."""
+def test_prepared_statements_can_be_disabled() -> None:
+    """POSTGRES_PREPARE=false disables them; a value that is not a boolean raises an error with its name."""
     assert Settings.from_env({}).prepare
     switched = Settings.from_env({"POSTGRES_PREPARE": "false"})
     assert not switched.prepare

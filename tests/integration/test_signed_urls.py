@@ -1,4 +1,4 @@
-"""What a signature lets its holder do, on a real S3 server."""
+"""What a signed URL allows, on a real S3 server."""
 
 from __future__ import annotations
 
@@ -40,8 +40,10 @@ FENCE = {"content-length": "2", "content-type": "text/plain", "if-none-match": "
         ({"x-amz-checksum-sha256": "LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564="}, b"hi", 403),
     ],
 )
-def test_the_fence_holds(s3: Settings, changed: dict[str, str | None], body: bytes, status: int) -> None:
-    """S3 refuses an upload whose length, type, hash or condition is not what was signed."""
+def test_a_signed_upload_is_restricted(
+    s3: Settings, changed: dict[str, str | None], body: bytes, status: int
+) -> None:
+    """S3 refuses an upload whose length, type, hash or condition differs from what was signed."""
     signed = signer(s3)
     put = upload()
     url = urlsplit(signed.sign("PUT", put.key, 60, headers=FENCE))
@@ -53,7 +55,7 @@ def test_the_fence_holds(s3: Settings, changed: dict[str, str | None], body: byt
 
 
 class Inline:
-    """A runtime that runs blocking work where it is."""
+    """A runtime that runs blocking work in the calling thread."""
 
     async def blocking(self, work: Callable[[], T]) -> T:
         return work()
@@ -64,21 +66,21 @@ def saved(settings: Settings, put: BlobPut) -> tuple[S3Blobs, BlobRef]:
     return blobs, ref(put, run(blobs.put(put)))
 
 
-def test_a_url_is_all_that_a_reader_needs(s3: Settings) -> None:
-    """The standard library's client opens a URL and gets the bytes, their name and their type."""
+def test_a_url_needs_no_credentials(s3: Settings) -> None:
+    """The standard library's client opens a URL and gets the bytes, their name and their media type."""
     blobs, found = saved(s3, upload(b"hello"))
     name = 'Über "uns".pdf'
-    with urlopen(blobs.sign(found, 60, disposition(name, inline=False), "application/pdf")) as answer:
-        assert answer.read() == b"hello"
-        assert answer.headers["Content-Type"] == "application/pdf"
-        assert answer.headers["Content-Disposition"] == disposition(name, inline=False)
-        assert answer.headers["Cache-Control"] == "no-store"
+    with urlopen(blobs.sign(found, 60, disposition(name, inline=False), "application/pdf")) as response:
+        assert response.read() == b"hello"
+        assert response.headers["Content-Type"] == "application/pdf"
+        assert response.headers["Content-Disposition"] == disposition(name, inline=False)
+        assert response.headers["Cache-Control"] == "no-store"
     assert run(blobs.get(found)).read() == b"hello"
     run(blobs.close())
 
 
-def test_a_url_opens_nothing_else_and_not_for_ever(s3: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A URL that was changed, or is past its life, is refused by S3."""
+def test_a_changed_or_expired_url_is_refused(s3: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 refuses a URL that was changed or has expired."""
     blobs, found = saved(s3, upload(b"hello"))
     url = blobs.sign(found, 60, "attachment", None)
     monkeypatch.setattr(ids, "now", lambda: datetime.now(UTC) - timedelta(seconds=61))
@@ -92,7 +94,7 @@ def test_a_url_opens_nothing_else_and_not_for_ever(s3: Settings, monkeypatch: py
 
 
 def test_urls_are_signed_for_the_public_endpoint(s3: Settings) -> None:
-    """Readers may know S3 by another name than storekit does."""
+    """Readers can use another name of S3 than storekit does."""
     settings = at(s3, s3_public_url="https://files.example.com")
     blobs, found = saved(settings, upload())
     assert blobs.sign(found, 60, "attachment", None).startswith(
@@ -101,8 +103,8 @@ def test_urls_are_signed_for_the_public_endpoint(s3: Settings) -> None:
     run(blobs.close())
 
 
-def test_every_error_is_ours() -> None:
-    """An S3 without bucket or with half its keys is refused before anything is sent."""
+def test_incomplete_settings_are_refused() -> None:
+    """S3 settings without a bucket or with half of the keys are refused before anything is sent."""
     no_bucket = Settings(s3_access_key="a", s3_secret_key=SecretStr("s"))
     for half in (Settings(s3_access_key="a", s3_bucket="b"), no_bucket):
         with pytest.raises(StorekitError):

@@ -1,4 +1,4 @@
-"""Append-only tables and the queue of the purge: what the database itself does not let happen."""
+"""Append-only tables and the purge queue: what the database itself refuses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def api(database: Database) -> Iterator[Api]:
 
 
 def receipt(api: Api, **columns: object) -> tuple[str, UUID]:
-    """Save a receipt with a scan; answer its ref_id and part id."""
+    """Save a receipt with a scan; return its ref_id and part id."""
     write, ref_id = new_id(), new_ref_id()
     api.stage(write, [part := blob_part(ref_id, table="receipts", field="scan")])
     row = {"ref_id": ref_id, "total": "9.90", **columns, "scan_ref": part["part_id"]}
@@ -47,7 +47,7 @@ def receipt(api: Api, **columns: object) -> tuple[str, UUID]:
 
 
 def refuses(database: Database, statement: str, *values: object) -> str:
-    """Run one statement past every policy and grant; answer how it was refused."""
+    """Run one statement without policies and grants; return its SQLSTATE."""
     with pytest.raises(psycopg.Error) as error:
         database.ask(statement, *values)
     return str(error.value.sqlstate)
@@ -64,17 +64,17 @@ CHANGES = (
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_nobody_changes_an_append_only_row(database: Database, api: Api, change: str) -> None:
-    """Not even who is past policies and grants changes a value of an append-only row."""
+def test_an_append_only_row_cannot_be_changed(database: Database, api: Api, change: str) -> None:
+    """A value of an append-only row cannot be changed, even without policies and grants."""
     parent_op = insert_op("parents", [{"name": "p"}])
     api.commit(new_id(), [parent_op])
     ref_id, _ = receipt(api, parent_id=parent_op["rows"][0]["id"])
-    refused = "23503" if "ref" in change else "SK405"  # no live part: the key is asked first
+    refused = "23503" if "ref" in change else "SK405"  # no live part: the foreign key is checked first
     assert refuses(database, f"UPDATE receipts SET {change} WHERE ref_id = %s", ref_id) == refused
 
 
 def test_a_column_of_an_append_only_table_can_be_altered(database: Database) -> None:
-    """A migration changes a column's type without taking the guard down first."""
+    """A migration can change a column's type without dropping the trigger."""
     with database.connect("postgres") as connection:
         connection.autocommit = False
         connection.execute("ALTER TABLE receipts ALTER COLUMN total TYPE text USING total::text")
@@ -82,15 +82,15 @@ def test_a_column_of_an_append_only_table_can_be_altered(database: Database) -> 
         connection.rollback()
 
 
-def test_nobody_removes_an_append_only_row(database: Database, api: Api) -> None:
-    """A DELETE of an append-only row is refused, and leaves no event."""
+def test_an_append_only_row_cannot_be_deleted(database: Database, api: Api) -> None:
+    """A DELETE of an append-only row is refused and records no event."""
     ref_id, _ = receipt(api)
     assert refuses(database, "DELETE FROM receipts WHERE ref_id = %s", ref_id) == "SK405"
     assert len(events(database, ref_id)) == 1
 
 
-def test_a_ref_may_go_from_an_append_only_row(database: Database, api: Api) -> None:
-    """What expires or is erased takes its ref with it, and is queued for the purge."""
+def test_a_ref_of_an_append_only_row_can_be_cleared(database: Database, api: Api) -> None:
+    """Expiry and erasure clear the ref, and queue the part for the purge."""
     ref_id, part = receipt(api)
     with database.connect("postgres") as connection, connection.transaction():
         connection.execute("SELECT set_config('storekit.tenant', %s, true)", [str(api.tenant)])
@@ -98,8 +98,8 @@ def test_a_ref_may_go_from_an_append_only_row(database: Database, api: Api) -> N
     assert queued(database, part)
 
 
-def test_an_append_only_row_can_be_hidden_where_its_class_says_so(database: Database, api: Api) -> None:
-    """SoftDelete without Mutable: deleted and restored, never changed."""
+def test_an_append_only_row_can_be_soft_deleted(database: Database, api: Api) -> None:
+    """With SoftDelete but not Mutable, a row can be deleted and restored, but not changed."""
     ref_id = api.insert("minutes", title="Monday")
     for op in ("delete", "restore"):
         assert api.commit(new_id(), [change_op(op, "minutes", {"ref_id": ref_id})])["outcome"] == "committed"
@@ -110,7 +110,7 @@ def test_an_append_only_row_can_be_hidden_where_its_class_says_so(database: Data
 
 
 def queued(database: Database, part: UUID) -> bool:
-    """Tell whether a part waits for its purge, for as long as any URL of it can live."""
+    """Return whether a part is queued to be purged after the longest life of a URL."""
     ((delay,),) = database.ask(
         "SELECT purge_after - superseded_on FROM storekit.part WHERE part_id = %s", part
     )
@@ -118,10 +118,8 @@ def queued(database: Database, part: UUID) -> bool:
 
 
 @pytest.mark.parametrize("how", ["commit", "by hand"])
-def test_a_parent_takes_its_children_along_and_their_parts_are_queued(
-    database: Database, api: Api, how: str
-) -> None:
-    """ON DELETE CASCADE removes append-only children too, each with its event and its parts queued."""
+def test_cascading_deletes_queue_parts(database: Database, api: Api, how: str) -> None:
+    """ON DELETE CASCADE deletes append-only children too, each with an event and queued parts."""
     op = insert_op("parents", [{"name": "p"}])
     api.commit(new_id(), [op])
     parent = op["rows"][0]
@@ -137,8 +135,8 @@ def test_a_parent_takes_its_children_along_and_their_parts_are_queued(
         assert queued(database, part)
 
 
-def test_the_queue_is_read_in_order_through_its_index(database: Database, api: Api) -> None:
-    """The purge finds what is due without reading the parts that live."""
+def test_the_purge_queue_is_read_by_its_index(database: Database, api: Api) -> None:
+    """The purge finds due parts without reading live parts."""
     for _ in range(3):
         receipt(api)
     with database.connect("postgres") as connection, connection.transaction():
@@ -151,8 +149,8 @@ def test_the_queue_is_read_in_order_through_its_index(database: Database, api: A
     assert "part_queue" in str(plan)
 
 
-def test_a_part_leaves_the_queue_only_when_nothing_forbids_it(database: Database, api: Api) -> None:
-    """Before its date, under a hold or under retention a queued part cannot be purged."""
+def test_a_queued_part_can_be_protected_from_the_purge(database: Database, api: Api) -> None:
+    """A queued part cannot be purged before its date, under a hold or under retention."""
     ref_id, part = receipt(api)
     with database.connect("postgres") as connection, connection.transaction():
         connection.execute("SELECT set_config('storekit.tenant', %s, true)", [str(api.tenant)])

@@ -1,4 +1,4 @@
-"""Refusals of a server that speaks another language: what is raised does not depend on the text."""
+"""Errors do not depend on the language of the server's messages."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.support.shipped import shipped_database
 _DEBIAN = Path("/usr/lib/postgresql/15/bin")
 _GERMAN = Path("/usr/share/locale/de/LC_MESSAGES/postgres-15.mo")
 LANGUAGES = {"en": BINARIES} | ({"de": _DEBIAN} if _GERMAN.exists() else {})
-"""The embedded server has no translations; Debian's package postgresql-15 has."""
+"""The embedded server has no translations; Debian's package postgresql-15 has them."""
 DIVISION = {"en": "division by zero", "de": "Division durch Null"}
 
 
 @pytest.fixture(scope="module", params=LANGUAGES)
 def server(request: pytest.FixtureRequest) -> Iterator[Database]:
-    """Run a server that speaks the language. Its locale is C.UTF-8, which lets LANGUAGE decide."""
+    """Start a server with messages in this language. Its locale is C.UTF-8, which lets LANGUAGE decide."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LANGUAGE", request.param)
         with fresh_cluster(LANGUAGES[request.param]) as cluster, shipped_database(cluster) as database:
@@ -48,8 +48,8 @@ def call(run: ActivityRun) -> LlmCall:
     return LlmCall(run_id=run.id, model="m", input_tokens=1, output_tokens=1, cost=0)  # type: ignore[arg-type]
 
 
-def test_a_reference_to_nothing_and_a_record_that_is_needed_are_told_apart(scope: Scope) -> None:
-    """A missing parent and one that others refer to are two errors, though Postgres has one SQLSTATE."""
+def test_missing_parents_and_remaining_children_are_two_errors(scope: Scope) -> None:
+    """A missing parent and a record that others refer to raise different errors, despite one SQLSTATE."""
     runs, calls = scope.repository(ActivityRun), scope.repository(LlmCall)
     with pytest.raises(ConstraintViolation, match=r"run_id\w*: there is no such record in this tenant"):
         calls.save(call(run()))
@@ -59,8 +59,8 @@ def test_a_reference_to_nothing_and_a_record_that_is_needed_are_told_apart(scope
         runs.delete(parent.ref_id)
 
 
-def test_both_in_one_unit_of_work_are_told_apart(scope: Scope) -> None:
-    """Where a unit of work inserts and deletes, the error is that of the operation which failed."""
+def test_the_failed_operation_of_a_unit_decides_the_error(scope: Scope) -> None:
+    """If a unit of work inserts and deletes, the error is that of the operation that failed."""
     runs, calls = scope.repository(ActivityRun), scope.repository(LlmCall)
     parent = runs.save(run())
     calls.save(call(parent))
@@ -74,8 +74,8 @@ def test_both_in_one_unit_of_work_are_told_apart(scope: Scope) -> None:
         swap()
 
 
-def test_a_state_that_the_database_lacks_asks_for_a_migration(server: Database, scope: Scope) -> None:
-    """A label that only the class has is the schema's fault; a value out of range is the value's."""
+def test_an_unknown_enum_label_is_a_configuration_error(server: Database, scope: Scope) -> None:
+    """A label that only the class has is a ConfigurationError; a value out of range is a ValidationError."""
     server.ask("ALTER TYPE activity_runs_status RENAME VALUE 'running' TO 'walking'")
     try:
         with pytest.raises(ConfigurationError, match="run storekit schema diff"):
@@ -90,10 +90,8 @@ SAID = {
 }
 
 
-def test_a_login_that_fails_is_reported_in_the_servers_words(
-    server: Database, request: pytest.FixtureRequest
-) -> None:
-    """A refusal in English is a matter of configuration at once; in another language the error quotes it."""
+def test_a_failed_login_quotes_the_server(server: Database, request: pytest.FixtureRequest) -> None:
+    """An English refusal is a ConfigurationError at once; in other languages the error quotes the server."""
     url = server.url("app").replace(server.name, "gone")
     settings = Settings(postgres_url=SecretStr(url), timeout=timedelta(seconds=1))
     with (

@@ -33,12 +33,12 @@ def database(cluster: str) -> Iterator[Database]:
 
 
 def apply(database: Database, *lines: Line) -> list[str]:
-    """Apply lines as the admin and name what was applied."""
+    """Apply lines as the admin and return what was applied."""
     return [f"{m.line} {m.number}" for m in migrate(database.url("admin"), lines)]
 
 
-def test_each_file_is_applied_once_with_its_record(database: Database, tmp_path: Path) -> None:
-    """A login that is no superuser sets up an empty database; a second run finds nothing to do."""
+def test_each_file_is_applied_once(database: Database, tmp_path: Path) -> None:
+    """A login that is not a superuser sets up an empty database; a second run applies nothing."""
     sample = write_line(tmp_path / "a", "sample", SAMPLE)
     pending = [s for s in status(database.url("admin"), [core(), sample]) if s.applied_on is None]
     assert apply(database, core(), sample) == [f"{s.line} {s.number}" for s in pending]
@@ -50,15 +50,15 @@ def test_each_file_is_applied_once_with_its_record(database: Database, tmp_path:
     assert record == [("sample", 1, "step", 32, "admin")]
 
 
-def test_a_second_database_of_the_cluster_meets_the_roles(database: Database, cluster: str) -> None:
-    """Roles belong to the cluster: the next database uses those that are there."""
+def test_a_second_database_uses_the_existing_roles(database: Database, cluster: str) -> None:
+    """Roles belong to the cluster: the next database uses the existing ones."""
     assert apply(database, core())
     with fresh_database(cluster) as second:
         assert apply(second, core())
 
 
 def test_a_superuser_may_migrate_and_owns_nothing(database: Database) -> None:
-    """Whoever runs the files, everything belongs to storekit_owner."""
+    """Everything belongs to storekit_owner, whichever login applies the files."""
     migrate(database.url("postgres"), [core()])
     owners = (
         "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'storekit'::regnamespace"
@@ -81,8 +81,8 @@ def test_a_superuser_may_migrate_and_owns_nothing(database: Database) -> None:
     ],
     ids=["edited", "renamed", "last missing", "first missing", "gap", "stray"],
 )
-def test_the_past_is_not_rewritten(database: Database, tmp_path: Path, change: object, says: str) -> None:
-    """An edited, renamed or missing past file, a gap or a stray name is named before anything runs."""
+def test_applied_files_must_not_change(database: Database, tmp_path: Path, change: object, says: str) -> None:
+    """An edited, renamed or missing applied file, a gap or a bad name is an error before anything runs."""
     line = write_line(tmp_path / "own", "own", "SELECT 1", "SELECT 1")
     apply(database, core(), line)
     assert callable(change)
@@ -101,10 +101,8 @@ def test_the_past_is_not_rewritten(database: Database, tmp_path: Path, change: o
     ],
     ids=["edited", "renamed", "missing"],
 )
-def test_a_database_of_an_unreleased_version_must_be_created_anew(
-    database: Database, change: str, says: str
-) -> None:
-    """If a past file of storekit itself differs from its record, the error says to create a new database."""
+def test_a_database_of_an_unreleased_version_is_refused(database: Database, change: str, says: str) -> None:
+    """If an applied file of storekit differs from its record, the error says to create a new database."""
     apply(database, core())
     database.ask(f"UPDATE storekit.migration SET {change} WHERE line = 'core' AND number = 1")
     for refuse in (migrate, status):
@@ -112,16 +110,16 @@ def test_a_database_of_an_unreleased_version_must_be_created_anew(
             refuse(database.url("admin"), [core()])
 
 
-def test_line_ends_of_a_checkout_do_not_count(database: Database, tmp_path: Path) -> None:
-    """The hash is of the text, so a file checked out with CRLF is the same file."""
+def test_line_endings_do_not_matter(database: Database, tmp_path: Path) -> None:
+    """A file that was checked out with CRLF has the same checksum."""
     line = write_line(tmp_path / "own", "own", "SELECT 1;\nSELECT 2;\n")
     apply(database, core(), line)
     (tmp_path / "own" / "0001_step.sql").write_bytes(b"SELECT 1;\r\nSELECT 2;\r\n")
     assert apply(database, core(), line) == []
 
 
-def test_a_failing_file_leaves_nothing(database: Database, tmp_path: Path) -> None:
-    """A file is one transaction with its record; those before it stay, it is named and can be mended."""
+def test_a_failing_file_is_rolled_back(database: Database, tmp_path: Path) -> None:
+    """A file is one transaction with its record; earlier files stay, and the error names the file."""
     line = write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", "CREATE TABLE lost (); SELECT 1 / 0")
     with pytest.raises(
         ConfigurationError, match="own 0002_step.sql failed and was rolled back: division by zero"
@@ -133,7 +131,7 @@ def test_a_failing_file_leaves_nothing(database: Database, tmp_path: Path) -> No
 
 
 def test_deployers_wait_for_each_other(database: Database, tmp_path: Path) -> None:
-    """Eight deployers at once: each file is applied once, by one of them."""
+    """If eight deployers run at once, each file is applied once."""
     line = write_line(tmp_path / "own", "own", *(f"CREATE TABLE t{n} ()" for n in range(5)))
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda _: apply(database, core(), line), range(8)))
@@ -141,8 +139,8 @@ def test_deployers_wait_for_each_other(database: Database, tmp_path: Path) -> No
     assert len(applied) == len(set(applied)) == len(status(database.url("admin"), [core(), line]))
 
 
-def test_a_backfill_that_would_see_no_rows_is_loud(database: Database, tmp_path: Path) -> None:
-    """Under FORCE the owner sees nothing: a data step fails unless it lifts FORCE, and makes events."""
+def test_a_backfill_under_force_row_level_security_fails(database: Database, tmp_path: Path) -> None:
+    """A data migration that would see no rows fails unless it lifts FORCE; with it, it records events."""
     set_up(database, tmp_path)
     insert = "INSERT INTO jobs (tenant_id, title) SELECT storekit.new_id(), 'a'"
     database.ask(f"{insert} FROM generate_series(1, 3)")
@@ -159,7 +157,7 @@ def test_a_backfill_that_would_see_no_rows_is_loud(database: Database, tmp_path:
 
 
 def test_a_new_part_field_of_a_table_with_data(database: Database, tmp_path: Path) -> None:
-    """manage() is run again by the migration that adds a field; old rows stay as they are."""
+    """The migration that adds a field calls manage() again; old rows do not change."""
     set_up(database, tmp_path)
     database.ask("INSERT INTO jobs (tenant_id, title) VALUES (gen_random_uuid(), 'a')")
     text = f"""
@@ -178,8 +176,8 @@ def test_a_new_part_field_of_a_table_with_data(database: Database, tmp_path: Pat
     ]
 
 
-def test_a_ref_key_over_bad_rows_is_refused(database: Database, tmp_path: Path) -> None:
-    """A table that comes with refs to nothing is not taken under management as if they were valid."""
+def test_a_table_with_invalid_refs_is_refused(database: Database, tmp_path: Path) -> None:
+    """manage() refuses a table with refs to parts that do not exist."""
     text = f"""
         CREATE TABLE legacy ({BASE}, report_ref uuid {PARTS});
         INSERT INTO legacy (tenant_id, report_ref) VALUES (gen_random_uuid(), gen_random_uuid());
@@ -213,7 +211,7 @@ def test_a_ref_key_over_bad_rows_is_refused(database: Database, tmp_path: Path) 
     ],
 )
 def test_manage_says_what_to_add(database: Database, tmp_path: Path, columns: str, says: str) -> None:
-    """A table without a base column, key or part column is refused with the statement that mends it."""
+    """manage() refuses a table without a base column, key or part column, with the statement to run."""
     text = f"""
         CREATE TABLE odd ({columns});
         INSERT INTO storekit.field (table_name, field, kind, ttl, collection)
@@ -227,8 +225,8 @@ def test_manage_says_what_to_add(database: Database, tmp_path: Path, columns: st
     assert says in str(caught.value)
 
 
-def test_awkward_tables_are_managed(database: Database, tmp_path: Path) -> None:
-    """Keywords and names of our own variables as columns, no column at all, and a second run of manage()."""
+def test_manage_accepts_unusual_tables(database: Database, tmp_path: Path) -> None:
+    """Keywords and variable names as columns, no column, and a second call of manage() are accepted."""
     fields = '"order" text, "select" int[], n text, r text, t jsonb, d date'
     ours = "p_rows text, v_done text, p_columns text[] DEFAULT '{a}'"
     text = f"""
@@ -263,7 +261,7 @@ def test_awkward_tables_are_managed(database: Database, tmp_path: Path) -> None:
 
 
 def test_errors_name_the_server_and_hide_the_password(tmp_path: Path) -> None:
-    """An unreachable server is Unavailable, an unreadable URL a wrong setting; neither shows a secret."""
+    """An unreachable server is Unavailable, an invalid URL a ConfigurationError; neither shows a secret."""
     with pytest.raises(Unavailable) as caught:
         migrate("postgresql://admin:hunter2@127.0.0.1:1/storekit", [core()])
     assert "hunter2" not in str(caught.value)
@@ -272,8 +270,8 @@ def test_errors_name_the_server_and_hide_the_password(tmp_path: Path) -> None:
     assert "hunter2" not in repr(refused.value)
 
 
-def test_an_admin_without_the_right_is_told(database: Database, tmp_path: Path) -> None:
-    """A login that may not set up the schema gets a configuration error."""
+def test_an_admin_without_rights_is_refused(database: Database, tmp_path: Path) -> None:
+    """A login that may not set up the schema gets a ConfigurationError."""
     with pytest.raises(ConfigurationError, match="setting up roles and schema failed"):
         migrate(database.url("app"), [core()])
     with pytest.raises(ConfigurationError, match="granting roles failed"):

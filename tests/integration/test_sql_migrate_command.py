@@ -27,45 +27,45 @@ def database(cluster: str) -> Iterator[Database]:
 
 
 def shown(database: Database, *arguments: str | Path, home: str | Path = "/") -> list[str]:
-    """Run a command that succeeds and give its lines."""
+    """Run a command that succeeds and return its lines."""
     done = storekit(database, *arguments, home=home)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
 
 def refused(database: Database, *arguments: str | Path) -> str:
-    """Run a command that does not, and give the one line of its error."""
+    """Run a command that fails and return the line of its error."""
     done = storekit(database, *arguments)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     return done.stderr
 
 
 def objects(database: Database) -> int:
-    """Count all that a database holds of its own."""
+    """Count all objects of a database."""
     return int(database.ask("SELECT count(*) FROM pg_class")[0][0])
 
 
-def test_a_dry_run_tells_all_and_does_nothing(database: Database, tmp_path: Path) -> None:
-    """--dry-run lists in order what is pending, with what the linter finds, and changes nothing."""
+def test_a_dry_run_changes_nothing(database: Database, tmp_path: Path) -> None:
+    """--dry-run lists pending files in order, with the linter's findings, and changes nothing."""
     write_line(tmp_path / "own", "own", "CREATE TABLE kept ()", CLOCK)
     before = objects(database)
-    told = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
+    lines = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     applied = [f"would apply {name}.sql" for name in SHIPPED]
-    assert told[: len(applied) + 2] == [
+    assert lines[: len(applied) + 2] == [
         *applied,
         "would apply own 0001_step.sql",
         "would apply own 0002_step.sql",
     ]
-    assert told[-2].startswith("    line 2: clock: tests move storekit's clock")
-    assert told[-1] == f"{len(applied) + 2} to apply; nothing was changed"
+    assert lines[-2].startswith("    line 2: clock: tests move storekit's clock")
+    assert lines[-1] == f"{len(applied) + 2} to apply; nothing was changed"
     assert objects(database) == before
     shown(database, "migrate", *AGENCY, "--line", f"own={tmp_path / 'own'}")
-    told = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
-    assert told == ["0 to apply; nothing was changed"]
+    lines = shown(database, "migrate", "--dry-run", *AGENCY, "--line", f"own={tmp_path / 'own'}")
+    assert lines == ["0 to apply; nothing was changed"]
 
 
-def test_status_tells_when_and_by_whom(database: Database, tmp_path: Path) -> None:
-    """`migrate status` shows each migration of each line, before the first one too, and takes only --line."""
+def test_status(database: Database, tmp_path: Path) -> None:
+    """`migrate status` shows each migration of each line with time and login, and takes only --line."""
     own = f"own={tmp_path / 'own'}"
     write_line(tmp_path / "own", "own", "CREATE TABLE kept ()")
     before = objects(database)
@@ -79,12 +79,12 @@ def test_status_tells_when_and_by_whom(database: Database, tmp_path: Path) -> No
     for name, line in zip([*SHIPPED, "own 0001_step"], applied, strict=True):
         assert re.fullmatch(re.escape(name).replace(r"\ ", " +") + when, line), line
     assert last.split() == ["own", "0002_step", "pending"]
-    # a recorded line that is not named is shown as well
+    # a recorded line is shown even if it is not named
     assert shown(database, "migrate", "status")[-1].split()[:2] == ["own", "0001_step"]
 
 
 def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
-    """--to N stops after file N of the last line that is named, --to NAME=N after that of another."""
+    """--to N stops after file N of the last named line, --to NAME=N after file N of another line."""
     write_line(tmp_path / "own", "own", *(f"CREATE TABLE t{number} ()" for number in range(1, 5)))
     own = ("migrate", *AGENCY, "--line", f"own={tmp_path / 'own'}")
     shown(database, *own, "--to", "agency=2")
@@ -98,8 +98,8 @@ def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
     ]
     assert database.ask(agency, "own") == [(2,)]
     assert shown(database, *own, "--to", "2", "--dry-run") == ["0 to apply; nothing was changed"]
-    told = shown(database, *own, "--to", "3", "--dry-run")
-    assert told == ["would apply own 0003_step.sql", "1 to apply; nothing was changed"]
+    lines = shown(database, *own, "--to", "3", "--dry-run")
+    assert lines == ["would apply own 0003_step.sql", "1 to apply; nothing was changed"]
     assert "line own is at 0002, past 0001" in refused(database, *own, "--to", "1")
     assert "migration own 0009 does not exist; the line has 4" in refused(database, *own, "--to", "9")
     assert "migration other 0001 does not exist" in refused(database, *own, "--to", "other=1")
@@ -111,8 +111,8 @@ def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
     assert database.ask(agency, "own") == [(2,)]
 
 
-def test_a_number_is_of_the_line_named_last(database: Database, tmp_path: Path) -> None:
-    """Of two lines of one's own, --to N is about the second; a line named twice is refused."""
+def test_to_applies_to_the_last_line(database: Database, tmp_path: Path) -> None:
+    """With two lines, --to N applies to the second; a line that is named twice is refused."""
     for name in ("one", "two"):
         write_line(tmp_path / name, name, f"CREATE TABLE {name}_1 ()", f"CREATE TABLE {name}_2 ()")
     lines = [part for name in ("one", "two") for part in ("--line", f"{name}={tmp_path / name}")]
@@ -123,8 +123,8 @@ def test_a_number_is_of_the_line_named_last(database: Database, tmp_path: Path) 
     assert "two lines of migrations are named one" in twice
 
 
-def test_the_line_of_the_directory_migrations_needs_no_name(database: Database, tmp_path: Path) -> None:
-    """Where ./migrations is and no line of one's own is named, it is the line `app`, after agency too."""
+def test_the_directory_migrations_is_the_default_line(database: Database, tmp_path: Path) -> None:
+    """Without --line, ./migrations is the line `app`, also after agency."""
     write_line(tmp_path / "migrations", "app", "CREATE TABLE kept ()", "CREATE TABLE more ()")
     write_line(tmp_path / "own", "own", "CREATE TABLE mine ()")
 
@@ -147,41 +147,41 @@ def test_the_line_of_the_directory_migrations_needs_no_name(database: Database, 
     assert run("migrate") == ["the stores are up to date"]
 
 
-def test_a_file_that_holds_a_decision_is_not_applied(database: Database, tmp_path: Path) -> None:
-    """Before anything runs a pending file with an undecided comment is refused by name and line."""
+def test_a_file_with_an_undecided_comment_is_refused(database: Database, tmp_path: Path) -> None:
+    """A pending file with an undecided comment is refused by name and line before anything runs."""
     comment = "-- storekit: decide: public.kept: column n is text, not bigint\n-- ALTER TABLE kept ...;\n"
     line, own = f"own={tmp_path / 'own'}", tmp_path / "own"
     write_line(own, "own", "CREATE TABLE kept ()", f"SELECT 1;\n{comment}")
     before = objects(database)
     assert "own 0002_step.sql, line 2: undecided: " in refused(database, "migrate", "--line", line)
     assert objects(database) == before
-    told = shown(database, "migrate", "--dry-run", "--line", line)
-    assert told[-2].startswith("    line 2: undecided: ")
+    lines = shown(database, "migrate", "--dry-run", "--line", line)
+    assert lines[-2].startswith("    line 2: undecided: ")
     assert shown(database, "migrate", "--line", line, "--to", "1")[-2] == "applied own 0001_step.sql"
     write_line(own, "own", "CREATE TABLE kept ()", f"-- storekit: allow undecided: it stays\n{comment}")
     assert shown(database, "migrate", "--line", line)[0] == "applied own 0002_step.sql"
 
 
-def test_a_decision_in_a_file_of_the_past_keeps_nobody(database: Database, tmp_path: Path) -> None:
-    """What was applied once cannot be edited, so its comments are nobody's to decide any more."""
+def test_an_undecided_comment_in_an_applied_file_is_ignored(database: Database, tmp_path: Path) -> None:
+    """An applied file cannot be edited, so its undecided comments do not count."""
     line = write_line(tmp_path / "own", "own", "-- storekit: decide: it\nSELECT 1")
     apply(database.url("admin"), [core(), line])
     write_line(tmp_path / "own", "own", "-- storekit: decide: it\nSELECT 1", "SELECT 2")
-    told = shown(database, "migrate", "--line", f"own={tmp_path / 'own'}")
-    assert told == ["applied own 0002_step.sql", "the stores are up to date"]
+    lines = shown(database, "migrate", "--line", f"own={tmp_path / 'own'}")
+    assert lines == ["applied own 0002_step.sql", "the stores are up to date"]
 
 
 @pytest.mark.parametrize("option", [["--dry-run"], ["--to", "1"]])
 @pytest.mark.parametrize("command", ["status", "lint"])
-def test_what_is_for_migrate_alone_is_not_taken_for_less(
+def test_migrate_options_are_refused_for_subcommands(
     database: Database, command: str, option: list[str]
 ) -> None:
-    """`migrate --dry-run status` is refused: nobody is left to wonder what it did."""
+    """`migrate --dry-run status` is refused, because the option would have no effect."""
     assert f"migrate {command} takes only --line" in refused(database, "migrate", *option, command)
 
 
-def test_both_colours_take_the_same(database: Database, tmp_path: Path) -> None:
-    """`store.migrate` stops, pretends and answers what it applied, as the command does."""
+def test_migrate_of_sync_and_async_stores(database: Database, tmp_path: Path) -> None:
+    """`store.migrate` supports to and dry_run, and returns what it applied, as the command does."""
     line = write_line(tmp_path / "own", "own", "CREATE TABLE t1 ()", "CREATE TABLE t2 ()")
     settings = Settings.model_validate({"postgres_admin_url": database.url("admin")})
 
@@ -200,8 +200,8 @@ def test_both_colours_take_the_same(database: Database, tmp_path: Path) -> None:
     assert asyncio.run(migrate(2, dry_run=False)) == []
 
 
-def test_lint_needs_no_server_and_fails_on_a_finding(database: Database, tmp_path: Path) -> None:
-    """`migrate lint` reads files alone: exit code 1 with a line for each finding, 0 when there is none."""
+def test_lint(database: Database, tmp_path: Path) -> None:
+    """`migrate lint` only reads files: exit code 1 with a line for each finding, or 0 without findings."""
     assert shown(database, "migrate", "lint", *AGENCY) == [
         f"{len(SHIPPED)} migrations checked, no issues found"
     ]

@@ -1,4 +1,4 @@
-"""What a migration file may do: in its transaction, and without one."""
+"""What a migration file may do, with and without a transaction."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def own(directory: Path, *texts: str) -> Line:
 
 
 def apply(database: Database, line: Line) -> list[int]:
-    """Apply a line as the admin and give the numbers that were applied."""
+    """Apply a line as the admin and return the numbers that were applied."""
     return [migration.number for migration in migrate(database.url("admin"), [line])]
 
 
@@ -57,26 +57,26 @@ def apply(database: Database, line: Line) -> list[int]:
         ),
     ],
 )
-def test_a_marked_file_runs_alone_as_the_owner(
+def test_a_marked_file_runs_without_a_transaction(
     database: Database, tmp_path: Path, text: str, ask: str
 ) -> None:
-    """A file whose first line says so runs outside of a transaction, as the owner, and is recorded."""
+    """A file with the marker in its first line runs outside a transaction, as the owner, and is recorded."""
     line = own(tmp_path, MARK + text, "CREATE TABLE after ()")
     assert apply(database, line) == [1, 2]
     assert database.ask(ask) == [(True,)]
     assert apply(database, line) == []
 
 
-def test_a_marked_file_holds_one_statement(database: Database, tmp_path: Path) -> None:
-    """Postgres refuses several statements where no transaction would hold them together."""
+def test_a_marked_file_has_one_statement(database: Database, tmp_path: Path) -> None:
+    """A marked file with several statements is refused."""
     line = own(tmp_path, f"{MARK}CREATE TABLE one (); CREATE TABLE two ();")
     with pytest.raises(ConfigurationError, match=r"not recorded.*cannot insert multiple commands"):
         apply(database, line)
     assert database.ask("SELECT to_regclass('one')::text") == [(None,)]
 
 
-def test_a_name_that_is_taken_is_not_the_index(database: Database, tmp_path: Path) -> None:
-    """IF NOT EXISTS finds any relation of the name; only a valid index of the table is taken for done."""
+def test_if_not_exists_checks_the_index(database: Database, tmp_path: Path) -> None:
+    """IF NOT EXISTS matches any relation; only a valid index of the table counts as done."""
     line = own(
         tmp_path,
         "CREATE TABLE by_model ()",
@@ -86,8 +86,8 @@ def test_a_name_that_is_taken_is_not_the_index(database: Database, tmp_path: Pat
         apply(database, line)
 
 
-def test_a_value_of_an_enum_is_used_in_the_next_file(database: Database, tmp_path: Path) -> None:
-    """A new label is no use before its file is committed: told as the file's fault, not as a server's."""
+def test_a_new_enum_value_can_be_used_in_the_next_file(database: Database, tmp_path: Path) -> None:
+    """Using a new label in the same file is an error of the file, not of the server."""
     add = "ALTER TYPE task_status ADD VALUE 'lost';"
     use = "ALTER TABLE tasks ALTER COLUMN status SET DEFAULT 'lost'"
     with pytest.raises(ConfigurationError, match='unsafe use of new value "lost"'):
@@ -96,7 +96,7 @@ def test_a_value_of_an_enum_is_used_in_the_next_file(database: Database, tmp_pat
 
 
 def test_a_file_cannot_end_its_transaction(database: Database, tmp_path: Path) -> None:
-    """COMMIT would part the file from its record: the file is refused before any of it runs."""
+    """A file with COMMIT is refused before it runs, because its record would be lost."""
     text = "CREATE TABLE lost ();\n-- COMMIT;\nCOMMIT; CREATE TABLE lost_too ()"
     with pytest.raises(ConfigurationError, match=r"own 0001_step.sql: line 3 ends the transaction"):
         apply(database, own(tmp_path, text))
@@ -104,8 +104,8 @@ def test_a_file_cannot_end_its_transaction(database: Database, tmp_path: Path) -
     assert apply(database, own(tmp_path, "SAVEPOINT a; ROLLBACK TO SAVEPOINT a")) == [1]
 
 
-def test_a_file_that_leaves_the_wall_down_is_rolled_back(database: Database, tmp_path: Path) -> None:
-    """A file that lifts FORCE ROW LEVEL SECURITY sets it again, or nothing of it stays."""
+def test_a_file_must_restore_force_row_level_security(database: Database, tmp_path: Path) -> None:
+    """A file that lifts FORCE ROW LEVEL SECURITY and does not set it again is rolled back."""
     text = "ALTER TABLE readings NO FORCE ROW LEVEL SECURITY"
     with pytest.raises(ConfigurationError, match="leaves readings without FORCE ROW LEVEL SECURITY"):
         apply(database, own(tmp_path, text))
@@ -113,8 +113,8 @@ def test_a_file_that_leaves_the_wall_down_is_rolled_back(database: Database, tmp
     assert apply(database, own(tmp_path, f"{text}; {text.replace('NO ', '')}")) == [1]
 
 
-def test_a_file_leaves_nothing_set_for_the_next(database: Database, tmp_path: Path) -> None:
-    """Files act the same whether they are applied in one run or in several: no setting outlives its file."""
+def test_settings_end_with_their_file(database: Database, tmp_path: Path) -> None:
+    """No setting outlives its file, so one run and several runs have the same effect."""
     text = "SET search_path = billing; SET SESSION storekit.actor = 'ghost'; RESET ROLE"
     look = "CREATE TABLE seen AS SELECT current_user::text AS who, storekit.current_actor() AS actor"
     assert apply(database, own(tmp_path, text, look)) == [1, 2]
@@ -146,18 +146,16 @@ NOT_NULL = [
 
 
 @pytest.mark.parametrize("texts", [KEY, UNIQUE, NOT_NULL], ids=["key", "unique", "not null"])
-def test_what_the_linter_advises_works_on_a_table_with_rows(
-    database: Database, tmp_path: Path, texts: list[str]
-) -> None:
-    """The way round an unsafe statement has no finding and is taken by Postgres, under FORCE, over rows."""
+def test_the_linters_advice_works(database: Database, tmp_path: Path, texts: list[str]) -> None:
+    """The recommended alternative to an unsafe statement has no finding and works under FORCE, with rows."""
     database.ask("INSERT INTO readings (tenant_id, model, tokens) SELECT storekit.new_id(), 'a', 1")
     assert lint([SAMPLE, *texts])[1:] == [[] for _ in texts]
     assert apply(database, own(tmp_path, *texts)) == [number for number, _ in enumerate(texts, 1)]
     assert database.ask("SELECT conname FROM pg_constraint WHERE NOT convalidated") == []
 
 
-def test_a_key_over_bad_rows_is_found_out_when_force_is_lifted(database: Database, tmp_path: Path) -> None:
-    """Validating a key under FORCE fails loudly; as the linter advises, it finds the bad row."""
+def test_a_foreign_key_over_invalid_rows(database: Database, tmp_path: Path) -> None:
+    """Validating a key under FORCE is an error; as the linter recommends, it finds the invalid row."""
     bad = "UPDATE readings SET run_id = storekit.new_id()"
     row = "INSERT INTO readings (tenant_id, model) SELECT storekit.new_id(), 'a';"
     apply(database, own(tmp_path, KEY[0]))

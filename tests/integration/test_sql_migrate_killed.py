@@ -1,4 +1,4 @@
-"""Migrations that are cut short: by a failure, by kill -9, by another deployer."""
+"""Interrupted migrations: after a failure, kill -9, or another deployer."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ INDEX = """
 MARK = "-- storekit: no transaction\n"
 BY_AGENT = f"{MARK}CREATE INDEX CONCURRENTLY IF NOT EXISTS by_agent ON activity_runs (tenant_id, agent);"
 ONE_AGENT = BY_AGENT.replace("CREATE INDEX", "CREATE UNIQUE INDEX")
-TWINS = """
+DUPLICATES = """
     INSERT INTO activity_runs (tenant_id, activity, agent)
     SELECT tenant, 'research', 'writer' FROM storekit.new_id() AS tenant, generate_series(1, 2)"""
-# One deployer is in the first file, the other asks for its turn.
+# One deployer runs the first file, the other waits for the lock.
 BOTH_THERE = """
     SELECT pid FROM pg_stat_activity WHERE usename = 'admin' AND datname = current_database()
     AND (wait_event = 'advisory' OR query LIKE '%pg_try_advisory_lock%')"""
@@ -43,12 +43,12 @@ def own(directory: Path, *texts: str) -> Line:
 
 
 def apply(database: Database, line: Line) -> list[int]:
-    """Apply a line as the admin and give the numbers that were applied."""
+    """Apply a line as the admin and return the numbers that were applied."""
     return [migration.number for migration in migrate(database.url("admin"), [core(), line])]
 
 
-def test_a_run_that_failed_half_way_is_resumed(database: Database, tmp_path: Path) -> None:
-    """When the third of four files fails the first two stay; the next run continues with the third."""
+def test_a_failed_run_is_resumed(database: Database, tmp_path: Path) -> None:
+    """If the third of four files fails, the first two stay; the next run continues with the third."""
     files = [f"CREATE TABLE t{number} ()" for number in range(1, 5)]
     with pytest.raises(ConfigurationError, match="own 0003_step.sql failed and was rolled back"):
         apply(database, own(tmp_path, *files[:2], "CREATE TABLE t3 (); SELECT 1 / 0", files[3]))
@@ -61,10 +61,10 @@ def test_a_run_that_failed_half_way_is_resumed(database: Database, tmp_path: Pat
     ("statement", "wait_event"),
     [("SELECT pg_sleep(3600)", "PgSleep"), ("SELECT pg_advisory_xact_lock(4711)", "advisory")],
 )
-def test_nothing_stays_of_a_file_whose_deployer_was_killed(
+def test_a_killed_deployer_rolls_its_file_back(
     database: Database, tmp_path: Path, statement: str, wait_event: str
 ) -> None:
-    """kill -9 in the middle of a file: its statement ends, nothing of it stays, the next run completes it."""
+    """After kill -9 during a file its statement ends, the file is rolled back and the next run applies it."""
     line = own(tmp_path, "CREATE TABLE kept ()", f"CREATE TABLE lost (); {statement}")
     with database.connect("postgres") as connection, deployer(database, tmp_path / "own") as process:
         connection.execute("SELECT pg_advisory_lock(4711)")
@@ -75,8 +75,8 @@ def test_nothing_stays_of_a_file_whose_deployer_was_killed(
     assert {("kept",), ("lost",)} < set(database.ask(TABLES))
 
 
-def test_a_statement_without_its_record_is_run_again(database: Database, tmp_path: Path) -> None:
-    """kill -9 between a concurrent index and its record: the next run finds the index and records it."""
+def test_kill_between_a_concurrent_index_and_its_record(database: Database, tmp_path: Path) -> None:
+    """The next run finds the index and records it."""
     line = own(tmp_path, BY_AGENT)
     with (
         database.connect("postgres") as connection,
@@ -92,8 +92,8 @@ def test_a_statement_without_its_record_is_run_again(database: Database, tmp_pat
     assert database.ask(INDEX) == [(True,)]
 
 
-def test_an_index_that_was_never_finished_is_built_again(database: Database, tmp_path: Path) -> None:
-    """kill -9 in the middle of a concurrent index: what it left behind is not taken for the index."""
+def test_an_unfinished_concurrent_index_is_built_again(database: Database, tmp_path: Path) -> None:
+    """After kill -9 during a concurrent index the invalid index is replaced."""
     line = own(tmp_path, BY_AGENT)
     with (
         database.connect("postgres") as connection,
@@ -107,11 +107,9 @@ def test_an_index_that_was_never_finished_is_built_again(database: Database, tmp
     assert database.ask(INDEX) == [(True,)]
 
 
-def test_a_unique_index_over_duplicates_is_built_when_they_are_gone(
-    database: Database, tmp_path: Path
-) -> None:
-    """A concurrent unique index sees all rows under FORCE, fails over twins, and is built without them."""
-    database.ask(TWINS)
+def test_a_concurrent_unique_index_over_duplicates(database: Database, tmp_path: Path) -> None:
+    """It sees all rows under FORCE, fails on duplicates, and is built once they are gone."""
+    database.ask(DUPLICATES)
     line = own(tmp_path, ONE_AGENT)
     for _ in range(2):
         with pytest.raises(ConfigurationError, match=r"not recorded.*could not create unique index"):
@@ -122,10 +120,8 @@ def test_a_unique_index_over_duplicates_is_built_when_they_are_gone(
     assert database.ask(INDEX) == [(True,)]
 
 
-def test_a_deployer_that_waits_does_not_hold_up_a_concurrent_index(
-    database: Database, tmp_path: Path
-) -> None:
-    """Of two deployers of a concurrent index one waits, and then finds nothing to do; neither deadlocks."""
+def test_deployers_of_a_concurrent_index_do_not_deadlock(database: Database, tmp_path: Path) -> None:
+    """Of two deployers one waits, and then finds nothing to do."""
     line = own(tmp_path, "SELECT pg_advisory_xact_lock(4711)", BY_AGENT)
     with (
         database.connect("postgres") as connection,

@@ -1,4 +1,4 @@
-"""State machines in the database: whoever writes, a record moves along its edges or not at all."""
+"""State machines in the database: every kind of write is limited to the declared transitions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def api(database: Database) -> Iterator[Api]:
 
 
 def force(database: Database, ref_id: str, state: str) -> None:
-    """Put a record into a state, past its machine."""
+    """Set a record's state without its machine."""
     database.ask("ALTER TABLE orders DISABLE TRIGGER storekit_move")
     database.ask("UPDATE orders SET status = %s::order_status WHERE ref_id = %s", state, ref_id)
     database.ask("ALTER TABLE orders ENABLE TRIGGER storekit_move")
@@ -78,13 +78,13 @@ def status_of(database: Database, ref_id: str) -> str:
 
 @pytest.mark.parametrize("how", ["transition", "commit", "by hand"])
 @pytest.mark.parametrize(("start", "to"), list(product(STATES, STATES)))
-def test_of_all_pairs_only_the_listed_edges_pass(
+def test_only_declared_transitions_are_allowed(
     database: Database, api: Api, how: str, start: str, to: str
 ) -> None:
-    """Each of the N x N pairs passes if it is listed and is refused else, by every way to write."""
+    """Of all N x N pairs only the declared ones are allowed, for every kind of write."""
     ref_id = order(api)
     force(database, ref_id, start)
-    stays = how != "transition" and start == to  # an update that does not move is no move
+    stays = how != "transition" and start == to  # an update to the same state is not a transition
     allowed = stays or (start, to) in MOVES
     with nullcontext() if allowed else pytest.raises(psycopg.Error) as refused_move:
         match how:
@@ -107,16 +107,16 @@ def test_of_all_pairs_only_the_listed_edges_pass(
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_record_begins_where_the_machine_says(database: Database, api: Api, state: str) -> None:
-    """Only a state that is listed as a beginning can be inserted."""
+def test_only_initial_states_can_be_inserted(database: Database, api: Api, state: str) -> None:
+    """Only a state that is declared as initial can be inserted."""
     if state == "pending":
         assert api.insert("orders", status=state)
     else:
         refused(api, insert_op("orders", [{"status": state}]), "SK410", "may not begin as")
 
 
-def test_a_move_is_an_event_that_tells_who_and_why(database: Database, api: Api) -> None:
-    """A transition leaves one event of its own type with before, after, actor, login and reason."""
+def test_a_transition_records_an_event(database: Database, api: Api) -> None:
+    """A transition records one event of its own type with before, after, actor, login and reason."""
     ref_id = order(api)
     assert move(api, ref_id, "confirmed", p_reason="paid by card")["rows"] == [["orders", ref_id, 2]]
     assert events(database, ref_id)[1:] == [
@@ -127,18 +127,18 @@ def test_a_move_is_an_event_that_tells_who_and_why(database: Database, api: Api)
     ) == [(api.actor, "app", "paid by card")]
 
 
-def test_a_move_that_is_asked_again_by_its_write_id_is_a_replay(database: Database, api: Api) -> None:
-    """Who lost the answer and sends the same write again is told that it has committed."""
+def test_a_transition_can_be_replayed(database: Database, api: Api) -> None:
+    """A transition that is sent again with the same write id returns its committed result."""
     ref_id, write = order(api), new_id()
-    asked = {"p_entity": "orders", "p_ref_id": ref_id, "p_to": "confirmed", "p_reason": None}
+    call = {"p_entity": "orders", "p_ref_id": ref_id, "p_to": "confirmed", "p_reason": None}
     for outcome in ("committed", "replay"):
-        answer = api.call("transition_v1", p_write_id=write, p_expected_version=None, **asked)
-        assert answer["outcome"] == outcome
+        reply = api.call("transition_v1", p_write_id=write, p_expected_version=None, **call)
+        assert reply["outcome"] == outcome
     assert len(events(database, ref_id)) == 2
 
 
-def test_a_reason_is_of_one_move_only(database: Database, api: Api) -> None:
-    """What is written later in the transaction of a move does not inherit its reason."""
+def test_a_reason_applies_to_one_transition(database: Database, api: Api) -> None:
+    """Later writes of the same transaction do not get the reason of a transition."""
     ref_id = order(api)
     with api.connection.transaction():
         move(api, ref_id, "confirmed", p_reason="paid")
@@ -147,8 +147,8 @@ def test_a_reason_is_of_one_move_only(database: Database, api: Api) -> None:
     assert reasons == [(None,), ("paid",), (None,)]
 
 
-def test_a_refused_move_leaves_nothing(database: Database, api: Api) -> None:
-    """No version, no event and no write stays of a move that was refused."""
+def test_a_refused_transition_leaves_nothing(database: Database, api: Api) -> None:
+    """A refused transition leaves no version, no event and no write."""
     ref_id, write = order(api), new_id()
     with pytest.raises(psycopg.Error):
         api.call(
@@ -159,8 +159,8 @@ def test_a_refused_move_leaves_nothing(database: Database, api: Api) -> None:
     assert database.ask("SELECT 1 FROM storekit.write WHERE write_id = %s", write) == []
 
 
-def test_a_move_compares_the_version_and_finds_the_row(database: Database, api: Api) -> None:
-    """A stale version is a conflict; an unknown, a deleted and another tenant's record are not found."""
+def test_a_transition_checks_version_and_tenant(database: Database, api: Api) -> None:
+    """A stale version is a conflict; an unknown, deleted or foreign record is not found."""
     ref_id = order(api)
     with pytest.raises(psycopg.Error) as conflict:
         move(api, ref_id, "confirmed", p_expected_version=7)
@@ -173,8 +173,8 @@ def test_a_move_compares_the_version_and_finds_the_row(database: Database, api: 
         assert error.value.sqlstate == "SK404"
 
 
-def test_a_table_without_a_machine_takes_no_move(database: Database, api: Api) -> None:
-    """Transition on a table whose class declares no moves is refused with what to declare."""
+def test_a_table_without_a_machine_refuses_transitions(database: Database, api: Api) -> None:
+    """The error says what the class must declare."""
     with pytest.raises(psycopg.Error, match="no state machine") as error:
         api.call(
             "transition_v1", p_write_id=new_id(), p_entity="plain_notes", p_ref_id=new_ref_id(), p_to="x",
@@ -183,8 +183,8 @@ def test_a_table_without_a_machine_takes_no_move(database: Database, api: Api) -
     assert error.value.sqlstate == "SK400"
 
 
-def test_moves_can_change_and_the_machine_can_go(database: Database, api: Api) -> None:
-    """After new facts and manage() the machine is the new one; without facts there is none."""
+def test_a_machine_can_be_changed_and_removed(database: Database, api: Api) -> None:
+    """manage() installs the machine of the current declarations, or none."""
     ref_id = order(api)
     before = database.ask("SELECT * FROM storekit.move")
     database.ask("INSERT INTO storekit.move VALUES ('orders', 'status', 'pending', 'shipped')")
@@ -201,7 +201,7 @@ def test_moves_can_change_and_the_machine_can_go(database: Database, api: Api) -
 
 
 def test_two_machines_in_one_table_are_refused(database: Database) -> None:
-    """manage() takes one state field for a table."""
+    """manage() accepts one state field per table."""
     with database.connect("postgres") as connection:
         connection.autocommit = False
         connection.execute("INSERT INTO storekit.move VALUES ('orders', 'phase', 'a', 'b')")

@@ -1,4 +1,4 @@
-"""Parts: no dangling ref, no forbidden move."""
+"""Parts: no dangling ref, no forbidden state change."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.support.write_api import Api, blob_part, change_op, saved
 
 
 def move(database: Database, part_id: UUID, change: str) -> None:
-    """Change a part as a superuser: only triggers and keys stand in the way."""
+    """Change a part as a superuser, so that only triggers and keys apply."""
     database.ask(f"UPDATE storekit.part SET {change} WHERE part_id = %s", part_id)
 
 
-def test_a_ref_to_bytes_that_are_not_live_cannot_be(database: Database, api: Api) -> None:
-    """A foreign key refuses to purge under a ref, even a deleted row's, and to point at a pending part."""
+def test_refs_require_live_parts(database: Database, api: Api) -> None:
+    """A foreign key protects referenced parts, even of deleted rows, and refuses refs to pending parts."""
     ref_id, part_id = saved(api)
     with database.later(minutes=10), pytest.raises(psycopg.errors.ForeignKeyViolation):
         move(database, part_id, "state = 'purging', purge_after = storekit.now()")
@@ -40,7 +40,7 @@ STATES = ("pending", "committed", "aborted", "purging", "swept", "gone")
 
 
 def part_in(database: Database, state: str) -> UUID:
-    """Make a part in a state, signed until a minute ago and ready to be purged."""
+    """Create a part in a state, with an expired signature and ready to be purged."""
     tenant, write, part_id, ref_id = uuid4(), new_id(), new_id(), new_ref_id()
     database.ask(
         "INSERT INTO storekit.write (tenant_id, write_id, state, actor, finished_on)"
@@ -58,8 +58,8 @@ def part_in(database: Database, state: str) -> UUID:
 
 @pytest.mark.parametrize("before", STATES)
 @pytest.mark.parametrize("after", STATES)
-def test_parts_move_along_the_listed_edges_only(database: Database, before: str, after: str) -> None:
-    """Of all pairs of states only the listed ones are moves; a part is deleted only when it is gone."""
+def test_only_declared_state_changes_are_allowed(database: Database, before: str, after: str) -> None:
+    """Of all pairs of states only the declared ones are allowed; only a part in state gone can be deleted."""
     part_id = part_in(database, before)
     if before == after or (before, after) in LEGAL:
         move(database, part_id, f"state = '{after}'")
@@ -70,8 +70,8 @@ def test_parts_move_along_the_listed_edges_only(database: Database, before: str,
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_only_a_part_that_is_gone_may_be_forgotten(database: Database, state: str) -> None:
-    """The ledger's row outlives the bytes."""
+def test_only_parts_in_state_gone_can_be_deleted(database: Database, state: str) -> None:
+    """The row of a part exists at least as long as its bytes."""
     part_id = part_in(database, state)
     if state == "gone":
         database.ask("DELETE FROM storekit.part WHERE part_id = %s", part_id)
@@ -95,14 +95,14 @@ def test_only_a_part_that_is_gone_may_be_forgotten(database: Database, state: st
     ],
 )
 def test_hold_retention_and_signature_forbid_the_purge(database: Database, change: str) -> None:
-    """A part that is held, retained, not yet due or still signed is not purged, and its identity stays."""
+    """A part with a hold, retention, a later date or a valid signature is not purged; ids are fixed."""
     with pytest.raises(psycopg.Error) as caught:
         move(database, part_in(database, "committed"), change)
     assert caught.value.sqlstate == "SK002"
 
 
 def test_retention_only_grows(database: Database) -> None:
-    """A retention date moves into the future alone and is never taken away."""
+    """A retention date can only move to a later time, and cannot be removed."""
     part_id = part_in(database, "committed")
     move(database, part_id, "retain_until = '2040-01-01'")
     move(database, part_id, "retain_until = '2041-01-01'")
@@ -111,8 +111,8 @@ def test_retention_only_grows(database: Database) -> None:
             move(database, part_id, f"retain_until = {less}")
 
 
-def test_an_s3_key_is_made_of_what_it_names(database: Database) -> None:
-    """A part's S3 key is tenant/entity/ref_id/field/part id, by constraint."""
+def test_the_format_of_s3_keys(database: Database) -> None:
+    """A constraint requires the S3 key tenant/entity/ref_id/field/part id."""
     with pytest.raises(psycopg.errors.CheckViolation, match="part_key"):
         database.ask(
             "INSERT INTO storekit.part (tenant_id, part_id, write_id, entity, ref_id, field, store, key,"

@@ -1,4 +1,4 @@
-"""Plans that stay right: for a new tenant, after small batches, on a table that grew."""
+"""Plans that stay fast: for a new tenant, after small batches, on a growing table."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BATCH = 1000
 @pytest.fixture(scope="module")
 def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     with fresh_database(cluster) as fresh:
-        # no autovacuum: what the plans rest on is what the test says
+        # no autovacuum: only the test runs ANALYZE
         fresh.ask("ALTER SYSTEM SET autovacuum = off")
         fresh.ask("SELECT pg_reload_conf()")
         yield set_up(fresh, tmp_path_factory.mktemp("lines"))
 
 
 def best(work: Callable[[], object], times: int = 5) -> float:
-    """Time the quickest of some runs, in seconds."""
+    """Return the shortest time of some runs, in seconds."""
     taken = []
     for _ in range(times):
         started = perf_counter()
@@ -35,7 +35,7 @@ def best(work: Callable[[], object], times: int = 5) -> float:
 
 
 def insert_many(api: Api, count: int) -> list[str]:
-    """Commit rows in one batch and answer their ref_ids."""
+    """Commit rows in one batch and return their ref_ids."""
     op = insert_op("jobs", [{"title": "x"}] * count)
     api.commit(new_id(), [op])
     return [row["ref_id"] for row in op["rows"]]
@@ -48,7 +48,7 @@ def update(api: Api, ref_ids: list[str]) -> None:
 
 
 def test_a_batch_after_single_updates_is_linear(database: Database) -> None:
-    """Single updates first, then 1000 rows in one session: less than twice a fresh session's time."""
+    """After single updates, a batch of 1000 rows takes less than twice the time of a new session."""
     tenant = uuid4()
     with database.connect() as used, database.connect() as fresh:
         api = Api(used, tenant)
@@ -59,8 +59,8 @@ def test_a_batch_after_single_updates_is_linear(database: Database) -> None:
         assert best(lambda: update(api, ref_ids)) < 2 * best(lambda: update(other, ref_ids))
 
 
-def test_a_tenant_newer_than_the_statistics_is_no_slower(database: Database) -> None:
-    """One row of 12,000 that no ANALYZE has seen: found by its key, not among all rows of the tenant."""
+def test_a_tenant_without_statistics_is_as_fast(database: Database) -> None:
+    """One row of 12,000 without ANALYZE is found by its key, not among all rows of the tenant."""
     with database.connect() as connection:
         known = Api(connection)
         insert_many(known, BATCH)
@@ -76,8 +76,8 @@ def test_a_tenant_newer_than_the_statistics_is_no_slower(database: Database) -> 
         assert single(large, many[0]) < 2 * single(small, few)
 
 
-def test_a_session_that_fills_an_empty_ledger_does_not_slow_down(database: Database) -> None:
-    """Plans made on empty tables hold while the tables grow: save 3000 is as quick as save 10."""
+def test_plans_of_an_empty_ledger_stay_fast(database: Database) -> None:
+    """With plans from empty tables, save 3000 is as fast as save 10."""
     with database.connect() as connection:
         api = Api(connection)
 
@@ -112,10 +112,10 @@ def test_a_session_that_fills_an_empty_ledger_does_not_slow_down(database: Datab
         "jobs WHERE tenant_id = $1 AND ref_id = $2::text",
     ],
 )
-def test_a_plan_made_on_an_empty_table_looks_up_by_the_whole_key(
+def test_plans_of_an_empty_table_use_the_complete_key(
     tmp_path_factory: pytest.TempPathFactory, cluster: str, lookup: str
 ) -> None:
-    """On empty tables all indexes cost the same; the one chosen, and kept, must hold the whole key."""
+    """On empty tables all indexes cost the same; the chosen one must contain the complete key."""
     text = SAMPLE.replace("CREATE INDEX ON jobs (tenant_id, title);", "")
     with (
         fresh_database(cluster) as fresh,

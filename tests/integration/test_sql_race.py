@@ -1,4 +1,4 @@
-"""Writers against each other: one commit per key, one winner per doubt, no deadlock between batches."""
+"""Concurrent writers: one commit per key, one outcome per write in doubt, no deadlock between batches."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ THREADS = 12
 
 
 def together(work: Callable[[int], T], threads: int = THREADS) -> list[T]:
-    """Run work in threads at once."""
+    """Run functions in threads at the same time."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, range(threads)))
 
 
 def save_once(api: Api, key: str, chance: random.Random) -> str:
-    """Save under a key until it is saved, dying in between now and then; answer the entity."""
+    """Save with a key until it succeeds, with simulated crashes; return the entity."""
     while True:
         write, ref_id = new_id(), new_ref_id()
         part = blob_part(ref_id)
         dies = chance.random() < 0.3
-        # a writer about to die leaves a lease that is over at once; the others hold theirs to the end
+        # a writer that will crash has a lease that expires at once; the leases of others do not expire
         reply = api.stage(write, [part], key=key, lease="1 millisecond" if dies else "60 seconds")
         if reply["outcome"] == "staged" and not dies:
             row = {"ref_id": ref_id, "name": key, "transcript_ref": part["part_id"]}
@@ -47,8 +47,8 @@ def save_once(api: Api, key: str, chance: random.Random) -> str:
         raise AssertionError(reply)
 
 
-def test_a_key_gives_one_entity_whoever_races_and_dies(database: Database) -> None:
-    """12 threads saving 100 keys, with writers that die: one commit, one row, one answer per key."""
+def test_a_key_creates_one_record_despite_crashes(database: Database) -> None:
+    """12 threads that save 100 keys, with crashes: one commit, one row and one result per key."""
     tenant = uuid4()
 
     def work(number: int) -> dict[str, str]:
@@ -58,7 +58,7 @@ def test_a_key_gives_one_entity_whoever_races_and_dies(database: Database) -> No
             return {key: save_once(Api(connection, tenant), key, chance) for key in keys}
 
     first, *others = together(work)
-    assert all(answers == first for answers in others)
+    assert all(results == first for results in others)
     assert len(set(first.values())) == KEYS
     committed = database.ask(
         "SELECT count(*), count(DISTINCT idempotency_key) FROM storekit.write"
@@ -76,7 +76,7 @@ def test_a_key_gives_one_entity_whoever_races_and_dies(database: Database) -> No
 
 
 def test_keys_without_parts_commit_once(database: Database) -> None:
-    """12 threads committing the same 100 keys in one trip each: one wins, all get its answer."""
+    """12 threads that commit the same 100 keys in one trip: one wins, and all get its result."""
     tenant = uuid4()
 
     def work(number: int) -> Counter[str]:
@@ -97,8 +97,8 @@ def test_keys_without_parts_commit_once(database: Database) -> None:
 
 @pytest.mark.parametrize("ends", ["commit", "rollback"])
 @pytest.mark.parametrize("parts", [0, 1])
-def test_abandon_waits_for_the_commit_in_doubt(database: Database, ends: str, parts: int) -> None:
-    """A commit whose answer was lost is decided by its row: abandon waits and tells what it became."""
+def test_abandon_waits_for_a_commit_in_progress(database: Database, ends: str, parts: int) -> None:
+    """abandon waits for a commit whose reply was lost, and returns its outcome."""
     tenant, write, ref_id = uuid4(), new_id(), new_ref_id()
     part = blob_part(ref_id)
     sent = [part][:parts]
@@ -109,21 +109,21 @@ def test_abandon_waits_for_the_commit_in_doubt(database: Database, ends: str, pa
             writer.stage(write, sent)
         doubtful.execute("BEGIN")
         committed = writer.commit(write, [insert_op("tasks", [row], ["transcript"][:parts])], uploaded(*sent))
-        answer = pool.submit(Api(asking, tenant).abandon, write)
+        abandoned = pool.submit(Api(asking, tenant).abandon, write)
         while not database.ask(
             "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'",
             asking.info.backend_pid,
         ):
-            assert not answer.done()
+            assert not abandoned.done()
         doubtful.execute(ends.encode())
     rows = {"rows": committed["rows"]}
     kept = {"outcome": "committed", "write_id": str(write), "result": rows}
-    assert answer.result() == (kept if ends == "commit" else {"outcome": "aborted"})
+    assert abandoned.result() == (kept if ends == "commit" else {"outcome": "aborted"})
     assert len(database.ask("SELECT 1 FROM tasks WHERE ref_id = %s", ref_id)) == (ends == "commit")
 
 
 def test_commit_or_abandon_wins_never_both(database: Database) -> None:
-    """200 writes committed and abandoned at the same moment: both sides agree on each."""
+    """200 writes are committed and abandoned at the same time: both sides agree on each."""
     tenant, writes = uuid4(), [new_id() for _ in range(200)]
 
     def work(number: int) -> list[str]:
@@ -139,8 +139,8 @@ def test_commit_or_abandon_wins_never_both(database: Database) -> None:
         assert (commit, abandon) in {("committed", "committed"), ("lost", "aborted")}
 
 
-def test_a_commit_held_up_longer_than_a_second_reports_held(database: Database) -> None:
-    """A key in somebody's open transaction is `held`: the caller polls, it does not hang."""
+def test_a_locked_key_reports_held(database: Database) -> None:
+    """A key in another open transaction is `held` after a second; the caller polls."""
     tenant = uuid4()
     op = insert_op("jobs", [{"title": "x"}])
     with database.connect() as first, database.connect() as second, first.transaction():
@@ -148,8 +148,8 @@ def test_a_commit_held_up_longer_than_a_second_reports_held(database: Database) 
         assert Api(second, tenant).commit(new_id(), [op], key="open") == {"outcome": "held", "lease_left": 0}
 
 
-def test_a_holder_that_is_committing_is_not_waited_for(database: Database) -> None:
-    """The lease is over but its writer is just committing: `held` at once, no wait for its lock."""
+def test_a_key_whose_holder_is_committing_reports_held(database: Database) -> None:
+    """If the lease has expired but its writer is committing, the key is `held` at once, without a wait."""
     tenant, write = uuid4(), new_id()
     with database.connect() as first, database.connect() as second:
         Api(first, tenant).stage(write, key="late", lease="1 millisecond")
@@ -162,7 +162,7 @@ def test_a_holder_that_is_committing_is_not_waited_for(database: Database) -> No
 
 
 def test_overlapping_batches_do_not_deadlock(database: Database) -> None:
-    """Batches over two tables in any order lock in one order: all commit, and versions count every change."""
+    """Batches over two tables lock in one order: all commit, and versions count every change."""
     tenant = uuid4()
     with database.connect() as connection:
         api = Api(connection, tenant)
@@ -191,14 +191,14 @@ def test_overlapping_batches_do_not_deadlock(database: Database) -> None:
     versions = "SELECT sum(version - 1) FROM (SELECT version FROM {} UNION ALL SELECT version FROM {}) v"
     query = versions.format(*(f"{t} WHERE tenant_id = '{tenant}'" for t in ("jobs", "tasks")))
     assert database.ask(query) == [(changes,)]
-    told = database.ask(
+    recorded = database.ask(
         "SELECT count(*) FROM storekit.event WHERE tenant_id = %s AND type LIKE '%%.updated'", tenant
     )
-    assert told == [(changes,)]
+    assert recorded == [(changes,)]
 
 
-def test_a_row_locked_too_long_is_an_error_that_may_be_retried(database: Database) -> None:
-    """A row too long in another transaction's hands refuses the commit with 55P03; nothing of it stays."""
+def test_a_row_that_is_locked_too_long_is_a_retryable_error(database: Database) -> None:
+    """The commit fails with 55P03 and is rolled back."""
     commit = "ALTER FUNCTION storekit.commit_v1 SET lock_timeout"
     assert database.ask(
         "SELECT 1 FROM pg_proc WHERE proname = 'commit_v1' AND 'lock_timeout=5s' = ANY (proconfig)"

@@ -1,4 +1,4 @@
-"""What commit refuses: rows that are not what was announced, parts that are not theirs."""
+"""What commit refuses: rows with undeclared keys, and parts of other rows."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.write_api import (
 )
 
 
-def test_a_refused_op_takes_the_whole_commit_with_it(database: Database, api: Api) -> None:
-    """All or nothing: rows, parts, events and the claim itself."""
+def test_a_refused_operation_rolls_back_the_commit(database: Database, api: Api) -> None:
+    """Rows, parts, events and the claim are rolled back."""
     run = insert_op("jobs", [{"title": "run"}])
     stray = insert_op("tasks", [{"name": "x", "run_id": str(new_id())}])
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
@@ -66,8 +66,10 @@ BASE = {"ref_id": new_ref_id(), "id": str(new_id())}
          "expected", "ref", "expired", "live", "raw ref", "append-only update",
          "append-only delete", "no restore", "delete with values"],
 )  # fmt: skip
-def test_a_malformed_op_is_refused(api: Api, op: dict[str, Any], request: pytest.FixtureRequest) -> None:
-    """Rows hold exactly the keys that were announced, and only what belongs to the entity's fields."""
+def test_a_malformed_operation_is_refused(
+    api: Api, op: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    """Rows must have exactly the announced keys, which must be fields of the entity."""
     undeclared = {"catalog", "ledger", "column", "version", "tenant", "creator", "ref", "expired", "live"}
     refused(api, op, "SK424" if request.node.callspec.id in undeclared else "SK400")
 
@@ -75,7 +77,7 @@ def test_a_malformed_op_is_refused(api: Api, op: dict[str, Any], request: pytest
 def commit_with(
     api: Api, parts: list[dict[str, Any]], rows: list[dict[str, Any]], sent: list[dict[str, Any]]
 ) -> None:
-    """Stage parts and commit rows that need not fit them."""
+    """Stage parts and commit rows that may not match them."""
     write = new_id()
     api.stage(write, parts)
     with pytest.raises(psycopg.Error, match="its rows name") as caught:
@@ -87,8 +89,8 @@ def commit_with(
     assert caught.value.sqlstate == "SK400"
 
 
-def test_rows_and_parts_name_each_other_one_to_one(api: Api) -> None:
-    """A part of another row, field or write, named twice, not named or not uploaded refuses the commit."""
+def test_rows_and_parts_must_match(api: Api) -> None:
+    """A part of another row, field or write, or one named twice, missing or not uploaded, is refused."""
     a, b = new_ref_id(), new_ref_id()
     blob, document, foreign = blob_part(a), document_part(a), blob_part(b)
     api.stage(new_id(), [foreign])
@@ -121,8 +123,8 @@ def test_rows_and_parts_name_each_other_one_to_one(api: Api) -> None:
     )  # fmt: skip
 
 
-def test_measures_made_during_the_upload_come_with_the_commit(database: Database, api: Api) -> None:
-    """A stream's size and hash may come with the commit; none at all is refused."""
+def test_size_and_hash_can_be_sent_with_the_commit(database: Database, api: Api) -> None:
+    """The size and hash of a stream can be sent with the commit, but must be sent."""
     ref_id, write = new_ref_id(), new_id()
     part = blob_part(ref_id) | {"size": None, "sha256": None}
     api.stage(write, [part])

@@ -1,4 +1,4 @@
-"""What commit does to rows: versions, refs, events, and what it refuses."""
+"""The effect of commit on rows: versions, refs, events and refusals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.write_api import (
 def save_call(
     api: Api, ref_id: str, op: str = "insert", fields: tuple[str, ...] = ("transcript", "payload")
 ) -> dict[str, str]:
-    """Save a tool call's parts, new or replaced; answer the part ids by field."""
+    """Save a tool call's parts, new or replaced; return the part ids by field."""
     write = new_id()
     parts = [blob_part(ref_id) if field == "transcript" else document_part(ref_id) for field in fields]
     api.stage(write, parts)
@@ -38,15 +38,15 @@ def save_call(
     return {p["field"]: p["part_id"] for p in parts}
 
 
-def test_versions_climb_by_one(api: Api) -> None:
-    """Each change of a row is one version, and the answer says which, in the order of the request."""
+def test_versions_increase_by_one(api: Api) -> None:
+    """Each change is one version, and the reply contains the versions in the order of the request."""
     ref_ids = sorted((api.insert() for _ in range(3)), reverse=True)
     op = change_op("update", "jobs", *({"ref_id": r, "title": "t"} for r in ref_ids))
     assert api.commit(new_id(), [op])["rows"] == [["jobs", r, 2] for r in ref_ids]
 
 
-def test_a_lost_race_is_a_conflict_that_says_both_versions(api: Api) -> None:
-    """Compare-and-set: an expected version that is not there refuses the whole batch."""
+def test_a_conflict_contains_both_versions(api: Api) -> None:
+    """A wrong expected version refuses the batch with the expected and the current version."""
     first, second = api.insert(), api.insert()
     rows = [
         {"ref_id": first, "expected_version": 1, "title": "ok"},
@@ -64,15 +64,15 @@ def test_a_lost_race_is_a_conflict_that_says_both_versions(api: Api) -> None:
 
 
 def test_a_missing_row_is_not_found(api: Api) -> None:
-    """Updating or deleting what the tenant does not have names it."""
+    """Updating or deleting a record that the tenant does not have raises an error that names it."""
     for op, row in (("update", {"title": "x"}), ("delete", {})):
         absent = new_ref_id()
         error = refused(api, change_op(op, "jobs", {"ref_id": absent} | row), "SK404")
         assert error.diag.message_detail == f'{{"entity": "jobs", "ref_id": "{absent}"}}'
 
 
-def test_soft_deleted_rows_wait_for_restore(database: Database, api: Api) -> None:
-    """A soft-deleted row takes no change but restore, keeps its parts, and each step is an event."""
+def test_soft_deleted_rows_can_only_be_restored(database: Database, api: Api) -> None:
+    """A soft-deleted row refuses all changes but restore, keeps its parts, and each step is an event."""
     ref_id = new_ref_id()
     save_call(api, ref_id)
     refused(api, change_op("restore", "tasks", {"ref_id": ref_id}), "SK404")
@@ -89,7 +89,7 @@ def test_soft_deleted_rows_wait_for_restore(database: Database, api: Api) -> Non
 
 
 def test_delete_removes_the_row_and_queues_its_parts(database: Database, api: Api) -> None:
-    """Without soft delete a row goes, its event holds what it was, and its parts are marked."""
+    """Without soft delete the row is deleted, its event contains its values, and its parts are queued."""
     ref_id, write = new_ref_id(), new_id()
     api.stage(write, [part := blob_part(ref_id, table="billing.invoices", field="pdf")])
     op = insert_op(
@@ -107,7 +107,7 @@ def test_delete_removes_the_row_and_queues_its_parts(database: Database, api: Ap
 
 
 def test_replacing_one_part_leaves_the_other(database: Database, api: Api) -> None:
-    """A replaced part is marked, the new one is live, and the untouched ref stays."""
+    """A replaced part is queued, the new one is live, and the other ref does not change."""
     ref_id = new_ref_id()
     first = save_call(api, ref_id)
     second = save_call(api, ref_id, "update", ("transcript",))
@@ -120,7 +120,7 @@ def test_replacing_one_part_leaves_the_other(database: Database, api: Api) -> No
     assert marked == [(UUID(first["transcript"]),)]
 
 
-def test_a_fresh_document_has_not_expired(database: Database, api: Api) -> None:
+def test_a_new_document_has_not_expired(database: Database, api: Api) -> None:
     """Setting a document's ref clears its `_expired_on`."""
     ref_id = new_ref_id()
     save_call(api, ref_id)
@@ -136,7 +136,7 @@ def test_a_fresh_document_has_not_expired(database: Database, api: Api) -> None:
 
 
 def test_an_update_touches_named_columns_only(database: Database, api: Api) -> None:
-    """Columns that are not named keep their values; the event holds the difference alone."""
+    """Columns that are not named keep their values; the event contains only the difference."""
     ref_id = api.insert("tasks", name="x", cost="12345678901234567890.123")
     row = {"ref_id": ref_id, "status": "done"}
     api.commit(new_id(), [change_op("update", "tasks", row)])
@@ -147,30 +147,30 @@ def test_an_update_touches_named_columns_only(database: Database, api: Api) -> N
 
 
 def test_absent_columns_take_their_defaults(database: Database, api: Api) -> None:
-    """An old client that does not know a column inserts its default, not NULL."""
+    """A client that does not know a column inserts its default, not NULL."""
     ref_id = api.insert("tasks", name="x")
     assert database.ask("SELECT status, cost FROM tasks WHERE ref_id = %s", ref_id) == [("running", None)]
 
 
 def test_several_tables_are_one_commit(database: Database, api: Api) -> None:
-    """Rows of several tables, parents first, appear together and carry the write's id and actor."""
+    """Rows of several tables, parents first, become visible together with the write's id and actor."""
     run = insert_op("jobs", [{"title": "run"}])
     call = insert_op("tasks", [{"name": "x", "run_id": run["rows"][0]["id"]}])
     reply = api.commit(write := new_id(), [run, call])
     assert [row[0] for row in reply["rows"]] == ["jobs", "tasks"]
-    told = database.ask('SELECT actor, "session_user" FROM storekit.event WHERE write_id = %s', write)
-    assert told == [("agent:writer", "app")] * 2
+    events = database.ask('SELECT actor, "session_user" FROM storekit.event WHERE write_id = %s', write)
+    assert events == [("agent:writer", "app")] * 2
 
 
-def test_a_ref_without_a_promise_is_refused(api: Api) -> None:
-    """A commit without parts cannot point at a part, not even at a live one of the same tenant."""
+def test_a_ref_without_a_staged_part_is_refused(api: Api) -> None:
+    """A commit without parts cannot set a ref, even to a live part of the same tenant."""
     live = save_call(api, ref_id := new_ref_id())
     row = {"ref_id": ref_id, "transcript_ref": live["transcript"]}
     refused(api, change_op("update", "tasks", row, refs=["transcript"]), "SK400", "its rows name 1 parts")
 
 
-def test_the_users_own_sql_after_commit_is_not_the_writes(database: Database, api: Api) -> None:
-    """In a unit of work, events of the user's SQL carry actor and tenant but not the write's id."""
+def test_events_of_the_users_sql_have_no_write_id(database: Database, api: Api) -> None:
+    """In a unit of work, events of the user's SQL have the actor and tenant but not the write's id."""
     ref_id = api.insert()
     with api.connection.transaction():
         api.commit(new_id(), [change_op("update", "jobs", {"ref_id": ref_id, "title": "by commit"})])
@@ -184,7 +184,7 @@ def test_the_users_own_sql_after_commit_is_not_the_writes(database: Database, ap
 
 
 def test_times_in_events_are_utc(database: Database, api: Api) -> None:
-    """Events show times in UTC, whatever the session's zone."""
+    """Events contain times in UTC, whatever the session's time zone."""
     api.connection.execute("SET timezone = 'Asia/Tokyo'")
     ref_id = api.insert("tasks", name="x", at="2026-01-01T00:00:00+09:00")
     assert events(database, ref_id)[0][3]["at"] == "2025-12-31T15:00:00+00:00"

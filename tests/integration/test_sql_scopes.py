@@ -1,4 +1,4 @@
-"""Global records, records that are their own tenant, look-ups before the tenant is known, reports."""
+"""Global records, tenants as records, look-ups without a tenant, and reports."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def as_tenant(api: Api, query: str, tenant: UUID | None = None) -> list[tuple[ob
         return cursor.execute(query.encode()).fetchall()
 
 
-def test_all_tenants_read_a_global_record_and_only_the_admin_writes_it(
+def test_global_records_are_read_by_all_and_written_by_the_admin(
     database: Database, api: Api, admin: Api
 ) -> None:
-    """A global row is seen in every tenant's transaction; whoever writes it there is refused."""
+    """A global row is visible to every tenant; a tenant that writes it is refused."""
     ref_id = admin.insert("plans", name="Pro")
     assert ("Pro",) in as_tenant(api, "SELECT name FROM plans")
     for tenant in (api.tenant, NIL):
@@ -86,8 +86,8 @@ def test_all_tenants_read_a_global_record_and_only_the_admin_writes_it(
     assert database.ask("SELECT name FROM plans WHERE ref_id = %s", ref_id) == [("Pro",)]
 
 
-def test_the_admin_writes_no_tenants_record(admin: Api) -> None:
-    """In no tenant's name nothing of a tenant can be written, and a global row has no other tenant."""
+def test_the_admin_cannot_write_records_of_a_tenant(admin: Api) -> None:
+    """The admin without a tenant cannot write rows of a tenant, and a global row cannot name a tenant."""
     refused_by(admin, insert_op("sessions", [{"token_digest": "d"}]), "SK403")
     refused_by(Api(admin.connection, uuid4()), insert_op("plans", [{"name": "x"}]), "SK403")
 
@@ -98,8 +98,8 @@ def refused_by(api: Api, op: dict[str, object], state: str) -> None:
     assert error.value.sqlstate == state
 
 
-def test_a_tenant_is_its_own_tenant(api: Api, admin: Api) -> None:
-    """The row of a tenant has its own id as tenant_id, may name a global row, and no other tenant sees it."""
+def test_a_tenant_record_is_its_own_tenant(api: Api, admin: Api) -> None:
+    """The row of a tenant has its own id as tenant_id, can refer to global rows, and is private."""
     plan = insert_op("plans", [{"name": "Team"}])
     admin.commit(new_id(), [plan])
     mine = insert_op("tenants", [{"id": str(api.tenant), "name": "Acme", "plan_id": plan["rows"][0]["id"]}])
@@ -120,8 +120,8 @@ def find(api: Api, digest: str) -> dict[str, str] | None:
     return found
 
 
-def test_a_session_is_found_before_its_tenant_is_known(api: Api) -> None:
-    """Who shows the digest learns tenant and ref_id, in no tenant's transaction, and nothing else."""
+def test_a_lookup_needs_no_tenant(api: Api) -> None:
+    """A look-up by digest returns tenant and ref_id, without a tenant, and nothing else."""
     digest = uuid4().hex
     ref_id = session(api, digest)
     assert find(api, digest) == {"tenant_id": str(api.tenant), "ref_id": ref_id}
@@ -130,16 +130,16 @@ def test_a_session_is_found_before_its_tenant_is_known(api: Api) -> None:
     assert find(api, digest) is None
 
 
-def test_a_digest_that_two_tenants_hold_proves_nothing(api: Api) -> None:
-    """Two rows with one digest are nobody's session."""
+def test_an_ambiguous_digest_finds_nothing(api: Api) -> None:
+    """A digest of two rows finds neither."""
     digest = uuid4().hex
     session(api, digest)
     session(Api(api.connection), digest)
     assert find(api, digest) is None
 
 
-def test_the_lookup_shows_no_row_to_the_app_itself(api: Api) -> None:
-    """Neither the setting nor a look-up before, in one transaction, shows a row of another tenant."""
+def test_a_lookup_does_not_expose_rows(api: Api) -> None:
+    """Neither the setting nor an earlier look-up in the transaction shows a row of another tenant."""
     digest = uuid4().hex
     session(api, digest)
     with api.connection.transaction():
@@ -152,12 +152,12 @@ def test_the_lookup_shows_no_row_to_the_app_itself(api: Api) -> None:
     ]
 
 
-def test_a_lookup_reads_one_row_of_many(api: Api) -> None:
-    """Among the sessions of all tenants the digest's index finds the one: no other row is read."""
+def test_a_lookup_reads_one_row(api: Api) -> None:
+    """Among the sessions of all tenants the index of the digest finds one, and no other row is read."""
     digest = uuid4().hex
     api.commit(new_id(), [insert_op("sessions", [{"token_digest": uuid4().hex} for _ in range(2000)])])
     session(api, digest)
-    # of this transaction: the statistics of all arrive late, and would show nothing whatever was read
+    # of this transaction: the shared statistics are updated late, and would hide what was read
     read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'sessions'"
     with api.connection.transaction():
         assert find(api, digest) is not None
@@ -168,15 +168,15 @@ def test_a_lookup_reads_one_row_of_many(api: Api) -> None:
     ("entity", "value", "state"),
     [("plans", "x", "SK400"), ("sessions", "", "SK400"), ("nothing", "x", "SK424")],
 )
-def test_a_lookup_of_what_is_not_declared_is_refused(api: Api, entity: str, value: str, state: str) -> None:
-    """Only a class's lookup field finds a row, and only by a value."""
+def test_a_lookup_of_an_undeclared_field_is_refused(api: Api, entity: str, value: str, state: str) -> None:
+    """Only a lookup field of a class finds a row, and only by a value."""
     with pytest.raises(psycopg.Error) as error:
         api.connection.execute("SELECT storekit.lookup_v1(%s, %s)", [entity, value])
     assert error.value.sqlstate == state
 
 
 def test_a_report_reads_all_tenants_and_is_audited(database: Database, api: Api) -> None:
-    """The reporter reads a named view over all tenants, and who read it is an event with its login."""
+    """A report reads a view over all tenants, and records an event with its login."""
     session(api, uuid4().hex)
     session(Api(api.connection), uuid4().hex)
     with database.connect("reporter") as connection:
@@ -199,16 +199,16 @@ def test_a_report_reads_all_tenants_and_is_audited(database: Database, api: Api)
         "SET ROLE storekit_reports",
     ],
 )
-def test_the_reporter_reads_by_no_other_way(database: Database, query: str) -> None:
-    """Views, tables, events and roles behind the reports are closed to the reporter."""
+def test_the_reporter_can_only_read_reports(database: Database, query: str) -> None:
+    """The reporter cannot read views, tables or events, nor become another role."""
     with database.connect("reporter") as connection, pytest.raises(psycopg.Error) as error:
         connection.execute(query.encode())
     assert error.value.sqlstate == "42501"
 
 
 @pytest.mark.parametrize("login", ["app", "worker", "auditor"])
-def test_nobody_but_the_reporter_reads_reports(database: Database, login: str) -> None:
-    """The other logins may not call a report."""
+def test_only_the_reporter_can_read_reports(database: Database, login: str) -> None:
+    """Other logins cannot execute a report."""
     with database.connect(login) as connection, pytest.raises(psycopg.Error) as error:
         connection.execute("SELECT report.read_v1('me', 'sessions_by_tenant')")
     assert error.value.sqlstate == "42501"
@@ -217,13 +217,13 @@ def test_nobody_but_the_reporter_reads_reports(database: Database, login: str) -
 @pytest.mark.parametrize(
     ("actor", "name"), [("", "sessions_by_tenant"), ("me", "nothing"), ("me", "not_a_report")]
 )
-def test_a_report_wants_a_name_and_an_actor(database: Database, actor: str, name: str) -> None:
-    """Without an actor, or of a view that is no report, nothing is read."""
+def test_a_report_requires_a_view_and_an_actor(database: Database, actor: str, name: str) -> None:
+    """Without an actor, or for a view that is not a report, nothing is read."""
     with database.connect("reporter") as connection, pytest.raises(psycopg.Error) as error:
         connection.execute("SELECT report.read_v1(%s, %s)", [actor, name])
     assert error.value.sqlstate == "SK400"
 
 
-def test_unknown_rows_stay_unknown(api: Api, admin: Api) -> None:
-    """A global record that is not there is not found, for the admin too."""
+def test_unknown_global_records_are_not_found(api: Api, admin: Api) -> None:
+    """The admin gets NotFound for a global record that does not exist."""
     refused_by(admin, change_op("update", "plans", {"ref_id": new_ref_id(), "name": "x"}), "SK404")

@@ -1,4 +1,4 @@
-"""A shipped function keeps its signature: what an older SDK sends is understood by a newer schema."""
+"""Shipped functions keep their signatures, so that older SDKs work with newer schemas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHIPPED = {
     "p_reason text, p_expected_version bigint",
     "lookup_v1": "p_entity text, p_value text",
 }
-"""Grows by what is released; an entry never changes and never goes."""
+"""The released signatures; an entry is never changed or removed."""
 
 FIRST_RELEASE = {
     "stage": "SELECT storekit.stage_v1($1::uuid, $2::text, $3::uuid, $4::text, $5::bytea, $6::interval, "
@@ -34,12 +34,12 @@ FIRST_RELEASE = {
     "read": 'SELECT e.ref_id, e."name", e."version" FROM (SELECT * FROM "public"."tasks" '
     "WHERE tenant_id = $1::uuid AND ref_id = $2 OFFSET 0) e",
 }
-"""What the first SDK sent, word for word."""
+"""The calls of the first SDK, literally."""
 
 
 @pytest.mark.parametrize("function", SHIPPED)
 def test_a_shipped_function_keeps_its_signature(database: Database, function: str) -> None:
-    """One function of the name, with the arguments it was shipped with, answering jsonb to the app."""
+    """One function of the name exists, with the shipped arguments, returning jsonb to the app."""
     assert database.ask(
         "SELECT pg_get_function_arguments(oid), pg_get_function_result(oid), prosecdef, "
         "has_function_privilege('storekit_app', oid, 'EXECUTE') FROM pg_proc "
@@ -48,8 +48,8 @@ def test_a_shipped_function_keeps_its_signature(database: Database, function: st
     ) == [(SHIPPED[function], "jsonb", True, True)]
 
 
-def test_this_sdk_calls_what_is_shipped() -> None:
-    """Every function that the SDK calls is listed, with the same names in the same order."""
+def test_functions_of_the_sdk_are_listed() -> None:
+    """Every function that the SDK calls is listed, with the same argument names in the same order."""
     called = {
         name: ", ".join(f"{argument} {kind}" for argument, kind in arguments.items())
         for name, arguments in reads.FUNCTIONS.items()
@@ -58,15 +58,15 @@ def test_this_sdk_calls_what_is_shipped() -> None:
 
 
 def test_every_versioned_function_is_listed(database: Database) -> None:
-    """A new version of a function is a new name, and is frozen here from its first day."""
+    """A new version of a function has a new name, and is listed here from the start."""
     found = database.ask(
         r"SELECT proname FROM pg_proc WHERE pronamespace = 'storekit'::regnamespace AND proname ~ '_v\d+$'"
     )
     assert {name for (name,) in found} == SHIPPED.keys()
 
 
-def test_what_the_first_sdk_sends_still_saves_reads_and_settles(database: Database) -> None:
-    """A save with a part, a renewal, a read and an abandoned write, in the words of the first release."""
+def test_calls_of_the_first_sdk_still_work(database: Database) -> None:
+    """A save with a part, a renewal, a read and an abandoned write work as the first release sends them."""
     tenant, write, ref_id, part = str(uuid4()), new_id(), new_ref_id(), str(new_id())
     who = (tenant, "agent:old", write)
     described = {
@@ -110,7 +110,7 @@ def test_what_the_first_sdk_sends_still_saves_reads_and_settles(database: Databa
         renewed = ask("renew", *who, "60 seconds")
         parts = [{"part_id": part, "version_id": "v1", "size": None, "sha256": None}]
         committed = ask("commit", *who, "key", b"same", parts, [operation])
-        assert [answer["outcome"] for answer in (staged, renewed, committed)] == [  # type: ignore[index]
+        assert [reply["outcome"] for reply in (staged, renewed, committed)] == [  # type: ignore[index]
             "staged",
             "renewed",
             "committed",

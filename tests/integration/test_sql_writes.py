@@ -1,4 +1,4 @@
-"""The write API's outcomes, as the exact rule of claims, leases and idempotency keys has them."""
+"""The outcomes of the write API: claims, leases and idempotency keys."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ LEASE = timedelta(seconds=60)
 OLD = UUID(int=(new_id().int & ~(0xFFFF_FFFF_FFFF << 80)) | (1_600_000_000_000 << 80))
 
 
-def test_stage_promises_parts_under_keys_made_by_the_server(api: Api) -> None:
-    """Stage records every part durably and answers keys, expiries and the last instant to sign for."""
+def test_stage_records_parts_with_keys_of_the_server(api: Api) -> None:
+    """Stage records every part durably and returns keys, expiries and the last time to sign for."""
     write, ref_id = new_id(), new_ref_id()
     blob, document = blob_part(ref_id), document_part(ref_id)
     reply = api.stage(write, [blob, document])
@@ -32,8 +32,8 @@ def test_stage_promises_parts_under_keys_made_by_the_server(api: Api) -> None:
     assert expiry - now == timedelta(days=90)
 
 
-def test_stage_twice_is_one_promise(database: Database, api: Api) -> None:
-    """Staging a write id that is pending answers what was promised first."""
+def test_stage_is_idempotent(database: Database, api: Api) -> None:
+    """Staging a pending write id again returns the first result."""
     write, ref_id = new_id(), new_ref_id()
     first = api.stage(write, [part := blob_part(ref_id)], key="twice")
     again = api.stage(write, [part], key="twice")
@@ -42,7 +42,7 @@ def test_stage_twice_is_one_promise(database: Database, api: Api) -> None:
 
 
 def test_a_document_keeps_an_earlier_expiry(api: Api) -> None:
-    """A document rewritten for its links keeps its expiry; nobody can ask for more than the ttl."""
+    """A document that is rewritten for its links keeps its expiry, which cannot exceed the ttl."""
     near, far = (datetime.now(UTC) + timedelta(days=days) for days in (3, 300))
     parts = [document_part(new_ref_id(), expires_on=at.isoformat()) for at in (near, far)]
     reply = api.stage(new_id(), parts)
@@ -60,21 +60,21 @@ def test_a_document_keeps_an_earlier_expiry(api: Api) -> None:
     ],
     ids=["a column", "another table", "a blob that expires"],
 )
-def test_stage_refuses_what_was_not_declared(api: Api, part: dict[str, object]) -> None:
-    """Kind, store, collection and ttl come from the declaration alone; an undeclared part is named."""
+def test_stage_uses_declarations_only(api: Api, part: dict[str, object]) -> None:
+    """Kind, store, collection and ttl come from the declaration; an undeclared part is refused by name."""
     with pytest.raises(psycopg.Error, match=f"{part['entity']}.{part['field']} is not declared") as caught:
         api.stage(new_id(), [part])
     assert caught.value.sqlstate == "SK424"
 
 
-def test_a_ref_id_that_is_no_ulid_gets_no_key(api: Api) -> None:
-    """Nothing of a user's making enters an S3 key."""
+def test_a_ref_id_must_be_a_ulid(api: Api) -> None:
+    """A ref_id that is not a ULID is refused, so no user input enters an S3 key."""
     with pytest.raises(psycopg.errors.CheckViolation):
         api.stage(new_id(), [blob_part("../../another-tenant/secret")])
 
 
 def test_commit_makes_rows_and_parts_visible_at_once(database: Database, api: Api) -> None:
-    """Commit flips the write and its parts, sets the refs and answers the versions."""
+    """Commit commits the write and its parts, sets the refs and returns the versions."""
     write, ref_id = new_id(), new_ref_id()
     parts = [blob_part(ref_id), document_part(ref_id)]
     api.stage(write, parts)
@@ -91,8 +91,8 @@ def test_commit_makes_rows_and_parts_visible_at_once(database: Database, api: Ap
     assert refs == [tuple(UUID(p["part_id"]) for p in parts)]
 
 
-def test_a_commit_repeated_replays(api: Api) -> None:
-    """A write commits once; the same call again answers the first result."""
+def test_a_repeated_commit_replays(api: Api) -> None:
+    """A write commits once; the same call again returns the first result."""
     write, op = new_id(), insert_op("jobs", [{"title": "once"}])
     first = api.commit(write, [op])
     assert api.commit(write, [op]) == {
@@ -103,8 +103,8 @@ def test_a_commit_repeated_replays(api: Api) -> None:
     assert api.stage(write)["outcome"] == "replay"
 
 
-def test_a_late_commit_that_nobody_robbed_is_welcome(database: Database, api: Api) -> None:
-    """Commit asks for the write's state, never for its lease."""
+def test_a_late_commit_succeeds_unless_taken_over(database: Database, api: Api) -> None:
+    """Commit checks the write's state, not its lease."""
     write, ref_id = new_id(), new_ref_id()
     api.stage(write, [part := blob_part(ref_id)])
     op = insert_op(
@@ -114,8 +114,8 @@ def test_a_late_commit_that_nobody_robbed_is_welcome(database: Database, api: Ap
         assert api.commit(write, [op], uploaded(part))["outcome"] == "committed"
 
 
-def test_a_staged_write_is_never_claimed_by_insert(api: Api) -> None:
-    """A commit with parts whose promise is unknown is lost; no row of it appears."""
+def test_a_commit_with_unstaged_parts_is_lost(api: Api) -> None:
+    """A commit with parts whose write is unknown is lost, and creates no row."""
     ref_id = new_ref_id()
     part = blob_part(ref_id)
     op = insert_op(
@@ -124,15 +124,15 @@ def test_a_staged_write_is_never_claimed_by_insert(api: Api) -> None:
     assert api.commit(new_id(), [op], uploaded(part)) == {"outcome": "lost"}
 
 
-def test_ids_older_than_a_day_start_nothing(api: Api) -> None:
-    """A write id that is absent and more than a day old is lost; abandoning it decides nothing."""
+def test_old_write_ids_are_lost(api: Api) -> None:
+    """An unknown write id of more than a day is lost; abandoning it writes nothing."""
     assert api.stage(OLD) == {"outcome": "lost"}
     assert api.commit(OLD, [insert_op("jobs", [{"title": "a"}])]) == {"outcome": "lost"}
     assert api.abandon(OLD) == {"outcome": "unknown"}
 
 
-def test_renew_moves_lease_and_signature_together(database: Database, api: Api) -> None:
-    """Renewing prolongs the lease and every part's last signature; neither ever shrinks."""
+def test_renew_extends_lease_and_signatures(database: Database, api: Api) -> None:
+    """Renewing extends the lease and the last signature time of every part; neither is ever shortened."""
     write = new_id()
     first = api.stage(write, [blob_part(new_ref_id())], key="beat")
     with database.later(seconds=30):
@@ -144,33 +144,33 @@ def test_renew_moves_lease_and_signature_together(database: Database, api: Api) 
     assert signed == [(datetime.fromisoformat(renewed["sign_until"]),)]
 
 
-def test_a_write_is_not_renewed_for_ever(database: Database, api: Api) -> None:
-    """A write more than a day old is lost to its writer."""
+def test_renewals_are_limited(database: Database, api: Api) -> None:
+    """A write that is more than a day old is lost to its writer."""
     api.stage(write := new_id())
     with database.later(hours=25):
         assert api.renew(write) == {"outcome": "lost"}
 
 
-def test_abandon_of_a_committed_write_tells_its_result(api: Api) -> None:
-    """What was committed stays so, and the answer says what it was."""
+def test_abandon_of_a_committed_write_returns_its_result(api: Api) -> None:
+    """A committed write stays committed, and abandon returns its result."""
     rows = api.commit(write := new_id(), [insert_op("jobs", [{"title": "a"}])])["rows"]
     assert api.abandon(write) == {"outcome": "committed", "write_id": str(write), "result": {"rows": rows}}
 
 
-def test_an_abandoned_id_commits_nothing(api: Api) -> None:
-    """A commit that arrives after its write was abandoned is lost, though the row was never there before."""
+def test_an_abandoned_write_cannot_commit(api: Api) -> None:
+    """A commit that arrives after its write was abandoned is lost, even if the write had no row."""
     assert api.abandon(write := new_id()) == {"outcome": "aborted"}
     assert api.commit(write, [insert_op("jobs", [{"title": "late"}])]) == {"outcome": "lost"}
 
 
-def test_targets_are_asked_before_any_byte_leaves(database: Database, api: Api) -> None:
-    """Stage refuses a target that is missing, deleted or has moved on, and keeps nothing."""
+def test_targets_are_checked_before_the_upload(database: Database, api: Api) -> None:
+    """Stage refuses a target that is missing, deleted or has another version, and writes nothing."""
     ref_id = api.insert("tasks", name="x")
-    asked = [{"entity": "tasks", "ref_id": ref_id, "expected_version": 1}]
+    targets = [{"entity": "tasks", "ref_id": ref_id, "expected_version": 1}]
     write = new_id()
-    assert api.stage(write, targets=asked)["outcome"] == "staged"
+    assert api.stage(write, targets=targets)["outcome"] == "staged"
     api.commit(new_id(), [change_op("update", "tasks", {"ref_id": ref_id, "name": "y"})])
-    assert api.stage(moved := new_id(), key="t", targets=asked) == {
+    assert api.stage(moved := new_id(), key="t", targets=targets) == {
         "outcome": "conflict", "entity": "tasks", "ref_id": ref_id, "expected": 1, "found": 2,
     }  # fmt: skip
     api.commit(new_id(), [change_op("delete", "tasks", {"ref_id": ref_id})])
@@ -180,8 +180,8 @@ def test_targets_are_asked_before_any_byte_leaves(database: Database, api: Api) 
     assert states(database, moved) == []
 
 
-def test_the_scope_must_be_named(api: Api) -> None:
-    """No tenant or no actor is refused, and a transaction belongs to one tenant."""
+def test_tenant_and_actor_are_required(api: Api) -> None:
+    """A call without tenant or actor is refused, and a transaction belongs to one tenant."""
     for tenant, actor in ((None, "a"), (uuid4(), ""), (uuid4(), None)):
         with pytest.raises(psycopg.Error) as caught:
             api.call("abandon_v1", p_tenant=tenant, p_actor=actor, p_write_id=new_id())
@@ -196,7 +196,7 @@ def test_the_scope_must_be_named(api: Api) -> None:
 
 @pytest.mark.parametrize("lease", ["0 seconds", "-1 second", "2 days", None])
 def test_a_lease_is_short_and_positive(api: Api, lease: str) -> None:
-    """A lease of nothing, or of more than a day, is refused."""
+    """A lease of zero or of more than a day is refused."""
     for call in (api.stage, api.renew):
         with pytest.raises(psycopg.Error, match="not between 1 ms and 1 day") as caught:
             call(new_id(), lease=lease)

@@ -1,4 +1,4 @@
-"""What a unit sees and does inside its own transaction, with one connection and no more."""
+"""What a unit of work reads and writes in its own transaction, with a single connection."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _BY_HAND = "INSERT INTO hits (external_id) VALUES (%s)"
 
 
 class Units:
-    """A store with one connection, and its units, whatever the api."""
+    """A sync or async store with one connection, and its units of work."""
 
     def __init__(self, store: Store | AsyncStore) -> None:
         self.store, self.tenant = store, uuid4()
 
     async def work(self, *steps: Any, actor: str = "agent:a", within: Any = None) -> None:
-        """Run functions of the unit, and await what is to be awaited."""
+        """Run functions with the unit, and await their results if needed."""
         tx: Any = self.store.scope(tenant=self.tenant, actor=actor).transaction(within=within)
         if isinstance(self.store, AsyncStore):
             async with tx:
@@ -44,7 +44,7 @@ class Units:
 
 
 def sql(query: str, *values: Any) -> Any:
-    """Make a step that runs SQL on the unit's connection."""
+    """Return a step that runs SQL on the unit's connection."""
 
     async def run(tx: Any) -> None:
         connection = await settle(tx.connection)
@@ -63,8 +63,8 @@ async def units(embedded: Store, request: pytest.FixtureRequest) -> AsyncIterato
     await settle(store.close())
 
 
-async def test_natural_keys_are_looked_up_in_the_units_own_transaction(units: Units) -> None:
-    """What the unit, or the user's SQL in it, has written is there to its own upserts and insert_ignores."""
+async def test_natural_keys_are_looked_up_in_the_unit(units: Units) -> None:
+    """upsert and insert_ignore find rows that the unit, or the user's SQL in it, has inserted."""
     same, new = Hit(external_id="by hand"), Hit(external_id="new")
     lead = Lead(number="1", score=1)
     await units.work(
@@ -81,8 +81,8 @@ async def test_natural_keys_are_looked_up_in_the_units_own_transaction(units: Un
     assert (found.ref_id, found.score, found.version) == (lead.ref_id, 2, 2)
 
 
-async def test_a_joined_unit_looks_natural_keys_up_in_the_transaction_it_joins(units: Units) -> None:
-    """What the owner of the transaction has written is there to the unit that joins it."""
+async def test_natural_keys_are_looked_up_in_a_joined_transaction(units: Units) -> None:
+    """A unit finds rows that the owner of the joined transaction has inserted."""
     same, new = Hit(external_id="by hand"), Hit(external_id="new")
 
     async def join(tx: Any) -> None:
@@ -94,8 +94,8 @@ async def test_a_joined_unit_looks_natural_keys_up_in_the_transaction_it_joins(u
     assert await settle(units.repository(Hit).count()) == 2
 
 
-async def test_whoever_swallowed_an_error_is_told_so_at_the_next_flush(units: Units) -> None:
-    """After a statement that failed nothing can be written; the message says what to do about it."""
+async def test_a_swallowed_error_is_reported_at_the_next_flush(units: Units) -> None:
+    """After a failed statement nothing can be written; the error says what to do."""
 
     async def swallow(tx: Any) -> None:
         with pytest.raises(psycopg.errors.DivisionByZero):
@@ -110,8 +110,8 @@ async def settle_all(page: Any) -> list[Any]:
     return list(await settle(page))
 
 
-async def test_a_key_that_is_taken_is_named_though_the_unit_holds_the_only_connection(units: Units) -> None:
-    """The record of a batch that the database refuses is found over the unit's own connection."""
+async def test_a_duplicate_key_is_named_in_a_unit(units: Units) -> None:
+    """The refused record of a batch is found with the unit's own connection."""
     await settle(units.repository(Lead).save(Lead(number="2")))
     with pytest.raises(ConstraintViolation) as refused:
         await units.work(sql("SELECT 1"), lambda tx: tx.save_many([Lead(number=str(i)) for i in range(4)]))
@@ -119,8 +119,8 @@ async def test_a_key_that_is_taken_is_named_though_the_unit_holds_the_only_conne
     assert await settle(units.repository(Lead).count()) == 1
 
 
-async def test_reads_of_a_unit_leave_the_users_settings_alone(units: Units) -> None:
-    """What storekit sets for a look-up is not in force for the SQL that follows."""
+async def test_reads_of_a_unit_do_not_change_settings(units: Units) -> None:
+    """Settings of a look-up do not apply to the SQL that follows."""
 
     async def plain(tx: Any) -> None:
         cursor = await settle((await settle(tx.connection)).execute("SHOW enable_seqscan"))
@@ -131,8 +131,8 @@ async def test_reads_of_a_unit_leave_the_users_settings_alone(units: Units) -> N
     )
 
 
-async def test_what_a_savepoint_of_the_users_undoes_is_not_taken_for_saved(units: Units) -> None:
-    """A rollback to a savepoint that takes a flushed record with it fails the unit; its objects know it."""
+async def test_a_savepoint_that_undoes_a_flush_fails_the_unit(units: Units) -> None:
+    """If the user rolls back a flushed record, the unit fails and its objects are not saved."""
     run = Run(name="x")
     with pytest.raises(UsageError, match="rollback to a savepoint undid"):
         await units.work(
@@ -150,7 +150,7 @@ async def test_what_a_savepoint_of_the_users_undoes_is_not_taken_for_saved(units
     assert await settle(units.repository(Hit).count()) == 0
 
 
-async def test_a_unit_says_nothing_into_a_pipeline_of_the_users(units: Units) -> None:
+async def test_a_flush_in_a_pipeline_of_the_user_is_refused(units: Units) -> None:
     """A flush inside `connection.pipeline()` is refused before anything is sent."""
 
     async def pipelined(tx: Any) -> None:
@@ -169,8 +169,8 @@ async def test_a_unit_says_nothing_into_a_pipeline_of_the_users(units: Units) ->
     assert await settle(units.repository(Run).count()) == 1
 
 
-async def test_who_keeps_the_connection_of_a_unit_that_ended_is_refused(units: Units) -> None:
-    """After its unit a connection serves others: SQL of whoever kept it does not get in between."""
+async def test_the_connection_of_an_ended_unit_is_refused(units: Units) -> None:
+    """SQL on a unit's connection is refused after the unit, because the connection serves other calls."""
     kept: list[Any] = []
 
     async def keep(tx: Any) -> None:
@@ -182,8 +182,8 @@ async def test_who_keeps_the_connection_of_a_unit_that_ended_is_refused(units: U
     assert await settle(units.repository(Run).count()) == 1
 
 
-async def test_a_joined_unit_gives_the_transaction_back_to_its_actor(units: Units) -> None:
-    """What the owner of the transaction does after a unit of somebody else's is told as his own."""
+async def test_a_joined_unit_restores_the_actor(units: Units) -> None:
+    """Events after a joined unit have the actor of the transaction's owner again."""
     run = Run(name="outer")
 
     async def inner(tx: Any) -> None:
@@ -200,8 +200,8 @@ async def test_a_joined_unit_gives_the_transaction_back_to_its_actor(units: Unit
     assert (last.type, last.by) == ("runs.updated", "agent:outer")
 
 
-async def test_an_error_after_a_joined_unit_ended_is_not_its_owners(units: Units) -> None:
-    """When the unit's part is done, whatever fails next neither undoes it nor spoils the transaction."""
+async def test_an_error_after_a_joined_unit_does_not_undo_it(units: Units) -> None:
+    """An error after the end of a joined unit neither undoes it nor aborts the transaction."""
 
     async def inner(tx: Any) -> None:
         own = await settle(tx.connection)
@@ -219,7 +219,7 @@ def _fail() -> None:
 
 @contextmanager
 def _rival(settings: Settings, tenant: UUID) -> Iterator[psycopg.Connection[Any]]:
-    """Open somebody else's transaction, and commit it at the end."""
+    """Open another transaction, and commit it at the end."""
     assert settings.postgres_url
     with psycopg.connect(settings.postgres_url.get_secret_value()) as rival:
         rival.execute("SELECT set_config('storekit.tenant', %s, true)", [str(tenant)])
@@ -228,10 +228,8 @@ def _rival(settings: Settings, tenant: UUID) -> Iterator[psycopg.Connection[Any]
 
 
 @pytest.mark.parametrize("how", ["not begun", "begun", "joined"])
-async def test_a_unit_that_loses_a_race_for_a_natural_key_finds_the_winners_record(
-    units: Units, embedded: Store, how: str
-) -> None:
-    """Whoever inserts the same event first, in the middle of a unit with SQL: it is old to the unit."""
+async def test_a_unit_that_loses_a_race_for_a_natural_key(units: Units, embedded: Store, how: str) -> None:
+    """If another transaction inserts the same event first, the unit treats it as existing."""
     lost, other = Hit(external_id="raced"), Hit(external_id="other")
     insert = lambda tx: tx.insert_ignore([lost, other])  # noqa: E731 a step of a unit
 

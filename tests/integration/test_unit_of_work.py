@@ -1,4 +1,4 @@
-"""Units of work beside others: joined transactions, races, deadlocks, the pool."""
+"""Concurrent units of work: joined transactions, races, deadlocks, the pool."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ APIS = ("sync", "async")
 
 @pytest.fixture(params=APIS)
 async def store(embedded: Store, request: pytest.FixtureRequest) -> AsyncIterator[Store | AsyncStore]:
-    """Open a store of each api, with one connection in its pool."""
+    """Open a sync or async store with one connection in its pool."""
     settings = embedded.settings.model_copy(
         update={"pool_size": 1, "pool_min": 1, "pool_wait": embedded.settings.renew_every}
     )
@@ -37,7 +37,7 @@ def tenant() -> UUID:
 
 @asynccontextmanager
 async def unit(store: Store | AsyncStore, tenant: UUID, within: Any = None) -> AsyncIterator[Any]:
-    """Enter a unit of work, whatever the api."""
+    """Enter a unit of work of the sync or async API."""
     tx: Any = store.scope(tenant=tenant, actor="agent:writer").transaction(within=within)
     if isinstance(store, AsyncStore):
         async with tx:
@@ -59,7 +59,7 @@ def url(settings: Settings) -> str:
 
 @asynccontextmanager
 async def connected(store: Store | AsyncStore) -> AsyncIterator[Any]:
-    """Open a connection of the user's own, of the store's api."""
+    """Open a sync or async connection of the user's own."""
     if isinstance(store, AsyncStore):
         async with await psycopg.AsyncConnection.connect(url(store.settings)) as connection:
             yield connection
@@ -68,10 +68,8 @@ async def connected(store: Store | AsyncStore) -> AsyncIterator[Any]:
             yield connection
 
 
-async def test_a_unit_joins_a_transaction_whose_owner_ends_it(
-    store: Store | AsyncStore, tenant: UUID
-) -> None:
-    """Inside the user's transaction the unit is visible with its commit, and gone with its rollback."""
+async def test_a_unit_can_join_a_transaction(store: Store | AsyncStore, tenant: UUID) -> None:
+    """A unit in the user's transaction becomes visible with its commit and is undone by its rollback."""
     async with connected(store) as connection:
         await settle(connection.execute("SELECT 1"))
         async with unit(store, tenant, within=connection) as tx:
@@ -89,10 +87,10 @@ async def test_a_unit_joins_a_transaction_whose_owner_ends_it(
     assert (await count(store, tenant), await count(store, tenant, Note)) == (1, 1)
 
 
-async def test_a_unit_that_fails_leaves_the_joined_transaction_usable(
+async def test_a_failed_unit_leaves_the_joined_transaction_usable(
     store: Store | AsyncStore, tenant: UUID
 ) -> None:
-    """What the owner of the transaction did before and does afterwards stands; the unit's part is gone."""
+    """Other changes of the transaction are kept; the changes of the unit are undone."""
     async with connected(store) as connection:
         await settle(connection.execute("CREATE TEMPORARY TABLE mine (n int)"))
         for wrong in ("code", "sql", "save"):
@@ -119,8 +117,8 @@ async def _fail(store: Store | AsyncStore, tenant: UUID, connection: Any, how: s
         tx.update(Lead, lead.ref_id, {"score": 1}, expected_version=7)
 
 
-async def test_a_unit_within_a_unit_is_a_part_of_it(store: Store | AsyncStore, tenant: UUID) -> None:
-    """A unit that joins another's connection can fail alone, and is visible with the outer one only."""
+async def test_a_unit_can_join_another_unit(store: Store | AsyncStore, tenant: UUID) -> None:
+    """A unit that joins another unit can fail alone, and is visible with the outer unit only."""
     async with unit(store, tenant) as outer:
         outer.save(Run(name="outer"))
         connection = await settle(outer.connection)
@@ -132,8 +130,8 @@ async def test_a_unit_within_a_unit_is_a_part_of_it(store: Store | AsyncStore, t
     assert await count(store, tenant) == 3
 
 
-async def test_what_cannot_be_joined_is_refused(store: Store | AsyncStore, tenant: UUID) -> None:
-    """No connection, the other api's, a closed or idle one, another tenant's: UsageError, and no more."""
+async def test_invalid_connections_cannot_be_joined(store: Store | AsyncStore, tenant: UUID) -> None:
+    """No connection, one of the other API, a closed or idle one, or another tenant's raises UsageError."""
     other: Any = psycopg.connect(url(store.settings)) if isinstance(store, AsyncStore) else object()
     async with connected(store) as connection:
         for wrong, message in (
@@ -160,7 +158,7 @@ async def _save_within(store: Store | AsyncStore, tenant: UUID, within: Any) -> 
 
 
 async def test_the_admins_unit_writes_global_records(store: Store | AsyncStore) -> None:
-    """store.admin(...) has units too; a tenant's unit refuses a global record where it is saved."""
+    """store.admin(...) has units too; the unit of a tenant refuses to save a global record."""
     admin: Any = store.admin(actor="root").transaction()
     tariff, other = Tariff(name="a"), Tariff(name="b")
     if isinstance(store, AsyncStore):
@@ -179,8 +177,8 @@ async def test_the_admins_unit_writes_global_records(store: Store | AsyncStore) 
             mine.save(Tariff(name="c"))
 
 
-async def test_of_two_units_on_one_record_the_later_is_told(store: Store | AsyncStore, tenant: UUID) -> None:
-    """A unit that changes what another has changed since it was loaded gets Conflict, and changes nothing."""
+async def test_concurrent_units_on_one_record_conflict(store: Store | AsyncStore, tenant: UUID) -> None:
+    """A unit that changes a record which another unit has changed raises Conflict and changes nothing."""
     runs = store.scope(tenant=tenant, actor="test").repository(Run)
     saved: Run = await settle(runs.save(Run(name="x")))
     mine, theirs = [await settle(runs.get(saved.ref_id)) for _ in range(2)]
@@ -206,10 +204,10 @@ async def _save_all(
             await settle(tx.connection)
 
 
-async def test_a_unit_holds_a_connection_only_while_its_transaction_is_open(
+async def test_a_unit_uses_a_connection_only_while_its_transaction_is_open(
     store: Store | AsyncStore, tenant: UUID
 ) -> None:
-    """Before `connection` others get the only one there is; afterwards it comes back clean."""
+    """Before `connection` is used the pool's only connection is free; afterwards it is returned clean."""
     async with unit(store, tenant) as tx:
         tx.save(Note(title="n", content=Blob("n")))
         assert await count(store, tenant) == 0
@@ -224,8 +222,8 @@ async def test_a_unit_holds_a_connection_only_while_its_transaction_is_open(
         assert await settle(cursor.fetchone()) == (0,)
 
 
-async def test_two_tasks_do_not_share_a_unit(embedded: Store, tenant: UUID) -> None:
-    """While one task speaks for the unit, another that tries gets UsageError."""
+async def test_tasks_cannot_share_a_unit(embedded: Store, tenant: UUID) -> None:
+    """A task that uses a unit while another task uses it gets UsageError."""
     async with AsyncStore.open(embedded.settings) as store:
         async with unit(store, tenant) as tx:
             tx.save(Note(title="n", content=Blob("n")))
@@ -237,10 +235,8 @@ async def test_two_tasks_do_not_share_a_unit(embedded: Store, tenant: UUID) -> N
         assert await count(store, tenant, Note) == 1
 
 
-async def test_a_cancelled_unit_leaves_nothing_and_no_connection_behind(
-    embedded: Store, tenant: UUID
-) -> None:
-    """A task that is cancelled inside, with the transaction open, rolls back; its objects can be saved."""
+async def test_a_cancelled_unit_is_rolled_back(embedded: Store, tenant: UUID) -> None:
+    """A task that is cancelled in an open transaction rolls back; its objects can be saved."""
     settings = embedded.settings.model_copy(update={"pool_size": 1, "pool_min": 1})
     run, note = Run(name="x"), Note(title="n", content=Blob("n"))
     inside = asyncio.Event()
@@ -270,7 +266,7 @@ def rival(embedded: Store) -> Iterator[Rival]:
 
 
 class Rival:
-    """Somebody with hand-written SQL who locks the second of two records, and then the first."""
+    """Another user whose SQL locks the second of two records, and then the first."""
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         self._own = stack.enter_context(psycopg.connect(url(settings)))
@@ -283,7 +279,7 @@ class Rival:
         self._update(lead)
 
     def cross(self, lead: Lead) -> Thread:
-        """Once somebody waits for the lock, ask for the other one: who waited first ends the deadlock."""
+        """Once the lock is waited for, request the other one: the first to wait ends the deadlock."""
 
         def work() -> None:
             waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND %s = ANY (pg_blocking_pids(pid))"
@@ -298,7 +294,7 @@ class Rival:
         return thread
 
     def _update(self, lead: Lead) -> None:
-        """Wait for long, but never for a second at once: so it is the other side that sees a deadlock."""
+        """Wait long in total but under a second each time, so that the other side detects the deadlock."""
         while True:
             with suppress(psycopg.errors.LockNotAvailable), self._own.transaction():
                 self._own.execute("SET LOCAL lock_timeout = '900ms'")
@@ -307,10 +303,10 @@ class Rival:
 
 
 @pytest.mark.parametrize("sql", [False, True])
-async def test_a_deadlock_is_repeated_where_nothing_of_the_users_ran(
+async def test_a_deadlock_without_user_sql_is_repeated(
     embedded: Store, tenant: UUID, rival: Rival, sql: bool
 ) -> None:
-    """Without SQL of the user's own a deadlock is not seen; with it the unit fails, retryable as a whole."""
+    """Without user SQL the unit is repeated after a deadlock; with it the unit raises a retryable error."""
     leads = embedded.scope(tenant=tenant, actor="test").repository(Lead)
     saved = leads.save_many([Lead(number="1"), Lead(number="2")])
     first, second = sorted(saved, key=lambda lead: lead.ref_id)

@@ -1,4 +1,4 @@
-"""The lint of the catalogue: each way past the walls is named, and what storekit ships has none."""
+"""The isolation check: each hole in tenant isolation is reported, and the shipped schema has none."""
 
 from __future__ import annotations
 
@@ -152,22 +152,22 @@ PLANTED = {
 }  # fmt: skip
 
 
-def test_a_fresh_database_has_no_breach(reference: Database) -> None:
-    """What storekit ships stands behind its own walls, seen by the login that migrates."""
+def test_the_shipped_schema_has_no_breach(reference: Database) -> None:
+    """The shipped schema passes the check, as the login that migrates."""
     with reference.connect("admin") as connection:
         assert breaches(connection) == []
 
 
 def test_the_embedded_stack_has_no_breach(embedded: Store) -> None:
-    """Its logins, and tables that were rendered from classes, stand behind the walls too."""
+    """The logins of the embedded stack and tables rendered from classes pass the check too."""
     assert embedded.settings.postgres_admin_url is not None
     with connect(embedded.settings.postgres_admin_url.get_secret_value()) as connection:
         assert breaches(connection) == []
 
 
 @pytest.mark.parametrize("planted", PLANTED)
-def test_a_planted_breach_is_named(reference: Database, planted: str) -> None:
-    """Each hole that somebody could tear is told in a sentence with its object."""
+def test_a_planted_breach_is_reported(reference: Database, planted: str) -> None:
+    """Each planted hole is reported in a sentence with its object."""
     with psycopg.connect(reference.url("postgres")) as connection:
         connection.execute(planted.encode())
         assert PLANTED[planted] in breaches(connection)
@@ -184,15 +184,15 @@ def test_a_planted_breach_is_named(reference: Database, planted: str) -> None:
         "CREATE VIEW public.theirs WITH (security_invoker = on) AS SELECT * FROM tool_calls",
     ],
 )
-def test_what_is_not_storekits_is_no_breach(reference: Database, harmless: str) -> None:
-    """Other people's tables in public, administrators of roles and proper views are left alone."""
+def test_foreign_objects_are_ignored(reference: Database, harmless: str) -> None:
+    """Other tables in public, administrators of roles and valid views are not reported."""
     with psycopg.connect(reference.url("postgres")) as connection:
         connection.execute(harmless.encode())
         assert breaches(connection) == []
         connection.rollback()
 
 
-def test_a_login_that_may_not_become_the_owner_is_told_so(reference: Database) -> None:
-    """The walls are read as the owner."""
+def test_the_check_needs_the_owner(reference: Database) -> None:
+    """A login that cannot become the owner gets an error, because the check runs as the owner."""
     with reference.connect("app") as connection, pytest.raises(ConfigurationError, match="ADMIN_URL"):
         breaches(connection)

@@ -1,4 +1,4 @@
-"""No path around the write API, no look across tenants, no dangling ref, no forbidden move."""
+"""Tenant isolation: no way around the write API, no access across tenants, no dangling ref."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.write_api import Api, blob_part, change_op, insert_op, saved
 
 
 def by_hand(api: Api, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Run the app's own SQL in its tenant."""
+    """Run SQL as the app in its tenant."""
     with api.connection.transaction():
         api.connection.execute("SELECT set_config('storekit.tenant', %s, true)", (str(api.tenant),))
         cursor = api.connection.execute(query.encode(), values or None)
@@ -58,29 +58,31 @@ def by_hand(api: Api, query: str, *values: Any) -> list[tuple[Any, ...]]:
         "CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE sql RETURN '2000-01-01'",
     ],
 )
-def test_the_app_has_no_way_around_the_write_api(api: Api, query: str) -> None:
-    """The ledger, refs, versions and tenants are written by the API alone; anything else is 42501."""
+def test_the_ledger_is_written_by_the_api_only(api: Api, query: str) -> None:
+    """The app cannot write the ledger, refs, versions or tenants directly: 42501."""
     saved(api)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         by_hand(api, query)
 
 
-def test_hand_written_sql_goes_through_all_of_it(database: Database, api: Api) -> None:
-    """An INSERT, UPDATE and DELETE by hand get tenant, ids, versions and one event each."""
+def test_hand_written_sql_gets_ids_versions_and_events(database: Database, api: Api) -> None:
+    """An INSERT, UPDATE or DELETE of the user sets tenant, ids and versions, and records one event."""
     (ref_id, tenant, created_by) = by_hand(
         api, "INSERT INTO jobs (title) VALUES ('a') RETURNING ref_id, tenant_id, created_by"
     )[0]
     assert (tenant, created_by) == (api.tenant, "app")
     by_hand(api, "UPDATE jobs SET title = 'b' WHERE ref_id = %s", ref_id)
     by_hand(api, "DELETE FROM jobs WHERE ref_id = %s", ref_id)
-    told = database.ask(
+    events = database.ask(
         "SELECT type, version, actor FROM storekit.event WHERE ref_id = %s ORDER BY id", ref_id
     )
-    assert told == [(f"jobs.{verb}", n, "app") for n, verb in enumerate(("created", "updated", "deleted"), 1)]
+    assert events == [
+        (f"jobs.{verb}", n, "app") for n, verb in enumerate(("created", "updated", "deleted"), 1)
+    ]
 
 
 def test_ids_of_hand_written_rows_are_like_the_sdks(api: Api) -> None:
-    """`id` is a uuid7 and `ref_id` a ULID, both of this moment."""
+    """The default of `id` is a uuid7 and that of `ref_id` a ULID, both with the current time."""
     before = new_ref_id()[:10]
     by_hand(api, "INSERT INTO jobs (title) SELECT 'a' FROM generate_series(1, 200)")
     rows = by_hand(api, "SELECT id, ref_id, storekit.now() FROM jobs")
@@ -92,8 +94,8 @@ def test_ids_of_hand_written_rows_are_like_the_sdks(api: Api) -> None:
         assert before <= ref_id[:10] <= new_ref_id()[:10]
 
 
-def test_every_form_of_statement_gives_one_event_per_row(database: Database, api: Api) -> None:
-    """INSERT ... ON CONFLICT DO UPDATE, MERGE and a skipped row: as many events as changed rows."""
+def test_every_kind_of_statement_records_one_event_per_row(database: Database, api: Api) -> None:
+    """ON CONFLICT DO UPDATE, MERGE and skipped rows record as many events as rows changed."""
     by_hand(api, "INSERT INTO jobs (title) VALUES ('a'), ('b'), ('c')")
     by_hand(
         api, "MERGE INTO jobs t USING (VALUES ('a'), ('z')) v(title) ON t.title = v.title"
@@ -107,7 +109,7 @@ def test_every_form_of_statement_gives_one_event_per_row(database: Database, api
 
 
 def test_tenants_do_not_see_each_other(api: Api) -> None:
-    """Rows, ledger and events of a tenant are nobody else's; an unset tenant sees nothing."""
+    """Rows, ledger and events of a tenant are invisible to others; without a tenant nothing is visible."""
     ref_id, _ = saved(api)
     tables = ("tasks", "storekit.write", "storekit.part", "storekit.event", "storekit.event_inbox")
     assert all(by_hand(api, f"SELECT 1 FROM {table}") for table in tables)
@@ -120,8 +122,8 @@ def test_tenants_do_not_see_each_other(api: Api) -> None:
         assert caught.value.sqlstate == "SK404"
 
 
-def test_a_foreign_write_is_not_there(api: Api) -> None:
-    """Renewing, committing and abandoning under another tenant's write id touches nothing of it."""
+def test_a_write_of_another_tenant_is_unknown(api: Api) -> None:
+    """Renewing, committing or abandoning another tenant's write id does not affect that write."""
     write, owner = new_id(), api.tenant
     api.stage(write, [blob_part(new_ref_id())])
     api.tenant = uuid4()
@@ -132,7 +134,7 @@ def test_a_foreign_write_is_not_there(api: Api) -> None:
 
 
 def test_references_stay_inside_the_tenant(api: Api) -> None:
-    """A row cannot point at another tenant's row."""
+    """A row cannot refer to another tenant's row."""
     run = insert_op("jobs", [{"title": "a"}])
     api.commit(new_id(), [run])
     api.tenant = uuid4()
@@ -140,8 +142,8 @@ def test_references_stay_inside_the_tenant(api: Api) -> None:
         api.commit(new_id(), [insert_op("tasks", [{"name": "x", "run_id": run["rows"][0]["id"]}])])
 
 
-def test_no_reference_by_hand_leaves_the_tenant(api: Api) -> None:
-    """Hand-written SQL cannot point at another tenant's row either, new or changed."""
+def test_references_in_hand_written_sql_stay_inside_the_tenant(api: Api) -> None:
+    """SQL of the user cannot refer to another tenant's row either, on insert or update."""
     run = insert_op("jobs", [{"title": "a"}])
     api.commit(new_id(), [run])
     foreign, api.tenant = run["rows"][0]["id"], uuid4()
@@ -155,8 +157,8 @@ def test_no_reference_by_hand_leaves_the_tenant(api: Api) -> None:
             by_hand(api, query, *values)
 
 
-def test_a_shadowed_name_changes_nothing(api: Api) -> None:
-    """A temporary table or setting of the session does not reach inside the API."""
+def test_shadowed_names_have_no_effect(api: Api) -> None:
+    """Temporary tables and settings of the session do not affect the API."""
     api.connection.execute("CREATE TEMP TABLE managed (entity text, mutable boolean)")
     api.connection.execute("SET search_path = pg_temp, public")
     api.insert("public.jobs", title="x")
@@ -165,10 +167,8 @@ def test_a_shadowed_name_changes_nothing(api: Api) -> None:
         api.insert("public.jobs", title="x")
 
 
-def test_worker_and_auditor_see_all_tenants_and_the_app_roles_nothing_more(
-    database: Database, api: Api
-) -> None:
-    """The policies by role are the worker's and the auditor's alone, and only to read."""
+def test_worker_and_auditor_can_read_all_tenants(database: Database, api: Api) -> None:
+    """The policies by role apply to the worker and the auditor only, and only allow reading."""
     saved(api)
     for login in ("worker", "auditor"):
         assert database.ask("SELECT 1 FROM storekit.part LIMIT 1", login=login)
@@ -179,16 +179,16 @@ def test_worker_and_auditor_see_all_tenants_and_the_app_roles_nothing_more(
             database.ask("SELECT 1 FROM tasks", login=login)
 
 
-def test_a_key_never_changes(database: Database, api: Api) -> None:
-    """Even the owner cannot move a row to another id or tenant: SK001."""
+def test_ids_and_tenants_cannot_change(database: Database, api: Api) -> None:
+    """Even the owner cannot change the id or tenant of a row: SK001."""
     ref_id, _ = saved(api)
     with pytest.raises(psycopg.Error) as caught:
         database.ask("UPDATE tasks SET ref_id = 'x' WHERE ref_id = %s", ref_id)
     assert caught.value.sqlstate == "SK001"
 
 
-def test_every_object_is_the_owners_and_behind_its_wall(database: Database) -> None:
-    """Nothing is a superuser's; definer functions pin their path; tenant tables force their policies."""
+def test_objects_belong_to_the_owner(database: Database) -> None:
+    """No object belongs to a superuser; definer functions pin their path; tables force their policies."""
     assert database.ask(
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'storekit'::regnamespace"
         " AND (proowner <> 'storekit_owner'::regrole OR prosecdef AND"
