@@ -62,7 +62,7 @@ def up(directory: Home = _HOME) -> None:
 
 @app.command()
 def down(directory: Home = _HOME) -> None:
-    """Stop the servers, unless another process still uses them."""
+    """Stop the servers, unless another process uses them."""
     embedded.require(directory)
     with _screen.status("Stopping the servers"):
         owners = embedded.down(directory)
@@ -72,11 +72,13 @@ def down(directory: Home = _HOME) -> None:
 
 @app.command()
 def status(directory: Home = _HOME) -> None:
-    """Show which servers are running. Exit code 1 if one is not."""
+    """Show which servers are running. The exit code is 1 if one is not."""
     embedded.require(directory)
     servers = embedded.status(directory)
     for server in servers:
-        where = f"is running at 127.0.0.1:{server.port}, pid {server.pid}" if server.running else "is down"
+        where = (
+            f"is running at 127.0.0.1:{server.port}, pid {server.pid}" if server.running else "is not running"
+        )
         _screen.print(f"{server.name:<8} {where}")
     if not all(server.running for server in servers):
         raise typer.Exit(1)
@@ -88,7 +90,7 @@ def env(directory: Home = _HOME) -> None:
 
     The output contains the passwords, so do not send it to a log.
     """
-    # A setting without a value is printed as empty: the shell may still have the value of another stack.
+    # A setting without a value is printed as empty, to replace a value of another stack in the same shell.
     for name, value in embedded.settings(directory).to_env().items():
         sys.stdout.write(f"export {name}={_quoted(value)}\n")
 
@@ -108,7 +110,7 @@ def demo(
         ),
     ] = None,
     directory: Annotated[
-        Path | None, typer.Option("--dir", help="Directory to keep the data in; default: a temporary one.")
+        Path | None, typer.Option("--dir", help="Directory for the data; default: a temporary one.")
     ] = None,
 ) -> None:
     """Save files on real servers, check every byte, kill a writer and check again."""
@@ -119,8 +121,8 @@ def demo(
 
 
 def main() -> None:
-    """Run a command. An error of storekit is printed as one line, with exit code 1."""
-    # As an exception, so that SIGTERM during `up` or `demo` still closes what was opened.
+    """Run a command. A `StorekitError` is printed as one line, and the exit code is 1."""
+    # Raise SystemExit on SIGTERM, so that `up` and `demo` close what they have opened.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         app()

@@ -9,12 +9,12 @@ from storekit.errors import UsageError
 from storekit.schema.lines import Line, shipped
 
 OWN = "app=migrations"
-"""The user's line if none is given."""
+"""The line of the user's own migrations, if --line names none."""
 _SHIPPED = {"agency"}
 
 
 def named_lines(named: Sequence[str]) -> list[Line]:
-    """Return the given lines. Without a user's line among them, ./migrations is added if it exists."""
+    """Return the lines of --line, plus ./migrations if it exists and none of them is the user's own."""
     lines = [shipped(text) if text in _SHIPPED else own_line(text) for text in named]
     if _SHIPPED.issuperset(named) and Path(OWN.partition("=")[2]).is_dir():
         lines.append(own_line(OWN))
@@ -22,7 +22,7 @@ def named_lines(named: Sequence[str]) -> list[Line]:
 
 
 def own_line(text: str, *, make: bool = False) -> Line:
-    """Parse NAME=DIR.
+    """Parse NAME=DIR, the value of --line.
 
     Args:
         make: create the directory if it does not exist.

@@ -1,4 +1,4 @@
-"""`storekit migrate`: bring the stores that the environment configures up to date."""
+"""`storekit migrate`: set up and update the stores that the environment variables configure."""
 
 from __future__ import annotations
 
@@ -33,17 +33,15 @@ def migrate(
     line: Lines = None,
     to: Annotated[
         str | None,
-        typer.Option(
-            metavar="[NAME=]N", help="Stop after migration N of the last --line, or of the named line."
-        ),
+        typer.Option(metavar="[NAME=]N", help="Stop after migration N of the last --line, or of line NAME."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Change nothing; list pending migrations.")
     ] = False,
 ) -> None:
-    """Set up the stores that the environment configures: migrations, bucket, collections.
+    """Set up or update the stores in the environment variables: migrations, bucket, collections.
 
-    The migrations of the core run first, then those of each --line in the given order.
+    The migrations of storekit run first, then those of each --line in the given order.
     """
     context.obj = line or []
     if context.invoked_subcommand is not None:
@@ -75,7 +73,9 @@ def status(context: typer.Context, line: Lines = None) -> None:
 
 @app.command()
 def lint(context: typer.Context, line: Lines = None) -> None:
-    """Check migration files with storekit's own rules. Exit code 1 if there is a finding. Needs no server.
+    """Check migration files with storekit's own rules. Needs no server.
+
+    The exit code is 1 if there is a finding.
 
     To accept a finding, put a comment on the line before it: -- storekit: allow <rule>: <why>
     """
@@ -99,7 +99,7 @@ def _preview(lines: Sequence[Line], target: tuple[str, int] | None) -> None:
 
 
 def _target(text: str | None, named: Sequence[str]) -> tuple[str, int] | None:
-    """Parse --to. A number without a name belongs to the last given line."""
+    """Parse --to. A number without a name is one of the last line in `named`."""
     if text is None:
         return None
     name, _, number = text.rpartition("=")

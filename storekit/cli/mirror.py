@@ -19,7 +19,7 @@ _screen = Console(soft_wrap=True, highlight=False, markup=False)
 
 def mirror(
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit code 1 if a file differs.")
+        bool, typer.Option("--check", help="Write nothing; the exit code is 1 if a file differs.")
     ] = False,
     out: Annotated[
         Path, typer.Option(metavar="DIR", file_okay=False, help="Directory of the mirror.")
@@ -44,7 +44,7 @@ def mirror(
 
 
 def differences(directory: Path, files: Mapping[str, str]) -> list[str]:
-    """Return the paths of files that are missing, differ, or have no object in the database."""
+    """Return the paths of files that are missing, that differ, or whose object is not in the database."""
     present = _present(directory)
     return sorted(path for path in files.keys() | present if files.get(path) != present.get(path))
 

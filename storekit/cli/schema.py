@@ -32,9 +32,10 @@ OwnLine = Annotated[
 
 @app.command()
 def diff(module: Module, line: OwnLine = OWN) -> None:
-    """Write the next migration, which brings the database up to the classes of MODULE.
+    """Write the next migration, which changes the database to match the classes in MODULE.
 
-    Changes that could lose data are written as comments. The file is applied once you have decided.
+    A change that could lose data is written as a comment; replace it with SQL, or delete it, before you
+    migrate.
     """
     entities, settings, own = entities_of(module), Settings.from_env(), own_line(line, make=True)
     lines = lines_of(entities, own)
@@ -60,16 +61,17 @@ def diff(module: Module, line: OwnLine = OWN) -> None:
 
 @app.command()
 def check(module: Module, line: OwnLine = OWN) -> None:
-    """List the differences between MODULE, the migrations and the database. Exit code 1 if there are any.
+    """List the differences between MODULE, the migrations and the database.
 
-    It also lists what would bypass the isolation of tenants: a table without policies, for example.
+    The exit code is 1 if there are any. It also lists what would bypass the isolation of tenants, such as
+    a table without policies.
     """
     own, entities, settings = own_line(line), entities_of(module), Settings.from_env()
     try:
         found = [f"migration {name} is pending" for name in pending(settings, lines_of(entities, own))]
     except ConfigurationError as error:  # an applied file was edited, renamed or removed
         found = [str(error)]
-    # Before the first migration there is no catalog of storekit to compare with.
+    # Before the first migration the database has no tables of storekit to compare with.
     if not any(name.startswith("migration core ") for name in found):
         found += [str(each) for each in compare(settings, entities, own) if each.weight != "remark"]
         found += breaches(settings)
@@ -86,14 +88,14 @@ def entities_of(name: str) -> list[type[Entity]]:
     Raises:
         UsageError: the module cannot be imported, has no such class, or has two classes for one table.
     """
-    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does; the installed command has no current directory
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does, unlike the installed command
     try:
         module = import_module(name)
     except ImportError as error:
         raise UsageError(f"{name} cannot be imported from here: {error}") from error
     found: dict[str, type[Entity]] = {}
     for each in vars(module).values():
-        # In vars, not inherited: a subclass without a table shares that of its base.
+        # Not getattr: a subclass without a table of its own inherits the one of its base.
         if isinstance(each, type) and issubclass(each, Entity) and "storekit_table" in vars(each):
             table = each.storekit_table
             other = found.setdefault(table.name, each)

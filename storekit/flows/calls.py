@@ -29,11 +29,14 @@ from storekit.ports.stores import AnswerLost, BlobRef, Ledger, RolledBack
 from storekit.trace import step
 
 ROLLED_BACK = 5
-"""Attempts of a transaction that Postgres ends for a deadlock. Each time one of its rivals has committed."""
+"""Attempts of a transaction that Postgres rolls back because of a deadlock.
+
+After each attempt the other transaction of the deadlock can commit.
+"""
 
 
 async def stage(context: Context, write: Write) -> Staged | Replayed | Held:
-    """Promise a write durably, before any byte is uploaded. One trip.
+    """Record a write in the ledger, before any byte is uploaded. One trip.
 
     The sweep finds bytes only by their staged rows, never by listing a store: bytes that were uploaded first
     would stay for ever if the process died before it wrote the row.
@@ -56,7 +59,7 @@ async def commit(
     """Make the whole write visible, and read rows in the same transaction. One trip.
 
     Raises:
-        OutcomeUnknown: the link broke after the call was sent.
+        OutcomeUnknown: the connection broke after the call was sent.
         IdempotencyConflict, WriteLost: see `visible_from`.
     """
     call = commit_call(context, write, version_ids)
@@ -89,8 +92,8 @@ async def transition(context: Context, write_id: UUID, move: Move, after: Select
     """Move the state of a row, and read it in the same transaction. One trip.
 
     Raises:
-        OutcomeUnknown: the link broke after the call was sent.
-        WriteLost: the call was sent twice, and the first one is still under way.
+        OutcomeUnknown: the connection broke after the call was sent.
+        WriteLost: the call was sent twice, and the first one has not finished.
     """
     arguments = {
         **_who(context),
@@ -103,16 +106,16 @@ async def transition(context: Context, write_id: UUID, move: Move, after: Select
     }
     reply, rows = await _visible(context, write_id, [Call("transition_v1", arguments), after])
     if reply["outcome"] != "committed":
-        raise WriteLost(write_id, "its claim was refused")
+        raise WriteLost(write_id, "the ledger did not let this call commit it")
     found: list[Json] = rows
     return found
 
 
 async def _visible(context: Context, write_id: UUID, statements: Sequence[Statement]) -> list[Any]:
-    """Send what makes rows visible, in a transaction of its own; again if Postgres ended a deadlock by it.
+    """Send a commit in its own transaction, and again if Postgres rolled it back because of a deadlock.
 
-    Nothing of the user's ran in that transaction, so it is safe to repeat. A lost answer is not: the commit
-    may have happened, and only the ledger can decide it (`abandon`).
+    The transaction contains no SQL of the user, so repeating it is safe. It is not safe after a lost
+    response: the commit may have happened, and only the ledger can tell (`abandon`).
     """
     call, ledger, actor = statements[0], _ledger(context), context.actor
     assert isinstance(call, Call)  # noqa: S101 for the type checker
@@ -136,10 +139,10 @@ async def renew(context: Context, write: Write) -> Lease | None:
 
 
 async def abandon(context: Context, write_id: UUID) -> Decision:
-    """Decide a write: abort it now, or learn that it has committed. One trip.
+    """Settle a write: abort it, unless it has committed. One trip.
 
-    It waits for the row lock of a commit that is still under way in the database, so its reply is final. In
-    8,000 such contests on Postgres there was always exactly one winner.
+    It waits for the row lock of a commit that is still running in the database, so the reply is final. In
+    8,000 races of an abandon and a commit, exactly one of the two took effect.
     """
     return decision_from(await _one(context, Call("abandon_v1", {**_who(context), "p_write_id": write_id})))
 
@@ -152,14 +155,14 @@ async def select(context: Context, statement: Select) -> list[Json]:
 
 
 async def locate(context: Context, statement: Locate) -> dict[str, BlobRef | None]:
-    """Look up where blobs are. One trip."""
+    """Look up where blobs are stored. One trip."""
     found: dict[str, BlobRef | None]
     (found,) = await read(context, [statement])
     return found
 
 
 async def read(context: Context, statements: Sequence[Statement]) -> list[Any]:
-    """Send reads that see the same moment. One trip."""
+    """Send reads that share one transaction. One trip."""
     await context.ports.ready(documents=False, blobs=False)
     ledger, actor = _ledger(context), context.actor
     with step("postgres.select"):
@@ -167,15 +170,15 @@ async def read(context: Context, statements: Sequence[Statement]) -> list[Any]:
 
 
 async def answered(answers: Awaitable[list[Any]]) -> list[Any]:
-    """Await replies to statements that make nothing visible, so that a lost reply does no harm.
+    """Await replies to statements that commit no write, so that they can be repeated if a reply is lost.
 
     Raises:
-        Unavailable: the link broke.
+        Unavailable: the connection broke.
     """
     try:
         return await answers
     except AnswerLost as error:
-        raise Unavailable("postgres", "the link broke") from error
+        raise Unavailable("postgres", "the connection broke") from error
 
 
 async def _one(context: Context, call: Call) -> Json:

@@ -18,15 +18,15 @@ _MOST_UNRESOLVED = 10_000
 class Unresolved:
     """Writes of this process whose outcome is unknown, by tenant and idempotency key.
 
-    It holds only writes that have ended: abandoning a write that another thread still carries out would
-    steal it from that thread. It keeps the latest 10,000; the leases of the ledger (60 s) end the others.
+    It contains only writes that this process has stopped working on: abandoning a write that another thread
+    still works on would make that thread fail. It keeps the latest 10,000; an older one ends with its lease.
     """
 
     def __init__(self) -> None:
         self._writes: dict[tuple[UUID, str], UUID] = {}
 
     def add(self, tenant: UUID, key: str, write_id: UUID) -> None:
-        """Keep a write until the next save with its key."""
+        """Store a write until the next save with its key."""
         while len(self._writes) >= _MOST_UNRESOLVED:
             del self._writes[next(iter(self._writes))]
         self._writes[tenant, key] = write_id
@@ -37,7 +37,7 @@ class Unresolved:
 
 
 class Ports(Protocol):
-    """The ports, each built at its first use: MongoDB is needed only for documents, S3 only for blobs."""
+    """The ports of a store, each built at its first use: without documents MongoDB is not needed."""
 
     @property
     def settings(self) -> Settings: ...
@@ -68,12 +68,12 @@ NIL = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The tenant and the actor that every call of the ledger names."""
+    """The tenant and the actor that are passed to every call of the ledger."""
 
     tenant: UUID
     name: str
     admin: bool = False
-    """Whether it writes global records, with a login of its own."""
+    """Whether it is the admin, who writes global records and uses the admin login."""
 
     @classmethod
     def of(cls, tenant: UUID | str | None, actor: str) -> Self:
@@ -113,7 +113,8 @@ class Actor:
         """Check that this actor may write the records of a table.
 
         Raises:
-            UsageError: the records are global and this is not the admin, or they belong to tenants and it is.
+            UsageError: the records are global and the actor is not the admin, or they belong to tenants and
+                the actor is the admin.
         """
         if table.scope != "global":
             self._refuse_admin(table)
@@ -132,7 +133,7 @@ class Context:
     ports: Ports
     actor: Actor
     transaction: Ledger | None = None
-    """Postgres as a unit of work sees it inside its transaction; None outside of one."""
+    """The ledger inside the transaction of a unit of work; None outside of one."""
 
     def acting_on(self, table: Table) -> Context:
         """Return the context for the records of one table.

@@ -1,4 +1,4 @@
-"""What the write functions of the ledger return, parsed once where it arrives."""
+"""The replies of the ledger's write functions, as classes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from storekit.model.save.plan import Write
 
 Json: TypeAlias = Mapping[str, Any]
 Decision: TypeAlias = Literal["committed", "aborted", "unknown"]
-"""What became of a write; unknown if it is older than the ledger keeps writes."""
+"""The outcome of a write; "unknown" if the ledger has deleted the row of the write because of its age."""
 
 
 @dataclass(slots=True)
 class Lease:
-    """The time, by the database's clock, until which an upload may be signed. Renewals extend it."""
+    """The time until which an upload may be signed, by the clock of the database. A renewal extends it."""
 
     granted_on: datetime
     sign_until: datetime
 
     @classmethod
     def of(cls, reply: Json) -> Lease:
-        """Parse what stage or renew granted."""
+        """Parse the lease in a reply of stage or renew."""
         return cls(datetime.fromisoformat(reply["now"]), datetime.fromisoformat(reply["sign_until"]))
 
 
@@ -39,7 +39,7 @@ class StagedPart:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """The write is promised: its parts may be uploaded while its lease runs."""
+    """The write is recorded: its parts may be uploaded until its lease expires."""
 
     parts: tuple[StagedPart, ...]
     """In the plan's order."""
@@ -123,7 +123,7 @@ def _other(write: Write, reply: Json) -> Replayed | Held:
             raise NotFound(reply["entity"], reply["ref_id"])
         case "conflict":
             raise Conflict(reply["entity"], reply["ref_id"], reply["expected"], reply["found"])
-    raise WriteLost(write.write_id, "another write with its key was faster, or its lease lapsed")
+    raise WriteLost(write.write_id, "another write used its key first, or its lease expired")
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -75,7 +75,7 @@ def test_up_status_migrate_down(tmp_path: Path) -> None:
     assert "have stopped" in down.stdout
     after = storekit("status", "--dir", home)
     assert after.returncode == 1
-    assert after.stdout.count("is down") == 3
+    assert after.stdout.count("is not running") == 3
     env = storekit("env", "--dir", home)
     assert (env.returncode, env.stdout) == (1, "")
     assert env.stderr.endswith(f"are down: postgres, s3, mongo; run: storekit up --dir {home}\n")

@@ -131,7 +131,9 @@ async def test_upsert_refuses_duplicates_and_saved_records(harness: Harness) -> 
     with pytest.raises(ConstraintViolation, match=f"{gone.ref_id}, which is deleted") as held:
         await leads.upsert([Lead(number="2"), Lead(number="1")])
     assert held.value.index == 1
-    with pytest.raises(ValidationError, match=r"\[2\] duplicate natural key: same as record \[0\]"):
+    with pytest.raises(
+        ValidationError, match=r"\[2\] duplicate natural key: the same as that of record \[0\]"
+    ):
         await leads.upsert([Lead(number="3"), Lead(number="4"), Lead(number="3")])
     saved = await leads.save(Lead(number="5"))
     with pytest.raises(UsageError, match=r"\[1\] .* save\(\) writes its changes"):
@@ -206,7 +208,7 @@ async def test_a_batch_of_several_chunks_is_one_commit(
         await records.save_many(again)
     assert ([hit.version for hit in again], await records.count()) == ([None] * 5, 8)
     assert refused.value.index == 4
-    with pytest.raises(UsageError, match="an idempotency key stands for one write"):
+    with pytest.raises(UsageError, match="an idempotency key identifies one write"):
         await records.save_many([Hit(external_id=str(i)) for i in range(30, 38)], idempotency_key="k")
 
 

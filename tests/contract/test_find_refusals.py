@@ -26,7 +26,7 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     ({"run.ref_id": "x"}, ValidationError, "a ULID of 26 characters"),
     ({"run.ref_id": in_("x")}, ValidationError, "pass one ref_id"),
     ({"run.name": "x"}, ValidationError, "no such column"),
-    ({"report.ref_id": "0" * 26}, UsageError, "names its target by table name only"),
+    ({"report.ref_id": "0" * 26}, UsageError, "was declared with a table name"),
     ({1: 2}, ValidationError, "Lead.1: no such column"),
     ({"score": "1"}, ValidationError, "Lead.score: it must be int, not str"),
     ({"score": True}, ValidationError, "it must be int, not bool"),

@@ -120,7 +120,7 @@ REFUSED: dict[str, tuple[type[Entity], str, str]] = {
     "two dots": (
         Remark,
         "report.run.pdf",
-        "at most one reference is followed; use the repository of reports",
+        "only one reference can be followed; use the repository of reports",
     ),
     "a target declared by name": (ByTableName, "report.pdf", "pass the class to references"),
     "a global target": (Customer, "tariff.terms", "tariffs is global; use the repository of its class"),

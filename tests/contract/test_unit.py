@@ -132,9 +132,9 @@ async def test_an_invalid_call_raises_at_once(harness: Harness) -> None:
         run = tx.save(Run(name="x"))
         assert tx.save(run) is run
         refused: list[tuple[Callable[[], Any], str]] = [
-            (lambda: tx.delete(Run, run.ref_id), "is in this unit already"),
+            (lambda: tx.delete(Run, run.ref_id), "is already in this unit of work"),
             (lambda: tx.delete(Note, run.ref_id), "is append-only"),
-            (lambda: tx.restore(Run, run.ref_id), "is not hidden by delete"),
+            (lambda: tx.restore(Run, run.ref_id), "does not support restore"),
             (lambda: tx.upsert([Run(name="y")]), "has no natural key"),
             (lambda: tx.upsert([Hit(external_id="1")]), r"insert_ignore\(\) inserts only"),
             (lambda: tx.insert_ignore([run]), "has no natural key"),

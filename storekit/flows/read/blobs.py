@@ -1,4 +1,4 @@
-"""The bytes of blobs: of a record, or of the record that one of its references points to."""
+"""Read blobs of a record, or of the record that one of its references points to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from storekit.trace import step
 
 
 async def open_blob(context: Context, table: Table, ref_id: str, field: str) -> BlobStream:
-    """Open the bytes of a blob. One Postgres trip and one S3 request; the bytes stream."""
+    """Open a blob as a stream. One Postgres trip and one S3 request."""
     ref = await blob_ref(context, table, ref_id, field)
     with step("s3.get"):
         return await context.ports.blobs.get(ref)
@@ -32,7 +32,7 @@ async def read(context: Context, table: Table, ref_id: str, field: str) -> bytes
 
 
 async def blob_ref(context: Context, table: Table, ref_id: str, field: str) -> BlobRef:
-    """Look up where a blob is. One trip.
+    """Look up where a blob is stored. One trip.
 
     Raises:
         NotFound: there is no such record, or the field is empty.
@@ -49,7 +49,7 @@ async def blob_ref(context: Context, table: Table, ref_id: str, field: str) -> B
 async def blob_refs(
     context: Context, table: Table, ref_ids: Sequence[str], field: str
 ) -> dict[str, BlobRef | None]:
-    """Look up where blobs are, by ref_id; None for an empty field. One trip for all of them."""
+    """Look up where blobs are stored, by ref_id; None for an empty field. One trip for all of them."""
     owner, name, via = _followed(table, field)
     part_of(owner, name, "blob")
     statement = Locate(table.name, name, table.soft_delete, checked(ref_ids), via)
@@ -68,7 +68,7 @@ def _followed(table: Table, field: str) -> tuple[Table, str, Via | None]:
     column, owner = require_reference(table, first)
     path = f"{table.name}.{field[:40]}"
     if "." in rest:
-        raise UsageError(f"{path}: at most one reference is followed; use the repository of {owner.name}")
+        raise UsageError(f"{path}: only one reference can be followed; use the repository of {owner.name}")
     if owner.scope == "global" and table.scope != "global":
         raise UsageError(f"{path}: {owner.name} is global; use the repository of its class")
     return owner, rest, Via(column.name, owner.name, owner.soft_delete)

@@ -34,7 +34,7 @@ async def find(
     deleted: bool,
     unindexed: bool,
 ) -> Page[E]:
-    """Read one page. One Postgres trip, and one wave for the documents in `load`."""
+    """Read one page. One Postgres trip, and one MongoDB trip for each collection in `load`, in parallel."""
     table = entity.storekit_table
     check_limit(limit, LONGEST)
     documents = document_fields(table, load)
@@ -54,7 +54,7 @@ async def find(
         order.pinned,
     )
     (rows,) = await calls.read(context, [statement])
-    # the query names the tenant and row-level security repeats it; this check costs nothing beside them
+    # defence in depth: the query and row-level security both limit the rows to the tenant already
     for row in rows:
         if row["tenant_id"] != context.actor.tenant:
             raise Corrupt(

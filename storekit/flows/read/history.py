@@ -15,7 +15,7 @@ LONGEST = 1000
 
 
 async def history(context: Context, table: Table, ref_id: str, limit: int = LONGEST) -> list[Event]:
-    """Return the newest `limit` events of a record, oldest first; also of a deleted one. One trip."""
+    """Return the newest `limit` events of a record, oldest first. The record may be deleted. One trip."""
     checked([ref_id])
     check_limit(limit, LONGEST)
     (rows,) = await read(context, [Events(table.name, ref_id, limit)])

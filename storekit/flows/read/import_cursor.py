@@ -1,4 +1,4 @@
-"""Read an import cursor: how far another system's data was read."""
+"""Read an import cursor from the database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def read(context: Context, name: str) -> Position:
     """Return a cursor's record; a new one if the cursor was never moved. One trip."""
     from storekit.model.declare.import_cursor import (
-        Position,  # to build a class takes a third of the import's time
+        Position,  # imported lazily: building the class takes a third of the time of `import storekit`
     )
 
     statement = matching(Position.storekit_table, ["name"], [(name,)])

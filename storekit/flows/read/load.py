@@ -1,4 +1,4 @@
-"""Read records: one look-up in Postgres, then the documents that were asked for from MongoDB."""
+"""Read records: one look-up in Postgres, then the requested documents from MongoDB."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def _sql_type(table: Table, name: str) -> str:
 
 
 def checked(ref_ids: Iterable[str]) -> tuple[str, ...]:
-    """Check values that should be ref_ids, before anything is sent."""
+    """Check that the values are ref_ids, before anything is sent."""
     found = tuple(ref_ids)
     for ref_id in found:
         if isinstance(ref_id, Entity):
             raise UsageError(f"ref_id is {_a(type(ref_id).__name__)}; pass its .ref_id")
         if isinstance(ref_id, UUID):
-            raise UsageError(f"{ref_id} is an id, which is for joins; pass the record's .ref_id")
+            raise UsageError(f"{ref_id} is an id; pass the record's .ref_id")
         if not isinstance(ref_id, str) or not REF_ID.match(ref_id):
             raise ValidationError(f"{str(ref_id)[:_SHOWN]!r} is not a ULID of 26 characters", field="ref_id")
     return found
@@ -108,7 +108,7 @@ def document_fields(table: Table, load: Sequence[str]) -> list[str]:
 
 
 async def get(context: Context, entity: type[E], ref_id: str, load: Sequence[str] = ()) -> E:
-    """Read one record. One Postgres trip, and one wave for the documents in `load`."""
+    """Read one record. One Postgres trip, and one MongoDB trip for each collection in `load`, in parallel."""
     table = entity.storekit_table
     fields = document_fields(table, load)
     rows = await calls.select(context, whole_row(table, [ref_id]))
@@ -144,8 +144,8 @@ async def load_documents(context: Context, entities: Sequence[Entity], fields: S
 def expired_or(part: StoredPart, body: Body | None) -> Body | Expired:
     """Return a document's body, or `Expired`. The row in Postgres alone decides which.
 
-    MongoDB deletes a document an hour or more after its expiry, so both may be true of an expired one; a
-    document that is missing before its expiry is corruption.
+    MongoDB deletes a document an hour or more after its expiry, so an expired document may be there or not. A
+    document that is missing before its expiry is an error.
     """
     if part.expired and part.expires_on is not None:
         return Expired(part.expires_on)
@@ -168,14 +168,14 @@ async def fetch_bodies(context: Context, wanted: Sequence[StoredPart]) -> Mappin
         with step("mongo.fetch"):
             return await context.ports.documents.fetch(collection, context.actor.tenant, ids)
 
-    async def no_beat() -> None:
-        """Do nothing: no lease runs while documents are read."""
+    async def renew_nothing() -> None:
+        """Do nothing: a read has no lease to renew."""
 
     reads = [partial(fetch, *each) for each in by_collection.items()]
-    if len(reads) == 1:  # a wave would take a thread for it
+    if len(reads) == 1:  # a wave would start a thread for a single read
         answers = [await reads[0]()]
     else:
-        answers = await context.ports.runtime.wave(reads, no_beat, context.ports.settings.renew_every)
+        answers = await context.ports.runtime.wave(reads, renew_nothing, context.ports.settings.renew_every)
     bodies: dict[UUID, Body] = {}
     for parts, found in zip(by_collection.values(), answers, strict=True):
         size = sum(part.size for part in parts)

@@ -1,4 +1,4 @@
-"""Find a record before its tenant is known, by a secret that only its bearer has (a session token)."""
+"""Find a record before its tenant is known, by a secret of the client, such as a session token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def lookup(ports: Ports, table: Table, value: str) -> Found | None:
     if table.lookup is None:
         raise UsageError(f"{table.name} has no lookup field; declare it: Annotated[str, lookup()]")
     if not isinstance(value, str) or not value:
-        raise UsageError(f"{table.name}.{table.lookup} takes a str that is not empty")
+        raise UsageError(f"{table.name}.{table.lookup} must be a non-empty str")
     call = Call("lookup_v1", {"p_entity": table.name, "p_value": check_text(value, table.lookup)})
     (found,) = await calls.read(Context(ports, Actor(NIL, "lookup")), [call])
     return Found(UUID(found["tenant_id"]), found["ref_id"]) if found else None

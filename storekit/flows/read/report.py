@@ -1,4 +1,4 @@
-"""Named reports over all tenants."""
+"""Read reports, which are views over all tenants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storekit.ports.statements import Report
 
 
 async def report(context: Context, name: str) -> list[dict[str, Any]]:
-    """Read a named report over all tenants; the read is recorded as an event. One Postgres trip."""
+    """Read a report; the database records an event of who read it. One Postgres trip."""
     if not isinstance(name, str):
         raise UsageError(f"the name of a report must be str, not {type(name).__name__}")
     rows: list[dict[str, Any]]

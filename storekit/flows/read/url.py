@@ -1,4 +1,4 @@
-"""Pre-signed URLs: one indexed look-up and one signature; no content passes through the process."""
+"""Sign URLs: one indexed look-up and one signature. The content does not pass through this process."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def _check_life(context: Context, expires_in: int) -> None:
 
 
 def _sign(context: Context, ref: BlobRef, expires_in: int, download_as: str | None, *, inline: bool) -> str:
-    """Sign a URL. A type that a browser might run is only ever downloaded, never shown.
+    """Sign a URL. Content of a type that a browser might execute is always downloaded, never displayed.
 
-    All tenants share the bucket's origin: a script of one could read what another has there.
+    All tenants share the origin of the bucket, so a script of one tenant could read the data of another.
     """
     if inline and not is_inert(ref.media_type):
-        raise UsageError(f"{ref.media_type} is never served inline; leave inline=False")
+        raise UsageError(f"{ref.media_type} cannot be served inline; use inline=False")
     content_type = "application/octet-stream" if is_active(ref.media_type) else None
     shown_as = disposition(download_as or ref.filename, inline)
     return context.ports.blobs.sign(ref, expires_in, shown_as, content_type)

@@ -1,11 +1,12 @@
-"""Carry a plan out: stage, upload all parts in one wave, commit.
+"""Execute a plan: stage, upload all parts in one wave, commit.
 
-This is the write protocol. Each attempt has ids of its own, so the loser of a race never touches the bytes
-of the winner. A pending write may be taken over only once its lease is over: taking over at once would be
-safe as well, but two writers of one key could then abort each other for ever, and each time upload in vain.
+This is the write protocol. Each attempt has its own ids, so an attempt that lost a race never overwrites the
+bytes of the attempt that won. A pending write may be taken over only after its lease has expired: an earlier
+takeover would be safe too, but then two writers of one key could abort each other for ever and waste their
+uploads.
 
-The conditions and their order were checked by a model of all interleavings (16.6 million states). Each of 27
-variants that drop one condition broke an invariant, so none of them is redundant.
+The conditions and their order were checked with a model of all interleavings (16.6 million states). Each of
+the 27 variants of the model that omit one condition broke an invariant, so no condition is redundant.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from storekit.trace import step
 
 R = TypeVar("R", Staged, Visible)
 _ATTEMPTS = 3
-"""A writer that is taken over three times is slower than its lease allows; then the caller decides."""
+"""Attempts before WriteLost is raised: a write that is taken over each time is slower than its lease."""
 _FIRST_POLL = timedelta(milliseconds=50)
 _LONGEST_POLL = timedelta(seconds=1)
 
@@ -56,14 +57,14 @@ async def carry_out(
     after: Sequence[Select] = (),
     progress: Progress | None = None,
 ) -> Committed | Replayed:
-    """Carry a plan out, whatever other writers with the same key do.
+    """Execute a plan, and repeat it if another writer takes the write over.
 
     Raises:
-        Conflict, NotFound: the rows are not as the plan expects; nothing is visible.
+        Conflict, NotFound: the rows are not as the plan expects; nothing was committed.
         IdempotencyConflict: the key belongs to another request.
-        InProgress: another process holds the key and its lease still runs (retryable).
+        InProgress: another process holds the key and its lease has not expired (retryable).
         WriteLost: the write was taken over three times (retryable).
-        OutcomeUnknown: the link broke after commit was sent (retryable).
+        OutcomeUnknown: the connection broke after commit was sent (retryable).
     """
     left = _ATTEMPTS
     while True:
@@ -72,7 +73,8 @@ async def carry_out(
         try:
             return await attempt.run()
         except BaseException as error:
-            # also after WriteLost: our own row may still hold the key, and the next attempt would wait for it
+            # also after WriteLost: the row of this attempt may still hold the key, and the next attempt would
+            # wait for it
             if not await attempt.abandon_after(error):
                 remember(attempt.write.write_id)
             if not left or not isinstance(error, WriteLost):
@@ -96,7 +98,7 @@ class Attempt:
         self.version_ids: list[str | None] = []
 
     async def run(self) -> Committed | Replayed:
-        """Carry it out in a transaction of its own."""
+        """Execute the write in its own transaction."""
         replayed = await self.prepare()
         if replayed is not None:
             return replayed
@@ -127,26 +129,27 @@ class Attempt:
 
     @property
     def call(self) -> Call:
-        """The commit, to be sent inside a transaction that others share."""
+        """The call that commits the write, for a transaction that contains other writes too."""
         return commit_call(self.context, self.write, self.version_ids)
 
     def committed(self, reply: Visible | Replayed | Held) -> Committed:
-        """Return what the commit made of the plan.
+        """Return what the commit has stored.
 
         Raises:
             WriteLost: the write was not committed.
         """
         if not isinstance(reply, Visible):
-            raise WriteLost(self.write.write_id, "its lease lapsed and it was taken over")
+            raise WriteLost(self.write.write_id, "its lease expired and another process took it over")
         actor, parts = self.context.actor, tuple(map(self._stored, range(len(self.write.part_ids))))
         return Committed(Saved(actor.tenant, actor.name, reply.now, reply.versions, parts), reply.rows)
 
     async def abandon_after(self, error: BaseException) -> bool:
         """Abandon the write after a definite failure, which frees its key at once.
 
-        Returns False if the write may still be pending or committed. An unknown outcome is never cleaned up
-        here, since the commit may have happened. A cancelled task does no more I/O. Both are decided before
-        the next save of the same object or key; if there is none, by the sweep once the lease is over.
+        Returns False if the write may still be pending or committed. A write with an unknown outcome is not
+        abandoned here, since it may have been committed, nor is one of a cancelled task, which must do no
+        more I/O. The next save of the same object or key settles such a write; without one, it ends with its
+        lease.
         """
         if not isinstance(error, StorekitError) or isinstance(error, OutcomeUnknown):
             return False
@@ -157,7 +160,7 @@ class Attempt:
     async def abandon(self) -> bool:
         """Abort the write, and return whether it is known to be aborted."""
         if self.staged is None:
-            return True  # nothing of it is in the ledger: a commit without parts failed as a whole
+            return True  # without parts nothing is in the ledger: the failed commit was rolled back
         try:
             await abandon(self.context, self.write.write_id)
         except StorekitError:
@@ -173,8 +176,8 @@ class Attempt:
     async def _wait_for_key(self, ask: Callable[[], Awaitable[R | Replayed | Held]]) -> R | Replayed:
         """Call the ledger until no other write holds the key, at most `settings.idempotency_wait`.
 
-        The delay doubles and is random, so that many waiters do not all ask at once; it is not longer than
-        the rest of the holder's lease, after which the ledger lets this write take the key over.
+        The delay doubles each time and is random, so that many waiting calls do not ask at the same moment.
+        It is at most the rest of the lease of the other write, after which this write can take the key over.
         """
         waited, poll = timedelta(), _FIRST_POLL
         while isinstance(reply := await ask(), Held):

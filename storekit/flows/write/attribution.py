@@ -16,15 +16,17 @@ from storekit.model.table.table import Column, Table
 from storekit.model.values.codec import key_of, key_of_row
 
 _CURSOR, _FIRST_MOVE = "storekit.cursor", "cursor_natural_key"
-"""The table of import cursors, and the key that refuses the second of two first moves. Later moves compare
-versions, so that their loser gets a Conflict; the loser of a first move shall get the same."""
+"""The table of import cursors, and its natural key, which rejects the second of two concurrent first moves.
+
+Later moves compare versions, so the second of two raises Conflict. A first move must raise the same error.
+"""
 Numbered = Sequence[tuple[int, Change]]
 
 
 async def attribute(context: Context, changes: Sequence[Change], error: StorekitError) -> None:
     """Add to an error the fields of a duplicate key, and the position of the record that it is about.
 
-    One Postgres trip more when a constraint refused one of several records: the database does not say which.
+    One more Postgres trip if a constraint rejected one of several records: the database does not say which.
 
     Raises:
         Conflict: in place of the error, if another writer has moved an import cursor for the first time.
@@ -41,7 +43,7 @@ async def attribute(context: Context, changes: Sequence[Change], error: Storekit
 
 
 def _are_many(changes: Sequence[Change]) -> bool:
-    """Return whether the caller named several records: only then is a position of any use to it."""
+    """Return whether the call has several records: only then does a position help the caller."""
     return len(changes) > 1 or any(change.place for change in changes)
 
 
@@ -61,7 +63,7 @@ async def _by_constraint(
 
 
 async def _taken(context: Context, table: Table, fields: Sequence[str], changes: Numbered) -> int | None:
-    """Find the record whose key an earlier record of the batch or a stored record has."""
+    """Find the record whose key equals that of an earlier record of the batch or of a stored record."""
     if not table.columns.keys() >= set(fields):
         return None
     seen: dict[tuple[Any, ...], tuple[int, Change]] = {}
@@ -96,7 +98,7 @@ async def _dangling(context: Context, column: Column, changes: Numbered) -> int 
 async def _rows(
     context: Context, table: Table, fields: Sequence[str], values: Sequence[tuple[Any, ...]]
 ) -> list[Mapping[str, Any]]:
-    """Read rows; if that fails, return none, since the error that is being explained must be raised."""
+    """Read rows; return none if that fails, because the caller is about to raise the original error."""
     try:
         (rows,) = await calls.read(context, [matching(table, fields, values)]) if values else ([],)
     except StorekitError:

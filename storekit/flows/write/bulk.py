@@ -1,4 +1,4 @@
-"""Many records at once: saved in chunks, or inserted and updated by their natural key."""
+"""Write many records at once: in chunks, or by their natural key."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from storekit.model.save.changes import change_of
 
 E = TypeVar("E", bound=Entity)
 _MOST = 10_000
-"""Records of one write. Their rows are sent and locked in one statement of well under a second."""
+"""Maximum number of records of one write, whose rows are locked for less than a second."""
 _MOST_BYTES = 64 * 1024 * 1024
-"""Bytes of documents of one write, which are in memory until they are uploaded; one document more may be."""
+"""Bytes of documents after which a write takes no further record. They are in memory until uploaded."""
 
 
 async def save_many(
@@ -34,7 +34,7 @@ async def save_many(
 ) -> list[E]:
     """Save objects, all or nothing: one write for each chunk of them, one transaction for all writes.
 
-    Chunks bound the memory: the next one is encoded only when the last one is uploaded.
+    Chunks limit the memory: a chunk is encoded only after the previous one was uploaded.
     """
     check_entities(entity_class, entities)
     check_key(key)
@@ -44,7 +44,7 @@ async def save_many(
         return await save_changes(context, entities, changes, key, progress)
     if key is not None:
         raise UsageError(
-            f"an idempotency key stands for one write, of at most {_MOST:,} records and "
+            f"an idempotency key identifies one write, of at most {_MOST:,} records and "
             f"{_MOST_BYTES >> 20} MiB of documents; save fewer with each key"
         )
     unit, done = Unit(context), 0
@@ -63,7 +63,7 @@ async def save_many(
 
 
 async def _chunk(context: Context, entities: Sequence[Entity], start: int) -> list[Change]:
-    """Return the changes of as many objects as one write takes, from `start` on."""
+    """Return the changes of the objects from `start` on, as many as one write can hold."""
 
     def work() -> list[Change]:
         changes: list[Change] = []
@@ -107,7 +107,7 @@ async def delete_many(context: Context, entity_class: type[Entity], ref_ids: Ite
         raise UsageError("delete_many() takes several ref_ids; give a list of them")
     operations = [_operation("delete", entity_class, ref_id, None, i) for i, ref_id in enumerate(ref_ids)]
     if len({each.ref_id for each in operations}) < len(operations):
-        raise UsageError("duplicate record in the list; name it once")
+        raise UsageError("duplicate record in the list; pass each ref_id once")
     await carry_out_operations(context, operations)
 
 

@@ -1,6 +1,6 @@
-"""The writes of a unit of work: flushed to the stores first, made visible by one transaction.
+"""The writes of a unit of work: their parts are uploaded first, then one transaction commits them.
 
-No transaction is open while parts are uploaded, so that no upload ever holds row locks.
+No transaction is open while parts are uploaded, so that row locks are never held during an upload.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from storekit.model.save.change import Change
 from storekit.model.save.memory import note_saved, restore_undecided, snapshot
 from storekit.ports.stores import RolledBack, Session
 
-TOO_LATE = "it has parts: save it before tx.connection begins the transaction, so that no upload holds locks"
+TOO_LATE = (
+    "the record has new documents or blobs; save it before the first use of tx.connection, because row locks "
+    "would be held during the upload"
+)
 Row = tuple[str, str]
 """A table and a ref_id."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flushed:
-    """A write whose parts are in the stores."""
+    """A write whose parts have been uploaded."""
 
     attempt: Attempt
     changes: Sequence[Change]
@@ -39,7 +42,7 @@ class Flushed:
     rows: frozenset[Row]
 
     def remember(self) -> None:
-        """Leave the write to the next save of its objects, which decides it first."""
+        """Store the write in its objects, so that their next save settles it first."""
         holders = [change.holder for change in self.changes if change.holder is not None]
         remember(self.attempt.context, holders, None, self.attempt.write.write_id)
 
@@ -55,17 +58,17 @@ class Writes:
     session: Session | None = None
     """The transaction, once it has begun."""
     _undo: list[Callable[[], None]] = field(default_factory=list)
-    """Callbacks that take back, in objects, what the transaction wrote."""
+    """Callbacks that restore the objects if the transaction is rolled back."""
 
     def has_unwritten(self, row: Row) -> bool:
-        """Return whether a row is flushed and not written yet, so that it cannot be changed again."""
+        """Return whether the row is in a write that is flushed but not yet in the transaction."""
         return self.session is None and any(row in each.rows for each in self.flushed)
 
     async def flush(self, operations: Sequence[Operation]) -> None:
-        """Make one write of some operations: upload its parts, or once the transaction has begun write it.
+        """Make one write of some operations: upload its parts, or write it if the transaction has begun.
 
-        Inside the transaction a lost race for a natural key undoes only this write, and the keys are looked
-        up again. Before it, nothing is written, so that a race is lost only in `begin`.
+        Inside the transaction, if another writer used a natural key first, only this write is undone and the
+        keys are looked up again. Before the transaction nothing is written, so `begin` handles that case.
         """
         entities = [each.entity for each in operations if each.entity is not None]
         for left in reversed(range(RACES)):
@@ -92,7 +95,7 @@ class Writes:
         rows = frozenset((row.table.name, row.ref_id) for row in plan.rows)
         flushed = Flushed(Attempt(self.context, plan), changes, operations, rows)
         try:
-            # the leases of what was flushed before run on while these parts are uploaded
+            # the upload also renews the leases of the writes that were flushed before
             await flushed.attempt.prepare([each.attempt.write for each in self.flushed])
         except BaseException as error:
             if not await flushed.attempt.abandon_after(error):
@@ -103,10 +106,11 @@ class Writes:
             await self._write(self.session, flushed)
 
     async def begin(self) -> Session:
-        """Begin the transaction and write all that is flushed, again after a deadlock or a lost race.
+        """Begin the transaction and write all flushed writes; repeat it after a deadlock or a lost race.
 
-        That is safe because no SQL of the user's has run in it yet. A joined transaction is not repeated
-        after a deadlock: Postgres has ended all of it, with what its owner did before.
+        Repeating is safe because the user's SQL has not run in the transaction yet. A joined transaction is
+        not repeated after a deadlock: Postgres has rolled back all of it, including what its owner did
+        before.
         """
         left = RACES
         while True:
@@ -129,7 +133,7 @@ class Writes:
         await in_transaction.commit(self.session, ids, lent=lent or self.within is not None)
 
     async def undo(self) -> None:
-        """Roll the transaction back, if there is one; the objects are as they were before it."""
+        """Roll the transaction back, if there is one, and restore the objects."""
         session, self.session = self.session, None
         while self._undo:
             self._undo.pop()()
@@ -166,7 +170,7 @@ class Writes:
         return session
 
     async def _send_again(self, lost: Flushed) -> None:
-        """Look natural keys up again and send the write anew; what was flushed after it stays after it."""
+        """Look up the natural keys and send the write again, in its former place among the writes."""
         place = self.flushed.index(lost)
         later = self.flushed[place + 1 :]
         del self.flushed[place:]
@@ -198,12 +202,12 @@ class Writes:
 
     @property
     def _unseen(self) -> list[Operation]:
-        """What is flushed and not written, so that no look-up sees it."""
+        """The operations that are flushed but not written, which a look-up therefore cannot find."""
         return [] if self.session else [one for each in self.flushed for one in each.operations]
 
     @property
     def _inner(self) -> Context:
-        """The context of reads: inside the transaction, or inside the one that will be joined."""
+        """The context for reads: in the transaction of the unit or the one to join, if there is one."""
         if self.session is None and self.within is None:
             return self.context
         return in_transaction.inside(self.context, self.session or self._new_session())

@@ -1,7 +1,7 @@
-"""Postgres inside a unit's transaction: each call goes over the unit's own connection, inside its step.
+"""Call Postgres inside the transaction of a unit of work, on its own connection.
 
-So reads see what the unit has written. And the unit never waits for a second connection while it holds row
-locks, which could block for ever once all connections of the pool belong to units that do the same.
+Reads therefore see what the unit has written. The unit also never waits for a second connection while it
+holds row locks; otherwise units that hold all connections of the pool could wait for each other for ever.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ async def begin(session: Session, calls: Sequence[Call]) -> list[Json]:
 
 
 async def write(session: Session, call: Call) -> Json:
-    """Send one call; if it is refused, only this call is undone. One trip."""
+    """Send one call; if it fails, only this call is undone. One trip."""
     with step("postgres.flush"):
         (reply,) = await answered(session.pipeline([call]))
     parsed: Json = reply
@@ -63,11 +63,11 @@ async def commit(session: Session, write_ids: Sequence[UUID], *, lent: bool) -> 
 
     Args:
         write_ids: the writes of the unit.
-        lent: whether the user's own SQL ran on the connection. It may have undone writes by a savepoint, so
-            the commit then checks that they are there.
+        lent: whether the user's own SQL ran on the connection. That SQL may have rolled back writes to a
+            savepoint, so the commit then checks that all of them still exist.
 
     Raises:
-        OutcomeUnknown: the link broke after the commit was sent.
+        OutcomeUnknown: the connection broke after the commit was sent.
     """
     with step("postgres.commit"):
         try:
@@ -77,11 +77,11 @@ async def commit(session: Session, write_ids: Sequence[UUID], *, lent: bool) -> 
 
 
 async def end(session: Session) -> None:
-    """Roll a transaction back, if it is still open, and return its connection whatever else fails."""
+    """Roll a transaction back, if it is still open, and return its connection to the pool in any case."""
     try:
         with step("postgres.rollback"):
             await session.rollback()
     except BaseException:
-        # a listener of the step failed, before or after: rolling back twice does no harm
+        # a listener of the step may have raised before the rollback ran; a second rollback does no harm
         await session.rollback()
         raise

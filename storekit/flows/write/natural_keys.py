@@ -1,7 +1,8 @@
-"""Natural keys: whether a record exists already, and what another writer made of that since.
+"""Find records by their natural key, and recognise when another writer has changed one since.
 
-The look-up and the commit are two transactions, so two writers may both find a key free. The database lets
-one of them commit; the other is refused by the unique key, looks again, and finds the winner's record.
+The look-up and the commit are two transactions, so two writers may both find that a key is free. The database
+lets one of them commit. The other one violates the unique key, looks the key up again and finds the new
+record.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from storekit.model.table.keys import natural_key_name
 from storekit.model.values.codec import encode_column, key_of, key_of_row
 
 RACES = 10
-"""Attempts to resolve natural keys. Each time one of the rivals has committed."""
+"""Attempts to look up natural keys and commit. After each one, another writer has committed."""
 _BEFORE = -1
-"""The place of a record that was flushed before."""
+"""The place of a record that an earlier flush contains."""
 Key = tuple[str, tuple[Any, ...]]
 """A table and the values of its natural key, made comparable."""
 
@@ -50,9 +51,10 @@ class Keys:
         first = self.taken.setdefault(key, operation.place)
         if first != operation.place and operation.verb == "upsert":
             other = "a record that was flushed before" if first == _BEFORE else f"record [{first}]"
-            raise ValidationError(f"duplicate natural key: same as {other}")
+            raise ValidationError(f"duplicate natural key: the same as that of {other}")
         if first != operation.place or (key in self.known and operation.verb == "insert_ignore"):
-            # an object whose own earlier save had an unknown outcome and did commit is new to this call
+            # the version is set if an earlier save of this object had an unknown outcome and turned out to be
+            # committed
             operation.outcome = entity if entity.version is not None else None
             return None
         if key not in self.known:
@@ -66,7 +68,7 @@ async def look_up_keys(
 ) -> Keys:
     """Find which natural keys exist already. One trip.
 
-    `before` was flushed and is not committed yet: no look-up sees it.
+    A look-up cannot find the operations in `before`, which are flushed but not committed.
     """
     keyed = [each for each in operations if each.keyed]
     tables = {each.table.name: each.table for each in keyed}
@@ -85,9 +87,9 @@ async def look_up_keys(
 
 
 def raced(operations: Sequence[Operation], error: StorekitError) -> bool:
-    """Return whether another writer has changed, since the look-up, what a natural key stands for.
+    """Return whether the error means that another writer was faster since the look-up.
 
-    It inserted a record with the key, or updated or deleted the record that had it.
+    The other writer inserted a record with the natural key, or updated or deleted the record that had it.
     """
     keyed = [each for each in operations if each.keyed]
     if isinstance(error, ConstraintViolation):
@@ -112,7 +114,8 @@ def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Cont
     operation.outcome = found
     change = change_of(found, context.actor.tenant)
     if not (change.blobs or change.documents or change.emptied):
-        change.expected_version = None  # columns are set whatever they were; there is no update to lose
+        # the new column values do not depend on the old ones, so a concurrent change is not a conflict
+        change.expected_version = None
     return change
 
 

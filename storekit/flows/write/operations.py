@@ -1,4 +1,4 @@
-"""`Operation`: what a caller wants done to one record, checked when it is made."""
+"""`Operation`: what the caller wants to do with one record. It is checked when it is created."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _KEYED = {"upsert", "insert_ignore"}
 
 @dataclass(slots=True, eq=False)
 class Operation:
-    """One record, and what is to be done to it.
+    """One record, and what to do with it.
 
     Raises:
-        UsageError: the class does not allow this operation; the message names what to declare or call.
+        UsageError: the class does not allow this operation; the message says what to declare or call instead.
         ValidationError: an invalid ref_id, version or update.
     """
 
@@ -55,20 +55,25 @@ class Operation:
         if not table.natural_key:
             raise UsageError(f'{name} has no natural key; declare it: natural_key=("external_id",)')
         if self.verb == "upsert" and not table.mutable:
-            raise UsageError(f"{name} is append-only; insert_ignore() inserts only records that are new")
+            raise UsageError(f"{name} is append-only and cannot be upserted; use insert_ignore()")
         if self.entity is not None and self.entity.version is not None:
-            raise UsageError(f"{name} {self.ref_id} was saved or loaded already; save() writes its changes")
+            raise UsageError(
+                f"{name} {self.ref_id} was saved or loaded before; use save() to write its changes"
+            )
 
 
 def check_update(entity: type[Entity], ref_id: str, values: Mapping[str, Any]) -> None:
-    """Check the arguments of a partial update, but for its values.
+    """Check the arguments of a partial update, except the values of its fields.
 
     Raises:
         UsageError, ValidationError: an invalid ref_id, or values that are not a mapping.
     """
     checked([ref_id])
     if not isinstance(values, Mapping):
-        raise ValidationError(f"it maps fields to values, not {type(values).__name__}", field=entity.__name__)
+        raise ValidationError(
+            f"the values must be a mapping of fields to values, not {type(values).__name__}",
+            field=entity.__name__,
+        )
 
 
 def check_removal(entity: type[Entity], verb: Literal["delete", "restore"], ref_id: str) -> None:
@@ -82,5 +87,5 @@ def check_removal(entity: type[Entity], verb: Literal["delete", "restore"], ref_
     if verb == "delete" and not (table.mutable or table.soft_delete):
         raise UsageError(f"{owner} is append-only; derive it from SoftDelete or Mutable")
     if verb == "restore" and not table.soft_delete:
-        raise UsageError(f"{owner} is not hidden by delete; derive it from SoftDelete")
+        raise UsageError(f"{owner} does not support restore; derive it from SoftDelete")
     checked([ref_id])

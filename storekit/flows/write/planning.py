@@ -1,4 +1,4 @@
-"""From objects to changes to a plan: measure new blobs, read the documents to copy, then plan once."""
+"""Make the plan of a write: measure new blobs, read the documents to copy, then plan once."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from storekit.trace import step
 
 T = TypeVar("T")
 _FEW = 20
-"""Records without documents whose plan takes less time than a hop to a thread (0.06 ms)."""
+"""Records without documents that can be planned faster than work can be handed to a thread (0.06 ms)."""
 
 
 async def planned(context: Context, changes: Sequence[Change]) -> Plan:
-    """Make the plan of some changes. One read of MongoDB if a linked blob changes, else no trip.
+    """Make the plan of some changes. One MongoDB read if a linked blob changes, else no trip.
 
-    Everything is read and checked before anything is staged: a file that cannot be read costs no trip and
-    leaves nothing to sweep.
+    All content is read and checked before the write is staged, so that an unreadable file costs no trip and
+    leaves no parts to remove.
     """
     if any(change.blobs for change in changes):
         await _measure(context, changes)
-    # only now is it known which blobs really change, and so which documents must follow them
+    # only after measuring is it known which blobs change, and so which documents must be written again
     if any(change.stored and (change.blobs or change.emptied) for change in changes):
         await _read_copies(context, changes)
     long = takes_long([change.table for change in changes])
@@ -44,7 +44,7 @@ async def changes_of(
     """Compare objects with what was loaded or saved.
 
     Raises:
-        ValidationError, UsageError: what cannot be stored; `.index` is the position of its object.
+        ValidationError, UsageError: an object cannot be stored; `.index` is its position.
     """
 
     def work() -> list[Change]:
@@ -64,7 +64,7 @@ async def changes_of(
 
 
 async def off_loop(context: Context, work: Callable[[], T], *, long: bool) -> T:
-    """Run `work`; if it may take long (a batch, a document of megabytes), off the event loop."""
+    """Run `work`, in a thread if it may block the event loop for long (a batch, a large document)."""
     return await context.ports.runtime.blocking(work) if long else work()
 
 
@@ -79,7 +79,7 @@ def documents_of(table: Table) -> list[str]:
 
 
 async def _measure(context: Context, changes: Sequence[Change]) -> None:
-    """Read new blobs once for their size and hash, which the staged rows and the signed uploads name."""
+    """Read new blobs once for their size and hash, which the staged rows and the signed uploads contain."""
 
     def work() -> None:
         for change in changes:
@@ -92,12 +92,12 @@ async def _measure(context: Context, changes: Sequence[Change]) -> None:
 
     blobs = [blob for change in changes for blob in change.blobs.values()]
     with step("local.measure"):
-        # for one small blob in memory a hop to a thread costs as much as the work
+        # for one small blob in memory, starting a thread costs as much as the work
         await off_loop(context, work, long=len(blobs) > 1 or not blobs[0].cheap)
 
 
 def _measure_one(change: Change) -> None:
-    """Measure the blobs of one change, and drop those that are stored already: their source may go."""
+    """Measure the blobs of one change, and drop those that equal the stored ones."""
     for name, blob in list(change.blobs.items()):
         content, stored = change.measure(name), change.stored.get(name)
         if stored is None or not content.equals(stored):

@@ -1,4 +1,4 @@
-"""Delete and restore: hide a soft-deletable record and bring it back, remove any other record."""
+"""Delete and restore records: a soft-deletable record is hidden and shown again, any other is removed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ E = TypeVar("E", bound=Entity)
 async def delete(
     context: Context, entity: type[Entity], ref_id: str, expected_version: int | None = None
 ) -> None:
-    """Delete one record; the sweep deletes its parts later. One Postgres trip."""
+    """Delete one record; its parts are queued for removal. One Postgres trip."""
     await _carry_out(context, Operation("delete", entity, ref_id, expected_version=expected_version))
 
 
 async def restore(context: Context, entity: type[E], ref_id: str, expected_version: int | None = None) -> E:
-    """Bring a hidden record back and return it. One Postgres trip."""
+    """Restore a hidden record and return it. One Postgres trip."""
     table = entity.storekit_table
     after = [whole_row(table, checked([ref_id]))]
     operation = Operation("restore", entity, ref_id, expected_version=expected_version)
@@ -42,7 +42,8 @@ def removal(operation: Operation) -> Change:
 
 
 async def _carry_out(context: Context, operation: Operation, after: Sequence[Select] = ()) -> Committed:
-    # nothing is remembered: there is no object to remember it in, and a repeated delete finds no record
+    # an unknown outcome is not remembered: no object can store it, and a repeated
+    # delete or restore raises NotFound
     done = await carry_out(context, make_plan([removal(operation)]), None, lambda _: None, after)
     assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
     return done

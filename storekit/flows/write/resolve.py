@@ -1,4 +1,4 @@
-"""From operations to the changes that they come to."""
+"""Turn operations into changes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from storekit.model.save.changes import change_from, change_of
 async def resolve(
     context: Context, operations: Sequence[Operation], before: Sequence[Operation] = ()
 ) -> list[Change]:
-    """Return the changes that some operations come to.
+    """Return the changes that result from some operations.
 
-    One trip if natural keys decide, one if a document must follow a blob that an update changes; else none.
+    One trip if an operation uses natural keys, one if an update changes a blob that a document links; else
+    none.
 
     Args:
-        before: operations of the same unit that were resolved earlier and that no look-up sees yet.
+        before: operations of the same unit that were resolved earlier and that a look-up cannot find yet.
 
     Raises:
-        ValidationError, UsageError, ConstraintViolation: what cannot be stored; `.index` is the position of
-            the record.
+        ValidationError, UsageError, ConstraintViolation: a record cannot be stored; `.index` is its position.
     """
     keyed = any(each.keyed for each in operations)
     # one look-up for all operations: a batch of any size costs one trip
@@ -55,7 +55,7 @@ async def resolve(
 
 
 def _plain(operation: Operation, context: Context) -> Change:
-    """Return the change of an operation that no natural key decides."""
+    """Return the change of an operation that does not use natural keys."""
     if operation.entity is not None:
         operation.outcome = operation.entity
         return change_of(operation.entity, context.actor.tenant, operation.expected_version)

@@ -1,4 +1,4 @@
-"""Save: write what changed in some objects, in one write."""
+"""Save objects: write their changes in one write."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ async def save(
     key: str | None = None,
     expected_version: int | None = None,
 ) -> list[E]:
-    """Save objects: all or nothing, visible at once.
+    """Save objects, all or nothing.
 
-    One Postgres trip when no part changed, else two around one wave; none when nothing changed.
+    One Postgres trip if no part changed, else two with one wave between them; none if nothing changed.
     """
     check_entities(entity_class, entities)
     check_key(key)
@@ -74,7 +74,7 @@ async def save_changes(
 def check_entities(entity_class: type[Entity], entities: Sequence[Entity]) -> None:
     """Check that all are records of the class, and that none comes twice.
 
-    One write changes a row once: with two changes of it the second would fail on the version of the first.
+    One write can change a row once: a second change would not have the version that the first one set.
     """
     if entities and isinstance(entities[0], tuple):
         raise UsageError("the call takes several records; give a list of them")
@@ -83,7 +83,7 @@ def check_entities(entity_class: type[Entity], entities: Sequence[Entity]) -> No
             error = UsageError(f"this repository takes {entity_class.__name__}, not {type(entity).__name__}")
             raise error.at(i) if len(entities) > 1 else error
     if len({entity.ref_id for entity in entities}) < len(entities):
-        raise UsageError("duplicate record in the list; save it once")
+        raise UsageError("duplicate record in the list; pass each record once")
 
 
 def check_key(key: str | None) -> None:
@@ -97,10 +97,11 @@ def check_key(key: str | None) -> None:
 
 
 async def _load_replayed(context: Context, plan: Plan, entities: Sequence[E], done: Replayed) -> list[E]:
-    """Load what the earlier write of the same request made.
+    """Load the records that the earlier write of the same request stored.
 
-    Equal requests insert alike: the n-th new row of one is the n-th new row of the other. Rows that were
-    stored before are the same rows in both, whichever of them the earlier write still had to change.
+    Equal requests insert the same rows in the same order, so new rows are matched by their position. Rows
+    that were stored before have the same ref_id in both requests, even if the earlier write did not change
+    them.
     """
     mine = [row["ref_id"] for group in commit_operations(Write.of(plan)) for row in group["rows"]]
     known = {entity.ref_id for entity in entities if is_stored(entity)}

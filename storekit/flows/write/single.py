@@ -1,4 +1,4 @@
-"""Some operations in one write of their own, which is as safe to repeat as any save."""
+"""Execute operations in one write, which is as safe to repeat as a save."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from storekit.model.save.memory import note_saved
 
 
 async def carry_out_operations(context: Context, operations: Sequence[Operation]) -> None:
-    """Carry out some operations, all or nothing; a natural key that others race for is resolved again.
+    """Execute some operations, all or nothing. If another writer used a natural key first, look it up again.
 
-    One Postgres trip, two around one wave with parts, and one before if natural keys decide.
+    One Postgres trip, or two with one wave between them if there are new parts; one more for natural keys.
     """
     if not operations:
         return

@@ -26,7 +26,7 @@ async def transition(
     reason: str | None = None,
     expected_version: int | None = None,
 ) -> E:
-    """Move one record to another state, and return it as it is then. One Postgres trip."""
+    """Move one record to another state, and return the changed record. One Postgres trip."""
     table = entity.storekit_table
     context.actor.require_write(table)
     checked([ref_id])

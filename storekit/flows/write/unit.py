@@ -16,24 +16,24 @@ from storekit.model.save.changes import has_new_parts
 
 
 class Phase(Enum):
-    """Where a unit is in its life. Each call requires PLANNING or OPEN."""
+    """The phase of a unit of work. Every call requires PLANNING or OPEN."""
 
     PLANNING = "planning"
     """No transaction. `add` plans, `flush` stages and uploads."""
     OPEN = "open"
-    """The transaction has begun and the user has its connection. `flush` writes into it; new parts are
-    refused, so that no upload holds locks."""
+    """The transaction has begun and the user has its connection. `flush` writes in it. New parts are
+    rejected, because row locks would be held during their upload."""
     COMMITTING = "committing"
-    """The commit is sent. If its reply is lost, the outcome is unknown."""
+    """The commit has been sent. If its reply is lost, the outcome is unknown."""
     FAILED = "failed"
-    """A call failed. Nothing may be committed any more; only `leave` remains, which undoes all of it."""
+    """A call failed. The unit can no longer be committed; `leave` undoes all of it."""
     ENDED = "ended"
-    """All of it is visible, or nothing."""
+    """The unit is committed or undone."""
 
 
 _NEXT = {
-    # from PLANNING to COMMITTING directly if the user never asked for the connection; to ENDED without a
-    # transaction if there was nothing to write, or if it was a single write
+    # PLANNING to COMMITTING: the user never asked for the connection. PLANNING to ENDED: there was nothing to
+    # write, or a single write, which needs no transaction of the unit
     Phase.PLANNING: {Phase.OPEN, Phase.COMMITTING, Phase.FAILED, Phase.ENDED},
     Phase.OPEN: {Phase.COMMITTING, Phase.FAILED, Phase.ENDED},
     Phase.COMMITTING: {Phase.FAILED, Phase.ENDED},
@@ -43,28 +43,30 @@ _NEXT = {
 
 
 class Unit:
-    """Planned by calls that do no I/O, uploaded by `flush`, made visible by `leave`."""
+    """A unit of work: `add` plans without I/O, `flush` uploads, `leave` commits."""
 
     def __init__(self, context: Context, within: Any = None) -> None:
         self.context = context
         self.phase = Phase.PLANNING
         self.writes = Writes(context, within)
         self._planned: dict[Row, Operation] = {}
-        """What is not flushed yet."""
+        """The operations that are not flushed yet."""
         self._named = 0
-        """How many records the user has named, which is the place of the next one."""
+        """The number of records that were added, which is the place of the next one."""
         self._failure: BaseException | None = None
         self._in_doubt = False
-        """Whether the commit failed in a way that leaves its outcome unknown."""
+        """Whether the outcome of the commit is unknown."""
         self._busy = False
 
     def add(self, operation: Operation) -> None:
         """Plan an operation. No I/O.
 
-        A save of an object that is planned already replaces it: the object is written as it is at the flush.
+        Saving an object that is planned already replaces the earlier operation: the flush writes the current
+        values.
 
         Raises:
-            UsageError: the unit has ended, the record is in it already, or has new parts too late.
+            UsageError: the unit has ended or contains the record already, or the record has new parts and the
+                transaction has begun.
         """
         self._require_usable()
         self.context.actor.require_write(operation.table)
@@ -72,7 +74,7 @@ class Unit:
         earlier = self._planned.get(row)
         again = earlier is not None and (operation.verb, earlier.verb) != ("save", "save")
         if again or (self.writes.flushed and self.writes.has_unwritten(row)):
-            raise UsageError(f"{row[0]} {row[1]} is in this unit already; change it once")
+            raise UsageError(f"{row[0]} {row[1]} is already in this unit of work; change it only once")
         if self.phase is Phase.OPEN and operation.entity is not None and has_new_parts(operation.entity):
             raise UsageError(TOO_LATE)
         operation.place = self._named if earlier is None else earlier.place
@@ -80,7 +82,7 @@ class Unit:
         self._planned[row] = operation
 
     async def flush(self) -> None:
-        """Stage and upload what is planned so far; once the transaction has begun, write it there."""
+        """Stage and upload what is planned so far, or write it in the transaction once that has begun."""
         with self._alone():
             await self._flush()
 
@@ -95,10 +97,11 @@ class Unit:
             return session.connection
 
     async def leave(self, error: BaseException | None) -> None:
-        """End the unit: make all of it visible, or after an error nothing.
+        """End the unit: commit it, or undo it after an error.
 
         Raises:
-            OutcomeUnknown: the link broke after commit was sent; saving the same objects decides it first.
+            OutcomeUnknown: the connection broke after commit was sent; the next save of the same objects
+                finds out the outcome.
         """
         if error is not None:
             await self._give_up(error)
@@ -113,7 +116,7 @@ class Unit:
 
     async def _finish(self) -> None:
         if self.phase is Phase.PLANNING and self.writes.within is None and not self.writes.flushed:
-            # without the user's SQL it is a save like any other: fewer trips, and as safe to repeat
+            # without the user's SQL the unit is one ordinary save: fewer trips, and safe to repeat
             await carry_out_operations(self.context, list(self._planned.values()))
             return
         await self._flush()
@@ -131,10 +134,11 @@ class Unit:
             await self.writes.flush(operations)
 
     async def _give_up(self, error: BaseException) -> None:
-        """Undo all of it; the objects are again as they were.
+        """Undo the unit and restore the objects.
 
-        A write whose commit is in doubt is never abandoned here. After a cancellation nothing is abandoned
-        either, since a cancelled task does no more I/O than it must. The next save of the objects decides.
+        A write whose commit has an unknown outcome is not abandoned here. After a cancellation nothing is
+        abandoned either, since a cancelled task does no more I/O than it must. The next save of the objects
+        settles the writes.
         """
         if self.phase is Phase.ENDED:
             return
@@ -151,7 +155,8 @@ class Unit:
     def _alone(self) -> Iterator[None]:
         """Allow one call at a time, and none after a failure.
 
-        A failed call may have lost a part of what the user planned, so a later commit would be incomplete.
+        After a failed call a part of the planned operations may be missing, so a later commit would be
+        incomplete.
         """
         self._require_usable()
         if self._busy:

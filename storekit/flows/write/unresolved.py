@@ -1,8 +1,8 @@
-"""Earlier writes whose outcome this process does not know: remembered, and decided before the next save.
+"""Remember writes whose outcome is unknown, and settle them before the next save.
 
-A commit whose reply was lost may have happened. To save the same object again without knowing would write
-it twice, or over a version that is the writer's own. So its id is kept where the next save of the same
-object or key looks for it: in the object, and by key in the store.
+A commit whose reply was lost may have happened. Saving the same object again without knowing would insert it
+twice, or report a conflict with the version that the object itself has written. So the id of the write is
+stored where the next save of the same object or key finds it: in the object, and by key in the store.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from storekit.model.save.memory import Undecided, decided, leave_undecided, take
 
 
 def remember(context: Context, entities: Sequence[Entity], key: str | None, write_id: UUID) -> None:
-    """Keep the id of an undecided write where the next save of the same object or key looks for it."""
+    """Store the id of an undecided write where the next save of the same object or key finds it."""
     leave_undecided(entities, (context.actor.tenant, write_id))
     if key is not None:
         context.ports.unresolved.add(context.actor.tenant, key, write_id)
 
 
 async def resolve_former(context: Context, entities: Sequence[Entity], key: str | None = None) -> None:
-    """Decide earlier writes of these objects, or of this key, whose outcome this process does not know.
+    """Settle earlier writes of these objects, or of this key, whose outcome is unknown.
 
     Raises:
         UsageError: an earlier write was made in another tenant's scope.
@@ -39,20 +39,21 @@ async def resolve_former(context: Context, entities: Sequence[Entity], key: str 
     for write, several in former.items():
         if write[0] != tenant:
             raise UsageError(
-                f"a save of this object for tenant {write[0]} has no known outcome; save it there first"
+                f"an earlier save of this object for tenant {write[0]} has an unknown outcome; "
+                "save it in the scope of that tenant first"
             )
         await _decide(context, write, several)
 
 
 async def _decide(context: Context, write: Undecided, entities: Sequence[Entity]) -> None:
-    """Abort an earlier write; if it did commit, refresh the objects from the records that it made.
+    """Abort an earlier write; if it was committed, refresh the objects from the stored records.
 
     Raises:
-        OutcomeUnknown: the write is older than the ledger keeps writes. It is raised once: the next save
-            treats the object as it is.
+        OutcomeUnknown: the ledger has deleted the row of the write because of its age. It is raised once: the
+            next save writes the object without checking.
     """
     decision = await calls.abandon(context, write[1])
-    # an aborted write leaves the objects as they are: what it would have written is still a change in them
+    # an aborted write changes nothing in the objects, so their next save still writes the same changes
     if decision == "committed" and entities:
         rows = await found_rows(context, [(e.storekit_table, e.ref_id) for e in entities])
         for entity, row in zip(entities, rows, strict=True):

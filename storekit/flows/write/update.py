@@ -1,4 +1,4 @@
-"""Update: write some fields of records that need not be loaded."""
+"""Write some fields of records without loading them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ async def update(
 ) -> E:
     """Write some fields of a record and return it.
 
-    One Postgres trip, or two around one wave when parts are among them; one more, and a read of MongoDB,
-    when a document links a blob that changes.
+    One Postgres trip, or two with one wave between them if parts are written; one more, and one MongoDB read,
+    if a document links a blob that changes.
     """
     change = await _change_in(context, entity, ref_id, values, check_version(expected_version))
     if change.empty:
@@ -42,7 +42,7 @@ async def update(
 async def update_many(context: Context, entity: type[E], values: Mapping[str, Mapping[str, Any]]) -> list[E]:
     """Write some fields of many records, all or nothing. The trips of one update."""
     if not isinstance(values, Mapping):
-        raise ValidationError("it maps a ref_id to the fields to write there", field="values")
+        raise ValidationError("it must map each ref_id to the fields to write", field="values")
     changes: list[Change] = []
     for i, (ref_id, each) in enumerate(values.items()):
         try:
@@ -57,8 +57,8 @@ async def update_many(context: Context, entity: type[E], values: Mapping[str, Ma
 async def read_stored_parts(context: Context, changes: Sequence[Change]) -> None:
     """Read the stored parts that the plan of partial updates needs. One trip if it needs any, else none.
 
-    The update is then bound to the version that was read: a document written with links to older blobs
-    would contradict its row.
+    The update then requires the version that was read: otherwise a document could be written with links to
+    blobs that its row no longer has.
     """
     wanted = [change for change in changes if change.needs_stored_parts]
     if not wanted:
@@ -97,6 +97,6 @@ async def _carry_out(context: Context, entity: type[E], changes: Sequence[Change
         await attribute(context, changes, error)
         raise
     assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
-    # the rows were read in the transaction of the commit, so nobody's later change is among them
+    # the rows were read in the transaction of the commit, so they contain no later change of another writer
     rows = {row["ref_id"]: [row] for row in done.rows[0]}
     return [entity_from(entity, visible(table, context.actor.tenant, rows.get(r, []), r)) for r in ref_ids]

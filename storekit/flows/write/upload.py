@@ -17,10 +17,10 @@ from storekit.ports.stores import BlobPut, DocumentPut
 from storekit.trace import step
 
 _TTL_MARGIN = timedelta(hours=1)
-"""MongoDB's own expiry comes this much later, so that Postgres always forgets a document first."""
+"""MongoDB deletes a document this long after its expiry, so that Postgres reports it as expired first."""
 
 _LARGEST_INSERT = 4 * 1024 * 1024
-"""Bytes of documents in one insert. While it is sent, a batch needs that much memory again."""
+"""Maximum bytes of documents in one insert, which is also the extra memory that an insert needs."""
 
 Arrived = list[tuple[int, str | None]]
 """The positions of parts that are in their store, with the version of each blob."""
@@ -38,12 +38,12 @@ async def upload(
 ) -> list[str | None]:
     """Upload all parts at once, and return their VersionIds in the plan's order.
 
-    A blob is signed for no longer than the lease: after it S3 itself refuses the upload, so that the sweep
-    knows when nothing can arrive any more. The lease is renewed while the wave runs, and so are the leases
-    of `others`, writes of the same unit that were staged before.
+    The signature of a blob expires with the lease: S3 itself then rejects the upload, so the time after which
+    no more bytes can arrive is known. The lease is renewed while the wave runs, and so are the leases of
+    `others`, writes of the same unit that were staged before.
 
     Raises:
-        WriteLost: the lease lapsed and another process took the write over.
+        WriteLost: the lease expired and another process took the write over.
     """
     plan, lease = write.plan, staged.lease
     blobs = [
@@ -52,7 +52,8 @@ async def upload(
         if part.source is not None
     ]
     documents = _document_puts(context, write, staged)
-    # a blob takes longest, so blobs begin first; but an insert carries a whole batch and must not begin last
+    # blobs take longest, so they begin first; an insert contains a whole batch, so it must not begin last
+    # either
     first = max(0, context.ports.settings.max_puts - len(documents))
     puts = [*blobs[:first], *documents, *blobs[first:]]
 
@@ -61,8 +62,8 @@ async def upload(
             await renew(context, each)  # if one was taken over, its own commit fails
         renewed = await renew(context, write)
         if renewed is None:
-            raise WriteLost(write.write_id, "its lease lapsed during the upload")
-        # in place: uploads that have not begun yet are signed until the new instant
+            raise WriteLost(write.write_id, "its lease expired during the upload")
+        # changed in place: uploads that have not begun yet are signed until the new time
         lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
 
     count = (lambda _: None) if progress is None else _row_counter(plan, progress)
@@ -127,7 +128,7 @@ def _by_row(plan: Plan) -> dict[int, list[int]]:
 
 
 def _insert(context: Context, batches: list[list[tuple[int, DocumentPut]]]) -> Put:
-    """Insert one batch after the other: all at once they would fill a small server's cache."""
+    """Insert one batch after the other: all at once they could fill the cache of a small server."""
 
     async def put() -> Arrived:
         for batch in batches:
@@ -153,7 +154,7 @@ def _document(
 
 
 def _links(plan: Plan, staged: Staged, part: PartPlan, siblings: Sequence[int]) -> dict[str, Any]:
-    """Return where the linked blobs of a document are, for readers who come through MongoDB."""
+    """Return where the linked blobs of a document are stored, for applications that read MongoDB directly."""
     links = dict(part.links)
     for i in siblings:
         sibling = plan.parts[i]

@@ -1,4 +1,4 @@
-"""The aliases under which a class with an alias generator accepts the fields that storekit sets."""
+"""The aliases by which a class with an alias generator would accept the fields that storekit sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def server_names(cls: type[BaseModel]) -> frozenset[str]:
     made = cls.model_config.get("alias_generator")
     if made is None:
         return frozenset(RESERVED)
-    # with to_camel as generator, for example, a request could set ref_id under the name refId
+    # with the generator to_camel, for example, a request could set ref_id by the name refId
     generator = made if isinstance(made, AliasGenerator) else AliasGenerator(alias=made)
     aliases = (alias for name in RESERVED for alias in generator.generate_aliases(name)[:2])
     return frozenset(RESERVED).union(*(_heads(alias) for alias in aliases))

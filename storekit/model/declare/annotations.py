@@ -49,8 +49,9 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _MAX_NAME = 50
-"""Characters. Postgres allows 63 bytes, and storekit appends up to 13 for the names that it derives from a
-field's: columns (`_expired_on`), constraints (`_ref_live`), indexes (`_ix_` and 8 digits of a hash)."""
+"""Characters. Postgres allows 63 bytes, and storekit appends up to 13 characters for names derived from the
+name of a field: columns (`_expired_on`), constraints (`_ref_live`), indexes (`_ix_` and 8 digits of a
+hash)."""
 _SCALARS: Mapping[Any, str] = {
     str: "text",
     int: "bigint",
@@ -92,7 +93,8 @@ def table_of(
         fields: fields of the pydantic model.
 
     Raises:
-        UsageError: a field or keyword cannot be stored; the message names it and what to write instead.
+        UsageError: a field or keyword cannot be stored; the message names the field or keyword and says what
+            to write instead.
     """
     _check_table(owner, name)
     columns: dict[str, Column] = {}
@@ -104,7 +106,7 @@ def table_of(
         where = f"{owner}.{field}"
         _check_name(where, field)
         if field in _TAKEN:
-            raise UsageError(f"{where}: this is the name of {_TAKEN[field]}; choose another")
+            raise UsageError(f"{where}: this is the name of {_TAKEN[field]}; choose another name")
         mark = _mark(where, info)
         options, nullable = _options(info.annotation)
         if isinstance(mark, BlobMark):
@@ -120,7 +122,7 @@ def table_of(
         if mark is not None:
             marks[field] = mark
     _check_parts(owner, columns, parts)
-    # a table without keys first: machine, look-up and indexes are checked against its columns
+    # first without keys: state machine, look-up and indexes are checked against the columns of the table
     base = {**BASE, **(MUTABLE if mutable else {}), **(SOFT_DELETE if soft_delete else {})}
     table = Table(name, base, columns, parts, mutable, soft_delete, line, scope)
     machine, found_by = machine_of(owner, table, fields, marks), lookup_of(owner, table, marks)
@@ -149,7 +151,7 @@ def _check_name(where: str, name: str) -> None:
 
 
 def _mark(where: str, info: FieldInfo) -> Mark | None:
-    """Return the mark of a field, written on the whole type or on a member of its union."""
+    """Return the mark of a field, which may be on the whole type or on a member of its union."""
     members, notes = _flat(info.annotation)
     metadata = [*info.metadata, *notes]
     bare = next((call.__name__ for call in _CALLS if any(note is call for note in metadata)), None)
@@ -243,7 +245,7 @@ def _column(where: str, table: str, field: str, options: list[Any], nullable: bo
         return Column(field, "jsonb", nullable, adapter=adapter)
     known = "str int float Decimal bool UUID datetime date StrEnum list[str|int|float] dict BaseModel"
     raise UsageError(
-        f"{where}: {kind or options} cannot be a column; use one of {known}, or one of them | None"
+        f"{where}: {kind or options} cannot be a column; use one of {known}, each optionally with | None"
     )
 
 
@@ -293,7 +295,7 @@ def _check_parts(owner: str, columns: Mapping[str, Column], parts: Mapping[str, 
         for taken in (f"{part.name}_ref", f"{part.name}_expired_on"):
             if taken in columns:
                 raise UsageError(
-                    f"{owner}.{taken}: storekit needs this name for a column of {part.name}; choose another"
+                    f"{owner}.{taken}: storekit uses this name for a column of {part.name}; use another name"
                 )
         for link in part.links:
             if link not in parts or parts[link].kind != "blob":

@@ -20,7 +20,7 @@ from storekit.model.values.codec import encode_column
 
 _KEYWORDS = ("scope", "line", "indexes", "natural_key")
 LOADING = object()
-"""Validation context in which the fields that storekit sets may be set: when a record is loaded or saved."""
+"""Validation context that allows the fields that storekit sets, for loading and saving a record."""
 
 
 class Entity(BaseModel):
@@ -29,8 +29,8 @@ class Entity(BaseModel):
     A class without mixins is append-only: its records can be neither changed nor deleted. `Mutable` allows
     both. With `SoftDelete`, `delete` hides a record instead of removing it.
 
-    Each object gets its `id` (for joins) and `ref_id` (for APIs and URLs) when it is created: unsaved objects
-    can refer to each other, and saving an object twice creates one record.
+    Each object gets its `id` (for joins) and `ref_id` (for APIs and URLs) when it is created, so unsaved
+    objects can refer to each other, and saving an object twice creates one record.
 
     >>> class Note(Entity, Mutable, table="notes", indexes=[index("-created_on")]):
     ...     title: str
@@ -39,8 +39,8 @@ class Entity(BaseModel):
     (True, 26)
 
     Class keywords:
-        table: name of the table, with its schema unless that is public. A class without one is a base for
-            others and cannot be saved.
+        table: name of the table, with its schema unless that is public. A class without a table is a base
+            class for others, and its objects cannot be saved.
         scope: "tenant" (the default): a record belongs to one tenant; "global": every tenant reads it, and
             only an admin scope writes it; "self": the record is itself a tenant.
         line: line of shipped migrations that creates the table; None (the default) for your own migrations.
@@ -51,7 +51,7 @@ class Entity(BaseModel):
         UsageError: when the class is defined, for a field or keyword that cannot be stored.
     """
 
-    # Entity itself is never instantiated: building its validators would be a third of the time of the import.
+    # Entity itself is never instantiated, and building its validators would take a third of the import time.
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
     storekit_table: ClassVar[Table]
@@ -78,7 +78,7 @@ class Entity(BaseModel):
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
-        # before pydantic reads them, which only warns about some
+        # before pydantic reads the fields: it only warns about some of these names
         _refuse_own_names(cls, cls.__dict__.get("__annotations__", ()))  # noqa: RUF063 it evaluates them
 
     @classmethod
@@ -120,7 +120,7 @@ class Entity(BaseModel):
 
         return describe(cls.__name__, cls.storekit_table)
 
-    if not TYPE_CHECKING:  # with __getattr__ in sight, type checkers would accept every misspelled field
+    if not TYPE_CHECKING:  # if type checkers saw __getattr__, they would accept every misspelled field
 
         def __getattr__(self, name: str) -> Any:
             table = getattr(type(self), "storekit_table", None)
@@ -132,7 +132,8 @@ class Entity(BaseModel):
             if name in RESERVED:
                 raise UsageError(f"{type(self).__name__}.{name} is set by storekit, not by the caller")
             if name in type(self).model_fields and not self.model_config.get("frozen"):
-                # pydantic validates the whole object again, server fields included, hence the context
+                # pydantic validates the whole object again, including fields that storekit sets, so the
+                # context allows them
                 self.__pydantic_validator__.validate_assignment(self, name, value, context=LOADING)
             else:
                 super().__setattr__(name, value)
@@ -171,7 +172,7 @@ _NOT_LOADED = _NotLoadedText()
 
 
 class _Columns(BaseModel):
-    """Base of `Mutable` and `SoftDelete`, which are not records of their own."""
+    """Base class of `Mutable` and `SoftDelete`, which declare columns but no table."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -184,10 +185,10 @@ class _Columns(BaseModel):
 
 
 class Mutable(_Columns):
-    """Mixin for records that may change; adds `updated_on` and `updated_by`.
+    """Mixin for records that can be changed and deleted; adds `updated_on` and `updated_by`.
 
-    A save of a changed object raises the record's `version` by one, and fails with Conflict if another
-    writer saved first.
+    Saving a changed object increments the `version` of the record, and raises Conflict if another writer
+    saved first.
 
     >>> class Task(Entity, Mutable, table="tasks"):
     ...     title: str
@@ -218,7 +219,9 @@ def _refuse_own_names(cls: type[BaseModel], names: Iterable[str]) -> None:
     """Raise UsageError for a field that would hide an attribute of Entity."""
     for name in names:
         if not name.startswith("__") and name != "model_config" and hasattr(Entity, name):
-            raise UsageError(f"{cls.__name__}.{name}: Entity has an attribute of this name; choose another")
+            raise UsageError(
+                f"{cls.__name__}.{name}: Entity has an attribute of this name; choose another name"
+            )
 
 
 def _refuse_lost_fields(cls: type[Entity], declared: Iterable[str]) -> None:
@@ -245,7 +248,9 @@ def _refuse_server_fields(cls: type[Entity]) -> None:
     for name in RESERVED.intersection(cls.model_fields):
         info = cls.model_fields[name]
         if name not in ours or (info.init, info.annotation) != (False, ours[name].annotation):
-            raise UsageError(f"{cls.__name__}.{name}: storekit sets a field of this name; choose another")
+            raise UsageError(
+                f"{cls.__name__}.{name}: storekit sets a field of this name; choose another name"
+            )
 
 
 def _check_defaults(cls: type[Entity]) -> None:

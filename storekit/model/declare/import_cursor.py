@@ -1,4 +1,4 @@
-"""The record of an import cursor: the position up to which another system's data was read."""
+"""The record of an import cursor: the position up to which the data of another system was imported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from storekit.model.declare.entity import Entity, Mutable
 
 
 class Position(Entity, Mutable, table="storekit.cursor", line="core", natural_key=("name",)):
-    """How far a tenant has read another system; the version check makes each advance a compare-and-set."""
+    """The position of a tenant in the data of another system; its version makes a move a compare-and-set."""
 
     name: str
     position: str = ""

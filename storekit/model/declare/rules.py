@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _MAX_STATES = 32
-"""Indexes that one `index()` over StrEnum columns may create: every save of a record has to maintain them."""
+"""Maximum number of indexes that one `index()` with StrEnum columns creates; each save must update them."""
 
 
 class DeclaredKeys(TypedDict):
@@ -65,8 +65,8 @@ def _index(owner: str, table: Table, declared: Index) -> Index:
 def _by_state(owner: str, table: Table, declared: Index) -> list[Index]:
     """Replace an index over a StrEnum column by one partial index for each of its values.
 
-    Postgres does not use an index to compare enums behind row-level security, as their operators are not
-    leakproof. It does use a partial index whose WHERE the query implies.
+    With row-level security Postgres does not use an index to compare enums, because their operators are not
+    leakproof. It does use a partial index whose WHERE is implied by the query.
     """
     names = [column.removeprefix("-") for column in declared.columns]
     name = next((name for name in names if name in table.columns and table.columns[name].enum), None)
@@ -78,8 +78,8 @@ def _by_state(owner: str, table: Table, declared: Index) -> list[Index]:
         made += _by_state(owner, table, Index(columns, where={**declared.where, name: value}))
     if len(made) > _MAX_STATES:
         raise UsageError(
-            f"{owner}: {declared!r} creates one index for each state, {len(made)} in all; the limit is "
-            f"{_MAX_STATES}. Name the states that you list: where={{{name!r}: [...]}}"
+            f"{owner}: {declared!r} creates one index for each value, {len(made)} in total; the limit is "
+            f"{_MAX_STATES}. List only the values that you need: where={{{name!r}: [...]}}"
         )
     return made
 
@@ -120,7 +120,7 @@ def _find(where: str, table: Table, name: str) -> Column:
 
 def _value(where: str, column: Column, value: Any) -> Any:
     if (value is None or value is not_null) and not column.nullable:
-        raise UsageError(f"{where}: the column is not nullable; drop this condition")
+        raise UsageError(f"{where}: the column is not nullable; remove this condition")
     if value is None or value is not_null:
         return value
     if not column.ordered:
@@ -168,7 +168,7 @@ def machine_of(
             raise UsageError(f"{where}: {state!r} is not a state of this field; expected one of {known}")
     begin = mark.initial
     if begin is None:
-        # a field with a default begins there unless the class says more; without one every state may be first
+        # new records have the default state unless `initial` says otherwise; without a default, any state
         default = fields[field].default
         begin = (default,) if isinstance(default, column.enum) else ()
     allowed = {state.value: _values(others) for state, others in mark.allowed if others}
@@ -199,17 +199,17 @@ def check_scope(owner: str, table: Table) -> None:
     """Check the scope of a class against the scopes of the classes that it refers to.
 
     Raises:
-        UsageError: the scope is unknown, a reference crosses scopes in a way that the database could not
-            check, or `on_delete` would change an append-only record.
+        UsageError: the scope is unknown, a reference between scopes cannot be checked by the database, or
+            `on_delete` would change an append-only record.
     """
     if table.scope not in get_args(Scope):
         known = ", ".join(get_args(Scope))
-        raise UsageError(f"{owner}: scope={table.scope!r} must be one of {known}")
+        raise UsageError(f"{owner}: scope is {table.scope!r}; it must be one of {known}")
     for column in table.columns.values():
         if column.reference is None:
             continue
         where, scope = f"{owner}.{column.name}", column.reference.scope
-        # a global record is visible to all tenants, a tenant's record to one: the key could not be checked
+        # the foreign key contains the tenant, and a global record has none
         if table.scope == "global" and scope != "global":
             raise UsageError(
                 f"{where}: a global class can only refer to global classes; pass the class to references()"

@@ -1,4 +1,4 @@
-"""What an object knows of its stored record, besides the values of its fields."""
+"""The stored state that an object remembers, besides the values of its fields."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class Stored:
 
 @dataclass(slots=True, eq=False)
 class EntityMemory:
-    """What an object knows of its record besides its fields."""
+    """What an object remembers of its stored record, besides the values of its fields."""
 
     stored: Stored | None = None
     undecided: tuple[UUID, UUID] | None = None
-    """Tenant and write id of an earlier save whose outcome is unknown: the next save finds it out first."""
+    """Tenant and write id of an earlier save with an unknown outcome, which the next save settles first."""
     digests: dict[str, bytes] = field(default_factory=dict)
     """Hashes of the documents when they were loaded or saved; a document with another hash has changed."""
     blobs: dict[str, Blob] = field(default_factory=dict)
-    """The Blob objects that were loaded or saved, compared by identity: another object in the field is a
-    change. Comparing content would need a read of the whole blob."""
+    """The Blob objects that were loaded or saved. They are compared by identity, so another object is a
+    change: comparing the content would require reading the whole blob."""
     expired: frozenset[str] = frozenset()
-    """Document fields that have expired, of which the ledger keeps only that fact."""
+    """Document fields that have expired and have no ref any more: the row has only `<field>_expired_on`."""
 
     def __eq__(self, other: object) -> bool:
         # pydantic compares private attributes too, but entities with equal fields must be equal
         return isinstance(other, EntityMemory)
 
-    __hash__ = None  # type: ignore[assignment]  # equal to every other, so a hash would be useless
+    __hash__ = None  # type: ignore[assignment]  # all objects are equal, so a hash would be useless

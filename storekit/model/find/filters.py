@@ -1,4 +1,4 @@
-"""The operators by which `find` and `count` filter, beside plain equality."""
+"""The filters of `find` and `count`, besides plain equality."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from storekit.errors import UsageError
 class Filter:
     """One or more conditions on a column, all of which must hold; `&` joins filters.
 
-    Only these functions make one: a value out of a request is compared as a value, never as an operator.
+    Only the functions of this module create filters, so a value from a request can never become an operator.
 
     >>> ge(3) & lt(7)
     Filter(tests=(('>=', (3,)), ('<', (7,))))
 
     Attributes:
-        tests: operators, each with the values that it compares with.
+        tests: operators, each with its operands.
     """
 
     tests: tuple[tuple[str, tuple[Any, ...]], ...]

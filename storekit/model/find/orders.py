@@ -1,8 +1,8 @@
 """Choose the index that gives a page of `find` its order.
 
-A page must not read more rows than it returns, whatever the size of the table. So an order is accepted only
-if some index already contains the matching records in that order; a page is then a range of that index. This
-module decides it from the declaration alone: without a trip, without statistics, the same in every database.
+A page must not cost more in a larger table. So an order is accepted only if some index already contains the
+matching records in that order; a page is then a range of that index. This module decides from the declaration
+alone: without a trip or statistics, so with the same result in every database.
 
 Four rules decide whether an index can serve a query.
 
@@ -13,8 +13,9 @@ Four rules decide whether an index can serve a query.
    Postgres reads an index from either end. Bound columns are ignored on both sides: they do not vary.
 4. A partial index serves only if the filters imply its condition, or it would miss matching records.
 
-The rest of the remaining order is then appended to the wanted order. It ends with `ref_id` or is unique, so
-no two records are equal in it. A page cursor needs this: "after this record" must be one place.
+The rest of the remaining order is then appended to the wanted order. The result ends with `ref_id` or is
+unique, so no two records are equal in it. A page cursor requires this: "after this record" must be a single
+position.
 
 Example: `index("team", "-due")` and `index("-due", where={"done": False})`. Both end with -ref_id; there are
 always indexes over (ref_id) and (id) as well.
@@ -25,13 +26,13 @@ always indexes over (ref_id) and (id) as well.
     {}                       "due"     refused                  team comes before -due in the first index;
                                                                 the second has only records that are not done
     {"team": "a"}            "due"     (team, -due, -ref_id)    due, ref_id: team is bound, read backward
-    {"team": in_("a", "b")}  "due"     refused                  two ranges, each with an order of its own
+    {"team": in_("a", "b")}  "due"     refused                  two ranges, each with its own order
     {"done": False}          None      (-due, -ref_id) partial  -due, -ref_id: the filter matches this index
     {"done": False}          "due"     (-due, -ref_id) partial  due, ref_id: read backward
 
-If several indexes serve, the one that the filters narrow most wins: bound columns at its front, plus
+If several indexes can serve, the one with the highest count is chosen: bound columns at its front, plus
 conditions of a partial index that an equality implies. Without `order_by` the same count chooses the order;
-newest first is kept if it serves at the best count.
+newest first is preferred if its count is as high.
 
 Row-level security restricts the types of the remaining order: see LEAKPROOF_TYPES.
 """
@@ -73,15 +74,15 @@ last.
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A total order: no two matching records are equal in it."""
+    """The order of a page. It is total: no two matching records are equal in it."""
 
     columns: tuple[Sort, ...]
     """Empty if at most one record matches."""
     indexed: bool
     """Whether an index has this order; if not, the database reads all matches and sorts them."""
     pinned: bool = False
-    """Whether no other index has this order and no filter narrows it: the plan is the same for all values, so
-    the driver may keep it prepared."""
+    """Whether only one index has this order and no filter narrows it. The best plan is then the same for all
+    values, so the driver can keep it prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def _choose(
         if (remaining := bindings.remaining_order(table, candidate, wanted)) is not None
     ]
     if serving:
-        # among equals a partial index: it is smaller
+        # if the counts are equal, prefer a partial index, which is smaller
         matched, best, remaining = max(serving, key=lambda each: (each[0], bool(each[1].where)))
         pinned = len(serving) == 1 and not matched and not best.where
         return Order(_sorts(table, remaining, bindings), indexed=True, pinned=pinned)
@@ -180,7 +181,8 @@ def _candidates(table: Table, bindings: Bindings) -> Iterator[_Candidate]:
     if table.natural_key:
         yield _Candidate(table.natural_key, {})
     for name, column in table.columns.items():
-        # the index of a reference begins with its column, before the tenant: useless unless that is bound
+        # the index of a reference begins with its column, before the tenant, so it serves only if that is
+        # bound
         if column.reference is not None and name in bindings.bound:
             yield _Candidate((name, "ref_id"), {})
     for each in table.indexes:
@@ -229,7 +231,7 @@ class Bindings:
             return None
         has = [name for name in remaining if _bare(name) not in self.bound]
         needs = [name for name in wanted if _bare(name) not in self.bound]
-        # zip stops at the shorter one: what is wanted beyond a total order changes nothing
+        # zip stops at the shorter one: columns after a total order have no effect
         pairs = list(zip(has, needs, strict=False))
         if all(one == other for one, other in pairs):
             return remaining

@@ -2,7 +2,7 @@
 
 A cursor contains the values of the last row and a digest over query and values. The digest detects cursors of
 other queries and of other releases. It is not a signature and needs no secret: a forged cursor only selects
-another start within the records that its sender may list anyway.
+another start among records that its sender is allowed to list.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from storekit.model.values.codec import encode_column, parse
 from storekit.ports.statements import Condition, Sort
 
 _FORMAT = 1
-"""Part of the digest: raise it when the meaning of a cursor changes, and old cursors are refused."""
+"""Part of the digest: increment it when the format changes, so that old cursors are rejected."""
 _MAX_LENGTH = 16 * 1024
-"""Characters; a cursor travels in URLs and headers."""
+"""Maximum number of characters: a cursor is sent in URLs and headers."""
 _EXACT = Context(prec=MAX_PREC)
 
 
@@ -47,7 +47,7 @@ class PageCursors:
         """
         sealed = self._sealed([self._encoded(each, row[each.column]) for each in self._order])
         if len(sealed) > _MAX_LENGTH:
-            # refused here, with the page, rather than when the client comes back with it
+            # raise with this page, not when the client asks for the next one
             names = ", ".join(each.column for each in self._order)
             why = (
                 f"the values of {names} make a cursor of {len(sealed)} characters; the limit is {_MAX_LENGTH}"
@@ -64,7 +64,8 @@ class PageCursors:
         if isinstance(after, str) and len(after) <= _MAX_LENGTH:
             try:
                 values = self._checked(after)
-            # it comes from outside and may be any text: every way to fail means the same
+            # the text comes from a client and may be anything; whatever fails, it is not a cursor of this
+            # query
             except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, ValidationError):
                 values = None
             if values is not None and self._sealed(values) == after:

@@ -16,11 +16,11 @@ from storekit.model.values.limits import MAX_DEPTH, check_text
 from storekit.ports.statements import Condition, Parent
 
 _MAX_VALUES = 10_000
-"""Values of one `in_`: they are one array parameter, which Postgres compares with each row that it reads."""
+"""Maximum number of values of one `in_`. Postgres compares each row that it reads with all of them."""
 _SHOWN = 60
-"""Characters of the caller's text that a message repeats."""
+"""Maximum number of characters of a value in a message."""
 _OF_PARENT = ".ref_id"
-"""End of a name such as "run.ref_id". Callers have the ref_id of a parent from a URL; its id never leaves."""
+"""End of a name such as "run.ref_id". Callers know the ref_id of a parent from a URL, but not its id."""
 
 
 def conditions_of(
@@ -33,7 +33,8 @@ def conditions_of(
 
     Raises:
         ValidationError: a name is not a column, or a value does not fit its column.
-        UsageError: `where` is not a mapping, or names a parent that is declared by its table's name only.
+        UsageError: `where` is not a mapping, or contains a parent whose reference was declared with a table
+            name.
     """
     if where is not None and not isinstance(where, Mapping):
         raise UsageError(f'where={where!r:.{_SHOWN}} must map columns to values, as in {{"status": "done"}}')
@@ -71,8 +72,8 @@ def _conditions(entity: type[Entity], name: Any, value: Any) -> Iterator[Conditi
     if value is None:
         yield Condition(column.name, column.sql, "null")
         return
-    # Only a Filter brings an operator. A dict from a request's JSON, such as {"$gt": 0}, is a value like any
-    # other, which the column's encoder refuses: nobody can widen a query by what they send.
+    # Only a Filter has an operator. A dict from the JSON of a request, such as {"$gt": 0}, is a value like
+    # any other, and the encoder of the column rejects it, so a request cannot widen a query.
     for operator, values in value.tests if isinstance(value, Filter) else (("=", (value,)),):
         yield Condition(column.name, column.sql, operator, _ENCODERS[operator](column, values, where))
 
@@ -83,7 +84,7 @@ def _of_parent(table: Table, name: str, value: Any, where: str) -> Condition:
     if column is None or column.reference is None:
         known = ", ".join(f"{reference}{_OF_PARENT}" for reference in reference_names(table))
         raise ValidationError(f"no such reference; {table.name} has {known or 'none'}", field=where)
-    # one parent only: the sub-select then gives one id, and the query can use the index of the reference
+    # only one parent: then the sub-select returns one id, and the query can use the index of the reference
     if not isinstance(value, str) or not REF_ID.match(value):
         raise ValidationError("pass one ref_id, a ULID of 26 characters", field=where)
     return Condition(column.name, "uuid", "ref_id", (str(value),), _parent(table, column.reference, where))
@@ -93,7 +94,7 @@ def _parent(table: Table, reference: Reference, where: str) -> Parent:
     target = table.target_of(reference)
     if target is None:
         raise UsageError(
-            f"{where}: the reference names its target by table name only; pass the class to references()"
+            f"{where}: the reference was declared with a table name; pass the class to references()"
         )
     return Parent(target.name, reference.scope == "global", target.soft_delete)
 

@@ -15,7 +15,7 @@ _ORDER = {"insert": 0, "update": 1, "restore": 2, "delete": 3}
 
 
 def stage_parts(write: Write) -> list[dict[str, Any]]:
-    """Return the parts that are to be staged, before any byte of them leaves."""
+    """Return the parts to stage."""
     plan = write.plan
     return [
         {
@@ -34,7 +34,7 @@ def stage_parts(write: Write) -> list[dict[str, Any]]:
 
 
 def stage_targets(plan: Plan) -> list[dict[str, Any]]:
-    """Return the rows that must exist at their expected version, so that nothing is uploaded in vain."""
+    """Return the rows that must exist with their expected version, which is checked before the upload."""
     return [
         {"entity": row.table.name, "ref_id": row.ref_id, "expected_version": row.expected_version}
         for row in plan.rows
@@ -51,10 +51,10 @@ def commit_parts(write: Write, version_ids: Sequence[str | None]) -> list[dict[s
 
 
 def commit_operations(write: Write) -> list[dict[str, Any]]:
-    """Group rows of one shape: each group is one statement, whatever its number of rows.
+    """Group rows with the same columns: each group is one statement, whatever its number of rows.
 
-    Inserts come first, a referenced table before the tables that refer to it, and deletes last, in the
-    opposite order. So the caller may name records that refer to each other in any order.
+    Inserts come first, a referenced table before the tables that refer to it. Deletes come last, in the
+    opposite order. So the caller can pass records that refer to each other in any order.
     """
     plan = write.plan
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}

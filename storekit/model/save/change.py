@@ -24,7 +24,7 @@ _MEDIA_TYPE = re.compile(r"[!-~]+/[!-~]+(?: [!-~]+)*").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A new blob that was read once for its size and hash, with the type and name it is saved under."""
+    """A new blob after it was measured, with its media type and file name."""
 
     source: MeasuredSource
     media_type: str
@@ -41,7 +41,7 @@ class Change:
     """The changes of one row. A flow adds what must be read first, then makes the plan."""
 
     owner: str
-    """The class, as error messages name it."""
+    """The name of the class, for error messages."""
     table: Table
     operation: RowOperation
     ref_id: str
@@ -51,16 +51,16 @@ class Change:
     """Encoded values to write."""
     blobs: dict[str, Blob] = field(default_factory=dict)
     contents: dict[str, Content] = field(default_factory=dict)
-    """Each of `blobs` once it was measured."""
+    """The measured content of each blob in `blobs`."""
     documents: dict[str, Encoded] = field(default_factory=dict)
     copied: dict[str, Body] = field(default_factory=dict)
-    """Each of `documents_to_copy` once it was read."""
+    """The stored body of each document in `documents_to_copy`."""
     emptied: set[str] = field(default_factory=set)
     stored: Mapping[str, StoredPart] = field(default_factory=dict)
     declared: dict[str, Any] = field(default_factory=dict)
-    """Encoded values that the fingerprint counts."""
+    """Encoded values that are part of the fingerprint."""
     holder: Entity | None = None
-    """The object whose change it is; a partial update has none."""
+    """The object that was changed; None for a partial update."""
     place: int = 0
     """The position of the record in the caller's list or unit of work."""
 
@@ -97,7 +97,7 @@ class Change:
 
         A document must be copied because a blob that it links changes, or is new and links stored blobs.
         """
-        if self.holder is not None:  # its own memory has them
+        if self.holder is not None:  # the memory of the object has them
             return False
         touched, specs = self.blobs.keys() | self.emptied, self.table.parts
         return any(not touched.isdisjoint(spec.links) for spec in specs.values()) or any(
@@ -107,8 +107,8 @@ class Change:
     def documents_to_copy(self) -> list[str]:
         """List the stored documents that link a changed blob and must be written again with the same body.
 
-        A document is immutable and carries the key, size and hash of the blobs it links, so that a reader
-        who comes through MongoDB can sign their URLs. An expired document has no body left to copy.
+        A document is immutable and carries the key, size and hash of the blobs it links, so that applications
+        that read MongoDB directly can find the blobs. An expired document has no body left to copy.
         """
         touched = self.blobs.keys() | self.emptied
         if not touched:

@@ -1,4 +1,4 @@
-"""Find the changes of an object, or read a partial update, as a `Change`."""
+"""Build a `Change` from an object or from a partial update."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def _require_tenant(entity: Entity, memory: EntityMemory, tenant: UUID) -> None:
 
 
 def _is_declared(entity: Entity, name: str) -> bool:
-    """Return whether the fingerprint counts a column: the caller set it, or its default is one value.
+    """Return whether a column is part of the fingerprint: the caller set it, or its default is a constant.
 
-    A default factory gives another value in the next process, whose request is still the same.
+    A default factory returns a different value when another process repeats the same request.
     """
     info = type(entity).model_fields[name]
     untouched = info.default_factory is not None or entity.__dict__[name] == info.default
@@ -81,7 +81,7 @@ def _is_declared(entity: Entity, name: str) -> bool:
 
 def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None:
     for name, part in change.table.parts.items():
-        if name not in entity.__dict__:  # not loaded: a save never touches it
+        if name not in entity.__dict__:  # not loaded, so a save does not change it
             continue
         value = entity.__dict__[name]
         known = change.stored.get(name)
@@ -105,14 +105,14 @@ def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None
 
 
 def _not_content(where: str) -> ValidationError:
-    return ValidationError("Expired is returned by reads; it cannot be saved", field=where)
+    return ValidationError("an Expired value cannot be saved; pass a document or None", field=where)
 
 
 def change_from(entity_class: type[Entity], ref_id: str, values: Mapping[str, Any]) -> Change:
     """Read a partial update.
 
     Raises:
-        ValidationError: an unknown field, or a value that its field does not take.
+        ValidationError: a field is unknown, or a value does not fit its field.
         UsageError: the class is append-only.
     """
     table, owner = entity_class.storekit_table, entity_class.__name__

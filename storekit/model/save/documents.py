@@ -27,7 +27,7 @@ class Encoded:
 
 @lru_cache(maxsize=1024)
 def adapter(entity: type[Entity], name: str) -> TypeAdapter[Any]:
-    """Return a validator for one field alone: the class's validators may need fields that are not loaded."""
+    """Return a validator of one field. The validators of the class may need fields that are not loaded."""
     info = entity.model_fields[name]
     kind: Any = info.annotation
     for mark in info.metadata:
@@ -36,7 +36,7 @@ def adapter(entity: type[Entity], name: str) -> TypeAdapter[Any]:
 
 
 def digest(value: Any, where: str) -> bytes:
-    """Return the hash of a document as the object holds it."""
+    """Return the hash of the current value of a document field."""
     return body_hash(encode_body(value, where)[0])
 
 
@@ -44,7 +44,8 @@ def encode_document(entity: type[Entity], name: str, value: Any) -> Encoded:
     """Encode a value as a body, and check that reading the body returns the same value.
 
     Raises:
-        ValidationError: a document cannot hold the value, or the value does not survive a round trip.
+        ValidationError: a document cannot contain the value, or reading it back would return a different
+            value.
     """
     where = f"{entity.__name__}.{name}"
     body, size = encode_body(value, where)
@@ -52,7 +53,7 @@ def encode_document(entity: type[Entity], name: str, value: Any) -> Encoded:
     read = decode_document(entity, name, body)
     if read != body and digest(read, where) != encoded.sha256:
         raise ValidationError(
-            "the value does not survive a round trip; pass the declared type, not a subclass of it",
+            "the value would be different when it is read back; pass the declared type, not a subclass of it",
             field=where,
         )
     return encoded
@@ -62,13 +63,14 @@ def decode_document(entity: type[Entity], name: str, body: Body) -> Any:
     """Decode a body as the type that the class declares.
 
     Raises:
-        ValidationError: the class no longer accepts what was saved.
+        ValidationError: the class no longer accepts the stored document.
     """
     try:
         return adapter(entity, name).validate_python(body)
     except PydanticError as error:
         raise ValidationError(
-            f"the class does not accept its own document: {reasons(error)}", field=f"{entity.__name__}.{name}"
+            f"the class does not accept the stored document: {reasons(error)}",
+            field=f"{entity.__name__}.{name}",
         ) from error
 
 

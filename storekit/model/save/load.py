@@ -1,4 +1,4 @@
-"""Make loaded objects of the rows that Postgres returned."""
+"""Build objects from the rows that Postgres returned."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def visible(table: Table, tenant: UUID, rows: Sequence[Mapping[str, Any]], ref_i
 
 
 def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
-    """Make a loaded object of a row; its documents are not loaded, unless empty or known to be expired."""
+    """Build an object from a row. Its documents are not loaded, unless they are empty or have expired."""
     table = entity.storekit_table
     values = {name: row[name] for name in table.base}
     for name, column in table.columns.items():
@@ -66,17 +66,17 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
 
 
 class LoadedColumns(Mapping[str, Any]):
-    """The columns of a row as a save compares them, encoded when they are first read.
+    """The encoded columns of a row, for a save to compare with. They are encoded at the first access.
 
-    Most records that are read are never saved, and encoding each column took two fifths of a `get`. The
-    values of the row are kept, since those of the object may be edited in place.
+    Most records that are read are never saved, and encoding the columns took 40 % of a `get`. The values of
+    the row are copied, because those of the object may be edited in place.
     """
 
     __slots__ = ("_encoded", "_entity", "_row")
 
     def __init__(self, entity: type[Entity], row: Mapping[str, Any]) -> None:
         self._entity = entity
-        # the object holds the row's own list, which the user may edit in place
+        # copy lists: the object has the list of the row, which the user may edit in place
         self._row = {
             name: [*value] if isinstance(value := row[name], list) else value
             for name in entity.storekit_table.columns
@@ -100,7 +100,10 @@ class LoadedColumns(Mapping[str, Any]):
 
 
 def _built(entity: type[E], values: dict[str, Any]) -> E:
-    """Make an object of values that were checked when saved; `model_construct` takes three times as long."""
+    """Build an object from values that were checked when they were saved.
+
+    `model_construct` takes three times as long.
+    """
     made, put = entity.__new__(entity), object.__setattr__
     put(made, "__dict__", values)
     put(made, "__pydantic_fields_set__", set(values))
@@ -111,7 +114,7 @@ def _built(entity: type[E], values: dict[str, Any]) -> E:
 
 
 def put_document(entity: Entity, name: str, body: Body) -> None:
-    """Put a document that was read into its object, and remember its hash as the object holds it."""
+    """Set a document field of an object, and remember the hash of the value."""
     value = decode_document(type(entity), name, body)
     entity.__dict__[name] = value
     note_document(entity, name, digest(value, name))

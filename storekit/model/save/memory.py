@@ -1,7 +1,7 @@
-"""What an object remembers of its record beside its fields. Only this file reads and changes it.
+"""What an object remembers of its stored record, besides its fields. Only this module reads and changes it.
 
-An object remembers the row and the parts as the database held them when it was loaded or saved: a save
-writes what differs. And it remembers a write whose outcome is unknown: the next save decides that first.
+An object remembers the row and the parts that were stored when it was loaded or saved, so that a save writes
+only what differs. It also remembers a write with an unknown outcome, which the next save settles first.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Undecided = tuple[UUID, UUID]
 def memory_of(entity: Entity) -> EntityMemory:
     """Return what an object remembers.
 
-    A function, since the name of a method or attribute could be that of a user's field. It reads pydantic's
-    dict of private attributes: access by name goes through `__getattr__`, 2 µs each time.
+    It is a function because a method could have the same name as a field of the user. It reads the dict of
+    private attributes of pydantic, because `__getattr__` would take 2 µs for each access.
     """
     private = entity.__pydantic_private__
     assert private is not None  # noqa: S101 each entity has one
@@ -55,13 +55,13 @@ def stored_parts(entity: Entity) -> Mapping[str, StoredPart]:
 
 
 def stored_column(entity: Entity, name: str) -> Any:
-    """Return the encoded value of a column as the database held it; None for a new object."""
+    """Return the encoded value of a column in the database; None for a new object."""
     stored = memory_of(entity).stored
     return stored.columns[name] if stored else None
 
 
 def column_values(change: Change) -> Mapping[str, Any]:
-    """Return the encoded columns of a row as they are after a change, as far as they are known."""
+    """Return the encoded columns of a row after a change, as far as they are known."""
     stored = memory_of(change.holder).stored if change.holder is not None else None
     return {**(stored.columns if stored else {}), **change.columns}
 
@@ -77,7 +77,7 @@ def note_unchanged(entity: Entity, name: str, blob: Blob) -> None:
 
 
 def undecided(entities: Iterable[Entity]) -> dict[Undecided, list[Entity]]:
-    """Group objects by the write of theirs whose outcome is unknown; objects without one are left out."""
+    """Group objects by their write with an unknown outcome; objects without one are left out."""
     found: dict[Undecided, list[Entity]] = {}
     for entity in entities:
         if former := memory_of(entity).undecided:
@@ -108,7 +108,7 @@ def restore_undecided(entities: Iterable[Entity]) -> list[Callable[[], None]]:
 def snapshot(entity: Entity) -> Callable[[], None]:
     """Return a callback that restores what a save changes in an object, for a unit of work that rolls back.
 
-    It restores base columns, parts and memory; a part that the user has assigned since stays.
+    It restores base columns, parts and memory; a part that the user has assigned since then is kept.
     """
     memory, before = memory_of(entity), dict(entity.__dict__)
 
@@ -117,7 +117,8 @@ def snapshot(entity: Entity) -> Callable[[], None]:
         for name in entity.storekit_table.base:
             entity.__dict__[name] = before[name]
         for name in entity.storekit_table.parts.keys() & before.keys():
-            if entity.__dict__.get(name) is noted.get(name):  # else the user has set another since
+            # otherwise the user has assigned another value since then
+            if entity.__dict__.get(name) is noted.get(name):
                 entity.__dict__[name] = before[name]
         remember(entity, memory)
 
@@ -125,7 +126,7 @@ def snapshot(entity: Entity) -> Callable[[], None]:
 
 
 def take_over(entity: Entity, loaded: Entity) -> None:
-    """Make an object stand for a loaded record; what the object holds beyond that is a change."""
+    """Treat an object as loaded from a stored record; fields that differ from the record count as changes."""
     entity.__dict__.update({name: loaded.__dict__[name] for name in entity.storekit_table.base})
     known = memory_of(loaded)
     remember(entity, EntityMemory(known.stored, expired=known.expired))
@@ -133,7 +134,7 @@ def take_over(entity: Entity, loaded: Entity) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a commit made of a plan."""
+    """The result of a commit."""
 
     tenant: UUID
     actor: str
@@ -145,7 +146,7 @@ class Saved:
 
 
 def note_saved(changes: Sequence[Change], plan: Plan, saved: Saved) -> None:
-    """Write what a commit made of the rows back into their objects."""
+    """Update the objects with the result of a commit."""
     for row in plan.rows:
         change = changes[row.change]
         if change.holder is not None:
@@ -157,9 +158,9 @@ def note_saved(changes: Sequence[Change], plan: Plan, saved: Saved) -> None:
 def _settle(
     entity: Entity, change: Change, saved: Saved, version: int, fresh: Mapping[str, StoredPart]
 ) -> None:
-    """Note a finished save in its object: what was sent, not what the object holds by now.
+    """Update an object after its save with the values that were sent, not with its current values.
 
-    The user may edit the object while the save is under way; the next save then finds that edit changed.
+    The user may edit the object while it is being saved; the next save must find that edit as a change.
     """
     memory = memory_of(entity)
     entity.__dict__["version"] = version

@@ -1,6 +1,6 @@
-"""The plan of a save: which rows change, which parts are new. Pure: no ids, no clock, no I/O.
+"""The plan of a save: which rows change and which parts are new. It contains no new ids and needs no I/O.
 
-A plan is the same for every attempt to carry it out; each attempt is a `Write` with ids of its own.
+All attempts to execute a plan share it; each attempt is a `Write` with its own ids.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PartPlan:
     source: MeasuredSource | None = None
     body: Body | None = None
     expires_on: datetime | None = None
-    """Kept from the document that this one replaces; None means a fresh time to live."""
+    """The expiry of the document that this one replaces; None means a new time to live."""
     links: Mapping[str, Any] = field(default_factory=dict)
     """For a document: the stored blobs that it links and this plan does not change."""
 
@@ -65,10 +65,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One attempt to carry a plan out.
+    """One attempt to execute a plan.
 
-    Its ids are fresh: part ids become S3 keys and MongoDB ids and are never used again, so an attempt that
-    failed can be swept while the next one uploads the same content.
+    Its ids are new: part ids become S3 keys and MongoDB ids and are never used again, so the parts of a
+    failed attempt can be removed while the next attempt uploads the same content.
     """
 
     plan: Plan
@@ -79,5 +79,5 @@ class Write:
 
     @classmethod
     def of(cls, plan: Plan, key: str | None = None) -> Write:
-        """Mint the ids of an attempt."""
+        """Create an attempt with new ids."""
         return cls(plan, ids.new_id(), tuple(ids.new_id() for _ in plan.parts), key)

@@ -16,8 +16,8 @@ def make_plan(changes: Sequence[Change]) -> Plan:
     """Plan one save.
 
     Args:
-        changes: one for each record, with new blobs measured and linked documents read. Those that are empty
-            count for the fingerprint alone.
+        changes: one for each record, with new blobs measured and linked documents read. Empty changes are
+            part of the fingerprint only.
 
     Raises:
         UsageError: a record of an append-only class has changes.
@@ -70,11 +70,11 @@ def _links(change: Change, document: str) -> dict[str, Any]:
 
 
 def _identity(change: Change, fresh: Sequence[PartPlan], index_of: Mapping[str, int]) -> list[Any]:
-    """Return what the fingerprint counts: the desired state of the record, not ids minted for this object.
+    """Return what the fingerprint covers: the desired state of the record, without generated ids.
 
-    Values that are stored already count too: when a process crashed after its commit, the same request in
-    the next process finds less to change, and must still have the same fingerprint to be replayed. A
-    reference to a record of the same call counts as that record's position, since its id is minted anew.
+    It covers stored values too: if a process crashes after its commit and the request is repeated, less has
+    changed, but the fingerprint must be the same. A reference to a record of the same call is covered as the
+    position of that record, since its id is generated again.
     """
     values = {}
     for name, value in change.declared.items():
@@ -88,7 +88,7 @@ def _identity(change: Change, fresh: Sequence[PartPlan], index_of: Mapping[str, 
 
 
 def _content_identity(part: PartPlan, change: Change) -> str:
-    """Return a part's hash; for an iterator its type alone, since the next process cannot read it again."""
+    """Return the hash of a part, or the media type of an iterator, since that cannot be read again."""
     blob = change.blobs.get(part.spec.name)
     if blob is not None and not blob.rereadable:
         return f"stream:{part.media_type}"

@@ -1,1 +1,1 @@
-"""The declaration of a class as data: fields, keys, indexes, references, state machines."""
+"""The declaration of a class as dataclasses: fields, keys, indexes, references, state machines."""

@@ -1,4 +1,4 @@
-"""Marks in a field's annotation: where its value is stored, what it refers to, how it may change."""
+"""Marks in the annotation of a field: where its value is stored, what it refers to, how it can change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;.*)?\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """The value of a document field after the document's time to live has ended.
+    """The value of a document field after the time to live of the document has passed.
 
     Add it to the type of each document field that has a `ttl`. Reads return it; it cannot be saved.
 
@@ -37,13 +37,13 @@ class Expired:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        # instances only: a dict of the same shape is the user's data and must stay a dict
+        # accept instances only: a dict with the same keys is a document of the user
         facts = core_schema.plain_serializer_function_ser_schema(lambda expired: {"expired_on": expired.on})
         return core_schema.is_instance_schema(cls, serialization=facts)
 
 
 class HasTable(Protocol):
-    """An entity class with a table, as far as a reference needs to know it."""
+    """An entity class with a table, as `references()` needs it."""
 
     storekit_table: ClassVar[Table]
 
@@ -103,7 +103,7 @@ def blob(*, media_type: str = "application/octet-stream") -> BlobMark:
     ...     pdf: Annotated[Blob | None, blob(media_type="application/pdf")] = None
 
     Args:
-        media_type: type of a blob that is saved without one, as type/subtype.
+        media_type: media type of a blob that is saved without one, in the form type/subtype.
 
     Raises:
         UsageError: `media_type` does not have the form type/subtype.
@@ -126,8 +126,8 @@ def document(*, collection: str, ttl: timedelta | None = None, links: Sequence[s
 
     Args:
         collection: name of the collection; several classes may share one.
-        ttl: time from the save until the document expires; None, the default, keeps it. A field with a ttl
-            must include `Expired` in its type.
+        ttl: time from the save until the document expires. Default: the document does not expire. A field
+            with a ttl must include `Expired` in its type.
         links: names of blob fields of the same class; the document stores their key, size and SHA-256.
 
     Raises:
@@ -143,7 +143,7 @@ def document(*, collection: str, ttl: timedelta | None = None, links: Sequence[s
 
 
 def references(target: type[HasTable] | str, *, on_delete: OnDelete = "restrict") -> ReferenceMark:
-    """Make the UUID field a foreign key to the `id` of another record of the same tenant.
+    """Declare the UUID field as a foreign key to the `id` of another record of the same tenant.
 
     >>> from typing import Annotated
     >>> from uuid import UUID
@@ -156,7 +156,7 @@ def references(target: type[HasTable] | str, *, on_delete: OnDelete = "restrict"
         target: the entity class, "self" for the class itself, or the name of a table. With a table name,
             filters and URLs cannot follow the reference.
         on_delete: effect on this record when the target is deleted from its table: "restrict" (the default)
-            refuses the deletion, "cascade" deletes this record too, "set null" empties the field.
+            prevents the deletion, "cascade" deletes this record too, "set null" empties the field.
 
     Raises:
         UsageError: `target` is not an entity class with a table, or `on_delete` has another value.
@@ -173,9 +173,10 @@ def references(target: type[HasTable] | str, *, on_delete: OnDelete = "restrict"
 
 
 def moves(allowed: Mapping[S, Iterable[S]], *, initial: Iterable[S] | None = None) -> MovesMark:
-    """Make the StrEnum field a state that may change only as the mapping allows; the database enforces it.
+    """Declare the StrEnum field as a state machine, which the database enforces.
 
-    The class must be `Mutable`, and the field must not be nullable.
+    The state can change only as the mapping allows. The class must be `Mutable`, and the field must not be
+    nullable.
 
     >>> from enum import StrEnum
     >>> from typing import Annotated
@@ -187,8 +188,8 @@ def moves(allowed: Mapping[S, Iterable[S]], *, initial: Iterable[S] | None = Non
 
     Args:
         allowed: for each state, the states that may follow it; a state that is not a key is final.
-        initial: states that a new record may have; by default only the field's default, or any state if the
-            field has no default.
+        initial: states that a new record may have. Default: only the default of the field, or any state if it
+            has none.
 
     Raises:
         UsageError: the mapping allows no move, or names a state that is not a member of a StrEnum.
@@ -211,10 +212,11 @@ def moves(allowed: Mapping[S, Iterable[S]], *, initial: Iterable[S] | None = Non
 
 
 def lookup() -> LookupMark:
-    """Find records by this field before their tenant is known: a session by its token's digest, say.
+    """Declare that `store.lookup` can find a record by this field before its tenant is known.
 
-    The field must be a non-nullable `str`, and a class can have only one. Use values that cannot be guessed:
-    whoever knows the value finds the record.
+    For example, find a session by the digest of its token. The field must be a non-nullable `str`, and a
+    class can have only one. Use values that cannot be guessed: anyone who knows the value can find the
+    record.
 
     >>> from typing import Annotated
     >>> class Session(Entity, Mutable, table="sessions"):

@@ -20,7 +20,7 @@ class NotNull(Enum):
 
 
 not_null: Final = NotNull.NOT_NULL
-"""In the `where` of an index: only records whose column holds a value.
+"""In the `where` of an index: only records whose column is not NULL.
 
 >>> index("due", where={"due": not_null})
 Index(columns=('due',), unique=False, where={'due': not_null})
@@ -29,12 +29,13 @@ Index(columns=('due',), unique=False, where={'due': not_null})
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index that a class declares; the tenant comes before its columns.
+    """An index that a class declares; storekit puts the tenant in front of its columns.
 
     Attributes:
         columns: column names in order; a name that begins with "-" is descending.
         unique: whether no two records of a tenant may have the same values.
-        where: the records that a partial index contains: per column a value, several, None or `not_null`.
+        where: the records that a partial index contains: maps a column to a value, several values, None or
+            `not_null`.
     """
 
     columns: tuple[str, ...]
@@ -52,8 +53,8 @@ class Index:
 def index(*columns: str, where: Mapping[str, Any] | None = None) -> Index:
     """Declare an index, so that `find` can list a tenant's records in this order without sorting.
 
-    storekit puts the tenant before the columns and appends `ref_id`. An index with a StrEnum among its
-    columns is created once for each state, and lists the records of one state.
+    storekit puts the tenant before the columns and appends `ref_id`. An index with a StrEnum column is
+    created as one partial index for each value, so it serves only a `find` that filters by one value.
 
     >>> from datetime import date
     >>> class Task(Entity, table="tasks", indexes=[index("-due", where={"done": False})]):
@@ -62,10 +63,11 @@ def index(*columns: str, where: Mapping[str, Any] | None = None) -> Index:
 
     Args:
         columns: fields of the class or base columns such as "created_on"; "-created_on" is descending.
-        where: only records with these values: per column a value, a list of values, None or `not_null`.
+        where: index only records with these values: maps a column to a value, a list of values, None or
+            `not_null`.
 
     Raises:
-        UsageError: no column is named, or `where` is not a mapping.
+        UsageError: no column is given, or `where` is not a mapping.
     """
     return _index("index", columns, where, unique=False)
 
@@ -73,7 +75,7 @@ def index(*columns: str, where: Mapping[str, Any] | None = None) -> Index:
 def unique(*columns: str, where: Mapping[str, Any] | None = None) -> Index:
     """Declare that no two records of a tenant may have the same values in these columns.
 
-    A save that breaks the rule raises ConstraintViolation. As in SQL, NULL does not equal NULL.
+    A save that violates it raises ConstraintViolation. As in SQL, NULL does not equal NULL.
 
     >>> class Page(Entity, table="pages", indexes=[unique("slug", where={"archived": False})]):
     ...     slug: str
@@ -81,10 +83,10 @@ def unique(*columns: str, where: Mapping[str, Any] | None = None) -> Index:
 
     Args:
         columns: fields of the class or base columns.
-        where: the rule covers only records with these values; as for `index`.
+        where: compare only records with these values, as for `index`.
 
     Raises:
-        UsageError: no column is named, or `where` is not a mapping.
+        UsageError: no column is given, or `where` is not a mapping.
     """
     return _index("unique", columns, where, unique=True)
 

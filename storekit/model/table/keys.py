@@ -61,7 +61,7 @@ class ForeignKey:
     target_columns: tuple[str, ...]
     on_delete: str
     nulled: tuple[str, ...] = ()
-    """Columns that ON DELETE SET NULL sets; never tenant_id, which is part of the key and is not nullable."""
+    """Columns that ON DELETE SET NULL sets to NULL; never tenant_id, which is not nullable."""
 
     @property
     def clause(self) -> str:
@@ -74,7 +74,7 @@ class ForeignKey:
 
 
 def key_definitions(table: Table) -> Iterator[KeyDefinition]:
-    """Yield the keys and indexes of a table, those that every table has first."""
+    """Yield the keys and indexes of a table; those that every table has come first."""
     own = table.name.rpartition(".")[2]
     yield KeyDefinition("PRIMARY KEY", "(tenant_id, id)", f"{own}_pkey", named=False)
     yield KeyDefinition("UNIQUE", "(tenant_id, ref_id)", f"{own}_ref_id_key", named=False)
@@ -84,9 +84,9 @@ def key_definitions(table: Table) -> Iterator[KeyDefinition]:
         yield KeyDefinition(
             "UNIQUE", f"({_list(('tenant_id', *table.natural_key))})", natural_key_name(table)
         )
-    # The reference comes before the tenant. On a small table all indexes that begin with tenant_id cost the
-    # planner the same; a prepared look-up by ref_id that chose this one would keep that generic plan for as
-    # long as the connection lives, and scan all rows of the tenant once the table has grown.
+    # The reference comes before the tenant. On a small table all indexes that begin with tenant_id have the
+    # same cost. A prepared look-up by ref_id might choose this one, keep that generic plan as long as the
+    # connection lives, and scan all rows of the tenant once the table has grown.
     for column in table.columns.values():
         if column.reference is not None:
             body = f"({quoted(column.name)}, tenant_id, ref_id)"
@@ -124,7 +124,7 @@ def natural_key_name(table: Table) -> str:
 
 
 def is_storekit_index(index: str, table: Table) -> bool:
-    """Return whether the name is one that storekit gives: the class declares the index, or once did."""
+    """Return whether storekit chose the name, so that the class declares the index or declared it earlier."""
     return index == natural_key_name(table) or _STOREKIT_INDEX.search(index) is not None
 
 
@@ -164,8 +164,8 @@ def constraint(table: Table, key: ForeignKey) -> str:
 def _index(table: Table, declared: Index, body: str, *, named: bool = True) -> KeyDefinition:
     """Name an index by a digest of its definition.
 
-    A changed definition gets another name: the new index can be built while the old one still serves, and
-    the database's state is known from names alone.
+    A changed definition gets another name, so the new index can be built while the old one is in use, and the
+    names alone show which definitions the database has.
     """
     digest = sha256(f"{table.name} {declared.unique}{body}".encode()).hexdigest()
     end = f"_{'uq' if declared.unique else 'ix'}_{digest[:8]}"

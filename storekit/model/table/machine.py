@@ -7,7 +7,7 @@ from storekit.model.table.table import Table
 
 
 def state_of(table: Table, value: str) -> str:
-    """Return a state as it is stored.
+    """Check a state, and return the value that is stored.
 
     Raises:
         UsageError: the class declares no state machine.

@@ -26,7 +26,7 @@ using values varchar variadic verbose when where window with
 
 def qualified(name: str) -> str:
     """Return the name of a table or type with its schema, which is public by default."""
-    # always with a schema: the meaning of a migration must not depend on the session's search_path
+    # always with a schema, so that a migration does not depend on the search_path of the session
     schema, _, own = name.rpartition(".")
     return f"{quoted(schema or 'public')}.{quoted(own)}"
 

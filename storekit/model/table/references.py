@@ -6,7 +6,7 @@ from storekit.errors import UsageError
 from storekit.model.table.table import Column, Table
 
 _SHOWN = 40
-"""Characters of the caller's name that a message repeats."""
+"""Maximum number of characters of a name in a message."""
 
 
 def reference_names(table: Table) -> list[str]:
@@ -31,8 +31,8 @@ def require_reference(table: Table, name: str) -> tuple[Column, Table]:
     if column is None or column.reference is None:
         known = ", ".join(reference_names(table)) or "none"
         raise UsageError(
-            f"{table.name} has no reference {name[:_SHOWN]!r}: no column of that name and _id uses "
-            f"references(); it has {known}"
+            f"{table.name} has no reference {name[:_SHOWN]!r}: that is a column {name[:_SHOWN]}_id "
+            f"with references(); it has {known}"
         )
     target = table.target_of(column.reference)
     if target is None:

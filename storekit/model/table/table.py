@@ -1,4 +1,4 @@
-"""The declaration of a class as data: its table, columns, parts, references and state machine."""
+"""The declaration of a class as dataclasses: its table, columns, parts, references and state machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from storekit.model.table.indexes import Index
 
 OnDelete = Literal["restrict", "cascade", "set null"]
 Scope = Literal["tenant", "global", "self"]
-"""Owner of a record: a tenant, nobody (all tenants read it), or the record itself, which is a tenant."""
+"""Owner of a record: a tenant, nobody ("global": all tenants can read it), or the record itself, which is a
+tenant."""
 
 BASE: Mapping[str, str] = {
     "id": "uuid",
@@ -36,11 +37,11 @@ class Reference:
     name: str
     """Name of the target table."""
     scope: Scope
-    """Scope of the target table; a table of which only the name is known counts as a tenant's."""
+    """Scope of the target table; "tenant" if only the name of the table is known."""
     table: Table | None
     """The target table; None if only its name is known, or if it is the referring table itself.
 
-    A table that held itself could neither be compared nor copied with `replace`: ask `Table.target_of`.
+    A `Table` that contained itself could not be compared or copied with `replace`; use `Table.target_of`.
     """
     on_delete: OnDelete
 
@@ -59,7 +60,7 @@ class Column:
 
     @property
     def ordered(self) -> bool:
-        """Whether its values have an order that an index can keep; jsonb and arrays have none."""
+        """Whether an index can order its values; it cannot order jsonb and arrays."""
         return self.adapter is None and not self.sql.endswith("[]")
 
 

@@ -1,4 +1,4 @@
-"""`Blob`: content to be saved in S3, or the description of content that is stored there."""
+"""`Blob`: content to save in S3, or the description of content that is stored there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 _CONSUMED: Content = iter(())
-"""Stands in for an iterator whose bytes are gone; compared by identity."""
+"""Replaces an iterator that has been read, so that it cannot be read again; compared by identity."""
 
 
 class Blob:
@@ -34,12 +34,12 @@ class Blob:
     Args:
         content: `str` (stored as UTF-8), `bytes`, a path, a file object opened in binary mode, or an iterable
             of `bytes`; at most 5 GiB.
-        media_type: type/subtype; by default the field's.
-        filename: name under which browsers save the content, at most 255 characters; by default the name of
-            a path, otherwise none.
+        media_type: type/subtype. Default: the media type of the field.
+        filename: name under which browsers save the content, at most 255 characters. Default: the name of the
+            file if `content` is a path, otherwise none.
 
     Attributes:
-        size: bytes; None until the Blob is saved.
+        size: number of bytes; None until the Blob is saved.
         sha256: hex digest of the content; None until the Blob is saved.
         media_type: as passed or as stored.
         filename: as passed or as stored.
@@ -82,7 +82,8 @@ class Blob:
     def cheap(self) -> bool:
         """Whether `measure` needs no disk and little time: `str` or `bytes` of at most 1 MiB.
 
-        Such content is measured in the caller's thread; a thread of its own would cost more than the hash.
+        Such content is measured in the thread of the caller: starting another thread would cost more than the
+        hash.
         """
         return isinstance(self._content, str | bytes) and len(self._content) <= CHUNK
 
@@ -104,8 +105,8 @@ class Blob:
             )
         try:
             if not self.rereadable and not seekable(self._content):
-                # marked before the first read: if the iterator fails half-way, its first half is gone, and a
-                # second save must not store the second half as the whole
+                # marked before the first read: if the iterator fails half-way, a second save must not store
+                # only the second half
                 once, self._content = self._content, _CONSUMED
                 self._content = spooled(cast(Iterable[bytes], once))
             source = MeasuredSource(opener(self._content, self._start))
@@ -122,7 +123,8 @@ class Blob:
         # content that was never saved has no hash, and reading it here could consume an iterator
         if not isinstance(other, Blob) or self.sha256 is None or other.sha256 is None:
             return self is other
-        # the media type too: browsers treat the same bytes as text/plain and as text/html differently
+        # compare the media type too: browsers display the same bytes differently as text/plain and as
+        # text/html
         return (self.sha256, self.media_type) == (other.sha256, other.media_type)
 
     __hash__ = None  # type: ignore[assignment]  # equality depends on sha256, which a save sets

@@ -1,9 +1,9 @@
 """Convert document bodies to BSON's types; compute their size and their canonical hash.
 
 Values are converted to what BSON stores (UTC cut to milliseconds, Decimal of at most 34 digits) BEFORE they
-are hashed. Therefore a body that is read back has the hash of the body that was saved, and a read can detect
-any change. Size and hash are computed without a BSON library: the model imports no client of a store, and a
-document that is too large is refused before anything is sent.
+are hashed. Therefore a body that is read has the hash of the body that was saved, and a read can detect any
+change. Size and hash are computed without a BSON library, because the model imports no client libraries, and
+a document that is too large must be rejected before anything is sent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from storekit.errors import ValidationError
 from storekit.model.values.limits import MAX_DEPTH, check_decimal, check_float, check_int, check_text, to_utc
 
 MAX_BYTES = 15 * 1024 * 1024
-"""MongoDB allows 16 MiB; the rest is for what storekit stores beside the body, and for its size estimate."""
+"""MongoDB allows 16 MiB. The rest is for the fields that storekit adds to the body, and for inexact
+estimates."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN_EXPONENT, _MAX_EXPONENT, _MAX_DIGITS = -6176, 6111, 34
 """Limits of Decimal128, BSON's type for decimal numbers."""
@@ -91,7 +92,8 @@ class _Walk:
     def _key(self, key: Any) -> str:
         if not isinstance(key, str) or not key or "." in key or key.startswith("$"):
             message = (
-                f"a key of a document must be a str, not empty, without '.' and leading '$'; got {key!r}"
+                "a key of a document must be a non-empty str that has no '.' and does not start with '$'; "
+                f"got {key!r}"
             )
             raise ValidationError(message, field=self.where)
         return check_text(key, self.where)

@@ -1,8 +1,8 @@
 """Check column values and encode them as JSON for Postgres, without loss.
 
 A write sends the columns of a record as one JSON object, which the database casts to their types. So each
-value must survive the way through jsonb, where numbers are numeric and text cannot contain U+0000. Encoded
-values also serve to compare: a save writes the columns whose encoded value has changed.
+value must be unchanged by jsonb, in which numbers are numeric and text cannot contain U+0000. Encoded values
+are also compared: a save writes the columns whose encoded value has changed.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _decimal(value: Any, where: str) -> str:
 
 
 def _date(value: Any, where: str) -> str:
-    if isinstance(value, datetime):  # a subclass of date: its time would be lost
+    if isinstance(value, datetime):  # datetime is a subclass of date, and its time would be lost
         raise ValidationError("it must be date, not datetime", field=where)
     moment: date = _of(date, value, where)
     return moment.isoformat()
@@ -87,7 +87,7 @@ def _date(value: Any, where: str) -> str:
 
 def _float(value: Any, where: str) -> float | str:
     number = check_float(float(_of((float, int), value, where)), where)
-    # jsonb stores numbers as numeric, which has no negative zero; as text it reaches its column unchanged
+    # jsonb stores numbers as numeric, which has no negative zero; a negative zero is sent as text instead
     return "-0" if number == 0 and math.copysign(1, number) < 0 else number
 
 
@@ -110,8 +110,8 @@ def _int(value: Any, where: str) -> int:
 def _json_column(adapter: TypeAdapter[Any], value: Any, where: str) -> Any:
     """Encode the value of a jsonb column.
 
-    It is encoded, decoded and compared: NaN, or a datetime in a field of type Any, would be read back as
-    another value than the one that was saved.
+    The encoded value is decoded and compared with the original: NaN, or a datetime in a field of type Any,
+    would be read as a different value.
     """
     try:
         valid = adapter.validate_python(value)
@@ -121,7 +121,8 @@ def _json_column(adapter: TypeAdapter[Any], value: Any, where: str) -> Any:
         raise ValidationError(f"it is not a valid JSON value: {error}", field=where) from error
     if not faithful:
         raise ValidationError(
-            "the value does not survive a JSON round trip; declare a more precise type", field=where
+            "the value would be different when it is read back from JSON; declare a more precise type",
+            field=where,
         )
     return encode_json(plain, where)
 
@@ -172,7 +173,7 @@ def parse(sql: str, encoded: Any) -> Any:
 
 
 def comparable(value: Any, sql: str) -> Any:
-    """Return a form of an encoded value that is equal for values that are equal in Postgres.
+    """Convert an encoded value so that values that are equal in Postgres are equal in Python.
 
     >>> comparable("1.0", "numeric") == comparable("1.00", "numeric")
     True
@@ -194,7 +195,7 @@ def key_of(table: Table, fields: Sequence[str], encoded: Mapping[str, Any]) -> t
 
 
 def key_of_row(table: Table, fields: Sequence[str], row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the key, as `key_of` does, of a row that Postgres returned."""
+    """Return the key of a row that Postgres returned, in the form of `key_of`."""
     columns = [table.columns.get(field) for field in fields]
     encoded = {
         field: encode_column(column, decode_column(column, row[field]), field) if column else str(row[field])

@@ -9,12 +9,12 @@ from urllib.parse import quote
 from storekit.errors import ValidationError
 
 LONGEST = 255
-"""Characters; common file systems allow 255 bytes."""
+"""Maximum number of characters of a file name; common file systems allow 255 bytes."""
 
-# Control characters, line separators and lone surrogates break the header; overrides of the writing direction
-# make "gpj.exe" look like "exe.jpg".
+# Control characters, line separators and lone surrogates would break the header. Characters that override the
+# writing direction could make "gpj.exe" look like "exe.jpg".
 _HOSTILE = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-# Browsers disagree about quotes, backslashes and percent signs in the plain form.
+# Browsers differ in how they read quotes, backslashes and percent signs in the plain form.
 _NOT_PLAIN = re.compile(r"[^ !#-$&-\[\]-~]")
 
 
@@ -51,15 +51,15 @@ _INERT = re.compile(
 
 @lru_cache(maxsize=1024)
 def is_active(media_type: str) -> bool:
-    """Return whether a browser may run content of this type: it must be served under a neutral type."""
+    """Return whether a browser might execute content of this type, which is never served with it."""
     return bool(_ACTIVE.search(media_type))
 
 
 @lru_cache(maxsize=1024)
 def is_inert(media_type: str) -> bool:
-    """Return whether browsers are known to show content of this type without running it.
+    """Return whether browsers are known to display content of this type without executing it.
 
-    Only such content may be served inline. The list is of known types: a new type is unsafe until proven.
+    Only such content may be served inline. A type that is not in the list counts as unsafe.
 
     >>> is_inert("application/pdf"), is_inert("image/svg+xml"), is_inert("multipart/x-mixed-replace")
     (True, False, False)

@@ -23,9 +23,10 @@ class Event:
         version: version of the record after the change.
         on: time of the change.
         by: actor of the scope that made the change.
-        reason: reason that the caller gave, or None.
-        before: changed columns with their old values, as JSON (fractions as Decimal); None at creation.
-        after: changed columns with their new values; None at removal.
+        reason: the reason that was passed, for example to `transition`, or None.
+        before: changed columns with their old values, as JSON (fractions as Decimal); None if the record was
+            created.
+        after: changed columns with their new values; None if the record was removed.
     """
 
     type: str

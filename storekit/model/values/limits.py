@@ -1,4 +1,4 @@
-"""Limits that apply to every stored value, whichever store it goes to."""
+"""Limits that apply to stored values in all three stores."""
 
 from __future__ import annotations
 

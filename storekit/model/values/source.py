@@ -1,4 +1,4 @@
-"""The bytes of a blob, readable from the start any number of times: once to be measured, once per attempt."""
+"""Content of blobs that can be read several times: once to measure it, and once for each upload attempt."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Opener = Callable[[], BinaryIO]
 class MeasuredSource:
     """Content whose size and SHA-256 are known, and which `open` can read again.
 
-    If the content changes in between, the upload notices: its size and hash no longer match.
+    If the content changes in between, the upload fails, because its size or hash no longer matches.
     """
 
     __slots__ = ("open", "sha256", "size")
@@ -66,8 +66,8 @@ def seekable(content: Content) -> bool:
 def opener(content: Content, start: int) -> Opener:
     """Return a function that opens the content for reading; a file object is read from `start`.
 
-    Each reader has its own position and leaves the file object's position alone: several threads may send the
-    same content, for several fields, while its owner continues to read. The file object is never closed.
+    Each reader has its own position and does not move that of the file object, so that several threads can
+    send the same content while its owner continues to read. The file object is never closed.
     """
     if isinstance(content, str | bytes):
         body = _utf8(content) if isinstance(content, str) else content
@@ -80,9 +80,9 @@ def opener(content: Content, start: int) -> Opener:
         body = inner.getvalue()[start:]
         return lambda: io.BytesIO(body)
     if _on_disk(inner):
-        inner.flush()  # what the owner wrote may still be in the file object's buffer
+        inner.flush()  # data that the owner has written may still be in the buffer of the file object
         return lambda: cast(BinaryIO, _View(content, inner.fileno(), start))
-    # only its own read() can decode it, such as a member of an archive: copy what it returns
+    # only the read() of such an object returns the content (a member of an archive, for example): copy it
     file = cast(IO[bytes], content)
     position = file.tell()
     file.seek(start)
@@ -117,11 +117,11 @@ class _Spool(tempfile.SpooledTemporaryFile[bytes]):
 
 
 class _View(io.RawIOBase):
-    """Reads an open file by `pread`, which does not use the file's own position."""
+    """Reads an open file with `pread`, which does not use the position of the file."""
 
     def __init__(self, owner: object, descriptor: int, start: int) -> None:
         super().__init__()
-        self._owner = owner  # keeps a temporary file alive, which is deleted with its object
+        self._owner = owner  # a temporary file is deleted when its object is, so keep a reference
         self._position = start
         # a duplicate: if the owner closes the file, the kernel may give its number to another file, and this
         # reader would send that file's bytes
