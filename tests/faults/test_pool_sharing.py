@@ -121,11 +121,17 @@ async def test_a_store_that_is_forgotten_leaves_nothing_on_the_server(rig: Rig, 
 
 
 def test_an_asynchronous_store_may_be_used_in_one_event_loop_after_the_other(rig: Rig) -> None:
-    """Each loop has connections of its own; those of a loop that is over are closed."""
+    """Each loop has its own connections, which close when it is over, even if something keeps their pool."""
     with seen(rig.settings, pool_min=0) as server:
         store = AsyncStore.open(server.settings)
+        kept = []  # as the traceback of an error would, until Python collects its garbage
+
+        async def use() -> None:
+            await _use(store)
+            kept.append(pool_of(store))
+
         for _ in range(3):
-            asyncio.run(_use(store))
+            asyncio.run(use())
             server.come_to(1)
         asyncio.run(store.close())
         server.come_to(0)
