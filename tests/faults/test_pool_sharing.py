@@ -119,11 +119,17 @@ async def test_a_dropped_store_closes_its_connections(servers: Servers, api: str
 
 
 def test_an_async_store_can_be_used_in_consecutive_event_loops(servers: Servers) -> None:
-    """Each event loop has its own connections; those of a closed loop are closed."""
+    """Each event loop has its own connections; they are closed once it has ended, even if their pool is still referenced."""
     with seen(servers.settings, pool_min=0) as server:
         store = AsyncStore.open(server.settings)
+        kept = []  # as the traceback of an error would, until Python collects its garbage
+
+        async def use() -> None:
+            await _use(store)
+            kept.append(pool_of(store))
+
         for _ in range(3):
-            asyncio.run(_use(store))
+            asyncio.run(use())
             server.come_to(1)
         asyncio.run(store.close())
         server.come_to(0)

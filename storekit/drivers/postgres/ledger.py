@@ -95,13 +95,14 @@ class AsyncPostgresLedger:
         return self._pools.get(loop) or self._join(loop)
 
     def _join(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
-        """Register with the pool of a loop, and leave the pools of closed loops: nothing else does that."""
+        """Register with the pool of a loop, and end the pools of closed loops: nothing else does that."""
         if self._closed:
             raise closed()
         # Over a copy: threads with loops of their own may add pools meanwhile.
         for over in [each for each in tuple(self._pools) if each.is_closed()]:
             if pool := self._pools.pop(over, None):
                 leave(self, pool)
+                pool.end()  # also if other stores joined it: nobody can use it any more
         make = partial(AsyncPool, self._settings, self._login, loop)
         return self._pools.setdefault(loop, join(self, self._settings, self._login, make, loop))
 

@@ -136,7 +136,14 @@ class AsyncPool(_Pool[AsyncConnection]):
     def __init__(self, settings: Settings, login: Login, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(settings, login)
         self._loop = loop
-        self._pool = AsyncConnectionPool(connection_class=AsyncConnection, open=False, **self._options)
+        made = self._made = WeakSet[AsyncConnection]()
+
+        async def remember(connection: AsyncConnection) -> None:
+            made.add(connection)  # the set alone: a reference to the pool would keep a forgotten pool alive
+
+        self._pool = AsyncConnectionPool(
+            connection_class=AsyncConnection, configure=remember, open=False, **self._options
+        )
 
     async def take(self) -> AsyncConnection:
         """Take a connection, as `Pool.take` does."""
@@ -163,11 +170,22 @@ class AsyncPool(_Pool[AsyncConnection]):
         return done
 
     async def close(self) -> None:
-        """Close, as `Pool.close` does, from any thread. A closed loop has no connections left to close."""
+        """Close, as `Pool.close` does, from any thread."""
         if self._loop is asyncio.get_running_loop():
             await self._pool.close()
-        elif not self._loop.is_closed():
+        elif self._loop.is_closed():
+            self.end()
+        else:
             self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._pool.close()))
+
+    def end(self) -> None:
+        """Close the connections of a closed event loop, in which nothing can be awaited any more.
+
+        The pool is part of reference cycles, so without this the server would keep the connections until
+        Python's next garbage collection, which an idle process may never run.
+        """
+        for connection in tuple(self._made):
+            connection.end()
 
 
 def _exhausted(why: str) -> Unavailable:
