@@ -119,7 +119,7 @@ async def test_a_dropped_store_closes_its_connections(servers: Servers, api: str
 
 
 def test_an_async_store_can_be_used_in_consecutive_event_loops(servers: Servers) -> None:
-    """Each event loop has its own connections; they are closed once it has ended, even if their pool is still referenced."""
+    """Each event loop has its own connections, closed once it has ended, whatever still references them."""
     with seen(servers.settings, pool_min=0) as server:
         store = AsyncStore.open(server.settings)
         kept = []  # as the traceback of an error would, until Python collects its garbage
