@@ -31,8 +31,8 @@ def _hidden_rows(script: Script) -> Iterator[Finding]:
                 script,
                 at,
                 action,
-                f"the check runs as the owner, who sees no row of {' and '.join(hidden)}; run ALTER TABLE ... "
-                "NO FORCE ROW LEVEL SECURITY before it, for the referenced table too, and FORCE after it",
+                f"the check runs as the owner, who sees no row of {' and '.join(hidden)}; run ALTER TABLE "
+                "... NO FORCE ROW LEVEL SECURITY before it, for the referenced table too, and FORCE after it",
             )
 
 
