@@ -1,6 +1,6 @@
-"""What the leg of moto and mongomock cannot honour: test to reason.
+"""Tests that the leg of moto and mongomock cannot pass, with the reason.
 
-Each entry is expected to fail; one that passes fails the run, and is then removed here.
+Each of them must fail (strict xfail): remove the entry of a test that passes.
 """
 
 LEG = "sync-moto"

@@ -26,7 +26,7 @@ MATRIX = tuple(
     for servers in ("postgres15", "pgbouncer", "pgbouncer-postgres15")
     for api in ("sync", "async")
 )
-"""The legs of `make test-matrix` alone."""
+"""The legs that only `make test-matrix` adds."""
 
 
 def missing_packages() -> list[str]:

@@ -26,11 +26,11 @@ async def test_insert_ignore_saves_new_records_and_returns_them(harness: Harness
     records = harness.repository(Hit)
     first = await records.insert_ignore(hits(0, 1, 2))
     assert [hit.version for hit in first] == [1, 1, 1]
-    given = hits(2, 3, 3, 1)
-    new = await records.insert_ignore(given)
+    events = hits(2, 3, 3, 1)
+    new = await records.insert_ignore(events)
     assert [hit.external_id for hit in new] == ["evt_3"]
-    assert new[0] is given[1]
-    assert [hit.version for hit in given] == [None, 1, None, None]
+    assert new[0] is events[1]
+    assert [hit.version for hit in events] == [None, 1, None, None]
     assert await records.insert_ignore(hits(*range(4))) == []
     assert await records.insert_ignore([]) == []
     assert await records.count() == 4

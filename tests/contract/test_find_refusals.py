@@ -63,7 +63,7 @@ async def test_an_invalid_filter_is_refused(harness: Harness) -> None:
 async def test_json_filters_take_only_json(harness: Harness) -> None:
     """A JSON filter has keys as its path, texts as keys and JSON as its value."""
     everything = harness.repository(Everything)
-    for given in (
+    for value in (
         json_path("", 1),
         json_path("a..b", 1),
         json_path(1, 1),  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ async def test_json_filters_take_only_json(harness: Harness) -> None:
         lt({"a": 1}),
     ):
         with pytest.raises(ValidationError, match=r"Everything\.tree"):
-            await everything.find({"tree": given})
+            await everything.find({"tree": value})
     with pytest.raises(ValidationError, match=r"Everything\.texts"):
         await everything.find({"texts": in_(["a"])})
     with pytest.raises(UsageError, match="True or False"):

@@ -43,9 +43,9 @@ async def test_urls_follow_a_reference_of_each_record(harness: Harness) -> None:
     second = await remarks.save(Remark(report_id=report.id, text="y"))
     _, third = await _remark(harness, pdf=Blob(b"two"))
     _, empty = await _remark(harness)
-    asked = [first.ref_id, empty.ref_id, second.ref_id, third.ref_id, new_ref_id()]
+    ref_ids = [first.ref_id, empty.ref_id, second.ref_id, third.ref_id, new_ref_id()]
     with steps() as seen:
-        found = await remarks.urls(asked, "report.pdf")
+        found = await remarks.urls(ref_ids, "report.pdf")
     assert trips(seen) == {"postgres.select": 1}
     assert [*found] == [first.ref_id, second.ref_id, third.ref_id]
     assert [(await harness.fetch(url)).body for url in found.values()] == [b"one", b"one", b"two"]
@@ -132,13 +132,13 @@ async def test_an_invalid_path_is_refused_before_any_trip(harness: Harness, name
     """A path that is not declared raises UsageError with the remedy, in every method."""
     entity, field, message = REFUSED[name]
     repository, ref_id = harness.repository(entity), new_ref_id()
-    for call, asked in (
+    for call, argument in (
         (repository.url, ref_id),
         (repository.urls, [ref_id]),
         (repository.read, ref_id),
     ):
         with steps() as seen, pytest.raises(UsageError, match=message):
-            await call(asked, field)
+            await call(argument, field)
         assert trips(seen) == {}
 
 

@@ -179,14 +179,14 @@ async def test_a_unit_can_be_used_only_inside_its_block(harness: Harness) -> Non
 async def test_a_failed_unit_cannot_be_committed(harness: Harness) -> None:
     """If the caller suppresses the error of a flush, the end of the block raises."""
 
-    async def swallow(tx: Any) -> None:
+    async def suppress_error(tx: Any) -> None:
         with pytest.raises(ValidationError):
             await tx.flush()
 
-    nobody, wrong = Run(name="").ref_id, {"nonsense": 1}
+    unknown, wrong = Run(name="").ref_id, {"nonsense": 1}
     with pytest.raises(UsageError, match="failed before"):
         await harness.work(
-            lambda tx: tx.save(Run(name="x")), lambda tx: tx.update(Order, nobody, wrong), swallow
+            lambda tx: tx.save(Run(name="x")), lambda tx: tx.update(Order, unknown, wrong), suppress_error
         )
     assert await harness.repository(Run).count() == 0
 

@@ -88,12 +88,12 @@ async def test_a_later_failure_rolls_back_the_sql_of_the_user(harness: Harness) 
 async def test_a_suppressed_error_does_not_commit(harness: Harness) -> None:
     """If the caller suppresses the error of a statement, the end of the block raises."""
 
-    async def swallow(tx: Any) -> None:
+    async def suppress_error(tx: Any) -> None:
         with pytest.raises(psycopg.errors.DivisionByZero):
             await rows(tx, "SELECT 1 / 0")
 
     with pytest.raises(UsageError, match="suppressed"):
-        await harness.work(lambda tx: tx.save(Run(name="x")), swallow)
+        await harness.work(lambda tx: tx.save(Run(name="x")), suppress_error)
     assert await harness.repository(Run).count() == 0
 
 

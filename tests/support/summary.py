@@ -37,6 +37,6 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the lines."""
     if found := lines(terminalreporter.config):
-        terminalreporter.section("what was tried")
+        terminalreporter.section("figures")
         for line in found:
             terminalreporter.write_line(line)

@@ -30,7 +30,7 @@ def test_additions_are_written_in_order() -> None:
     """Enum labels come first, then columns, keys and manage, then each index in a file of its own."""
     found = compare(Grown, table(Note))
     assert {each.weight for each in found} == {"addition"}
-    labels, main, *alone = files(found)
+    labels, main, *separate = files(found)
     assert labels.text == (
         "ALTER TYPE public.notes_status ADD VALUE 'new' BEFORE 'draft';\n"
         "ALTER TYPE public.notes_status ADD VALUE 'review' AFTER 'draft';\n"
@@ -51,14 +51,14 @@ def test_additions_are_written_in_order() -> None:
     ):
         assert line in lines
     assert lines[-1] == "SELECT storekit.manage('public.notes');"
-    heads = [file.text.splitlines()[0] for file in alone]
+    heads = [file.text.splitlines()[0] for file in separate]
     assert heads == ["-- storekit: no transaction"] * 5
-    assert [file.text.splitlines()[1].partition(" IF NOT EXISTS ")[0] for file in alone] == [
+    assert [file.text.splitlines()[1].partition(" IF NOT EXISTS ")[0] for file in separate] == [
         "CREATE UNIQUE INDEX CONCURRENTLY",
         *["CREATE INDEX CONCURRENTLY"] * 3,
         "CREATE UNIQUE INDEX CONCURRENTLY",
     ]
-    assert all(file.stem in file.text for file in alone)
+    assert all(file.stem in file.text for file in separate)
 
 
 def test_embedded_stores_create_indexes_in_the_same_file() -> None:

@@ -52,7 +52,7 @@ class Swapped(Entity, Mutable, SoftDelete, table="notes"):
 
 
 Change = tuple[type[Entity], Facts, str, str]
-DECIDED: dict[str, Change] = {
+DECISIONS: dict[str, Change] = {
     "a type": (
         Retyped,
         table(Note),
@@ -138,7 +138,7 @@ DECIDED: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize(("entity", "actual", "what", "sql"), DECIDED.values(), ids=DECIDED.keys())
+@pytest.mark.parametrize(("entity", "actual", "what", "sql"), DECISIONS.values(), ids=DECISIONS.keys())
 def test_a_decision_is_written_as_a_comment(entity: type[Entity], actual: Facts, what: str, sql: str) -> None:
     """A difference that may lose data or break is a comment with its description and its SQL."""
     found = compare(entity, actual)
@@ -210,7 +210,7 @@ def test_a_remark_after_a_declined_rename_is_written_once(tmp_path: Path) -> Non
     assert next_files(tmp_path, [left]) == {}
 
 
-MENDED: dict[str, Change] = {
+ADDITIONS: dict[str, Change] = {
     "an optional column": (
         Optional,
         table(Note),
@@ -275,7 +275,7 @@ MENDED: dict[str, Change] = {
 }
 
 
-@pytest.mark.parametrize(("entity", "actual", "what", "sql"), MENDED.values(), ids=MENDED.keys())
+@pytest.mark.parametrize(("entity", "actual", "what", "sql"), ADDITIONS.values(), ids=ADDITIONS.keys())
 def test_an_addition_is_written_as_sql(entity: type[Entity], actual: Facts, what: str, sql: str) -> None:
     """An addition and a repair by manage are SQL, and the last statement of the table is manage."""
     found = compare(entity, actual)

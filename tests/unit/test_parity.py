@@ -26,7 +26,7 @@ NO_IO: dict[type, set[str]] = {
     AsyncCursor: {"position"},
     AsyncBlobStream: set(),
 }
-"""What is not awaited: it does no I/O, or returns what is awaited or entered."""
+"""Methods that are not coroutines: they perform no I/O, or return an awaitable or a context manager."""
 
 
 def test_the_sync_api_is_generated_from_the_async_api() -> None:

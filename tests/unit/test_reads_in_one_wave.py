@@ -30,11 +30,11 @@ def test_threads_read_collections_concurrently(monkeypatch: pytest.MonkeyPatch) 
     tenant, ref_id = saved(memory)
     both = threading.Barrier(2)
 
-    async def together(self: MemoryDocuments, *given: Any) -> Any:
+    async def fetch_together(self: MemoryDocuments, *arguments: Any) -> Any:
         both.wait(LONGEST)
-        return await fetch(self, *given)
+        return await fetch(self, *arguments)
 
-    monkeypatch.setattr(MemoryDocuments, "fetch", together)
+    monkeypatch.setattr(MemoryDocuments, "fetch", fetch_together)
     leads = memory_store(*ENTITIES, memory=memory).scope(tenant=tenant, actor="test").repository(Lead)
     for lead in (leads.get(ref_id, load=LOAD), *leads.find(load=LOAD)):
         assert (lead.notes, lead.letter) == ({"n": 1}, {"l": 1})
@@ -46,12 +46,12 @@ async def test_tasks_read_collections_concurrently(monkeypatch: pytest.MonkeyPat
     tenant, ref_id = saved(memory)
     both = asyncio.Barrier(2)
 
-    async def together(self: MemoryDocuments, *given: Any) -> Any:
+    async def fetch_together(self: MemoryDocuments, *arguments: Any) -> Any:
         async with asyncio.timeout(LONGEST):
             await both.wait()
-        return await fetch(self, *given)
+        return await fetch(self, *arguments)
 
-    monkeypatch.setattr(MemoryDocuments, "fetch", together)
+    monkeypatch.setattr(MemoryDocuments, "fetch", fetch_together)
     leads = async_memory_store(*ENTITIES, memory=memory).scope(tenant=tenant, actor="test").repository(Lead)
     for lead in (await leads.get(ref_id, load=LOAD), *await leads.find(load=LOAD)):
         assert (lead.notes, lead.letter) == ({"n": 1}, {"l": 1})

@@ -52,7 +52,7 @@ def credentials(rng: random.Random) -> Credentials:
     return Credentials(text(rng, 20, "ABCDEF0123/+"), text(rng, 40), token)
 
 
-def theirs(keys: Credentials, region: str, expires_in: int, at: datetime, request: AWSRequest) -> str:
+def botocore_url(keys: Credentials, region: str, expires_in: int, at: datetime, request: AWSRequest) -> str:
     boto = BotoCredentials(keys.access_key, keys.secret_key, keys.token)
     with pytest.MonkeyPatch.context() as clock:
         clock.setattr("botocore.auth.get_current_datetime", lambda: at)
@@ -74,7 +74,7 @@ def sign_twice(rng: random.Random) -> tuple[str, str]:
     ours = signer.sign(method, key, expires_in, query=query, headers=headers, signed_on=at)
     url = ours.partition("?")[0]
     request = AWSRequest(method=method, url=url, headers=dict(headers), params=dict(query))
-    return ours, theirs(keys, region, expires_in, at, request)
+    return ours, botocore_url(keys, region, expires_in, at, request)
 
 
 @pytest.mark.parametrize("cases", [500, pytest.param(10_000, marks=pytest.mark.long)])
@@ -144,7 +144,7 @@ def test_the_url_of_a_version_equals_that_of_botocore(monkeypatch: pytest.Monkey
         request = AWSRequest(
             method="GET", url=ours.partition("?")[0], params={**query, "versionId": ref.version_id}
         )
-        assert ours == theirs(keys, "us-east-1", 900, AT, request)
+        assert ours == botocore_url(keys, "us-east-1", 900, AT, request)
 
 
 class RotatingCredentials:
@@ -169,8 +169,8 @@ def test_new_credentials_sign_the_next_url() -> None:
     before = signer.sign("GET", "a", 900, signed_on=AT)
     rotating.turn()
     after = signer.sign("GET", "a", 900, signed_on=AT)
-    fresh = Signer("https://s3.example.com", "records", "us-east-1", lambda: new)
-    assert before != after == fresh.sign("GET", "a", 900, signed_on=AT)
+    new_signer = Signer("https://s3.example.com", "records", "us-east-1", lambda: new)
+    assert before != after == new_signer.sign("GET", "a", 900, signed_on=AT)
 
 
 def test_the_cache_does_not_change_urls() -> None:
@@ -181,8 +181,8 @@ def test_the_cache_does_not_change_urls() -> None:
         at = AT + timedelta(seconds=rng.choice((0, 0, 0, 1, 2, 86_400)))
         headers = {"if-none-match": "*"} if rng.random() < 0.3 else None
         life = rng.choice((60, 900))
-        fresh = Signer("https://s3.example.com", "records", "us-east-1", lambda: keys)
-        expected = fresh.sign("GET", "a", life, headers=headers, signed_on=at)
+        new_signer = Signer("https://s3.example.com", "records", "us-east-1", lambda: keys)
+        expected = new_signer.sign("GET", "a", life, headers=headers, signed_on=at)
         assert used.sign("GET", "a", life, headers=headers, signed_on=at) == expected
 
 

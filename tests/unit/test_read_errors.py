@@ -25,7 +25,7 @@ def invoices() -> Repository[Invoice]:
     return memory_store(Invoice).scope(tenant=uuid4(), actor="t").repository(Invoice)
 
 
-ASKED: dict[str, tuple[Callable[[Any, Invoice], object], str]] = {
+INVALID_READS: dict[str, tuple[Callable[[Any, Invoice], object], str]] = {
     "the record": (lambda r, made: r.get(made), "ref_id is an Invoice; pass its .ref_id"),
     "the record for a url": (lambda r, made: r.url(made, "scan"), "ref_id is an Invoice"),
     "the id": (lambda r, made: r.get(made.id), "pass the record's .ref_id"),
@@ -36,7 +36,7 @@ ASKED: dict[str, tuple[Callable[[Any, Invoice], object], str]] = {
 }
 
 
-@pytest.mark.parametrize(("ask", "message"), ASKED.values(), ids=ASKED.keys())
+@pytest.mark.parametrize(("ask", "message"), INVALID_READS.values(), ids=INVALID_READS.keys())
 def test_an_invalid_read_raises_with_the_correct_call(
     invoices: Repository[Invoice], ask: Callable[[Any, Invoice], object], message: str
 ) -> None:

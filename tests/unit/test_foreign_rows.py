@@ -19,10 +19,10 @@ def test_a_row_of_another_tenant_raises_corrupt(monkeypatch: pytest.MonkeyPatch)
     run = store.scope(tenant=theirs, actor="test").repository(Run).save(Run(name="theirs"))
     pipeline = MemoryLedger.pipeline
 
-    async def confused(self: MemoryLedger, tenant: Any, *given: Any) -> Any:
-        return await pipeline(self, theirs, *given)
+    async def wrong_tenant(self: MemoryLedger, tenant: Any, *arguments: Any) -> Any:
+        return await pipeline(self, theirs, *arguments)
 
-    monkeypatch.setattr(MemoryLedger, "pipeline", confused)
+    monkeypatch.setattr(MemoryLedger, "pipeline", wrong_tenant)
     runs = store.scope(tenant=mine, actor="test").repository(Run)
     for ask in (lambda: runs.get(run.ref_id), runs.find):
         with pytest.raises(Corrupt, match=run.ref_id):
