@@ -57,7 +57,7 @@ class Via:
 class Locate:
     """Look up where the bytes of one blob field are, for many records. The hot path of URLs.
 
-    With `via` the field belongs to the record that each of them refers to.
+    With `via` the field belongs to the record that each record refers to.
     """
 
     table: str
@@ -108,7 +108,7 @@ class Condition:
 
     @property
     def comparable(self) -> bool:
-        """Whether its values are neither lists nor JSON."""
+        """Whether its values can be compared: not lists and not JSON."""
         return self.kind != "jsonb" and not self.kind.endswith("[]")
 
 

@@ -18,15 +18,15 @@ _WORTH_A_THREAD = 16 * 1024
 
 
 class RolledBack(Unavailable):
-    """Postgres rolled the whole transaction back to end a deadlock or a race; it can be repeated at once."""
+    """Postgres rolled back the transaction because of a deadlock or a race; it can be repeated at once."""
 
 
 class AnswerLost(Exception):
-    """The link broke after a statement was sent to Postgres and before its reply: the outcome is unknown."""
+    """The connection broke after a statement was sent to Postgres, before its reply: outcome unknown."""
 
 
 class Ledger(Protocol):
-    """Postgres."""
+    """The port to Postgres: the ledger and the records."""
 
     async def pipeline(self, tenant: UUID, actor: str, statements: Sequence[Statement]) -> list[Any]:
         """Send all statements in one trip and one implicit transaction.
@@ -85,7 +85,7 @@ class Session(Protocol):
         ...
 
     async def rollback(self) -> None:
-        """Roll back, if the transaction has not ended. A failure of the link is not raised."""
+        """Roll back, if the transaction has not ended. A broken connection raises nothing."""
         ...
 
 
@@ -101,7 +101,7 @@ class DocumentPut:
 
 
 class Documents(Protocol):
-    """MongoDB."""
+    """The port to MongoDB: the documents."""
 
     async def insert(self, puts: Sequence[DocumentPut]) -> None:
         """Insert documents of one collection, journalled by a majority. Repeating an insert is harmless.
@@ -222,7 +222,7 @@ class BlobStream(Protocol):
 
 
 class Blobs(Protocol):
-    """S3."""
+    """The port to S3: the blobs."""
 
     async def put(self, put: BlobPut) -> str:
         """Upload and return the VersionId; repeating an upload whose reply was lost finds its own bytes."""

@@ -128,7 +128,7 @@ class _OneByOne(Assembly):
 
 
 async def _no_beat() -> None:
-    """Renew nothing: there is no lease."""
+    """Do nothing, because there is no lease."""
 
 
 class Spent:

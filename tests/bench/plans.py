@@ -66,10 +66,10 @@ def plan(settings: Settings, statement: Search) -> str:
         for _ in range(_UNTIL_KEPT):
             found = connection.execute(explain).fetchone()
     assert found is not None
-    ((told,),) = found
-    nodes = [node for node in _nodes(told["Plan"]) if node.get("Relation Name") == statement.table]
+    ((explained,),) = found
+    nodes = [node for node in _nodes(explained["Plan"]) if node.get("Relation Name") == statement.table]
     read = sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes)
-    took = told["Planning Time"] + told["Execution Time"]
+    took = explained["Planning Time"] + explained["Execution Time"]
     return f"{', '.join(sorted(set(map(_named, nodes))))} reads {read:,.0f} rows in {took:.1f} ms"
 
 

@@ -115,7 +115,7 @@ async def _save(tx: Any) -> None:
 
 
 async def _commit(tx: Any) -> None:
-    """Let the commit find out that the backend is gone."""
+    """Leave it to the commit to detect that the backend is gone."""
 
 
 async def _swallow(tx: Any) -> None:

@@ -52,7 +52,7 @@ CASES: list[tuple[dict[str, Any], Any, str, int]] = [
     ({"email": ge("0")}, "email", "leads_email_uq", 1),
     ({BY_RUN: ...}, None, "leads_run_id_tenant_id_ref_id_idx", 1),
 ]
-"""Filters, order, the index, and the ranges of it in which a page may go on."""
+"""Filters, order, the index, and the number of index ranges in which a page can continue."""
 KEYS: list[tuple[dict[str, Any], str]] = [
     ({"number": "9"}, "leads_natural_key"),
     ({"email": "9@x"}, "leads_email_uq"),

@@ -96,7 +96,7 @@ DECISIONS: dict[str, Editions] = {
 
 
 NOT_BY_SQL_ALONE = {"a requirement", "a scope"}
-"""The row that is there breaks the rule: a person has to change it first."""
+"""The existing row violates the rule and must be changed first."""
 
 
 @pytest.mark.parametrize("name", DECISIONS)

@@ -51,7 +51,9 @@ def call(run: ActivityRun) -> LlmCall:
 def test_missing_parents_and_remaining_children_are_two_errors(scope: Scope) -> None:
     """A missing parent and a record that others refer to raise different errors, despite one SQLSTATE."""
     runs, calls = scope.repository(ActivityRun), scope.repository(LlmCall)
-    with pytest.raises(ConstraintViolation, match=r"run_id\w*: there is no such record in this tenant"):
+    with pytest.raises(
+        ConstraintViolation, match=r"run_id\w*: the referenced record does not exist in this tenant"
+    ):
         calls.save(call(run()))
     parent = runs.save(run())
     calls.save(call(parent))

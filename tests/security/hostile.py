@@ -118,7 +118,7 @@ OBJECTS: tuple[Any, ...] = (
     memoryview(b"title"), 0, 1, -1, 2**63, 2**70, True, False, 1.5, float("nan"), float("inf"), 1j, None,
     object(), str, len, range(3), ...,
 )  # fmt: skip
-"""What a caller may pass on from a request's JSON, or by mistake, where a text belongs."""
+"""Objects that a caller may pass instead of a text, from a request's JSON or by mistake."""
 
 
 def storable(text: str) -> bool:

@@ -38,7 +38,7 @@ REFUSED = {
     "23505": "a key, where triggers and keys are on",
     "23514": "a rule, where triggers and keys are on",
 }
-"""How a statement may fail: anything else is a fault of the matrix and proves nothing."""
+"""Expected errors of statements; any other error is a bug of the matrix."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Matrix:
 
 
 Try = tuple[str, bool]
-"""A statement, and whether grants and policies stand alone: without triggers and keys."""
+"""A statement, and whether only grants and policies are tested, without triggers and keys."""
 
 
 def statements(

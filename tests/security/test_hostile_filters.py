@@ -42,7 +42,7 @@ ANY: tuple[Callable[[Any], Any], ...] = (
     lambda given: json_path(given, 1),
     lambda given: json_path("a", given),
 )
-"""Every way for a value into a filter."""
+"""Every kind of filter that takes a value."""
 
 
 def by_text(text: str) -> list[dict[str, Any]]:

@@ -123,7 +123,7 @@ def test_missing_roles_raise_configuration_error(said: dict[str, str]) -> None:
     """On a server that was never migrated, the admin gets ConfigurationError that says to migrate."""
     error = error_for("22023", said["role"], source="call_string_check_hook")
     assert isinstance(error, ConfigurationError)
-    assert str(error).endswith("migrate it")
+    assert str(error).endswith("run storekit migrate")
     assert isinstance(error_for("22023", said["role"], source="generate_series_step_int4"), ValidationError)
 
 
@@ -138,7 +138,7 @@ def test_an_unknown_enum_label_raises_configuration_error(said: dict[str, str]) 
 @pytest.mark.parametrize(
     ("state", "message", "fact"),
     [
-        ("23503", "missing", "there is no such record in this tenant"),
+        ("23503", "missing", "the referenced record does not exist in this tenant"),
         ("23001", "needed", "other records still refer to this one"),
     ],
 )

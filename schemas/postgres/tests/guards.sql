@@ -1,4 +1,4 @@
--- Append-only rows and state machines: kept by triggers, whoever writes.
+-- Append-only rows and state machines: enforced by triggers for every role.
 SELECT plan(34);
 
 -- refuse_change, guard_append_only
@@ -10,12 +10,12 @@ SELECT storekit.commit_v1(id('acme'), 'a', id('w'), NULL, NULL, uploaded('c.pdf'
         FROM unnest('{c,d}'::text[]) AS name))));
 RESET ROLE;
 SELECT refused(format('UPDATE contracts SET %s WHERE ref_id = ref(''c'')', change), 'SK405', 'contracts is append-only: .* may not be updated',
-    'a superuser neither: ' || change)
+    'not even by a superuser: ' || change)
     FROM unnest(ARRAY['title = ''u''', 'accepted_by = ''y''', 'accepted_on = now() + ''1 s''', 'created_on = now() + ''1 s''',
         'created_by = ''y''', 'pdf_ref = id(''d.pdf'')']) AS change;
-SELECT refused('DELETE FROM contracts', 'SK405', 'may not be deleted', 'storekit_keep: nor does a row go');
-SELECT lives_ok('UPDATE contracts SET title = title', 'what stays as it was is no change');
-SELECT lives_ok('UPDATE contracts SET pdf_ref = NULL', 'a ref goes when its part expired or was erased');
+SELECT refused('DELETE FROM contracts', 'SK405', 'may not be deleted', 'storekit_keep: a row cannot be deleted');
+SELECT lives_ok('UPDATE contracts SET title = title', 'an update to the same values is allowed');
+SELECT lives_ok('UPDATE contracts SET pdf_ref = NULL', 'a ref can be cleared');
 SELECT be('owner');
 CREATE TABLE public.parents (id uuid PRIMARY KEY);
 CREATE TABLE public.children (LIKE public.contracts INCLUDING ALL, deleted_on timestamptz, deleted_by text,
@@ -24,23 +24,23 @@ SELECT storekit.guard_append_only('children', 'children', '{pdf}', false);
 SELECT triggers_are('public', 'children', '{storekit_append_only,storekit_keep}'::name[]);
 INSERT INTO public.parents VALUES (id('p'));
 INSERT INTO public.children (tenant_id, title, accepted_by, accepted_on, parent) VALUES (id('acme'), 't', 'x', now(), id('p'));
-SELECT refused('DELETE FROM children', 'SK405', 'may not be deleted', 'a child stays');
-SELECT refused('UPDATE children SET parent = NULL', 'SK405', 'may not be updated', 'where it was');
-SELECT lives_ok('UPDATE children SET version = 2, deleted_on = now(), deleted_by = ''x''', 'a soft delete is no change of it');
-SELECT lives_ok('ALTER TABLE children DROP title', 'a migration alters a guarded table');
-SELECT lives_ok('DELETE FROM parents', 'a child goes with a parent whose key says so');
-SELECT is_empty('SELECT FROM children', 'and is gone');
+SELECT refused('DELETE FROM children', 'SK405', 'may not be deleted', 'a child cannot be deleted');
+SELECT refused('UPDATE children SET parent = NULL', 'SK405', 'may not be updated', 'the reference of a child cannot be changed');
+SELECT lives_ok('UPDATE children SET version = 2, deleted_on = now(), deleted_by = ''x''', 'a soft delete is allowed');
+SELECT lives_ok('ALTER TABLE children DROP title', 'a migration can alter an append-only table');
+SELECT lives_ok('DELETE FROM parents', 'ON DELETE CASCADE deletes children');
+SELECT is_empty('SELECT FROM children', 'the children are deleted');
 SELECT storekit.guard_append_only('children', 'children', '{pdf}', true);
-SELECT triggers_are('public', 'children', '{}'::name[], 'a mutable table has no such guard');
+SELECT triggers_are('public', 'children', '{}'::name[], 'a mutable table has no append-only triggers');
 
 -- check_move, refuse_state, guard_state: all pairs of states of every machine that is shipped
 SELECT be('owner');
 SELECT refused($$SELECT storekit.refuse_state('blog_posts', 'r', 'draft', 'published')$$, 'SK410',
-    'blog_posts r: it may not go from draft to published, only in_review', 'a refusal tells what is allowed');
+    'blog_posts r: it may not go from draft to published, only in_review', 'the error lists the allowed states');
 SELECT refused($$SELECT storekit.refuse_state('blog_posts', 'r', '', 'published')$$, 'SK410',
-    'it may not begin as published, only draft', 'as what a row begins');
+    'it may not begin as published, only draft', 'the error of an insert has no old state');
 SELECT refused($$SELECT storekit.refuse_state('blog_posts', 'r', 'published', 'draft')$$, 'SK410', 'only stay as it is',
-    'and where it ends');
+    'the error of a final state allows nothing');
 
 RESET ROLE;
 SELECT set_config('storekit.tenant', id('acme')::text, true);
@@ -96,18 +96,19 @@ SELECT be('owner');
 CREATE TABLE public.lights (LIKE public.contracts INCLUDING ALL, colour text);
 INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES ('lights', 'colour', 'red', 'green');
 SELECT storekit.guard_state('lights', 'lights', 'colour');
-SELECT triggers_are('public', 'lights', '{storekit_move}'::name[], 'a machine without a first state lets a row begin anywhere');
+SELECT triggers_are('public', 'lights', '{storekit_move}'::name[], 'without an initial state a row can begin in any state');
 INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES ('lights', 'colour', '', 'red');
 SELECT storekit.guard_state('lights', 'lights', 'colour');
-SELECT triggers_are('public', 'lights', '{storekit_begin,storekit_move}'::name[], 'with one it does not');
+SELECT triggers_are('public', 'lights', '{storekit_begin,storekit_move}'::name[], 'with an initial state inserts are checked');
 SELECT storekit.guard_state('lights', 'lights', NULL);
-SELECT triggers_are('public', 'lights', '{}'::name[], 'without a machine there is no guard');
+SELECT triggers_are('public', 'lights', '{}'::name[], 'without a machine there are no triggers');
 
 -- state_field
 RESET ROLE;
-SELECT is(storekit.state_field('blog_posts'), 'status', 'the field that moves');
-SELECT is(storekit.state_field('contracts'), NULL, 'a table without a machine has none');
+SELECT is(storekit.state_field('blog_posts'), 'status', 'it returns the state field');
+SELECT is(storekit.state_field('contracts'), NULL, 'a table without a machine has no state field');
 INSERT INTO storekit.move (entity, field, from_state, to_state) VALUES ('lights', 'mood', 'blue', 'green');
-SELECT refused('SELECT storekit.state_field(''lights'')', 'SK400', 'has the state fields', 'a table has one machine');
+SELECT refused('SELECT storekit.state_field(''lights'')', 'SK400', 'has the state fields',
+    'a table with two state fields is refused');
 
 SELECT * FROM finish();

@@ -1,4 +1,4 @@
--- The tables of the ledger and of declarations: what their constraints refuse.
+-- The constraints of the tables of the ledger and of declarations.
 SELECT plan(43);
 
 SELECT tables_are('storekit', '{migration,field,managed,move,event_type,write,part,event_inbox,domain_event,
@@ -8,32 +8,32 @@ SELECT enum_has_labels('storekit', 'write_state', '{pending,committed,aborted}':
 SELECT enum_has_labels('storekit', 'part_state', '{pending,committed,aborted,purging,swept,gone}'::name[]);
 
 -- Writes
-SELECT col_is_pk('storekit', 'write', '{tenant_id,write_id}'::name[], 'its key');
+SELECT col_is_pk('storekit', 'write', '{tenant_id,write_id}'::name[], 'the primary key');
 CREATE FUNCTION pg_temp.write(p_set jsonb) RETURNS void LANGUAGE sql AS $$
     INSERT INTO storekit.write SELECT * FROM jsonb_populate_record(NULL::storekit.write,
     jsonb_build_object('tenant_id', id('acme'), 'write_id', id('w'),
         'state', 'pending', 'lease_until', now(), 'actor', 'x', 'created_on', now()) || p_set) $$;
 SELECT refused($$SELECT pg_temp.write('{"lease_until": null}')$$, '23514', 'write_leased', 'a pending write has a lease');
-SELECT refused($$SELECT pg_temp.write('{"state": "committed"}')$$, '23514', 'write_finished', 'a finished one has an end');
+SELECT refused($$SELECT pg_temp.write('{"state": "committed"}')$$, '23514', 'write_finished', 'a finished write has an end');
 SELECT refused($$SELECT pg_temp.write('{"finished_on": "2026-01-01T00:00:00Z"}')$$, '23514', 'write_finished',
-    'a pending one has none');
-SELECT refused($$SELECT pg_temp.write('{"idempotency_key": "k"}')$$, '23514', 'write_bound', 'a key is bound to a request');
+    'a pending write has no end');
+SELECT refused($$SELECT pg_temp.write('{"idempotency_key": "k"}')$$, '23514', 'write_bound', 'a key needs a fingerprint');
 SELECT refused($$SELECT pg_temp.write('{"idempotency_key": "", "fingerprint": "\\x00"}')$$, '23514', 'idempotency_key',
     'a key is not empty');
 SELECT refused(format($$SELECT pg_temp.write('{"idempotency_key": "%s", "fingerprint": "\\x00"}')$$, repeat('k', 256)), '23514',
-    'idempotency_key', 'nor above 255 characters');
+    'idempotency_key', 'a key has at most 255 characters');
 SELECT pg_temp.write('{"idempotency_key": "k", "fingerprint": "\\x00"}');
 SELECT refused($$SELECT pg_temp.write(jsonb_build_object('idempotency_key', 'k', 'fingerprint', '\x00', 'write_id', id('w2')))$$,
-    '23505', 'write_key', 'two writes do not hold one key');
+    '23505', 'write_key', 'two writes cannot have the same key');
 SELECT lives_ok($$SELECT pg_temp.write(jsonb_build_object('idempotency_key', 'k', 'fingerprint', '\x00', 'tenant_id',
-    id('other')))$$, 'two tenants do');
+    id('other')))$$, 'two tenants can use the same key');
 UPDATE storekit.write SET state = 'aborted', finished_on = now() WHERE tenant_id = id('acme');
 SELECT lives_ok($$SELECT pg_temp.write(jsonb_build_object('idempotency_key', 'k', 'fingerprint', '\x00', 'write_id',
     id('w2')))$$, 'an aborted write frees its key');
 
 -- Parts
-SELECT col_is_pk('storekit', 'part', '{tenant_id,part_id}'::name[], 'its key');
-SELECT col_is_unique('storekit', 'part', '{tenant_id,part_id,live}'::name[], 'its key');
+SELECT col_is_pk('storekit', 'part', '{tenant_id,part_id}'::name[], 'the primary key');
+SELECT col_is_unique('storekit', 'part', '{tenant_id,part_id,live}'::name[], 'the primary key');
 SELECT fk_ok('storekit', 'part', '{tenant_id,write_id}'::name[], 'storekit', 'write', '{tenant_id,write_id}'::name[]);
 CREATE FUNCTION pg_temp.part(p_set jsonb) RETURNS void LANGUAGE sql AS $$
     INSERT INTO storekit.part (tenant_id, part_id, write_id, state, entity, ref_id, field, store, key, version_id, size, sha256,
@@ -47,18 +47,18 @@ CREATE FUNCTION pg_temp.part(p_set jsonb) RETURNS void LANGUAGE sql AS $$
 SELECT refused(format('SELECT pg_temp.part(%L)', change), '23514', split_part(why, ': ', 1),
     split_part(why, ': ', 2)) FROM (VALUES
     ('{"size": null}', 'part_whole: a committed part has a size'),
-    ('{"sha256": null}', 'part_whole: and a hash'),
-    ('{"version_id": null}', 'part_whole: and in S3 a version'),
-    ('{"size": -1}', 'part_size_check: which is not negative'),
-    ('{"sha256": "\\x00"}', 'part_sha256_check: of 32 bytes'),
-    ('{"key": "mine"}', 'part_key: its key is made of what it is'),
+    ('{"sha256": null}', 'part_whole: a committed part has a hash'),
+    ('{"version_id": null}', 'part_whole: a committed part in S3 has a version'),
+    ('{"size": -1}', 'part_size_check: a size is not negative'),
+    ('{"sha256": "\\x00"}', 'part_sha256_check: a hash has 32 bytes'),
+    ('{"key": "mine"}', 'part_key: the S3 key has the required format'),
     ('{"store": "disk"}', 'part_store_check: a store is one of two'),
     ('{"ref_id": "x", "store": "mongo"}', 'part_ref_id_check: a ref_id is a ULID')) AS v (change, why);
-SELECT lives_ok($$SELECT pg_temp.part('{}')$$, 'a whole part is taken');
-SELECT is((SELECT live FROM storekit.part), true, 'and is live');
-SELECT refused('INSERT INTO storekit.part (live) VALUES (true)', '428C9', 'live', 'nobody says so by hand');
+SELECT lives_ok($$SELECT pg_temp.part('{}')$$, 'a complete part is accepted');
+SELECT is((SELECT live FROM storekit.part), true, 'a committed part is live');
+SELECT refused('INSERT INTO storekit.part (live) VALUES (true)', '428C9', 'live', 'live cannot be set directly');
 SELECT refused('DELETE FROM storekit.write WHERE write_id = id(''w2'')', '23503', 'part_tenant_id_write_id_fkey',
-    'a write with parts stays');
+    'a write with parts cannot be deleted');
 
 -- Declarations
 SELECT refused(format('INSERT INTO storekit.field (table_name, field, kind, ttl, links, collection) VALUES (''t'', %s)', change),
@@ -70,14 +70,14 @@ SELECT refused(format('INSERT INTO storekit.field (table_name, field, kind, ttl,
 SELECT refused('INSERT INTO storekit.managed VALUES (''e'', ''s'', ''t'', true, true, ''galaxy'')', '23514', 'managed_scope',
     'a scope is one of three');
 SELECT refused('INSERT INTO storekit.move VALUES (''e'', ''f'', ''a'', '''')', '23514', 'move_to_state',
-    'no row goes back to before it began');
+    'a transition needs a target state');
 SELECT refused('INSERT INTO storekit.event_type VALUES (''e.x'', ''e'')', '23503', 'event_type',
-    'a type of events belongs to a table');
+    'an event type belongs to a managed table');
 
 -- Events
-SELECT col_is_pk('storekit', 'domain_event', 'pos', 'positions are the database''s');
-SELECT is((SELECT pos FROM storekit.event_head), 0::bigint, 'the sequencer begins at nought');
-SELECT refused('INSERT INTO storekit.event_head VALUES (true, 1)', '23505', 'event_head', 'there is one head');
-SELECT refused('INSERT INTO storekit.event_head VALUES (false, 1)', '23514', 'event_head', 'and no other');
+SELECT col_is_pk('storekit', 'domain_event', 'pos', 'the primary key is the position');
+SELECT is((SELECT pos FROM storekit.event_head), 0::bigint, 'the sequencer starts at 0');
+SELECT refused('INSERT INTO storekit.event_head VALUES (true, 1)', '23505', 'event_head', 'there is only one head');
+SELECT refused('INSERT INTO storekit.event_head VALUES (false, 1)', '23514', 'event_head', 'a second head is refused');
 
 SELECT * FROM finish();

@@ -1,4 +1,4 @@
--- What reaches over tenants, each through one function: the look-up of a digest, and reports.
+-- Access across tenants, each through one function: the look-up of a digest, and reports.
 SELECT plan(29);
 
 -- lookup_v1
@@ -12,22 +12,22 @@ SELECT be('app');
 SELECT is(storekit.lookup_v1('sessions', 'one'),
     (SELECT jsonb_build_object('tenant_id', id('acme'), 'ref_id', ref_id) FROM be('app', 'acme'),
     sessions WHERE token_digest = 'one'),
-    'a digest tells its row and tenant');
+    'a digest returns its row and tenant');
 SELECT be('app');
 SELECT is(storekit.lookup_v1('sessions', 'one') - 'ref_id', jsonb_build_object('tenant_id', id('acme')),
-    'in a transaction that has no tenant');
-SELECT is(storekit.current_tenant(), NULL, 'and gives it none');
-SELECT is(current_setting('storekit.lookup'), '', 'nothing more is seen after it');
-SELECT is(storekit.lookup_v1('sessions', 'none'), NULL, 'a digest of nobody tells nothing');
-SELECT is(storekit.lookup_v1('sessions', 'twice'), NULL, 'nor does one of two tenants');
-SELECT is(storekit.lookup_v1('sessions', 'o%'), NULL, 'a digest is no pattern');
+    'a look-up works without a tenant');
+SELECT is(storekit.current_tenant(), NULL, 'a look-up does not set the tenant');
+SELECT is(current_setting('storekit.lookup'), '', 'a look-up resets its setting');
+SELECT is(storekit.lookup_v1('sessions', 'none'), NULL, 'an unknown digest returns NULL');
+SELECT is(storekit.lookup_v1('sessions', 'twice'), NULL, 'a digest of two tenants returns NULL');
+SELECT is(storekit.lookup_v1('sessions', 'o%'), NULL, 'a digest is not a pattern');
 SELECT refused($$SELECT storekit.lookup_v1('sessions', '')$$, 'SK400', 'the value is empty', 'an empty value is refused');
-SELECT refused($$SELECT storekit.lookup_v1('sessions', NULL)$$, 'SK400', 'the value is empty', 'so is none');
+SELECT refused($$SELECT storekit.lookup_v1('sessions', NULL)$$, 'SK400', 'the value is empty', 'NULL is refused');
 SELECT refused($$SELECT storekit.lookup_v1('tool_calls', 'x')$$, 'SK400', 'has no look-up column',
-    'and a table that declares no such column');
-SELECT refused($$SELECT storekit.lookup_v1('pg_class', 'x')$$, 'SK424', 'is not managed', 'and one that is not managed');
+    'a table without a look-up column is refused');
+SELECT refused($$SELECT storekit.lookup_v1('pg_class', 'x')$$, 'SK424', 'is not managed', 'a table that is not managed is refused');
 SELECT set_config('storekit.lookup', 'one', true);
-SELECT is_empty('SELECT FROM sessions', 'the setting shows the app nothing');
+SELECT is_empty('SELECT FROM sessions', 'the setting alone shows no rows to the app');
 
 -- report.read_v1
 RESET ROLE;
@@ -48,22 +48,22 @@ SELECT bag_eq($$SELECT r - 'month' FROM report.read_v1('bob', 'llm_costs') AS r$
     $$VALUES (jsonb_build_object('tenant_id', id('acme'), 'model', 'm', 'calls', 2, 'input_tokens', 11, 'output_tokens', 22,
         'cost', 0.75)),
              (jsonb_build_object('tenant_id', id('other'), 'model', 'm', 'calls', 1, 'input_tokens', 1, 'output_tokens', 1,
-             'cost', 1))$$, 'a report is over all tenants');
-SELECT refused('SELECT FROM report.llm_costs', '42501', 'llm_costs', 'nobody selects from it');
-SELECT refused('SELECT FROM public.llm_calls', '42501', 'permission denied', 'nor from what it reads');
-SELECT refused('SELECT report.read_v1('''', ''llm_costs'')', 'SK400', 'an actor is required', 'a report has a reader');
-SELECT refused('SELECT report.read_v1(NULL, ''llm_costs'')', 'SK400', 'an actor is required', 'whose name is told');
+             'cost', 1))$$, 'a report covers all tenants');
+SELECT refused('SELECT FROM report.llm_costs', '42501', 'llm_costs', 'the reporter cannot select from the view');
+SELECT refused('SELECT FROM public.llm_calls', '42501', 'permission denied', 'the reporter cannot select from its tables');
+SELECT refused('SELECT report.read_v1('''', ''llm_costs'')', 'SK400', 'an actor is required', 'a report needs an actor');
+SELECT refused('SELECT report.read_v1(NULL, ''llm_costs'')', 'SK400', 'an actor is required', 'the actor is not NULL');
 SELECT refused(format('SELECT report.read_v1(''bob'', %L)', name), 'SK400', 'there is no report',
-    coalesce(name, 'null') || ' is no report')
+    coalesce(name, 'null') || ' is not a report')
     FROM unnest(ARRAY['none', 'storekit.part', 'public.sessions', 'llm_costs; DROP TABLE sessions', NULL]) AS name;
 RESET ROLE;
 SELECT results_eq($$SELECT tenant_id, entity, type, actor, "session_user" = session_user
     FROM storekit.event_inbox WHERE type = 'report.read'$$,
-    $$VALUES (storekit.nil(), 'report.llm_costs', 'report.read', 'bob', true)$$, 'each reading is an event');
+    $$VALUES (storekit.nil(), 'report.llm_costs', 'report.read', 'bob', true)$$, 'each read is an event');
 SELECT be('reports');
 SELECT refused(format('INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, actor)
     VALUES (%L, %L, ''x'', 1, %L, ''x'')', tenant, entity, type),
-    '42501', 'row-level security', 'and the reports write no other: ' || type)
+    '42501', 'row-level security', 'the reports role cannot write other events: ' || type)
     FROM (VALUES (id('acme'), 'report.x', 'report.read'), (storekit.nil(), 'sessions', 'report.read'),
     (storekit.nil(), 'report.x', 'sessions.deleted')) AS v (tenant, entity, type);
 

@@ -1,7 +1,7 @@
--- Who sees which rows: the policies of every table, and that they act.
+-- The policies of every table, and their effects.
 SELECT plan(84);
 
--- The ledger and its events: the tenant's by setting; worker's and auditor's by role.
+-- The ledger and its events: tenants by setting; worker and auditor by role.
 SELECT policies_are('storekit', name, '{tenant,worker,auditor}'::name[])
     FROM unnest('{write,part,domain_event,tenant_head}'::name[]) AS name;
 SELECT policies_are('storekit', 'event_inbox', '{tenant,worker,auditor,backfill,report}'::name[]);
@@ -17,7 +17,7 @@ SELECT policy_is(name, 'auditor', 'FOR SELECT TO storekit_auditor USING (true)')
 SELECT policy_is('storekit.event_inbox', 'backfill', 'FOR INSERT TO storekit_owner WITH CHECK (true)');
 SELECT policy_is('storekit.event_inbox', 'report', 'FOR INSERT TO storekit_reports WITH CHECK ('
     || 'tenant_id = storekit.nil() AND starts_with(entity, ''report.''::text) AND type = ''report.read''::text)');
-SELECT policies_are('storekit', 'domain_event_0001', '{}'::name[], 'a partition is read through its parent alone');
+SELECT policies_are('storekit', 'domain_event_0001', '{}'::name[], 'a partition has no policies, as it is read through its parent');
 
 -- Entities
 SELECT policies_are('public', name, '{tenant,report}'::name[])
@@ -34,13 +34,13 @@ SELECT policy_is('sessions', 'lookup',
     'FOR SELECT TO storekit_owner USING (token_digest = NULLIF(current_setting(''storekit.lookup''::text, true), ''''::text))');
 SELECT policy_is('activity_templates', 'everybody', 'FOR SELECT TO PUBLIC USING (true)');
 
--- They are forced: the owner is under them too.
+-- They are forced: they apply to the owner too.
 SELECT is(relrowsecurity AND relforcerowsecurity, true, format('%s enables and forces row level security', c.oid::regclass))
     FROM pg_class AS c
     WHERE c.relkind IN ('r', 'p') AND c.relnamespace IN ('storekit'::regnamespace, 'public'::regnamespace)
       AND EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id');
 
--- They act: a tenant sees its own rows, none sees nothing, and nobody writes another's.
+-- Effects: a tenant sees its own rows only, and cannot write rows of others.
 SELECT be('app');
 SELECT save_call('ours');
 SELECT be('app', 'acme');
@@ -71,21 +71,21 @@ CREATE FUNCTION pg_temp.seen() RETURNS text[] LANGUAGE plpgsql AS $$
 SELECT be('app', 'acme');
 SELECT is(pg_temp.seen(), '{activity_runs,tool_calls,sessions,activity_templates,storekit.write,storekit.part,
     storekit.event_inbox,storekit.domain_event,storekit.event}',
-    'tenant: the app sees its own');
+    'tenant: the app sees its own rows');
 SELECT be('app', 'other');
-SELECT is(pg_temp.seen(), '{activity_templates}', 'everybody: what is global is all that another tenant sees');
+SELECT is(pg_temp.seen(), '{activity_templates}', 'everybody: another tenant sees global rows only');
 SELECT be('app');
-SELECT is(pg_temp.seen(), '{activity_templates}', 'and all that none sees');
+SELECT is(pg_temp.seen(), '{activity_templates}', 'without a tenant only global rows are visible');
 SELECT be('owner', 'other');
-SELECT is(pg_temp.seen(), '{activity_templates}', 'the owner, as whom functions run, sees no more');
+SELECT is(pg_temp.seen(), '{activity_templates}', 'the owner, as which functions run, sees global rows only');
 SELECT set_config('storekit.lookup', 'digest', true);
-SELECT is(pg_temp.seen(), '{sessions,activity_templates}', 'lookup: but the row whose digest it names');
+SELECT is(pg_temp.seen(), '{sessions,activity_templates}', 'lookup: the owner sees the row with the digest');
 SELECT be('worker');
 SELECT is(pg_temp.seen(), '{storekit.write,storekit.part,storekit.event_inbox,storekit.domain_event,
     storekit.tenant_head,storekit.event}', 'worker: the ledger of all tenants');
 SELECT be('auditor');
 SELECT is(pg_temp.seen(), '{storekit.write,storekit.part,storekit.event_inbox,storekit.domain_event,
-    storekit.tenant_head,storekit.event}', 'auditor: the same');
+    storekit.tenant_head,storekit.event}', 'auditor: the ledger of all tenants');
 SELECT be('reporter');
 SELECT is(pg_temp.seen(), '{}', 'the reporter sees no table');
 SELECT be('reports');
@@ -93,21 +93,21 @@ SELECT is(pg_temp.seen(), '{activity_runs,tool_calls,sessions,activity_templates
 
 SELECT be('owner', 'acme');
 SELECT refused($$INSERT INTO tenants (tenant_id, id, name) VALUES (id('other'), id('other'), 'x')$$, '42501',
-    'row-level security', 'a foreign row is not written');
+    'row-level security', 'a row of another tenant cannot be inserted');
 SELECT refused($$INSERT INTO storekit.write (tenant_id, write_id, state, actor, finished_on)
     VALUES (id('other'), id('w'), 'aborted', 'x', now())$$, '42501', 'row-level security',
-    'nor a foreign write');
+    'a write of another tenant cannot be inserted');
 SELECT lives_ok($$INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type)
     VALUES (id('other'), 'x', 'x', 1, 'x')$$,
-    'backfill: a migration tells of every tenant''s rows');
+    'backfill: a migration can record events of every tenant');
 SELECT results_eq('WITH done AS (UPDATE activity_runs SET error = ''x'' RETURNING 1) SELECT count(*) FROM done',
-    ARRAY[1::bigint], 'an update reaches one''s own rows');
+    ARRAY[1::bigint], 'an update changes the tenant''s own rows');
 SELECT be('owner', 'other');
 SELECT results_eq('WITH done AS (UPDATE activity_runs SET error = ''x'' RETURNING 1) SELECT count(*) FROM done',
-    ARRAY[0::bigint], 'and no others');
+    ARRAY[0::bigint], 'an update changes no rows of other tenants');
 SELECT results_eq('WITH done AS (DELETE FROM sessions RETURNING 1) SELECT count(*) FROM done', ARRAY[0::bigint],
-    'as a delete does, whatever a look-up shows');
+    'a delete removes no rows that only a look-up shows');
 SELECT results_eq('WITH done AS (DELETE FROM activity_templates RETURNING 1) SELECT count(*) FROM done', ARRAY[0::bigint],
-    'or everybody may read');
+    'a delete removes no global rows');
 
 SELECT * FROM finish();

@@ -1,4 +1,4 @@
--- The group roles, and what each may do.
+-- The group roles and their rights.
 SELECT plan(161);
 
 SELECT is(to_jsonb(r) - 'rolname', '{"super": false, "bypass": false, "login": false, "createrole": false,
@@ -6,7 +6,7 @@ SELECT is(to_jsonb(r) - 'rolname', '{"super": false, "bypass": false, "login": f
     FROM (SELECT rolname, rolsuper AS super, rolbypassrls AS bypass, rolcanlogin AS login, rolcreaterole AS createrole,
     rolcreatedb AS createdb,
                  rolreplication AS replication FROM pg_roles WHERE rolname ~ '^storekit_') AS r;
-SELECT is((SELECT count(*) FROM pg_roles WHERE rolname ~ '^storekit_'), 6::bigint, 'there are six of them');
+SELECT is((SELECT count(*) FROM pg_roles WHERE rolname ~ '^storekit_'), 6::bigint, 'there are six group roles');
 SELECT is(pg_has_role('storekit_' || a, 'storekit_' || b, 'MEMBER'), a = b, format('%s is in %s only if it is the same', a, b))
     FROM unnest('{app,worker,auditor,reporter}'::text[]) AS a,
     unnest('{owner,reports,app,worker,auditor,reporter}'::text[]) AS b;
@@ -20,7 +20,7 @@ SELECT schema_privs_are('report', 'storekit_' || name, '{}'::text[]) FROM unnest
 SELECT schema_privs_are('public', 'storekit_' || name,
     '{USAGE}'::text[]) FROM unnest('{app,worker,auditor,reporter,reports}'::text[]) AS name;
 
--- The ledger, its events and declarations: read them or not
+-- The ledger, its events and declarations: read access only
 CREATE FUNCTION pg_temp.read_by(p_table regclass, VARIADIC p_roles text[]) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT grants_are(p_table, 'storekit_' || name, CASE WHEN name = ANY (p_roles) THEN 'SELECT' ELSE 'nothing' END)
     FROM unnest('{app,worker,auditor,reporter}'::text[]) AS name $$;
@@ -34,7 +34,7 @@ SELECT pg_temp.read_by(name, 'nobody')
     FROM unnest('{storekit.migration,storekit.domain_event_0001,report.llm_costs}'::regclass[]) AS name;
 SELECT grants_are('storekit.event_inbox', 'storekit_reports', 'INSERT (tenant_id, entity, ref_id, version, type, actor)');
 
--- Entities: the app alone, and its own columns alone
+-- Entities: only the app, and only the columns of the entity
 SELECT grants_are(name, role, 'nothing')
     FROM unnest('{activity_outputs,activity_runs,activity_templates,blog_posts,contracts,
         llm_calls,sessions,tenants,tool_calls}'::regclass[]) AS name,
@@ -53,7 +53,7 @@ SELECT grants_are('contracts', 'storekit_app', 'SELECT, INSERT (title, accepted_
 SELECT grants_are('llm_calls', 'storekit_app', 'SELECT, INSERT (run_id, model, input_tokens, output_tokens, cost)');
 SELECT grants_are('activity_templates', 'storekit_app', 'SELECT');
 
--- Functions: who may call them, and how the others are closed
+-- Functions: who may call them, and how they are protected
 CREATE TEMPORARY TABLE routine AS
     SELECT p.oid, p.proname::text COLLATE "default" AS name, p.prosecdef AS definer, p.proconfig AS settings,
            p.prosqlbody IS NOT NULL AS bound,
@@ -79,6 +79,6 @@ SELECT is_empty($$SELECT name FROM routine
 SELECT results_eq('SELECT name FROM routine WHERE definer ORDER BY name',
     $$SELECT unnest('{abandon_v1,check_move,commit_v1,lookup_v1,read_v1,record_delete,record_insert,record_update,renew_v1,
         stage_v1,transition_v1}'::text[])$$,
-    'these functions alone run as their owner');
+    'only these functions run as their owner');
 
 SELECT * FROM finish();

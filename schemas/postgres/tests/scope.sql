@@ -1,65 +1,65 @@
--- Entering a tenant's transaction, and finding the table that a call names.
+-- Setting a transaction's tenant, and finding the table of a call.
 SELECT plan(26);
 
 -- enter
 SELECT be('owner');
 SELECT lives_ok($$SELECT storekit.enter(id('acme'), 'agent:writer')$$, 'a tenant and an actor enter');
-SELECT is(storekit.current_tenant(), id('acme'), 'the tenant is the transaction''s');
-SELECT is(storekit.current_actor(), 'agent:writer', 'so is the actor');
-SELECT lives_ok($$SELECT storekit.enter(id('acme'), 'agent:reader')$$, 'the same tenant enters again');
-SELECT throws_ok($$SELECT storekit.enter(id('other'), 'agent:writer')$$, 'SK004', NULL, 'a second tenant does not enter');
+SELECT is(storekit.current_tenant(), id('acme'), 'enter sets the tenant of the transaction');
+SELECT is(storekit.current_actor(), 'agent:writer', 'enter sets the actor of the transaction');
+SELECT lives_ok($$SELECT storekit.enter(id('acme'), 'agent:reader')$$, 'the same tenant can enter again');
+SELECT throws_ok($$SELECT storekit.enter(id('other'), 'agent:writer')$$, 'SK004', NULL, 'a second tenant cannot enter');
 SELECT be('owner');
-SELECT throws_ok($$SELECT storekit.enter(NULL, 'agent:writer')$$, 'SK400', NULL, 'nobody enters without a tenant');
-SELECT throws_ok($$SELECT storekit.enter(id('acme'), NULL)$$, 'SK400', NULL, 'nobody enters without an actor');
-SELECT throws_ok($$SELECT storekit.enter(id('acme'), '')$$, 'SK400', NULL, 'an empty actor is none');
+SELECT throws_ok($$SELECT storekit.enter(NULL, 'agent:writer')$$, 'SK400', NULL, 'a tenant is required');
+SELECT throws_ok($$SELECT storekit.enter(id('acme'), NULL)$$, 'SK400', NULL, 'an actor is required');
+SELECT throws_ok($$SELECT storekit.enter(id('acme'), '')$$, 'SK400', NULL, 'an empty actor is refused');
 
 -- The nil tenant is for logins that may become the owner.
-SELECT lives_ok('SELECT storekit.enter(storekit.nil(), ''admin'')', 'who may become the owner enters the nil tenant');
+SELECT lives_ok('SELECT storekit.enter(storekit.nil(), ''admin'')', 'a member of the owner can enter the nil tenant');
 RESET ROLE;
 CREATE ROLE tap_login;
 GRANT storekit_app TO tap_login;
 SET SESSION AUTHORIZATION tap_login;
 SELECT set_config('storekit.tenant', '', true);
 SELECT throws_ok($$SELECT storekit.renew_v1('00000000-0000-0000-0000-000000000000', 'x', id('w'), '1 minute')$$, 'SK403', NULL,
-    'a login of the app does not');
+    'a login of the app cannot enter the nil tenant');
 RESET SESSION AUTHORIZATION;
 
 -- find_managed
-SELECT is(storekit.find_managed('public.tool_calls'), storekit.find_managed('tool_calls'), 'public is understood');
+SELECT is(storekit.find_managed('public.tool_calls'), storekit.find_managed('tool_calls'), 'a name with schema public is accepted');
 SELECT is(to_jsonb(storekit.find_managed('tool_calls')),
     '{"entity": "tool_calls", "schema_name": "public", "table_name": "tool_calls", "mutable": true, "soft_delete": true,
         "scope": "tenant"}',
-    'storekit.find_managed() tells what a table is');
+    'storekit.find_managed() returns the properties of a table');
 SELECT throws_ok('SELECT storekit.find_managed(''pg_class'')', 'SK424', NULL, 'a table that is not managed is not found');
-SELECT throws_ok('SELECT storekit.find_managed(''storekit.part'')', 'SK424', NULL, 'nor is one of the ledger');
-SELECT throws_ok('SELECT storekit.find_managed(NULL)', 'SK424', 'table null is not managed by storekit', 'nor is none');
+SELECT throws_ok('SELECT storekit.find_managed(''storekit.part'')', 'SK424', NULL, 'a table of the ledger is not found');
+SELECT throws_ok('SELECT storekit.find_managed(NULL)', 'SK424', 'table null is not managed by storekit', 'NULL is refused');
 
 -- find_writable
 SELECT be('owner', 'acme');
-SELECT is((storekit.find_writable('tool_calls')).entity, 'tool_calls', 'a tenant writes its own tables');
+SELECT is((storekit.find_writable('tool_calls')).entity, 'tool_calls', 'a tenant can write its own tables');
 SELECT throws_ok('SELECT storekit.find_writable(''activity_templates'')', 'SK403', NULL,
-    'a tenant does not write a global table');
+    'a tenant cannot write a global table');
 SELECT set_config('storekit.tenant', storekit.nil()::text, true);
-SELECT is((storekit.find_writable('activity_templates')).scope, 'global', 'the nil tenant writes global tables');
-SELECT throws_ok('SELECT storekit.find_writable(''tool_calls'')', 'SK403', NULL, 'the nil tenant writes no others');
-SELECT throws_ok('SELECT storekit.find_writable(''nothing'')', 'SK424', NULL, 'what is not managed is not writable');
+SELECT is((storekit.find_writable('activity_templates')).scope, 'global', 'the nil tenant can write global tables');
+SELECT throws_ok('SELECT storekit.find_writable(''tool_calls'')', 'SK403', NULL, 'the nil tenant cannot write other tables');
+SELECT throws_ok('SELECT storekit.find_writable(''nothing'')', 'SK424', NULL, 'a table that is not managed is not writable');
 
 -- first_refused
 SELECT be('app');
 SELECT save_call('call');
 SELECT be('owner', 'acme');
 SELECT is(storekit.first_refused('tool_calls', 'update', jsonb_build_array(at('call', '{"expected_version": 1}'))), NULL,
-    'a row at its version is not refused');
+    'a row at the expected version is accepted');
 SELECT is(storekit.first_refused('tool_calls', 'update', jsonb_build_array(at('call', '{"expected_version": 7}'))),
-    at('call', '{"entity": "tool_calls", "expected": 7, "found": 1}'), 'a row that moved on is');
+    at('call', '{"entity": "tool_calls", "expected": 7, "found": 1}'), 'a row at another version is refused');
 SELECT is(storekit.first_refused('tool_calls', 'update', jsonb_build_array(at('none'))),
-    at('none', '{"entity": "tool_calls", "expected": null, "found": null}'), 'a row that is not there is');
+    at('none', '{"entity": "tool_calls", "expected": null, "found": null}'), 'a missing row is refused');
 SELECT is(storekit.first_refused('tool_calls', 'restore', jsonb_build_array(at('call'))) -> 'found', 'null'::jsonb,
-    'a row that lives is not there to restore');
+    'a row that is not deleted cannot be restored');
 SELECT is(storekit.first_refused('tool_calls', 'update', jsonb_build_array(at('none')), ARRAY[ref('none')]), NULL,
-    'a row that was done is not asked for');
+    'a row that is already written is not checked');
 SELECT be('owner', 'other');
 SELECT is(storekit.first_refused('tool_calls', 'update', jsonb_build_array(at('call'))) -> 'found', 'null'::jsonb,
-    'another tenant''s row is not there');
+    'a row of another tenant is missing');
 
 SELECT * FROM finish();

@@ -1,4 +1,4 @@
--- Which triggers the agency's tables have, and what they call. What each does is told in events, guards and parts.
+-- The triggers of the agency's tables. Their effects are tested in events, guards and parts.
 SELECT plan(57);
 
 SELECT triggers_are('public', name, '{storekit_touch,storekit_insert,storekit_update,storekit_delete}'::name[])

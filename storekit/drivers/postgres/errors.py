@@ -1,7 +1,7 @@
-"""Turn the server's refusals into storekit's errors.
+"""Convert error responses of the server to storekit's errors.
 
-A refusal is recognised by its SQLSTATE and, where one SQLSTATE has several meanings, by other fields that no
-server translates. The message never decides: its language is that of the server's `lc_messages`.
+An error is recognised by its SQLSTATE and, where one SQLSTATE has several meanings, by other fields that are
+not translated. The message is never used, because its language depends on the server's `lc_messages`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from storekit.errors import (
 from storekit.ports.stores import RolledBack
 
 _SETTING = "call_string_check_hook"
-"""The server's function that checks a new setting. Of ours it can refuse the role only."""
+"""The server's function that checks a new setting. Of storekit's settings it can refuse only the role."""
 _ENUM = {"enum_in", "enum_recv"}
-"""The server's functions that read an enum's label, among all that report 22P02."""
+"""The server's functions that parse an enum label; other functions report 22P02 for other types."""
 
 
 def raise_for(result: PGresult) -> NoReturn:
-    """Raise the error that a failed result stands for. Nothing of its transaction was committed."""
+    """Raise the error for a failed result. Nothing of its transaction was committed."""
     state = _field(result, DiagnosticField.SQLSTATE)
     raise error_for(
         state,
@@ -46,7 +46,7 @@ def raise_for(result: PGresult) -> NoReturn:
 def error_for(
     state: str, message: str, detail: str = "", constraint: str | None = None, *, source: str = ""
 ) -> StorekitError:
-    """Return the error for a refusal; `source` is the server's function that reported it."""
+    """Return the error for an error response; `source` is the server's function that reported it."""
     match state:
         case "SK424" | "42P01" | "42703" | "42883" | "3F000":
             return ConfigurationError(_about_the_schema(message))
@@ -58,31 +58,32 @@ def error_for(
             return UsageError(message)
         case "42501":
             return ConfigurationError(
-                f"postgres refused for want of a grant: {message}; POSTGRES_URL must be a login in role "
-                "storekit_app"
+                f"permission denied by postgres: {message}; POSTGRES_URL must be a login in role storekit_app"
             )
         case "23503":
-            told = f"{constraint}: there is no such record in this tenant ({message})"
-            return ConstraintViolation(told, constraint)
-        case "23001":  # storekit.delete_rows raises it, on every version of Postgres
-            told = f"{constraint}: other records still refer to this one ({message})"
-            return ConstraintViolation(told, constraint)
+            what = f"{constraint}: the referenced record does not exist in this tenant ({message})"
+            return ConstraintViolation(what, constraint)
+        case "23001":  # raised by storekit.delete_rows, on every version of Postgres
+            what = f"{constraint}: other records still refer to this one ({message})"
+            return ConstraintViolation(what, constraint)
         case "26000" | "42P05":
             return ConfigurationError(
-                f"a pooler gave this transaction the session of another ({message}); switch prepared "
-                "statements off: POSTGRES_PREPARE=false, or Settings(prepare=False)"
+                f"the pooler changed the session between transactions ({message}); disable prepared "
+                "statements: POSTGRES_PREPARE=false, or Settings(prepare=False)"
             )
         case "22023" if source == _SETTING:
-            return ConfigurationError(f"postgres has no storekit yet ({message}); migrate it")
+            return ConfigurationError(
+                f"storekit is not set up in this database ({message}); run storekit migrate"
+            )
         case "40001" | "40P01":
             return RolledBack("postgres", f"{message} ({state})")
     match state[:2]:
         case "23":
             return ConstraintViolation(f"postgres refused the rows: {message}", constraint)
         case "22":
-            return ValidationError(f"postgres cannot hold a value: {message}")
+            return ValidationError(f"postgres cannot store a value: {message}")
         case "54":
-            return ValidationError(f"a value or a request is larger than postgres takes: {message}")
+            return ValidationError(f"a value or a request exceeds a limit of postgres: {message}")
         case "40" | "55":
             return Unavailable("postgres", f"{message} ({state})")
         case "" | "08" | "53" | "57" | "58":
@@ -97,13 +98,13 @@ def _about_the_schema(message: str) -> str:
     )
 
 
-def _about_a_row(state: str, told: dict[str, Any]) -> StorekitError:
-    row = told["entity"], told["ref_id"]
+def _about_a_row(state: str, detail: dict[str, Any]) -> StorekitError:
+    row = detail["entity"], detail["ref_id"]
     if state == "SK404":
         return NotFound(*row)
     if state == "SK410":
-        return InvalidTransition(*row, told["from"] or None, told["to"], tuple(told["allowed"]))
-    return Conflict(*row, told["expected"], told["found"])
+        return InvalidTransition(*row, detail["from"] or None, detail["to"], tuple(detail["allowed"]))
+    return Conflict(*row, detail["expected"], detail["found"])
 
 
 def _field(result: PGresult, field: DiagnosticField) -> str:

@@ -1,8 +1,8 @@
--- What these tests assert beside pgTAP's own assertions; loaded into schema `tap` after it.
+-- Assertions of these tests besides pgTAP's own; loaded into schema `tap` after pgTAP.
 
--- A function is what its signature, written out in full, says: what it returns, as whom and how it runs, with
--- which settings, who may call it. 'storekit path' and 'catalog path' are the two pinned search paths; the body
--- of a function that is 'bound' was resolved when it was made.
+-- A function has the signature, written out in full, the return type, security and volatility, the
+-- settings and the roles that may call it. 'storekit path' and 'catalog path' are the two search paths; the body
+-- of a function that is 'bound' was resolved when it was created.
 CREATE FUNCTION tap.function_is(
     p_signature text, p_returns text, p_kind text, p_settings text,
     p_callers text DEFAULT 'nobody', p_owner text DEFAULT 'storekit_owner'
@@ -37,7 +37,7 @@ CREATE FUNCTION tap.policy_is(p_table regclass, p_policy text, p_definition text
     WHERE p.polrelid = p_table AND p.polname = p_policy AND p.polpermissive;
 $$;
 
--- What a role may do to a table: 'SELECT, INSERT (a, b)'.
+-- The rights of a role on a table: 'SELECT, INSERT (a, b)'.
 CREATE FUNCTION tap.grants_are(p_table regclass, p_role text, p_grants text) RETURNS text LANGUAGE sql AS $$
     WITH granted AS (
         SELECT g.privilege_type, g.grantee, NULL::name AS attname, 0 AS attnum
@@ -56,18 +56,18 @@ CREATE FUNCTION tap.grants_are(p_table regclass, p_role text, p_grants text) RET
     FROM privilege AS p;
 $$;
 
--- A statement is refused with this code, and for this reason.
+-- A statement is refused with this SQLSTATE and a message that matches.
 CREATE FUNCTION tap.refused(p_statement text, p_code text, p_reason text, p_description text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_told text := 'nothing: it was let through';
+    v_error text := 'nothing: it was let through';
 BEGIN
     BEGIN
         EXECUTE p_statement;
     EXCEPTION WHEN OTHERS THEN
-        v_told := concat(SQLSTATE, ' ', SQLERRM);
+        v_error := concat(SQLSTATE, ' ', SQLERRM);
     END;
-    RETURN ok(v_told ~ concat('^', p_code, ' .*', p_reason), p_description) || E'\n' || diag('told: ' || v_told);
+    RETURN ok(v_error ~ concat('^', p_code, ' .*', p_reason), p_description) || E'\n' || diag('error: ' || v_error);
 END
 $$;
 

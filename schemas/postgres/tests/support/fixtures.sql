@@ -1,4 +1,4 @@
--- Names for what these tests write; loaded into schema `tap`. The tenant is 'acme' where none is named.
+-- Helpers of these tests; loaded into schema `tap`. The default tenant is 'acme'.
 
 -- The same uuid7, or ULID, for the same name in one transaction.
 CREATE FUNCTION tap.id(p_name text) RETURNS uuid LANGUAGE sql STABLE
@@ -39,7 +39,7 @@ $$;
 CREATE FUNCTION tap.run(p_name text) RETURNS jsonb LANGUAGE sql STABLE
 RETURN op('insert', 'activity_runs', at(p_name, '{"activity": "research", "agent": "scout"}'));
 
--- A part as stage wants it, of the row and field that its name tells: 'call.payload'.
+-- A part for stage; its name contains row and field: 'call.payload'.
 CREATE FUNCTION tap.part(p_entity text, p_name text, p_more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql STABLE
 RETURN jsonb_build_object(
     'part_id', id(p_name), 'entity', p_entity, 'ref_id', ref(split_part(p_name, '.', 1)),
@@ -55,7 +55,7 @@ RETURN storekit.stage_v1(id('acme'), 'agent:test', id(p_write), NULL, NULL, '1 m
 CREATE FUNCTION tap.commit(p_write text, VARIADIC p_ops jsonb[]) RETURNS jsonb LANGUAGE sql
 RETURN storekit.commit_v1(id('acme'), 'agent:test', id(p_write), NULL, NULL, '[]', to_jsonb(p_ops));
 
--- Save a run and a tool call with a payload, as the app does; acme's.
+-- Save a run and a tool call with a payload as the app, for acme.
 CREATE FUNCTION tap.save_call(p_name text) RETURNS void LANGUAGE sql AS $$
     SELECT stage(p_name, part('tool_calls', p_name || '.payload', jsonb_build_object('expires_on', now() + interval '1 day')));
     SELECT storekit.commit_v1(id('acme'), 'agent:test', id(p_name), NULL, NULL, uploaded(p_name || '.payload'), jsonb_build_array(
