@@ -150,7 +150,7 @@ def test_an_upload_without_progress_fails(
 def test_an_early_refusal_is_heard(plane: DataPlane, faults: Faults) -> None:
     """S3 may answer and hang up while the body is on its way; what it said still counts."""
     faults.orders = [refused_early]
-    with pytest.raises(WriteLost, match="swept"):
+    with pytest.raises(WriteLost, match="removed by a sweep"):
         plane.put(upload(bytes(16 << 20)))
     assert faults.methods[-1] == "HEAD"
 

@@ -134,7 +134,7 @@ async def test_reads_of_a_unit_leave_the_users_settings_alone(units: Units) -> N
 async def test_what_a_savepoint_of_the_users_undoes_is_not_taken_for_saved(units: Units) -> None:
     """A rollback to a savepoint that takes a flushed record with it fails the unit; its objects know it."""
     run = Run(name="x")
-    with pytest.raises(UsageError, match="rollback to a savepoint undid"):
+    with pytest.raises(UsageError, match="ROLLBACK TO SAVEPOINT undid"):
         await units.work(
             lambda tx: tx.save(Run(name="first")),
             sql("SAVEPOINT mine"),

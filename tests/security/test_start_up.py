@@ -143,5 +143,7 @@ async def test_a_server_with_known_holes_in_its_walls_is_refused(
 ) -> None:
     """A minor release from before the fixes is refused, and the message names which will do."""
     monkeypatch.setattr("storekit.drivers.postgres.pool.versions.PATCHED", dict.fromkeys(range(15, 30), 99))
-    with pytest.raises(ConfigurationError, match=r"known holes in row-level security; upgrade it to \d+\.99"):
+    with pytest.raises(
+        ConfigurationError, match=r"known vulnerabilities in row-level security; upgrade it to \d+\.99"
+    ):
         await try_to_save(colour, postgres_url=walled.url("app"))

@@ -1,7 +1,7 @@
-"""Turn the server's refusals into storekit's errors.
+"""Convert errors of the server to errors of storekit.
 
-A refusal is recognised by its SQLSTATE and, where one SQLSTATE has several meanings, by other fields that no
-server translates. The message never decides: its language is that of the server's `lc_messages`.
+An error is recognised by its SQLSTATE and, if that has several meanings, by other fields that are not
+translated. The message is never used for it, because its language depends on `lc_messages` of the server.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from storekit.errors import (
 from storekit.ports.stores import RolledBack
 
 _SETTING = "call_string_check_hook"
-"""The server's function that checks a new setting. Of ours it can refuse the role only."""
+"""The function of the server that checks the value of a setting. Of our settings only the role can be
+invalid."""
 _ENUM = {"enum_in", "enum_recv"}
-"""The server's functions that read an enum's label, among all that report 22P02."""
+"""The functions of the server that parse an enum label. Other functions report 22P02 too."""
 
 
 def raise_for(result: PGresult) -> NoReturn:
-    """Raise the error that a failed result stands for. Nothing of its transaction was committed."""
+    """Raise the error for a failed result, whose transaction was not committed."""
     state = _field(result, DiagnosticField.SQLSTATE)
     raise error_for(
         state,
@@ -46,7 +47,7 @@ def raise_for(result: PGresult) -> NoReturn:
 def error_for(
     state: str, message: str, detail: str = "", constraint: str | None = None, *, source: str = ""
 ) -> StorekitError:
-    """Return the error for a refusal; `source` is the server's function that reported it."""
+    """Return the error for an SQLSTATE; `source` is the function of the server that reported it."""
     match state:
         case "SK424" | "42P01" | "42703" | "42883" | "3F000":
             return ConfigurationError(_about_the_schema(message))
@@ -58,7 +59,7 @@ def error_for(
             return UsageError(message)
         case "42501":
             return ConfigurationError(
-                f"postgres refused for want of a grant: {message}; POSTGRES_URL must be a login in role "
+                f"postgres denied a permission: {message}; POSTGRES_URL must be a login that is a member of "
                 "storekit_app"
             )
         case "23503":
@@ -69,20 +70,20 @@ def error_for(
             return ConstraintViolation(told, constraint)
         case "26000" | "42P05":
             return ConfigurationError(
-                f"a pooler gave this transaction the session of another ({message}); switch prepared "
+                f"a pooler moved this transaction to another session ({message}); switch prepared "
                 "statements off: POSTGRES_PREPARE=false, or Settings(prepare=False)"
             )
         case "22023" if source == _SETTING:
-            return ConfigurationError(f"postgres has no storekit yet ({message}); migrate it")
+            return ConfigurationError(f"the database has not been migrated ({message}); run storekit migrate")
         case "40001" | "40P01":
             return RolledBack("postgres", f"{message} ({state})")
     match state[:2]:
         case "23":
-            return ConstraintViolation(f"postgres refused the rows: {message}", constraint)
+            return ConstraintViolation(f"postgres rejected the rows: {message}", constraint)
         case "22":
-            return ValidationError(f"postgres cannot hold a value: {message}")
+            return ValidationError(f"postgres cannot store a value: {message}")
         case "54":
-            return ValidationError(f"a value or a request is larger than postgres takes: {message}")
+            return ValidationError(f"a value or a request exceeds a limit of postgres: {message}")
         case "40" | "55":
             return Unavailable("postgres", f"{message} ({state})")
         case "" | "08" | "53" | "57" | "58":
@@ -92,8 +93,8 @@ def error_for(
 
 def _about_the_schema(message: str) -> str:
     return (
-        f"the database is not what the class declares ({message}); run storekit schema diff and storekit "
-        "migrate, or name the class to Store.embedded(entities=[...])"
+        f"the database does not match the class ({message}); run storekit schema diff and storekit "
+        "migrate, or pass the class to Store.embedded(entities=[...])"
     )
 
 

@@ -1,4 +1,4 @@
-"""The way in: a URL read once, and why a login was not let in: by the server, or by us."""
+"""The server that a login connects to, and the reason why its last attempt to connect failed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from storekit.errors import ConfigurationError, Unavailable
 from storekit.ports.stores import AnswerLost
 from storekit.settings import Login, Settings
 
-# libpq has the SQLSTATE of a login that failed, but psycopg gives no access to it (PQsetErrorVerbosity), and
-# lc_messages cannot be set before the login. So English texts decide here, as a last resort. If the server
-# speaks another language, none of them matches: the call waits until its time-out, in case the server is
-# only starting or full, and the error then quotes the server.
+# libpq has the SQLSTATE of a failed login, but psycopg does not give access to it (PQsetErrorVerbosity), and
+# lc_messages cannot be set before the login. So the English messages are matched here. If the server uses
+# another language, no pattern matches: the call waits until its time-out, in case the server is starting or
+# full, and the error then quotes the message.
 _REFUSAL = re.compile(
     r"[\w ]*authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist"
     r"|no such (?:user|database): .*"  # PgBouncer's
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
 )
-# by name, so that nothing else that libpq quotes passes
+# only known causes, because messages of libpq may contain secrets
 _CAUSE = re.compile(
     r"connection (?:refused|reset by peer|timed out)|timeout expired|no route to host|network is unreachable"
     r"|name or service not known|nodename nor servname provided|no address associated with hostname"
@@ -38,16 +38,16 @@ _CAUSE = re.compile(
     r"|server does not support SSL|certificate verify failed",
     re.IGNORECASE,
 )
-# How libpq writes what the server said: its severity in any language, a colon, two spaces.
+# The form in which libpq quotes the server: a severity in any language, a colon, two spaces, the message.
 _SAID = re.compile(r": [^\s:]+: {2}(\S.*)")
 
 
 class Unfit(psycopg.OperationalError):
-    """We refuse the login or the server: row-level security would not hold."""
+    """storekit rejects the login or the server, because row-level security would not be effective."""
 
 
 class Endpoint:
-    """The server that a login connects to, and why its last attempt failed. Never reveals a secret."""
+    """The server that a login connects to, and why its last attempt failed. Its texts contain no secret."""
 
     def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
@@ -63,16 +63,16 @@ class Endpoint:
         return self.login.isolated and not self.accepted
 
     def verify(self, connection: BaseConnection[Any], answers: Sequence[PGresult]) -> None:
-        """Refuse a login that is exempt from row-level security, and an unsupported server."""
+        """Raise Unfit for a login that is exempt from row-level security, or for an unsupported server."""
         why = unsupported(connection.info.server_version)
         if above := answers[0].get_value(0, 0):
-            why = f"row-level security would not hold it, since it may act as {above.decode()}"
+            why = f"row-level security would not apply to it, because it can act as {above.decode()}"
         if why:
             raise Unfit(why)
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Note how an attempt to connect ends; what is raised may be logged."""
+        """Record how an attempt to connect ends. The error that is raised may be logged: it has no secret."""
         try:
             yield
         except (psycopg.OperationalError, AnswerLost) as error:
@@ -87,20 +87,20 @@ class Endpoint:
 
     @property
     def refusal(self) -> str:
-        """Why the server, or we, refused the login: waiting would not help. Empty if nobody did."""
+        """Why the server or storekit rejected the login; waiting does not help. Empty if neither did."""
         if not self._refusal:
             return ""
         login = self.keywords.get("user", "the default login")
         return f"postgres at {self.place} refused {login}: {self._refusal}; check {self.login.variable}"
 
     def unreachable(self, seconds: float) -> Unavailable:
-        """Say that there was no way in, and why if the last attempt told."""
+        """Return the error for a server that cannot be reached, with the cause if it is known."""
         why = f" ({self._cause})" if self._cause else ""
         return Unavailable("postgres", f"no connection to {self.place} within {seconds:g} s{why}")
 
 
 def _understood(error: psycopg.OperationalError | AnswerLost, said: str) -> tuple[str, str]:
-    """Tell why the login was refused for good, or else what may pass. At most one of the two is known."""
+    """Return a permanent reason and a temporary one; at least one of the two is empty."""
     match error:
         case Unfit():
             return said, ""
@@ -120,11 +120,11 @@ def _parsed(url: str, variable: str) -> dict[str, Any]:
         found = conninfo_to_dict(url)
     except psycopg.Error:
         found = {"port": "unreadable"}
-    # a password that is not percent-encoded spills over into what follows it
+    # a part of a password that is not percent-encoded is parsed as host, port or database
     spilt = any("@" in str(found.get(name, ""))[1:] for name in ("host", "dbname"))
     if spilt or not re.fullmatch(r"[\d,]*", str(found.get("port", ""))):
         raise ConfigurationError(
-            f"{variable} cannot be read; it is postgresql://login:password@host:port/database, login and "
-            "password percent-encoded"
+            f"{variable} cannot be parsed; it must be postgresql://login:password@host:port/database, with "
+            "login and password percent-encoded"
         )
     return found
