@@ -1,1 +1,1 @@
-"""The drivers of the three stores. Only modules below this one import client libraries."""
+"""The drivers of the three stores. Only the modules of this package import client libraries."""

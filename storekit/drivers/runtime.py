@@ -31,7 +31,7 @@ class ThreadRuntime:
         every: timedelta,
         on_done: Callable[[T], None] = lambda _: None,
     ) -> list[T]:
-        # The waiting thread renews the lease: the threads of the puts are blocked in their sockets.
+        # The waiting thread renews the lease, because the threads of the puts block on their sockets.
         futures = [self._pool.submit(copy_context().run, _drive, put) for put in puts]
         ended: SimpleQueue[Future[T]] = SimpleQueue()
         for future in futures:
@@ -72,7 +72,9 @@ class TaskRuntime:
 
     def __init__(self, max_puts: int) -> None:
         self._pool = ThreadPoolExecutor(max_puts, thread_name_prefix="storekit")
-        self._slots = asyncio.Semaphore(max_puts)  # an async put, as of MongoDB, takes no thread of the pool
+        self._slots = asyncio.Semaphore(
+            max_puts
+        )  # an async put, such as one to MongoDB, takes no thread of the pool
 
     async def wave(
         self,
@@ -123,8 +125,8 @@ class TaskRuntime:
 async def _wait_for_all(futures: Sequence[asyncio.Future[Any]]) -> None:
     """Wait until all have ended, even if this task is cancelled meanwhile, then raise that cancellation.
 
-    A single `await` would not do: a second cancellation, as by a time-out around a cancelled task, would end
-    it.
+    A single `await` is not enough: a second cancellation, for example by a time-out around a cancelled task,
+    would end it.
     """
     cancelled: asyncio.CancelledError | None = None
     while pending := [future for future in futures if not future.done()]:
@@ -146,7 +148,7 @@ def _drive(put: Put[T]) -> T:
 
 
 def _results(ended: Sequence[Future[T]] | Sequence[asyncio.Task[T]]) -> list[T]:
-    """Return all results, or raise the first failure instead of the cancellations that it caused."""
+    """Return all results, or raise the first failure rather than the cancellations that it caused."""
     for each in ended:
         if not each.cancelled() and (error := each.exception()):
             raise error

@@ -1,4 +1,4 @@
-"""Stores in memory for unit tests, which return what real servers return and raise the same errors.
+"""Stores in memory for unit tests. They return the same results and raise the same errors as real servers.
 
 Example:
     with memory_store(Note) as store:
@@ -6,7 +6,7 @@ Example:
         note = notes.save(Note(title="x"))
         assert notes.get(note.ref_id).title == "x"
 
-What only real servers can show (durability, concurrent processes, SQL of your own) needs `Store.embedded`.
+To test durability, concurrent processes or your own SQL, use real servers: `Store.embedded`.
 """
 
 from storekit.testing.memory import Memory, async_memory_store, memory_store

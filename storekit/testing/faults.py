@@ -7,8 +7,8 @@ Example:
         with faults.at(point, faults.fail):     # or any function that kills, cancels or cuts a connection
             repository.save(another)
 
-A new step is therefore covered as soon as it exists. The puts of a wave run in parallel: which of them is
-counted as the second varies, but there always is a second one.
+A new step is therefore covered without changing the tests. The puts of a wave run in parallel, so which of
+them is counted as the second one varies.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Point:
 
 
 class InjectedError(Exception):
-    """The error that `fail` raises; no code handles it.
+    """The error that `fail` raises. storekit has no special handling for it.
 
     Example:
         with faults.at(point, faults.fail), pytest.raises(faults.InjectedError):
@@ -62,7 +62,8 @@ def fail() -> None:
 
 
 class Points:
-    """Records the steps inside its context, including those of threads and tasks, and may act at one of them.
+    """Records the steps inside its `with` block, including those of threads and tasks, and can call a
+    function at one.
 
     Example:
         with faults.observe() as points:

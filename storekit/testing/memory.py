@@ -15,7 +15,7 @@ from storekit.testing.stores import Fetched, MemoryBlobs, MemoryDocuments, Memor
 
 
 class Memory:
-    """The content of memory stores, their clock, and the server behind their URLs.
+    """The records of memory stores, their clock, and the content behind their signed URLs.
 
     Stores that share one memory see each other's records. A sync and an async store can share one.
 
@@ -47,7 +47,8 @@ class Memory:
         return ids.now() + self._ahead
 
     def move_clock(self, ahead: timedelta) -> None:
-        """Set the clock of these stores ahead of the real one, so that documents and URLs expire.
+        """Set how far the clock of these stores is ahead of the real time, for example to let documents and
+        URLs expire.
 
         Example:
             memory.move_clock(timedelta(days=91))  # 91 days from now, not from the last call
@@ -84,14 +85,14 @@ class Memory:
 def memory_store(
     *entities: type[Entity], memory: Memory | None = None, settings: Settings | None = None
 ) -> Store:
-    """Make a synchronous store in memory, for tests: no server, no disk, nothing to clean up.
+    """Create a synchronous store in memory, for tests: no server, no disk, nothing to clean up.
 
-    Cost: no I/O. It behaves as the real store does, except that it runs no SQL: reports and `tx.connection`
-    raise `UsageError`.
+    Cost: no I/O. It behaves like a real store, except that it runs no SQL: reports and `tx.connection` raise
+    `UsageError`.
 
     Args:
         entities: the classes that it stores, and those that they refer to.
-        memory: the records and the clock, to share them between stores. Default: a memory of its own.
+        memory: the records and the clock, if several stores share them. Default: a new `Memory`.
         settings: only their limits are used. Default: the default limits.
 
     Returns:
@@ -115,14 +116,14 @@ def memory_store(
 def async_memory_store(
     *entities: type[Entity], memory: Memory | None = None, settings: Settings | None = None
 ) -> AsyncStore:
-    """Make an asynchronous store in memory, for tests: no server, no disk, nothing to clean up.
+    """Create an asynchronous store in memory, for tests: no server, no disk, nothing to clean up.
 
-    Cost: no I/O. It behaves as the real store does, except that it runs no SQL: reports and `tx.connection`
-    raise `UsageError`.
+    Cost: no I/O. It behaves like a real store, except that it runs no SQL: reports and `tx.connection` raise
+    `UsageError`.
 
     Args:
         entities: the classes that it stores, and those that they refer to.
-        memory: the records and the clock, to share them between stores. Default: a memory of its own.
+        memory: the records and the clock, if several stores share them. Default: a new `Memory`.
         settings: only their limits are used. Default: the default limits.
 
     Returns:

@@ -113,7 +113,7 @@ async def test_an_exhausted_pool_is_not_reported_as_an_unreachable_server(server
         with pytest.raises(Unavailable) as caught:
             await save(store, uuid4(), [marker("refused")])
         assert str(caught.value) == (
-            "postgres is unavailable: all 2 connections are busy and none came free within 0.2 s; "
+            "postgres is unavailable: all 2 connections are busy and none was returned within 0.2 s; "
             "raise POSTGRES_POOL_SIZE or shorten units of work; nothing was committed; call again"
         )
         assert caught.value.retryable

@@ -148,7 +148,7 @@ def test_an_upload_without_progress_fails(
 def test_an_early_error_response_is_read(plane: DataPlane, faults: Faults) -> None:
     """If S3 responds and closes while the body is being sent, its response is still used."""
     faults.orders = [refused_early]
-    with pytest.raises(WriteLost, match="swept"):
+    with pytest.raises(WriteLost, match="removed by a sweep"):
         plane.put(upload(bytes(16 << 20)))
     assert faults.methods[-1] == "HEAD"
 

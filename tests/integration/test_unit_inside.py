@@ -134,7 +134,7 @@ async def test_reads_of_a_unit_do_not_change_settings(units: Units) -> None:
 async def test_a_savepoint_that_undoes_a_flush_fails_the_unit(units: Units) -> None:
     """If the user rolls back a flushed record, the unit fails and its objects are not saved."""
     run = Run(name="x")
-    with pytest.raises(UsageError, match="rollback to a savepoint undid"):
+    with pytest.raises(UsageError, match="ROLLBACK TO SAVEPOINT undid"):
         await units.work(
             lambda tx: tx.save(Run(name="first")),
             sql("SAVEPOINT mine"),

@@ -145,5 +145,7 @@ async def test_a_server_with_known_security_bugs_is_refused(
 ) -> None:
     """A minor release without the security fixes is refused, and the message lists supported releases."""
     monkeypatch.setattr("storekit.drivers.postgres.pool.versions.PATCHED", dict.fromkeys(range(15, 30), 99))
-    with pytest.raises(ConfigurationError, match=r"known holes in row-level security; upgrade it to \d+\.99"):
+    with pytest.raises(
+        ConfigurationError, match=r"known vulnerabilities in row-level security; upgrade it to \d+\.99"
+    ):
         await try_to_save(api, postgres_url=matrix_db.url("app"))

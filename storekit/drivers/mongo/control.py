@@ -1,4 +1,4 @@
-"""Create collections with their validators and TTL indexes. Called by `migrate`; may be repeated."""
+"""Create collections with their validators and TTL indexes. `migrate` calls it; it can be repeated."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def _ensure(database: Any, name: str, validator: dict[str, Any]) -> None:
         database.create_collection(name, validator=validator)
     except CollectionInvalid:
         database.command("collMod", name, validator=validator)
-    # Each document holds its own expiry, so the index adds no seconds to it.
+    # Each document contains the time of its expiry, so the index adds no seconds to it.
     database[name].create_index("expiresOn", expireAfterSeconds=0, name="expiresOn_ttl")

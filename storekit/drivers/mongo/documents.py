@@ -68,15 +68,15 @@ def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
         raise ConfigurationError("MONGO_URL is not set; it is needed for records with documents")
     milliseconds = int(settings.timeout.total_seconds() * 1000)
     kind = pymongo.AsyncMongoClient if asynchronous else pymongo.MongoClient
-    # pymongo's message may quote the password, so its exception must not become the context of ours.
+    # The message of pymongo may contain the password, so its exception must not be the context of ours.
     with suppress(errors.PyMongoError, ValueError):
         return kind(
             settings.mongo_url.get_secret_value(),
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
             timeoutMS=milliseconds,  # for the whole operation, including its retry
-            # A weaker write concern can be rolled back by a failover, after the Postgres commit that refers
-            # to it.
+            # With a weaker write concern a failover could roll back a document that a Postgres commit refers
+            # to.
             w="majority",
             journal=True,
             appname="storekit",
@@ -90,8 +90,8 @@ def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
 class MongoDocuments:
     """Documents by part id, written once and never changed.
 
-    Documents pass through pymongo as raw BSON: its async client encodes and decodes on the event loop, which
-    a document of 15 MB would block. Large ones are encoded in a thread instead.
+    pymongo gets and returns documents as raw BSON: its async client would encode and decode them on the event
+    loop, which a document of 15 MB would block. Large documents are encoded in a thread instead.
     """
 
     def __init__(self, client: Any, database: str, runtime: Runtime) -> None:
@@ -104,7 +104,7 @@ class MongoDocuments:
         encoded = await aside(self._runtime, sum(put.size for put in puts), lambda: _encoded(puts))
         with translated(self._client):
             try:
-                # Unordered, so that one duplicate does not keep the others from being inserted.
+                # Unordered, so that the other documents are inserted even if one is a duplicate.
                 await settle(collection.insert_many(encoded, ordered=False))
             except errors.BulkWriteError as error:
                 await self._accept_own(puts, error)
@@ -112,7 +112,7 @@ class MongoDocuments:
     async def _accept_own(self, puts: Sequence[DocumentPut], error: errors.BulkWriteError) -> None:
         """Treat a duplicate id as success if the stored document is the one that was sent.
 
-        That happens when pymongo, or a flow, repeats an insert whose first response was lost.
+        Duplicates occur when pymongo or a flow repeats an insert whose first response was lost.
         """
         failures = (error.details or {}).get("writeErrors", [])
         if not failures or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
@@ -122,14 +122,14 @@ class MongoDocuments:
         found = await self.fetch(puts[0].collection, tenant, list(sent))
         for part_id, put in sent.items():
             if found.get(part_id, {}).get("tombstone"):
-                raise WriteLost(put.write_id, "its document was swept") from error
+                raise WriteLost(put.write_id, "its document was removed by a sweep") from error
             if found.get(part_id, {}).get("body") != put.document["body"]:
                 raise Corrupt(f"document {part_id}", "the body that was sent", "another") from error
 
     async def fetch(
         self, collection: str, tenant: UUID, ids: Sequence[UUID]
     ) -> dict[UUID, Mapping[str, Any]]:
-        # From the primary, pymongo's default: on a lagging secondary a document would look lost.
+        # Read from the primary, which is the default: a secondary might not have the document yet.
         query = {"_id": {"$in": list(ids)}, "tenantId": tenant}
         with translated(self._client):
             found = await settle(self._database[collection].find(query).to_list())
@@ -167,14 +167,14 @@ def translated(client: Any) -> Iterator[None]:
 
 
 def _reason(client: Any, error: errors.PyMongoError) -> str:
-    # Hosts come from the client's list of servers, not from the URL, which may hold a secret anywhere.
+    # The hosts are taken from the list of servers of the client, because the URL contains secrets.
     servers = client.topology_description.server_descriptions()
     place = ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers)) + " of MONGO_URL"
     seconds = f"within {client.options.timeout:g} s"
     if isinstance(error, errors.ServerSelectionTimeoutError):
         what = f"no connection to {place} {seconds}"
     else:
-        what = f"no answer from {place} {seconds}" if error.timeout else f"the connection to {place} broke"
+        what = f"no response from {place} {seconds}" if error.timeout else f"the connection to {place} broke"
     return f"{what} ({type(error).__name__})"
 
 

@@ -1,4 +1,4 @@
-"""Wait for the socket while an exchange runs, by blocking (sync API) or on the event loop (async API)."""
+"""Wait for the socket during an exchange: by blocking (sync API) or on the event loop (async API)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from storekit.drivers.postgres.exchange import TimedOut, Waiting
 
 
 class Pollable(Protocol):
-    """What waiting needs of a connection: a pool's own or one that a caller lent."""
+    """The attributes of a connection that waiting needs, whether it is from a pool or from the caller."""
 
     readable: select.poll
-    """Registered for reading when the connection opens, so that a trip does not have to."""
+    """Registered for reading when the connection is opened, not again for each trip."""
 
     def fileno(self) -> int: ...
 
@@ -26,13 +26,14 @@ def drive(waiting: Waiting, connection: Pollable, timeout: float) -> Any:
         TimedOut: the exchange took longer than `timeout` seconds.
         AnswerLost: the connection broke.
     """
-    # One deadline for the whole exchange: a server that sends a byte now and then must not hold the caller.
+    # One deadline for the whole exchange, so that a server that sends a byte now and then cannot block the
+    # caller.
     deadline = time.monotonic() + timeout
     try:
         while True:
             ready = _writable(connection) if next(waiting) else connection.readable
             if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise TimedOut(f"no answer within {timeout:g} s")
+                raise TimedOut(f"no response within {timeout:g} s")
     except StopIteration as stop:
         return stop.value
 
@@ -53,8 +54,8 @@ async def drive_async(waiting: Waiting, connection: Pollable, timeout: float) ->
             while True:
                 write = next(waiting)
                 ready = loop.create_future()
-                # Registered for one wait only: psycopg registers the same descriptor for the user's own SQL,
-                # and a reader that stayed would spin while nobody waits.
+                # Registered for one wait only: psycopg registers the same descriptor for the SQL of the user,
+                # and a reader that stays registered would be called in a loop while nothing waits.
                 loop.add_reader(socket, _wake, ready)
                 if write:
                     loop.add_writer(socket, _wake, ready)
@@ -67,7 +68,7 @@ async def drive_async(waiting: Waiting, connection: Pollable, timeout: float) ->
     except StopIteration as stop:
         return stop.value
     except TimeoutError as error:
-        raise TimedOut(f"no answer within {timeout:g} s") from error
+        raise TimedOut(f"no response within {timeout:g} s") from error
 
 
 def _wake(ready: asyncio.Future[None]) -> None:

@@ -79,7 +79,7 @@ def error_for(
             return RolledBack("postgres", f"{message} ({state})")
     match state[:2]:
         case "23":
-            return ConstraintViolation(f"postgres refused the rows: {message}", constraint)
+            return ConstraintViolation(f"postgres rejected the rows: {message}", constraint)
         case "22":
             return ValidationError(f"postgres cannot store a value: {message}")
         case "54":
@@ -93,8 +93,8 @@ def error_for(
 
 def _about_the_schema(message: str) -> str:
     return (
-        f"the database is not what the class declares ({message}); run storekit schema diff and storekit "
-        "migrate, or name the class to Store.embedded(entities=[...])"
+        f"the database does not match the class ({message}); run storekit schema diff and storekit "
+        "migrate, or pass the class to Store.embedded(entities=[...])"
     )
 
 

@@ -2,7 +2,7 @@
 
 The exchange is a generator that does no I/O of its own: it yields whenever it has to wait for the socket, so
 the sync and the async API run the same code. It calls libpq directly because `Connection.pipeline()` adds
-about 130 us of Python to each exchange, more than a round trip on loopback takes.
+about 130 us of Python to each exchange, which is more than a round trip on loopback.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from storekit.ports.stores import AnswerLost
 
 Composed: TypeAlias = tuple[str, list[bytes | None]]
 Waiting: TypeAlias = Generator[bool, None, list[PGresult]]
-"""Yields True while there is data left to write, else False; resume it when the socket is ready."""
+"""Yields True if it waits to write, False if it waits to read; resume it when the socket is ready."""
 
 
 class TimedOut(AnswerLost):
-    """The server did not answer in time."""
+    """The server did not respond in time."""
 
 
 _GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
@@ -52,8 +52,8 @@ def exchange(pgconn: PGconn, statements: Sequence[Composed], prepared: dict[str,
             yield True
             pgconn.consume_input()
         results = yield from _receive(pgconn)
-        # Only now: leaving the mode fails while results are outstanding. A connection that was left in it is
-        # not idle, and the pool closes it.
+        # Not in a finally block: leaving pipeline mode fails while results are outstanding. If an error skips
+        # this line, the connection is not idle, and the pool closes it.
         pgconn.exit_pipeline_mode()
     except psycopg.OperationalError as error:
         raise AnswerLost(str(error)) from error
@@ -86,8 +86,8 @@ def _send(
 def _name(text: str) -> bytes:
     """Derive a statement's name from its text.
 
-    Behind a pooler several clients share a server session. Counted names would clash there: one client's
-    `_1` would run another client's statement. A name that is a hash of the text always means that text.
+    Behind a pooler several clients share a session of the server. With numbered names, `_1` of one client
+    would run the statement of another client. A name that is a hash of the text is the same in all clients.
     """
     return b"sk" + blake2b(text.encode(), digest_size=16).hexdigest().encode()
 

@@ -1,4 +1,4 @@
-"""A connection that the caller lends to storekit, with a transaction to join."""
+"""A connection of the caller, with a transaction that a unit of work joins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Joined:
 
     def __init__(self, connection: Any) -> None:
         self.connection, self.pgconn, self.lock = connection, connection.pgconn, connection.lock
-        self.prepared = None  # leave no prepared statements in the caller's session
+        self.prepared = None  # do not leave prepared statements in the session of the caller
         self.readable = select.poll()
         self.readable.register(connection.fileno(), select.POLLIN)
 

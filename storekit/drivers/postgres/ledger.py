@@ -1,4 +1,4 @@
-"""The ledger port over the pools. One call of the port is one round trip on the wire."""
+"""The ledger port over the pools. Each call of the port is one round trip."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PostgresLedger:
             results = drive(exchange(connection.pgconn, composed, prepared), connection, self._timeout)
             return read(connection.reader, statements, results)
         except AnswerLost:
-            # The answer may still arrive: the connection must not serve anyone else.
+            # The response may still arrive, so no other call may use this connection.
             connection.end()
             raise
         finally:
@@ -54,7 +54,7 @@ class PostgresLedger:
         return JoinedSession(self, tenant, actor, join_connection(within, psycopg.Connection, self.role))
 
     async def take(self) -> Connection:
-        """Lend a connection for a unit of work."""
+        """Take a connection from the pool for a unit of work."""
         return self.pool.take()
 
     async def execute(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]:
@@ -86,7 +86,7 @@ class AsyncPostgresLedger:
         self._login, self.role = login, LOGINS[login].role
         self._pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}
         self._closed = False
-        Endpoint(settings, login)  # an unreadable URL is reported now, not at the first call
+        Endpoint(settings, login)  # an invalid URL is reported now, not at the first call
 
     @property
     def pool(self) -> AsyncPool:
@@ -98,7 +98,7 @@ class AsyncPostgresLedger:
         """Register with the pool of a loop, and end the pools of closed loops: nothing else does that."""
         if self._closed:
             raise closed()
-        # Over a copy: threads with loops of their own may add pools meanwhile.
+        # Iterate over a copy: other threads with event loops may add pools meanwhile.
         for over in [each for each in tuple(self._pools) if each.is_closed()]:
             if pool := self._pools.pop(over, None):
                 leave(self, pool)
@@ -127,7 +127,7 @@ class AsyncPostgresLedger:
         return JoinedSession(self, tenant, actor, join_connection(within, psycopg.AsyncConnection, self.role))
 
     async def take(self) -> AsyncConnection:
-        """Lend a connection for a unit of work."""
+        """Take a connection from the pool for a unit of work."""
         return await self.pool.take()
 
     async def execute(self, connection: Any, composed: Sequence[Composed]) -> list[PGresult]:
@@ -139,7 +139,7 @@ class AsyncPostgresLedger:
         return found
 
     def give_back(self, connection: AsyncConnection) -> Any:
-        """Return a connection to the pool, and return a future that is done when it has arrived there."""
+        """Return a connection to the pool. The result is a future that completes when the pool has it."""
         return self.pool.give_back(connection)
 
     async def close(self) -> None:

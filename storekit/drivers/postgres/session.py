@@ -1,8 +1,8 @@
 """An explicit transaction on one connection, for storekit's own calls and the user's SQL.
 
 Two kinds share the code: `OwnSession` runs BEGIN and COMMIT on a pooled connection, `JoinedSession` is a
-savepoint inside a transaction that the caller began. Neither trusts the user's SQL: before each trip the
-session checks that its transaction is still open, and before COMMIT that its writes still exist.
+savepoint inside a transaction that the caller began. Both check the effects of the user's SQL: before each
+trip, that the transaction is still open, and before COMMIT, that the writes still exist.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from storekit.ports.stores import AnswerLost
 
 _UNIT_SAVEPOINT = "storekit_unit"
 """Units can be nested under this one name: PostgreSQL releases or rolls back the innermost first."""
-# Around each trip inside the transaction, so that an error in it leaves the transaction usable.
+# Set around each trip inside the transaction, so that the transaction can continue after an error.
 _SAVEPOINT = "SAVEPOINT storekit_step"
 _ROLLBACK = "ROLLBACK TO SAVEPOINT storekit_step"
 _RELEASE = "RELEASE SAVEPOINT storekit_step"
@@ -79,7 +79,7 @@ class _Transaction(ABC):
         if not writes:
             return await self._execute(*statements)
         tenant, ids = reads.encode(self._tenant), reads.array(writes)
-        # The user's SQL may have set another tenant, whose policy would hide the writes.
+        # The user's SQL may have set another tenant, and row-level security would then hide the writes.
         check = (
             (reads.RESTORE_TENANT, [tenant]),
             (reads.REQUIRE_COMMITTED, [tenant, ids, str(len(writes)).encode()]),
@@ -88,8 +88,8 @@ class _Transaction(ABC):
             return await self._execute(*check, *statements)
         except ValidationError as error:
             raise UsageError(
-                "a rollback to a savepoint undid records that the unit of work had flushed, so nothing was "
-                "committed; call flush() before SAVEPOINT, and roll back only your own SQL"
+                "a ROLLBACK TO SAVEPOINT undid records that the unit of work had flushed, so nothing was "
+                "committed; call flush() before SAVEPOINT, so that a rollback undoes only your own SQL"
             ) from error
 
     async def pipeline(self, calls: Sequence[Call]) -> list[Any]:
@@ -97,7 +97,7 @@ class _Transaction(ABC):
         try:
             results = await self._execute((_SAVEPOINT, []), *map(reads.call, calls), (_RELEASE, []))
         except StorekitError:
-            # Not in a transaction any more if the connection broke.
+            # If the connection broke, the status is not INERROR, and nothing can be sent.
             if self._channel.pgconn.transaction_status == TransactionStatus.INERROR:
                 await self._execute((_ROLLBACK, []), (_RELEASE, []))
             raise
@@ -119,7 +119,7 @@ class OwnSession(_Transaction):
         super().__init__(executor, tenant, actor)
         self._connection: Any = None
         self._exposed = False
-        """Whether the user has had the connection, and may have changed its session."""
+        """Whether the user got the connection and may have changed its session."""
 
     @property
     def _channel(self) -> Any:
@@ -150,7 +150,7 @@ class OwnSession(_Transaction):
         try:
             result = (await self._execute_if_committed(writes, ("COMMIT", [])))[-1]
         except AnswerLost:
-            # COMMIT may or may not have arrived. The caller resolves that by the write's row, not here.
+            # COMMIT may or may not have arrived. The caller finds out from the row of the write.
             self._connection.end()
             await self._give_back()
             raise
@@ -223,7 +223,7 @@ class JoinedSession(_Transaction):
             release: Composed = (f"RELEASE SAVEPOINT {_UNIT_SAVEPOINT}", [])
             await self._execute_if_committed(writes, release, *again)
         except AnswerLost as error:
-            # Not in doubt: the transaction that was joined had not been committed, so it is rolled back.
+            # The outcome is known: the joined transaction was not committed yet, so it is rolled back.
             raise Unavailable(
                 "postgres", "the connection broke, so the joined transaction is rolled back"
             ) from error
@@ -233,7 +233,7 @@ class JoinedSession(_Transaction):
         begun, self._begun = self._begun, False
         if begun and self._joined.pgconn.transaction_status in _OPEN:
             undo = [f"ROLLBACK TO SAVEPOINT {_UNIT_SAVEPOINT}", f"RELEASE SAVEPOINT {_UNIT_SAVEPOINT}"]
-            # The owner's next statement reports a broken connection.
+            # A broken connection is reported by the next statement of its owner.
             with suppress(StorekitError, AnswerLost):
                 await self._execute(*((each, []) for each in undo))
 
@@ -246,7 +246,7 @@ _RESET: list[Composed] = [
         "DISCARD SEQUENCES", "DEALLOCATE ALL",
     )
 ]  # fmt: skip
-"""Undoes what the user's SQL may have left in the session, before the next caller borrows the connection.
+"""Undoes what the user's SQL may have changed in the session, before another caller gets the connection.
 
 These are the parts of DISCARD ALL, which cannot run in the implicit transaction of a pipeline.
 """
@@ -268,7 +268,7 @@ def _require_in_transaction(connection: BaseConnection[Any]) -> None:
         raise Unavailable("postgres", "the connection broke")
     if status != TransactionStatus.INTRANS:
         raise UsageError(
-            "the transaction was ended inside the unit of work; what preceded a COMMIT there is visible; do "
+            "your SQL ended the transaction of the unit of work, and what preceded a COMMIT is visible; do "
             "not run COMMIT or ROLLBACK inside a unit of work"
         )
 

@@ -105,7 +105,7 @@ def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
 
 
 def _part(facts: list[Any] | None) -> StoredPart | None:
-    """Make a part of the array that `reads.PART` builds, which has the order of its fields."""
+    """Build a part from the array of `reads.PART`, whose elements are in the order of the fields."""
     if facts is None:
         return None
     part_id, key, version_id, size, sha256, media_type, filename, expires_on, expired, state, write_id = facts

@@ -1,1 +1,1 @@
-"""S3: a signer and a data plane without client library for part bytes, boto3 for the control plane."""
+"""S3. Blobs are signed, uploaded and read without a client library; boto3 sets up the bucket."""

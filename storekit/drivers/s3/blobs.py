@@ -28,10 +28,10 @@ class S3Blobs:
 
         Raises:
             ValidationError: the content changed after it was measured.
-            WriteLost: the lease ended before S3 accepted the upload, or a sweep deleted the object.
-            Corrupt: the key holds other bytes.
+            WriteLost: the lease expired before S3 accepted the upload, or a sweep deleted the object.
+            Corrupt: the object of the key contains other bytes.
             Unavailable: no connection, no progress, or three transient failures.
-            ConfigurationError: S3 refused for a reason that a repeat does not change.
+            ConfigurationError: S3 rejected the upload for a reason that a retry does not change.
         """
         return await self._runtime.blocking(lambda: self._data.put(put))
 
@@ -42,7 +42,7 @@ class S3Blobs:
     def sign(self, ref: BlobRef, expires_in: int, disposition: str, content_type: str | None) -> str:
         """Return a URL for a GET of exactly this version.
 
-        The response forbids caching: the URL is the only access control, and it expires.
+        The response must not be cached: only the URL, which expires, controls access.
         """
         query = f"{_overrides(disposition, content_type)}&versionId={encode(ref.version_id)}"
         return self._public.sign("GET", ref.key, expires_in, encoded=query)

@@ -1,4 +1,4 @@
-"""The control plane: create and check the bucket with boto3."""
+"""Create and check the bucket with boto3."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _NOTHING_SET = {
 
 
 def ensure_bucket(settings: Settings) -> None:
-    """Create the bucket with versions and Object Lock, or check that the existing one has both.
+    """Create the bucket with versioning and Object Lock, or check that the existing bucket has both.
 
     Sets storekit's own lifecycle and CORS rules and keeps all others. May be called again.
 
     Raises:
-        ConfigurationError: the bucket does not fit, or the credentials lack a permission.
+        ConfigurationError: the bucket is not set up as required, or the credentials lack a permission.
         Unavailable: S3 cannot be reached.
     """
     bucket = settings.s3_bucket
@@ -37,7 +37,7 @@ def ensure_bucket(settings: Settings) -> None:
         raise ConfigurationError("S3_BUCKET is not set")
     with _translated(bucket):
         client = _client(settings)
-        # Not by trying to create it: the credentials may lack CreateBucket where the bucket exists.
+        # Check first: the credentials may lack CreateBucket if the bucket exists.
         if not _exists(client, bucket):
             _create(client, bucket, settings)
         _check(client, bucket)
@@ -128,7 +128,7 @@ def _set_cors(client: S3Client, bucket: str) -> None:
 
 
 def _merged(schema: str, name: str, found: dict[str, Any]) -> list[Any]:
-    """Return the existing rules with ours added; an empty list if ours are there already."""
+    """Return the existing rules with those of storekit added; an empty list if nothing must be added."""
     ours = json.loads((root() / "s3" / f"{schema}.json").read_text())[name]
     theirs = found.get(name, [])
     ids = {rule["ID"] for rule in ours}
@@ -139,7 +139,7 @@ def _merged(schema: str, name: str, found: dict[str, Any]) -> list[Any]:
 
 @contextmanager
 def _unset_is_empty() -> Iterator[dict[str, Any]]:
-    """Yield a dict to fill with a configuration; it stays empty if none was ever set."""
+    """Yield a dict for a configuration. It stays empty if the bucket has no such configuration."""
     from botocore.exceptions import ClientError
 
     try:

@@ -1,9 +1,9 @@
-"""PUT and GET of part bytes with pre-signed URLs.
+"""PUT and GET of blobs with pre-signed URLs.
 
-Each upload is fenced. Its only URL is signed for exactly this key, length, media type and SHA-256, for a key
-that does not exist yet (`If-None-Match: *`), and until the lease ends. However late a repeat arrives, from
-here or from the network, S3 either holds the same bytes already or refuses it. That is what makes it safe for
-the sweep to delete the object of an abandoned write.
+Each upload has a fence. Its only URL is signed for one key, length, media type and SHA-256, for a key that
+does not exist yet (`If-None-Match: *`), and expires with the lease. However late a repeated request arrives,
+S3 either has the same bytes already or rejects it. Therefore a sweep can delete the object of an abandoned
+write safely.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from storekit.errors import (
 from storekit.ports.stores import BlobPut, BlobRef, Source
 
 PUT_PATIENCE = 30.0
-"""Seconds without progress after which an upload fails: a hanging upload must not block its key for ever."""
+"""Seconds without progress after which an upload fails, so that it does not block its idempotency key for
+ever."""
 
 LONGEST_PUT = 55 * 60.0
 """Seconds that sending one body may take.
 
-S3 checks the expiry when a request begins, so an upload can end long after it. A sweep waits one hour after
-the last signature before its second and final delete; no upload may take longer than that.
+S3 checks the expiry when a request begins, so an upload can end long after its URL has expired. A sweep waits
+one hour after the last expiry before its second and final delete, so no upload may take longer.
 """
 
 _READ_LIFE = 60
@@ -63,7 +64,8 @@ class DataPlane:
         """Upload and return the VersionId. Sends the same URL at most three times, while it is valid."""
         headers, life = _put_headers(put), _life(put)
         ends = monotonic() + life
-        # Signed as of the moment at which Postgres granted the lease: a slow client must not prolong it.
+        # Signed as of the time at which Postgres granted the lease, so that a slow client does not prolong
+        # it.
         url = self._signer.sign("PUT", put.key, life, headers=headers, signed_on=put.granted_on)
         content = partial(_content, put.source, ends + LONGEST_PUT)
         with self._request("PUT", url, headers, content, ends=ends, patience=PUT_PATIENCE) as response:
@@ -71,7 +73,7 @@ class DataPlane:
                 return _version(response)
             if response.status != 412:
                 raise _refused_put(put, response, over=monotonic() >= ends)
-        # 412: the key exists. A former try may have stored the bytes before its response was lost.
+        # 412: the key exists. An earlier try may have stored the bytes before its response was lost.
         return self._verify_existing(put)
 
     def get(self, ref: BlobRef) -> Download:
@@ -94,14 +96,14 @@ class DataPlane:
         """Return the VersionId of the object under the key, if it holds the bytes of this upload.
 
         Raises:
-            WriteLost: a sweep has deleted the object, so another process has given up this write.
-            Corrupt: the object holds other bytes.
+            WriteLost: a sweep has deleted the object, so another process has abandoned this write.
+            Corrupt: the object contains other bytes.
         """
         headers = {"x-amz-checksum-mode": "ENABLED"}
         url = self._signer.sign("HEAD", put.key, _READ_LIFE, headers=headers)
         with self._request("HEAD", url, headers) as response:
             if response.status == 404:
-                raise WriteLost(put.write_id, "its object was swept")
+                raise WriteLost(put.write_id, "its object was removed by a sweep")
             if response.status != 200:
                 raise _refused("HEAD", response)
             version, size, checksum = (
@@ -176,8 +178,9 @@ def _encoded(source: Source) -> str:
 def _content(source: Source, deadline: float) -> Iterator[bytes]:
     """Yield exactly the measured number of bytes.
 
-    The last chunk is held back until one more read has shown that the content ends there. Content that grew
-    or shrank since it was measured therefore never forms a complete request, even without S3's checksum.
+    The last chunk is not sent until one more read has shown that the content ends there. If the content
+    became longer or shorter since it was measured, the request therefore stays incomplete, even without the
+    checksum of S3.
     """
     try:
         with source.open() as file:
@@ -204,9 +207,9 @@ def _transient_failure(method: str, response: Response) -> str:
         return ""
     code = response.code  # also reads the body to its end, so that the connection can be reused
     if response.status == 200:
-        # S3 may send its status before it is done, and then report a failure in the body.
+        # S3 may send the status before the operation has finished, and report a failure in the body.
         return f"it returned 200 with error {code}" if response.error else ""
-    # 409: another conditional request for the same key is in progress, such as our own former try.
+    # 409: another conditional request for the same key is in progress, such as an earlier try of ours.
     if response.status in {409, 429} or response.status >= 500 or code == "RequestTimeout":
         return f"it returned {response.status} {code}".rstrip()
     return ""
@@ -225,7 +228,7 @@ def _refused_put(put: BlobPut, response: Response, *, over: bool) -> StorekitErr
     # S3 reports an expired signature as 403, as it does a wrong key; only the body or the time tells them
     # apart.
     if response.status == 403 and (over or _EXPIRED.search(response.error)):
-        return WriteLost(put.write_id, "its lease ended before the upload began")
+        return WriteLost(put.write_id, "its lease expired before the upload began")
     return _refused("PUT", response)
 
 
@@ -237,4 +240,4 @@ def _refused(method: str, response: Response) -> ConfigurationError:
         remedy = "check S3_ENDPOINT_URL and AWS_REGION"
     else:
         remedy = "check S3_ENDPOINT_URL, the access key, its permissions and this machine's clock"
-    return ConfigurationError(f"s3 refused {method} with {response.status} {code}".rstrip() + f"; {remedy}")
+    return ConfigurationError(f"s3 rejected {method} with {response.status} {code}".rstrip() + f"; {remedy}")

@@ -16,7 +16,7 @@ class Download:
     """A `BlobStream` over one response.
 
     The last chunk is returned only after the hash of the whole content was verified, so a caller that reads
-    to the end has never accepted corrupt content.
+    to the end never gets corrupt content without an error.
     """
 
     def __init__(self, ref: BlobRef, response: Response) -> None:
@@ -55,7 +55,8 @@ class Download:
             response.close()
 
     def __del__(self) -> None:
-        # A task that is cancelled while a thread opens its blob never receives the stream to close it.
+        # A task that is cancelled while a thread opens its blob never receives the stream, so it cannot close
+        # it.
         self.close()
 
     def _receive(self, size: int) -> bytes:

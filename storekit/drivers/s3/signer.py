@@ -33,7 +33,7 @@ _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5
 
 
 class _Grant(NamedTuple):
-    """Everything in a signature that does not depend on the object."""
+    """The parts of a signature that do not depend on the object."""
 
     credentials: Credentials
     second: int
@@ -103,7 +103,8 @@ class Signer:
             written, ordered = _encoded(query)
             canonical, sent = f"{canonical}&{ordered}", f"{written}&{sent}"
         request = f"{method}\n{path}\n{canonical}\n{lines}\n{signed}\nUNSIGNED-PAYLOAD"
-        # HMAC by copies of the key's two hash states: hmac.new would hash the key again for each URL.
+        # The HMAC is computed from copies of the two hash states of the key: hmac.new would hash the key for
+        # each URL.
         inner, outer = grant.inner.copy(), grant.outer.copy()
         inner.update((grant.preamble + sha256(request.encode()).hexdigest()).encode())
         outer.update(inner.digest())
@@ -146,7 +147,8 @@ def _renewed(
     )
     token = f"&X-Amz-Security-Token={quote(credentials.token, safe='')}" if credentials.token else ""
     names = f"&X-Amz-SignedHeaders={quote(signed, safe='')}"
-    # The canonical query must be sorted by name; the URL keeps botocore's order, to be byte-equal to it.
+    # The canonical query must be sorted by name. The URL uses the order of botocore, so that both are
+    # byte-equal.
     return _Grant(
         credentials, second, expires_in, signed, day, inner, outer,
         canonical=head + token + names,

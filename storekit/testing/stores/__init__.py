@@ -1,6 +1,6 @@
 """The three stores in memory, with the results and errors of the real ones, for unit tests.
 
-They cannot show what only real servers provide: durability, concurrent processes, real signatures.
+They have no durability, no concurrent processes and no real signatures.
 """
 
 from storekit.testing.stores.blobs import Fetched, MemoryBlobs

@@ -1,6 +1,6 @@
 """Claims of writes and idempotency keys in memory.
 
-They follow `0006_claims.sql` condition by condition. The contract tests run the same cases on both.
+They have the same conditions as `0006_claims.sql`. The contract tests run the same cases on both.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def claim(tx: Transaction, given: Arguments, *, staged: bool) -> Reply | None:
 
 
 def own_write(tx: Transaction, write_id: UUID) -> Reply | None:
-    """Return the outcome of an existing write; None if it does not exist and is young enough to begin.
+    """Return the outcome of an existing write; None if it does not exist and its id is not too old to begin a
+    write.
 
     An absent write with an old id may have been finished and deleted, so it counts as lost.
     """

@@ -28,7 +28,7 @@ class MemoryDocuments:
         collection = self.collections.setdefault(put.collection, {})
         found = collection.setdefault(put.document["_id"], deepcopy(dict(put.document)))
         if found.get("tombstone"):
-            raise WriteLost(put.write_id, "its document was swept")
+            raise WriteLost(put.write_id, "its document was removed by a sweep")
         if found["body"] != put.document["body"]:
             raise Corrupt(f"document {put.document['_id']}", "the body that was sent", "another")
 

@@ -24,7 +24,7 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     check_scope(tx, table)
     _check_shape(table, operation)
     if verb != "insert":
-        # In the order in which the SQL locks rows, so that of several refusals the same one is raised.
+        # In the order in which the SQL locks rows, so that the same one of several errors is raised.
         for row in sorted(rows, key=lambda row: str(row["ref_id"])):
             check_target(tx, table, verb, row)
     names = [*operation["columns"], *(f"{field}_ref" for field in operation["refs"])]
@@ -37,13 +37,13 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
 
 
 def check_scope(tx: Transaction, table: Table) -> None:
-    """Refuse a global row in a tenant's scope, and a tenant's row in the global scope."""
+    """Raise UsageError for a global row in a tenant's scope, and for a tenant's row in the admin scope."""
     if (table.scope == "global") != (tx.tenant == _NIL):
         raise UsageError(f"table {table.name} has scope {table.scope}, the tenant is {tx.tenant}")
 
 
 def check_target(tx: Transaction, table: Table, verb: str, row: Mapping[str, Any]) -> None:
-    """Refuse a row that does not exist or has another version than expected."""
+    """Raise NotFound or Conflict if a row does not exist or has another version than expected."""
     found, expected = tx.row(table.name, row["ref_id"]), row["expected_version"]
     if found is None or (table.soft_delete and (found["deleted_on"] is None) == (verb == "restore")):
         raise NotFound(table.name, row["ref_id"])
@@ -104,7 +104,7 @@ def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
 
 
 def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) -> int:
-    """Change a row as the row trigger does: raise the version, set updated_on and updated_by."""
+    """Change a row as the row trigger does: increment the version, set updated_on and updated_by."""
     changed = {**found, **values, "version": found["version"] + 1}
     if table.machine and found[table.machine.field] != changed[table.machine.field]:
         was, what = found[table.machine.field], "transitioned"
@@ -129,7 +129,7 @@ def _remove(tx: Transaction, table: Table, found: Row) -> int:
     """Delete a row, and apply `on_delete` to the rows that refer to it."""
     tx.drop(tx.state.rows, (table.name, tx.tenant, found["ref_id"]))
     tx.drop(tx.state.ids, (table.name, tx.tenant, found["id"]))
-    # The row is gone before its references are followed, so a circle of cascades ends.
+    # Remove the row before following the references to it, so that a circle of cascades ends.
     for other, column in tx.referring(table):
         for row in _pointing(tx, other, column, found["id"], everywhere=table.scope == "global"):
             _let_go(tx, other, column, row)
@@ -179,7 +179,7 @@ def _refs(table: Table) -> list[str]:
 
 
 def _supersede(tx: Transaction, part_ids: list[str | None]) -> None:
-    """Mark parts as superseded, to which no row points any more."""
+    """Mark parts to which no row points any more as superseded."""
     for part_id in part_ids:
         if part_id is not None:
             key = (tx.tenant, UUID(part_id))
@@ -222,4 +222,4 @@ def _violation(table: Table, rule: str, why: str) -> ConstraintViolation:
 
 
 def _refused(constraint: str, why: str) -> ConstraintViolation:
-    return ConstraintViolation(f"the rows were refused by {constraint}: {why}", constraint)
+    return ConstraintViolation(f"the rows violate {constraint}: {why}", constraint)

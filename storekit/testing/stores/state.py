@@ -86,7 +86,8 @@ class State:
         self.ids: dict[RowKey, str] = {}
         """The ref_id by table, tenant and id."""
         self.events: dict[RowKey, tuple[Event, ...]] = {}
-        # Reentrant: a unit of work holds it until it ends, and its thread may call other methods meanwhile.
+        # Reentrant: a unit of work holds the lock until it ends, and its thread may call other methods
+        # meanwhile.
         self._lock = threading.RLock()
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Unique keys in memory: a second record of a tenant with the same values is refused."""
+"""Unique keys in memory: raise ConstraintViolation for a second record of a tenant with the same values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_unique(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
     for name, columns, where in unique_keys(table):
         kinds = dict(table.types)
         seen: dict[tuple[Any, ...], str] = {}
-        # Written rows come last, so that the error names the new record and not the one that was there.
+        # Written rows come last, so that the error names the new record, not the existing one.
         for ref_id, row in sorted(_rows(tx, table), key=lambda pair: pair[0] in written):
             values = tuple(comparable(row[column], kinds[column]) for column in columns)
             if None in values or not _held(where, row):

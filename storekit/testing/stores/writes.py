@@ -88,7 +88,7 @@ def transition(tx: Transaction, given: Arguments) -> Reply:
 
 
 def abandon(tx: Transaction, given: Arguments) -> Reply:
-    """Decide a write whose outcome is unknown to the caller."""
+    """Settle a write whose outcome the caller does not know."""
     write_id = given["p_write_id"]
     if (tx.tenant, write_id) not in tx.state.writes:
         if too_old(tx, write_id):

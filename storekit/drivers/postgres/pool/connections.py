@@ -19,17 +19,18 @@ from storekit.errors import UsageError
 from storekit.settings import Settings
 
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""A server that vanished without a word is noticed after 30 + 3 * 10 seconds, not after two hours."""
+"""A server that disappears without closing the connection is detected after 30 + 3 * 10 seconds, not two
+hours."""
 
 
 class _Pooled:
-    """What a pooled connection adds to psycopg's: prepared statements, a reader, and its process."""
+    """What a pooled connection adds to that of psycopg: prepared statements, a reader and a process id."""
 
     prepared: dict[str, bytes]
     reader: Transformer
     readable: select.poll
     process: int
-    """The process that opened it: a forked child must not use it."""
+    """The id of the process that opened the connection; a forked child must not use it."""
     lent_to_unit = False
     pgconn: psycopg.pq.abc.PGconn
 
@@ -48,7 +49,7 @@ class _Pooled:
         return pgconn.status == 0 and pgconn.transaction_status == 0 and not pgconn.pipeline_status
 
     def refuse_inside_unit(self, what: str) -> None:
-        """Refuse a call that would end the transaction of a unit of work.
+        """Check that a call does not end the transaction of a unit of work.
 
         Raises:
             UsageError: the connection is lent to a unit of work.
@@ -61,8 +62,8 @@ class _Pooled:
     def cursor(self, *arguments: Any, **keywords: Any) -> Any:
         """Open a cursor.
 
-        A user may keep `tx.connection` beyond its unit of work. By then another caller, perhaps of another
-        tenant, may have borrowed the connection.
+        A user may keep `tx.connection` after its unit of work has ended. Another caller, perhaps of another
+        tenant, may then use the connection.
 
         Raises:
             UsageError: the unit of work has ended.
@@ -83,8 +84,8 @@ class Connection(_Pooled, psycopg.Connection[Any]):
     def connect(cls, *arguments: Any, **keywords: Any) -> Self:
         """Connect, and verify once that row-level security applies to this login.
 
-        The check belongs here, before the pool gets the connection: a login that bypasses row-level security
-        must never send a statement for a tenant.
+        The check is made before the pool gets the connection, because a login that bypasses row-level
+        security must never send a statement for a tenant.
         """
         endpoint: Endpoint = keywords.pop("endpoint")
         with endpoint.recording():
@@ -94,7 +95,7 @@ class Connection(_Pooled, psycopg.Connection[Any]):
                     seconds = keywords["connect_timeout"]
                     endpoint.verify(connection, drive(_exempt_roles(connection), connection, seconds))
             except BaseException:
-                connection.end()  # psycopg knows nothing of it yet, so nobody else would close it
+                connection.end()  # psycopg does not have the connection yet, so nothing else would close it
                 raise
             return connection
 

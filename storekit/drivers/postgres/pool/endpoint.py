@@ -124,7 +124,7 @@ def _parsed(url: str, variable: str) -> dict[str, Any]:
     misparsed = any("@" in str(found.get(name, ""))[1:] for name in ("host", "dbname"))
     if misparsed or not re.fullmatch(r"[\d,]*", str(found.get("port", ""))):
         raise ConfigurationError(
-            f"{variable} cannot be read; it is postgresql://login:password@host:port/database, login and "
-            "password percent-encoded"
+            f"{variable} cannot be parsed; it must be postgresql://login:password@host:port/database, with "
+            "login and password percent-encoded"
         )
     return found

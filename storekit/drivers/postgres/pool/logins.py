@@ -19,9 +19,9 @@ class LoginRules:
     variable: str
     purpose: str
     role: str | None = None
-    """The role that it sets for each transaction; None means its own."""
+    """The role that it sets in each transaction; None if it sets no role."""
     isolated: bool = True
-    """Whether row-level security must apply: such a login may not be a member of a role that is exempt."""
+    """Whether row-level security must apply, so that the login must not be a member of an exempt role."""
 
     def url(self, settings: Settings) -> str:
         """Return the URL of the login.
@@ -36,7 +36,7 @@ class LoginRules:
 
 
 LOGINS: Mapping[Login, LoginRules] = {
-    Login.APP: LoginRules("postgres_url", "POSTGRES_URL", "a login in role storekit_app"),
+    Login.APP: LoginRules("postgres_url", "POSTGRES_URL", "a login that is a member of storekit_app"),
     Login.ADMIN: LoginRules(
         "postgres_admin_url",
         "POSTGRES_ADMIN_URL",
@@ -45,7 +45,7 @@ LOGINS: Mapping[Login, LoginRules] = {
         isolated=False,
     ),
     Login.REPORTER: LoginRules(
-        "postgres_reporter_url", "POSTGRES_REPORTER_URL", "a login in role storekit_reporter"
+        "postgres_reporter_url", "POSTGRES_REPORTER_URL", "a login that is a member of storekit_reporter"
     ),
 }
 

@@ -1,7 +1,7 @@
 """psycopg's pool, with distinct errors for an unreachable server, a refused login and an exhausted pool.
 
-psycopg's pool raises `PoolTimeout` for all three. The caller needs to know which: waiting does not cure a
-wrong password, and a busy pool is cured by more connections, not by a look at the network.
+psycopg's pool raises `PoolTimeout` for all three. The caller needs to know which one it is: waiting does not
+help against a wrong password, and a busy pool needs more connections, not a check of the network.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from storekit.settings import Login, Settings
 C = TypeVar("C", Connection, AsyncConnection)
 
 _FIRST_CHECK = 0.1
-"""Seconds between two checks for a refused login, until the first connection was made.
+"""Seconds between two checks for a rejected login, until the first connection is made.
 
-psycopg's pool connects in a background thread and retries, so a refusal shows only in the endpoint.
+The pool of psycopg connects in a background thread and retries, so only the endpoint knows of a rejected
+login.
 """
 
 # Without a handler Python prints the pool's warnings to stderr of applications that never set up logging.
@@ -53,19 +54,19 @@ class _Pool(Generic[C]):
         server must fail fast although a busy pool may keep its callers waiting for longer.
 
         Raises:
-            Unavailable: the time is over.
+            Unavailable: the time has elapsed.
         """
-        # A pool without connections in use is not busy, but one may have been returned since this caller
-        # began to wait and gone to another one: that counts as busy too.
+        # A pool without connections in use is not busy, unless a connection was returned since this caller
+        # began to wait: other callers took it first.
         busy = not self.endpoint.failing and (self._lent or self._last_return > began)
         left = began + (self._wait if busy else self._timeout) - monotonic()
         if left <= 0:
-            why = f"all {self._size} connections are busy and none came free within {self._wait:g} s"
+            why = f"all {self._size} connections are busy and none was returned within {self._wait:g} s"
             raise _exhausted(why) if busy else self.endpoint.unreachable(self._timeout)
         return min(left, self._timeout if self.endpoint.accepted else _FIRST_CHECK)
 
     def _raise_final(self, error: psycopg.OperationalError) -> None:
-        """Raise the reason why waiting cannot help; return if only the time of one check is over."""
+        """Raise the error if waiting longer cannot help; return if only the time of one check has elapsed."""
         if self.closed or isinstance(error, PoolClosed):
             raise closed() from error
         if isinstance(error, TooManyRequests):
@@ -77,7 +78,7 @@ class _Pool(Generic[C]):
 
     def _lend(self, connection: C) -> bool:
         # An idle connection has nothing to read, so a readable socket means that the server closed it. A
-        # statement sent there would end as AnswerLost, that is as a write in doubt.
+        # statement sent on it would raise AnswerLost, and the outcome of a write would be unknown.
         if connection.readable.poll(0):
             connection.end()
             return False
@@ -85,7 +86,7 @@ class _Pool(Generic[C]):
         return True
 
     def _take_back(self, connection: C) -> bool:
-        # A forked child may unwind a call of its parent, which still uses the socket: leave it alone.
+        # A forked child may unwind a call of its parent, which still uses the socket.
         if connection.process != os.getpid():
             return False
         self._lent.discard(connection)
@@ -158,7 +159,7 @@ class AsyncPool(_Pool[AsyncConnection]):
                 continue
             if self._lend(connection):
                 return connection
-            # Shielded: a cancelled caller would otherwise leave the pool one connection short for ever.
+            # Shielded: if the caller were cancelled here, the pool would never get the connection back.
             await asyncio.shield(self._pool.putconn(connection))
 
     def give_back(self, connection: AsyncConnection) -> asyncio.Future[None]:

@@ -39,7 +39,7 @@ def join(user: object, settings: Settings, login: Login, make: Callable[[], P], 
     key = (login, loop, *(getattr(settings, name) for name in (LOGINS[login].setting, *_POOL_SETTINGS)))
     with _registry.lock:
         pool: P | None = _registry.pools.get(key)
-        # Its last user may have left in this moment: it is closing, and a new user needs a new one.
+        # If the last user has just left, the pool is closing, and a new user needs a new pool.
         if pool is None or pool.closed:
             pool = _registry.pools[key] = make()
         pool.users.add(user)

@@ -17,8 +17,8 @@ from storekit.ports.statements import Condition, Count, Parent, Search, Sort
 FRESH = ", set_config('plan_cache_mode', 'force_custom_plan', true)"
 """Appended to `SET_TENANT`: plan each time (0.2 to 0.4 ms), since the best plan depends on the values.
 
-Two indexes may give the same order, as of one parent's records and of all records. Only their costs differ,
-and on a tiny table they do not, so a plan cached then would stay wrong.
+Two indexes may have the same order, for example one of all records and one of the records of a parent. On a
+small table their costs are equal, so a plan that was cached then could use the wrong index for ever.
 """
 ORDERED = ", set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true)"
 """Appended to `SET_TENANT` when an index gives the order.
@@ -103,8 +103,8 @@ def _search_text(
     elif not any(each.nullable for each in order) and len({each.descending for each in order}) == 1:
         found = f"{rows} AND {_row_after(order, first)}{end}"
     else:
-        # A row comparison cannot express mixed directions or NULLs. One branch per prefix of the order is one
-        # range of the index each; a chain of ORs would scan.
+        # A row comparison cannot express mixed directions or NULLs. Each prefix of the order is a branch that
+        # reads one range of the index; a chain of ORs would scan.
         branches = [f"({rows} AND {each}{end})" for each in _branches(order, after, first)]
         found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) u{end}"
     # Parts are read for the rows of the page only, after LIMIT.
