@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Any
 
@@ -81,16 +81,17 @@ class Unit:
 
     async def flush(self) -> None:
         """Stage and upload what is planned so far; once the transaction has begun, write it there."""
-        with self._alone():
+        async with self._alone():
             await self._flush()
 
     async def connect(self) -> Any:
         """Flush, begin the transaction if it has not begun, and return its connection."""
-        with self._alone():
+        async with self._alone():
             await self._flush()
             session = self.writes.session
             if session is None:
                 session = await self.writes.begin()
+                self._require_usable()
                 self._enter(Phase.OPEN)
             return session.connection
 
@@ -104,7 +105,7 @@ class Unit:
             await self._give_up(error)
             return
         try:
-            with self._alone():
+            async with self._alone():
                 await self._finish()
         except BaseException as failure:
             await self._give_up(failure)
@@ -129,17 +130,20 @@ class Unit:
         operations, self._planned = list(self._planned.values()), {}
         if operations:
             await self.writes.flush(operations)
+            self._require_usable()  # another task may have left the unit meanwhile
 
     async def _give_up(self, error: BaseException) -> None:
         """Undo all of it; the objects are again as they were.
 
         A write whose commit is in doubt is never abandoned here. After a cancellation nothing is abandoned
         either, since a cancelled task does no more I/O than it must. The next save of the objects decides.
+        A call of another task that is under way undoes all of it when it ends: only then is its work known.
         """
         if self.phase is Phase.ENDED:
             return
         self._enter(Phase.ENDED)
-        await self.writes.give_up(abandon=isinstance(error, Exception) and not self._in_doubt)
+        if not self._busy:
+            await self.writes.give_up(abandon=isinstance(error, Exception) and not self._in_doubt)
 
     def _require_usable(self) -> None:
         if self._failure is not None:
@@ -147,8 +151,8 @@ class Unit:
         if self.phase is Phase.ENDED:
             raise UsageError("this unit of work has ended; begin another: with scope.transaction() as tx")
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
         """Allow one call at a time, and none after a failure.
 
         A failed call may have lost a part of what the user planned, so a later commit would be incomplete.
@@ -160,6 +164,9 @@ class Unit:
         try:
             yield
         except BaseException as error:
+            if self.phase is Phase.ENDED:
+                await self.writes.give_up(abandon=isinstance(error, Exception))
+                raise
             refused = isinstance(error, StorekitError) and not isinstance(error, OutcomeUnknown)
             self._failure, self._in_doubt = error, self.phase is Phase.COMMITTING and not refused
             self._enter(Phase.FAILED)
