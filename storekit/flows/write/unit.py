@@ -12,7 +12,7 @@ from storekit.flows.context import Context
 from storekit.flows.write.flushed import TOO_LATE, Row, Writes
 from storekit.flows.write.operations import Operation
 from storekit.flows.write.single import carry_out_operations
-from storekit.model.save.changes import has_new_parts
+from storekit.model.save.changes import change_of
 
 
 class Phase(Enum):
@@ -65,6 +65,7 @@ class Unit:
 
         Raises:
             UsageError: the unit has ended, the record is in it already, or has new parts too late.
+            ValidationError: the transaction has begun, and the object cannot be stored.
         """
         self._require_usable()
         self.context.actor.require_write(operation.table)
@@ -73,8 +74,10 @@ class Unit:
         again = earlier is not None and (operation.verb, earlier.verb) != ("save", "save")
         if again or (self.writes.flushed and self.writes.has_unwritten(row)):
             raise UsageError(f"{row[0]} {row[1]} is in this unit already; change it once")
-        if self.phase is Phase.OPEN and operation.entity is not None and has_new_parts(operation.entity):
-            raise UsageError(TOO_LATE)
+        if self.phase is Phase.OPEN and operation.entity is not None:
+            change = change_of(operation.entity, self.context.actor.tenant)
+            if change.blobs or change.documents:
+                raise UsageError(TOO_LATE)
         operation.place = self._named if earlier is None else earlier.place
         self._named += earlier is None
         self._planned[row] = operation
