@@ -241,7 +241,7 @@ async def test_two_tasks_do_not_share_a_unit(embedded: Store, tenant: UUID) -> N
 async def test_a_unit_left_during_a_call_leaves_nothing_behind(
     embedded: Store, tenant: UUID, call: str
 ) -> None:
-    """A task that leaves while another one's call runs ends the unit; that call undoes all of it and raises."""
+    """A task that leaves while another call runs ends the unit; that call undoes all of it and raises."""
     settings = embedded.settings.model_copy(update={"pool_size": 1, "pool_min": 1})
     run, note = Run(name="x"), Note(title="n", content=Blob("n"))
     running: list[asyncio.Future[Any]] = []
