@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 
 class StorekitError(Exception):
@@ -29,3 +29,7 @@ class StorekitError(Exception):
         if self.index is None:
             self.index, self.args = index, (f"[{index}] {self}",)
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python's own would call the class with the message alone, and most errors take other arguments
+        return StorekitError.__new__, (type(self), *self.args), self.__dict__

@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from storekit import AsyncStore, ConstraintViolation, Settings, Store, UsageError
+from storekit import AsyncStore, ConstraintViolation, Settings, Store, UsageError, ValidationError
 from storekit.bridge import settle
 from storekit.testing.faults import Point, at
-from tests.support.entities import Hit, Lead, Run
+from tests.support.entities import Call, Hit, Lead, Report, Run
 
 _BY_HAND = "INSERT INTO hits (external_id) VALUES (%s)"
 
@@ -104,6 +104,21 @@ async def test_a_swallowed_error_is_reported_at_the_next_flush(units: Units) -> 
     for late in (lambda tx: tx.save(Run(name="x")), lambda tx: tx.insert_ignore([Hit(external_id="1")])):
         with pytest.raises(UsageError, match="suppressed"):
             await units.work(swallow, late, lambda tx: tx.flush())
+
+
+async def test_inside_the_transaction_a_unit_refuses_an_object_at_its_own_line(units: Units) -> None:
+    """An object that cannot be stored, or has new parts, is refused by `save`, and the unit goes on."""
+    call = Call(run_id=uuid4(), name="search")
+    call.tags.append(1)  # type: ignore[arg-type]  # edited in place, so that the class does not see it
+
+    def refused(tx: Any) -> None:
+        with pytest.raises(ValidationError, match="tags: it must be str"):
+            tx.save(call)
+        with pytest.raises(UsageError, match="save it before tx.connection begins the transaction"):
+            tx.save(Report(title="r", body={"a": 1}))
+
+    await units.work(sql("SELECT 1"), refused, lambda tx: tx.save(Run(name="x")))
+    assert await settle(units.repository(Run).count()) == 1
 
 
 async def settle_all(page: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from storekit import AsyncStore, Blob, Conflict, Settings, Store, Unavailable, UsageError
+from storekit import AsyncStore, Blob, Conflict, NotFound, Settings, Store, Unavailable, UsageError
 from storekit.bridge import settle
 from tests.support.entities import Lead, Note, Run, Tariff
 
@@ -233,6 +233,35 @@ async def test_tasks_cannot_share_a_unit(embedded: Store, tenant: UUID) -> None:
                 await tx.flush()
             await first
         assert await count(store, tenant, Note) == 1
+
+
+@pytest.mark.parametrize("call", ["flush", "connection", "refused"])
+async def test_a_unit_left_during_a_call_leaves_nothing_behind(
+    embedded: Store, tenant: UUID, call: str
+) -> None:
+    """A task that leaves while another call runs ends the unit; that call undoes all of it and raises."""
+    settings = embedded.settings.model_copy(update={"pool_size": 1, "pool_min": 1})
+    run, note = Run(name="x"), Note(title="n", content=Blob("n"))
+    running: list[asyncio.Future[Any]] = []
+
+    async def work(store: AsyncStore) -> None:
+        async with unit(store, tenant) as tx:
+            tx.save_many([run, note])
+            if call == "refused":
+                tx.update(Run, "0" * 26, {"name": "y"})
+            running.append(asyncio.ensure_future(tx.connection if call == "connection" else tx.flush()))
+            await asyncio.sleep(0)
+            raise ZeroDivisionError
+
+    async with AsyncStore.open(settings) as store:
+        with pytest.raises(ZeroDivisionError):
+            await work(store)
+        with pytest.raises(NotFound if call == "refused" else UsageError, match="not found|has ended"):
+            await running[0]
+        assert (run.version, note.version) == (None, None)
+        assert await count(store, tenant) == await count(store, tenant, Note) == 0
+        runs = store.scope(tenant=tenant, actor="agent:writer").repository(Run)
+        assert (await runs.save(run)).version == 1
 
 
 async def test_a_cancelled_unit_is_rolled_back(embedded: Store, tenant: UUID) -> None:

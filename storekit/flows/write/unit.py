@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Any
 
@@ -12,7 +12,7 @@ from storekit.flows.context import Context
 from storekit.flows.write.flushed import TOO_LATE, Row, Writes
 from storekit.flows.write.operations import Operation
 from storekit.flows.write.single import carry_out_operations
-from storekit.model.save.changes import has_new_parts
+from storekit.model.save.changes import change_of
 
 
 class Phase(Enum):
@@ -67,6 +67,7 @@ class Unit:
         Raises:
             UsageError: the unit has ended or contains the record already, or the record has new parts and the
                 transaction has begun.
+            ValidationError: the transaction has begun, and the object cannot be stored.
         """
         self._require_usable()
         self.context.actor.require_write(operation.table)
@@ -75,24 +76,27 @@ class Unit:
         again = earlier is not None and (operation.verb, earlier.verb) != ("save", "save")
         if again or (self.writes.flushed and self.writes.has_unwritten(row)):
             raise UsageError(f"{row[0]} {row[1]} is already in this unit of work; change it only once")
-        if self.phase is Phase.OPEN and operation.entity is not None and has_new_parts(operation.entity):
-            raise UsageError(TOO_LATE)
+        if self.phase is Phase.OPEN and operation.entity is not None:
+            change = change_of(operation.entity, self.context.actor.tenant)
+            if change.blobs or change.documents:
+                raise UsageError(TOO_LATE)
         operation.place = self._named if earlier is None else earlier.place
         self._named += earlier is None
         self._planned[row] = operation
 
     async def flush(self) -> None:
         """Stage and upload what is planned so far, or write it in the transaction once that has begun."""
-        with self._alone():
+        async with self._alone():
             await self._flush()
 
     async def connect(self) -> Any:
         """Flush, begin the transaction if it has not begun, and return its connection."""
-        with self._alone():
+        async with self._alone():
             await self._flush()
             session = self.writes.session
             if session is None:
                 session = await self.writes.begin()
+                self._require_usable()
                 self._enter(Phase.OPEN)
             return session.connection
 
@@ -107,7 +111,7 @@ class Unit:
             await self._give_up(error)
             return
         try:
-            with self._alone():
+            async with self._alone():
                 await self._finish()
         except BaseException as failure:
             await self._give_up(failure)
@@ -132,6 +136,7 @@ class Unit:
         operations, self._planned = list(self._planned.values()), {}
         if operations:
             await self.writes.flush(operations)
+            self._require_usable()  # another task may have left the unit meanwhile
 
     async def _give_up(self, error: BaseException) -> None:
         """Undo the unit and restore the objects.
@@ -139,11 +144,14 @@ class Unit:
         A write whose commit has an unknown outcome is not abandoned here. After a cancellation nothing is
         abandoned either, since a cancelled task does no more I/O than it must. The next save of the objects
         settles the writes.
+        If a call of another task is running, that call undoes the unit when it ends: only then is its work
+        complete.
         """
         if self.phase is Phase.ENDED:
             return
         self._enter(Phase.ENDED)
-        await self.writes.give_up(abandon=isinstance(error, Exception) and not self._in_doubt)
+        if not self._busy:
+            await self.writes.give_up(abandon=isinstance(error, Exception) and not self._in_doubt)
 
     def _require_usable(self) -> None:
         if self._failure is not None:
@@ -151,8 +159,8 @@ class Unit:
         if self.phase is Phase.ENDED:
             raise UsageError("this unit of work has ended; begin another: with scope.transaction() as tx")
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
         """Allow one call at a time, and none after a failure.
 
         After a failed call a part of the planned operations may be missing, so a later commit would be
@@ -165,6 +173,9 @@ class Unit:
         try:
             yield
         except BaseException as error:
+            if self.phase is Phase.ENDED:
+                await self.writes.give_up(abandon=isinstance(error, Exception))
+                raise
             refused = isinstance(error, StorekitError) and not isinstance(error, OutcomeUnknown)
             self._failure, self._in_doubt = error, self.phase is Phase.COMMITTING and not refused
             self._enter(Phase.FAILED)

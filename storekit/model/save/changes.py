@@ -48,20 +48,6 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
     return change
 
 
-def has_new_parts(entity: Entity) -> bool:
-    """Return whether a save of an object would upload anything.
-
-    Raises:
-        ValidationError: a part that cannot be stored.
-    """
-    memory = memory_of(entity)
-    parts = Change(type(entity).__name__, type(entity).storekit_table, "update", entity.ref_id)
-    if memory.stored is not None:
-        parts.stored = memory.stored.parts
-    _compare_parts(entity, memory, parts)
-    return bool(parts.blobs or parts.documents)
-
-
 def _require_tenant(entity: Entity, memory: EntityMemory, tenant: UUID) -> None:
     if memory.stored is not None and memory.stored.tenant != tenant:
         raise UsageError(
