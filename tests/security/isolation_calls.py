@@ -137,7 +137,7 @@ class Calls:
         theirs, mine = ids_of(self.database, THEIRS), ids_of(self.database, MINE)
         unknown = Ids(uuid4())
         with self.database.connect("postgres") as catalogue, self.database.connect("postgres") as used:
-            self._catalogue, self._bench = catalogue, Executor(used)
+            self._catalogue, self._executor = catalogue, Executor(used)
             known = {who: self.more(who) or calls(who) for who in (theirs, unknown, mine)}
             found = callable_definers(catalogue, list(roles))
             untried = found.keys() - calls(mine).keys() - known[mine].keys()
@@ -194,13 +194,13 @@ class Calls:
         named = ", ".join(f"{name} => %({name})s" for name in values)
         call = psycopg.ClientCursor(self._catalogue).mogrify(f"SELECT {function}({named})", values)
         try:
-            cursor = self._bench.act(role, setting, first + call)
+            cursor = self._executor.act(role, setting, first + call)
             result = str(cursor.fetchall())
-            if self._bench.changed() - {MINE} and function not in ALLOWED:
+            if self._executor.changed() - {MINE} and function not in ALLOWED:
                 self.findings.append(f"{function} lets {role.name} change rows of another tenant: {values}")
         except psycopg.Error as error:
             result = f"{error.sqlstate} {error.diag.message_primary} {error.diag.message_detail}"
-        self._bench.undo()
+        self._executor.undo()
         return _masked(result)
 
 

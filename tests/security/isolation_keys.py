@@ -33,7 +33,7 @@ class Oracles:
     def run(self) -> list[str]:
         """Try every key."""
         with self.database.connect("postgres") as catalogue, self.database.connect("postgres") as used:
-            self._catalogue, self._bench = catalogue, Executor(used)
+            self._catalogue, self._executor = catalogue, Executor(used)
             self._relations = {each.name: each for each in relations(catalogue)}
             for key in foreign_keys(catalogue):
                 if self._theirs(key.relation) and self._theirs(key.target):
@@ -95,7 +95,7 @@ class Oracles:
             )
             for bare in (False, True):
                 self.tried += 1
-                if self._bench.outcome(role, SETTING, text, bare) == "foreign rows":
+                if self._executor.outcome(role, SETTING, text, bare) == "foreign rows":
                     self.findings.append(
                         f"{role.name} changes a row of another tenant by ON CONFLICT on {key.name}"
                     )
@@ -117,14 +117,14 @@ class Oracles:
             [Jsonb(row)],
         )
         try:
-            self._bench.act(role, SETTING, text, bare)
+            self._executor.act(role, SETTING, text, bare)
         except psycopg.Error as error:
             result = f"{error.sqlstate} {error.diag.message_primary} {error.diag.message_detail}"
         else:
             result = "taken"
         for value in masked.values():
             result = result.replace(str(value), "...")
-        self._bench.undo()
+        self._executor.undo()
         return result
 
     def _mogrified(self, text: str, values: list[Any]) -> str:
