@@ -81,7 +81,7 @@ async def test_save_and_update_obey_the_machine_too(harness: Harness) -> None:
 
 async def test_a_record_begins_where_its_machine_says(harness: Harness) -> None:
     """A new record in another state than the first one is refused, without a state it came from."""
-    with pytest.raises(InvalidTransition, match="begin as shipped") as error:
+    with pytest.raises(InvalidTransition, match="start as shipped") as error:
         await harness.repository(Order).save(Order(number="A-1", status=OrderStatus.SHIPPED))
     assert (error.value.from_, error.value.allowed) == (None, ("pending",))
 

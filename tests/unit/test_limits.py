@@ -125,7 +125,7 @@ def test_a_database_without_storekits_roles_is_to_be_migrated(said: dict[str, st
     """The admin of a server that has never been migrated is told so, and not that a value is wrong."""
     error = error_for("22023", said["role"], source="call_string_check_hook")
     assert isinstance(error, ConfigurationError)
-    assert str(error).endswith("migrate it")
+    assert str(error).endswith("run storekit migrate")
     assert isinstance(error_for("22023", said["role"], source="generate_series_step_int4"), ValidationError)
 
 

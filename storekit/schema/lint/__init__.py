@@ -1,10 +1,10 @@
-"""The linter of migration files, without a server. It has the rules that squawk does not have."""
+"""The linter of migration files. It needs no server, and has rules that squawk does not have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from storekit.schema.lint import bodies, decisions, tables, transactions, walls
+from storekit.schema.lint import bodies, decisions, foreign_keys, tables, transactions
 from storekit.schema.lint.allowances import accept
 from storekit.schema.lint.finding import Finding
 from storekit.schema.lint.script import Known, Script, is_marked
@@ -12,13 +12,14 @@ from storekit.schema.lint.transactions import concurrent_index, transaction_end
 
 __all__ = ["Finding", "concurrent_index", "is_marked", "lint", "transaction_end"]
 
-_CHECKS = [*bodies.CHECKS, *decisions.CHECKS, *tables.CHECKS, *transactions.CHECKS, *walls.CHECKS]
+_CHECKS = [*bodies.CHECKS, *decisions.CHECKS, *foreign_keys.CHECKS, *tables.CHECKS, *transactions.CHECKS]
 
 
 def lint(texts: Iterable[str]) -> list[list[Finding]]:
     """Find what is unsafe in migration files, given in the order in which they are applied.
 
-    Earlier files tell which tables are there and which are managed; one that no file makes may be managed.
+    Earlier files determine which tables exist and which are managed. A table that no file creates may be
+    managed.
     """
     known = Known()
     return [_lint(Script(text, known)) for text in texts]

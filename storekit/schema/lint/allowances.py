@@ -1,4 +1,4 @@
-"""Findings that somebody accepts, with the reason, on the line before: `-- storekit: allow <rule>: <why>`."""
+"""Findings that are accepted by a comment on the line before: `-- storekit: allow <rule>: <why>`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storekit.schema.lint.finding import Finding
 from storekit.schema.lint.script import NO_TRANSACTION, Script
 
 _DIRECTIVE = re.compile(r"-- *storekit:")
-# squawk reads only the line directly above a statement: an allowance must be able to stand above that line.
+# squawk reads only the line directly above a statement, so an allowance can be above a comment for squawk.
 _OF_SQUAWK = re.compile(r"-- *squawk-ignore ")
 _ALLOW = re.compile(r"-- *storekit: *allow +([a-z-]+): *(\S.*)")
 
@@ -21,14 +21,14 @@ class _Allowance:
     rule: str
     line: int
     target: int
-    """The line that it is about: the next one that is neither an allowance nor a comment for squawk."""
+    """The line that it applies to: the next one that is neither an allowance nor a comment for squawk."""
 
     def covers(self, finding: Finding) -> bool:
         return self.rule == finding.rule and self.target in {finding.line, finding.begins}
 
 
 def accept(findings: Sequence[Finding], script: Script) -> Iterator[Finding]:
-    """Leave out what is allowed; an allowance of nothing, or without a reason, is itself a finding."""
+    """Omit allowed findings. An allowance without a finding or without a reason is itself a finding."""
     directives = {
         comment.line: comment.text
         for comment in script.comments
@@ -50,5 +50,5 @@ def accept(findings: Sequence[Finding], script: Script) -> Iterator[Finding]:
             yield finding
     for allowance in allowances:
         if not any(map(allowance.covers, findings)):
-            message = f"the next line has no finding {allowance.rule}; take the comment out"
+            message = f"the next line has no finding {allowance.rule}; remove the comment"
             yield Finding("allow", allowance.line, message, allowance.line)

@@ -25,15 +25,15 @@ def _clock(script: Script) -> Iterator[Finding]:
             for code in (statement, *statement.code):
                 for match in _CLOCK.finditer(code.text):
                     yield _found(
-                        "clock", statement, code, match, "tests move storekit's clock; write storekit.now()"
+                        "clock", statement, code, match, "tests set the clock of storekit; use storekit.now()"
                     )
 
 
 def _settings(script: Script) -> Iterator[Finding]:
-    message = "a pooled session hands it to its next user; write set_config('storekit...', ..., true)"
+    message = "the setting would stay in a pooled session; use set_config('storekit...', ..., true)"
     for statement in script.own:
         for code in (statement, *statement.code):
-            # in the head of a routine a SET ends with the call
+            # a SET clause of a routine ends with its call
             if code is not statement or not statement.is_routine:
                 for match in _SET.finditer(code.text):
                     yield _found("session-setting", statement, code, match, message)

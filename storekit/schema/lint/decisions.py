@@ -1,4 +1,4 @@
-"""Decisions that `storekit schema diff` left to a person, and that nobody has made."""
+"""Find open decisions, which `storekit schema diff` writes as comments."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MARK = re.compile(r"-- *storekit: *decide\b")
 
 
 def is_decision(comment: str) -> bool:
-    """Tell whether a comment heads a decision: `-- storekit: decide: <what>`."""
+    """Return whether a comment begins a decision: `-- storekit: decide: <what>`."""
     return _MARK.match(comment) is not None
 
 
 def _undecided(script: Script) -> Iterator[Finding]:
-    message = "write SQL in place of this comment, or take it out: once applied the file cannot be edited"
+    message = "replace this comment with SQL, or remove it: the file cannot be edited once it is applied"
     for comment in script.comments:
         if is_decision(comment.text):
             yield Finding("undecided", comment.line, message, comment.line)

@@ -1,4 +1,4 @@
-"""What the linter has to say."""
+"""Findings of the linter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Finding:
     line: int
     message: str
     begins: int = field(compare=False)
-    """The line on which the statement begins: an allowance may stand before it too."""
+    """The line on which the statement begins; an allowance may be on the line before that too."""
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.rule}: {self.message}"
@@ -27,10 +27,10 @@ Check = Callable[[Script], Iterator[Finding]]
 
 
 def about(rule: str, statement: Statement, message: str, offset: int = 0) -> Finding:
-    """Find fault with a statement, at an offset of its text."""
+    """Return a finding about a statement, at an offset of its text."""
     return Finding(rule, statement.line_at(offset), message, statement.line)
 
 
 def about_action(rule: str, script: Script, at: int, action: Action, message: str) -> Finding:
-    """Find fault with one action of an ALTER TABLE."""
+    """Return a finding about one action of an ALTER TABLE."""
     return Finding(rule, action.line, message, script.statements[at].line)

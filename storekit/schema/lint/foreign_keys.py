@@ -1,4 +1,4 @@
-"""Rules about foreign keys within a tenant. The catalogue checks judge policies, owners, grants and views."""
+"""Rules about foreign keys within a tenant. Policies, owners, grants and views are checked in the catalog."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _VALIDATE = re.compile(rf"validate constraint ({NAME})")
 def _set_null(script: Script) -> Iterator[Finding]:
     for statement in script.statements:
         for match in _SET_NULL.finditer(statement.text):
-            message = "it would null the tenant too; name the column: SET NULL (column)"
+            message = "it would set tenant_id to NULL too; name the column: SET NULL (column)"
             yield about("set-null", statement, message, match.start())
 
 
 def _hidden_rows(script: Script) -> Iterator[Finding]:
-    """A foreign key is checked as the owner, whom FORCE blinds."""
+    """A foreign key is checked as the owner, who sees no rows because of FORCE ROW LEVEL SECURITY."""
     for at, action in script.actions:
         blind = [table for table in _read(script, action) if script.hides_rows(table, at)]
         if blind:
@@ -31,8 +31,8 @@ def _hidden_rows(script: Script) -> Iterator[Finding]:
                 script,
                 at,
                 action,
-                f"the owner, who checks it, sees no row of {' and '.join(blind)}; before it ALTER TABLE ... "
-                "NO FORCE ROW LEVEL SECURITY, for the table it refers to as well, after it FORCE again",
+                f"the check runs as the owner, who sees no row of {' and '.join(blind)}; run ALTER TABLE ... "
+                "NO FORCE ROW LEVEL SECURITY before it, also for the table it refers to, and FORCE after it",
             )
 
 

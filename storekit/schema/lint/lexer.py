@@ -1,4 +1,4 @@
-"""SQL as tokens: where a word is a word, and not part of a comment, a literal or a body."""
+"""Split SQL into tokens, to distinguish words from comments, literals and bodies of functions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
-# What of a literal a rule may want to read: the name of a table or of a setting.
+# Literals that a rule may need to read: names of tables or settings.
 _PLAIN = re.compile(r'[\w."]*')
 
 
 class Token(NamedTuple):
-    """A piece of SQL; `text` of a string or body is what its quotes hold, words are in lower case."""
+    """A token of SQL. The `text` of a string or body is without its quotes; words are in lower case."""
 
     kind: str
     text: str
@@ -32,7 +32,7 @@ class Token(NamedTuple):
 
 
 def lex(text: str, line: int = 1) -> Iterator[Token]:
-    """Cut SQL into tokens and comments. Any text can be cut: what never ends, ends with the text."""
+    """Split SQL into tokens and comments. An unterminated comment or literal ends with the text."""
     at = 0
     while match := _TOKEN.match(text, at):
         kind, found = str(match.lastgroup), match[0]
@@ -66,9 +66,9 @@ def _content(kind: str, found: str) -> str:
 
 
 def spell(tokens: Iterable[Token]) -> tuple[str, list[int]]:
-    """Write tokens in one spelling, which rules match, and tell at which offset each begins.
+    """Return tokens in a normal form, which rules match, and the offset at which each begins.
 
-    One space between any two, none at a dot; a literal is empty unless it reads as a name.
+    Tokens are separated by one space, except at a dot. A literal is empty unless it looks like a name.
 
     >>> spell(lex("SELECT  Storekit.MANAGE('public.notes')-- now"))[0]
     "select storekit.manage ( 'public.notes' )"

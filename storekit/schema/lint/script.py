@@ -1,4 +1,4 @@
-"""One file with what is known at each of its statements: which tables are new, which are managed."""
+"""A migration file, with the tables that are new and managed at each of its statements."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EVERY = "*"
 
 @dataclass
 class Known:
-    """What the files up to here have made: tables, those under management, constraints and what they read."""
+    """What the files so far have created: tables, managed tables, constraints and the tables they read."""
 
     created: set[str] = field(default_factory=set)
     managed: set[str] = field(default_factory=set)
@@ -53,27 +53,27 @@ class Script:
 
     @property
     def made(self) -> Iterator[tuple[str, int]]:
-        """Give each table that the file makes, and the statement that makes it."""
+        """Yield each table that the file creates, and the position of the statement that creates it."""
         yield from self._tables.items()
 
     def is_new(self, table: str, at: int) -> bool:
-        """Tell whether this file made the table before a statement, so that nobody uses it yet."""
+        """Return whether this file created the table before a statement, so that nothing uses it yet."""
         return self._tables.get(table, at) < at
 
     def is_managed(self, table: str, at: int) -> bool:
-        """Tell whether a table may be managed: one that no known file made may well be."""
+        """Return whether a table may be managed; a table that no known file created may be."""
         if self.is_new(table, at):
             return any(where < at and managed == table for managed, where in self._managed)
         return table in self._known.managed or table not in self._known.created
 
     def is_managed_after(self, table: str | None, at: int) -> bool:
-        """Tell whether manage() is called for a table, for any if None, after a statement."""
+        """Return whether manage() is called after a statement, for this table or, if None, for any table."""
         return any(
             where > at and (table is None or managed in {table, _EVERY}) for managed, where in self._managed
         )
 
     def hides_rows(self, table: str, at: int) -> bool:
-        """Tell whether the owner is blind to a table's rows: managed, and FORCE not lifted in this file."""
+        """Return whether the owner sees no rows of a table: it is managed, and FORCE is not lifted."""
         lifted = any(
             where < at and action.table == table and action.text.startswith("no force row")
             for where, action in self.actions
@@ -81,12 +81,12 @@ class Script:
         return self.is_managed(table, at) and not lifted
 
     def read_by(self, constraint: str, table: str) -> list[str]:
-        """Name the tables that a constraint's validation reads under their policies: for a CHECK none."""
+        """Return the tables that validating a constraint reads under their policies; none for a CHECK."""
         return self._known.constraints.get(constraint, [table])
 
 
 def is_marked(text: str) -> bool:
-    """Tell whether the file's first line takes it out of a transaction."""
+    """Return whether the first line says that the file runs without a transaction."""
     return text.partition("\n")[0].rstrip() == NO_TRANSACTION
 
 

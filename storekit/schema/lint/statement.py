@@ -1,4 +1,4 @@
-"""Statements of a migration file, spelled so that a rule is a pattern."""
+"""Statements of a migration file in a normal form, so that rules can be regular expressions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PLAIN_NAME = re.compile(r'"([a-z_][a-z0-9_$]*)"')
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement, or the body of a routine, in the spelling of `spell`."""
+    """One statement, or the body of a routine, in the normal form of `spell`."""
 
     tokens: tuple[Token, ...]
     nested: bool = False
@@ -37,12 +37,12 @@ class Statement:
         return self.tokens[0].line
 
     def line_at(self, offset: int) -> int:
-        """Tell on which line of the file the token at an offset of `text` stands."""
+        """Return the line of the file that contains the token at an offset of `text`."""
         return self.tokens[bisect_right(self._spelled[1], offset) - 1].line
 
     @cached_property
     def flat(self) -> str:
-        """`text`, with blanks for what stands in parentheses."""
+        """`text`, with spaces in place of everything in parentheses."""
         depth, flat = 0, list(self.text)
         for at, sign in enumerate(flat):
             depth -= sign == ")"
@@ -66,7 +66,7 @@ class Statement:
 
 
 def _bodies(tokens: Sequence[Token], *, quotes: bool = False) -> Iterator[Statement]:
-    """Find dollar-quoted code at any depth; a plain literal is a body after AS, and a message elsewhere."""
+    """Yield dollar-quoted code at any depth. A plain literal counts as code only after AS or DO."""
     for at, token in enumerate(tokens):
         quoted = token.kind == "string" and quotes and tokens[at - 1].text in {"as", "do"}
         if token.kind == "body" or quoted:
@@ -77,7 +77,7 @@ def _bodies(tokens: Sequence[Token], *, quotes: bool = False) -> Iterator[Statem
 
 
 def statements(tokens: Sequence[Token]) -> Iterator[Statement]:
-    """Split a file; what a DO block would run counts as statements too."""
+    """Split a file into statements, including those in DO blocks."""
     for statement in _split(tokens, frozenset()):
         yield statement
         for body in statement.code if statement.is_block else ():
@@ -98,7 +98,7 @@ def _split(tokens: Sequence[Token], openers: frozenset[str], *, nested: bool = F
 
 
 def _depth(tokens: Sequence[Token], start: int, at: int, *, in_atomic: bool) -> int:
-    """Count parentheses, and the ends that BEGIN ATOMIC and the CASEs within it will have."""
+    """Return the change of depth at a token: by parentheses, BEGIN ATOMIC, and CASE and END within it."""
     kind, text, _ = tokens[at]
     if kind == "sign":
         return {"(": 1, ")": -1}.get(text, 0)
@@ -122,7 +122,7 @@ class Action:
 
 
 def actions(statement: Statement) -> Iterator[Action]:
-    """Split an ALTER TABLE; a column's drop, rename and so on are its actions."""
+    """Split an ALTER TABLE into its actions, such as dropping or renaming a column."""
     match = _ALTER_TABLE.match(statement.text)
     if match is None:
         return
@@ -138,7 +138,7 @@ def actions(statement: Statement) -> Iterator[Action]:
 
 
 def arguments(text: str) -> list[str]:
-    """Split the arguments of a call, given what follows its opening parenthesis."""
+    """Split the arguments of a call, given the text after its opening parenthesis."""
     found, depth, start = list[str](), 0, 0
     for at, sign in enumerate(text):
         if depth == 0 and sign in ",)":
@@ -151,7 +151,7 @@ def arguments(text: str) -> list[str]:
 
 
 def canonical(table: str) -> str:
-    """Name a table in one way: with its schema, quoted only where it must be.
+    """Return the name of a table in one form: with its schema, and quoted only if necessary.
 
     >>> canonical('"notes"'), canonical('billing."Odd"')
     ('public.notes', 'billing."Odd"')

@@ -1,4 +1,4 @@
-"""Rules about tables in use: what `manage` must be called for, and what squawk does not find."""
+"""Rules about tables in use: when `manage` must be called, and what squawk does not find."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _checked_columns(script: Script) -> Iterator[Finding]:
 
 
 def _managed(script: Script) -> Iterator[Finding]:
-    """What manage() has written knows the table's columns, so it must be called again."""
+    """Find changed columns without a call of manage(), which creates functions and grants for the columns."""
     told = set[str]()
     for at, action in script.actions:
         table = action.table
@@ -66,23 +66,21 @@ def _managed(script: Script) -> Iterator[Finding]:
         if stale and table not in told and _CHANGES_COLUMNS.match(action.flat):
             told.add(table)
             call = f"SELECT storekit.manage('{table}')"
-            message = f"triggers, grants and writer know the old columns; end with {call}"
+            message = f"the triggers, grants and write function are for the old columns; end with {call}"
             yield about_action("manage", script, at, action, message)
     for at, statement in enumerate(script.statements):
         if _DECLARES.match(statement.text) and not script.is_managed_after(None, at):
-            message = (
-                "a declaration holds from the next storekit.manage() of its table on; call it after this"
-            )
+            message = "a declaration takes effect with storekit.manage() of its table; call it after this"
             yield about("manage", statement, message)
 
 
 def _unmanaged(script: Script) -> Iterator[Finding]:
     for table, at in script.made:
-        # storekit's own tables have walls of their own
+        # the tables of storekit have their own policies
         if table.startswith("storekit.") or script.is_managed_after(table, at):
             continue
         if _OF_TENANTS.match(script.statements[at].text):
-            message = f"nothing keeps its tenants apart; end with SELECT storekit.manage('{table}')"
+            message = f"nothing separates its tenants; end with SELECT storekit.manage('{table}')"
             yield about("manage", script.statements[at], message)
 
 

@@ -1,4 +1,4 @@
-"""Rules about a file's transaction: what cannot run in it, what may run twice."""
+"""Rules about the transaction of a file: what cannot run in it, and what can run twice."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _CONCURRENT_INDEX = re.compile(
 
 
 def transaction_end(text: str) -> int | None:
-    """Find the line of a statement that would end the transaction which a file shares with its record."""
+    """Return the line of a statement that would end the transaction of the file and its record."""
     return next((s.line for s in _parse(text) if _ends(s)), None)
 
 
 def concurrent_index(text: str) -> tuple[str, str] | None:
-    """Name the index that a file's CREATE INDEX CONCURRENTLY makes, and its table."""
+    """Return the name and the table of the index that the file creates with CREATE INDEX CONCURRENTLY."""
     matches = (_CONCURRENT_INDEX.match(statement.text) for statement in _parse(text))
     return next(((match[1], match[2]) for match in matches if match), None)
 
@@ -50,7 +50,9 @@ def _ends(statement: Statement) -> bool:
 def _mark(script: Script) -> Iterator[Finding]:
     if script.marked:
         for statement in script.own[1:]:
-            yield about("no-transaction", statement, "a file without a transaction holds one statement")
+            yield about(
+                "no-transaction", statement, "a file without a transaction must have only one statement"
+            )
         return
     for statement in script.own:
         if _ALONE.match(statement.text):
@@ -68,7 +70,7 @@ def _repeats(script: Script) -> Iterator[Finding]:
             yield about(
                 "repeatable",
                 statement,
-                "a crash before its record runs it again; say IF NOT EXISTS, or IF EXISTS",
+                "after a crash before it was recorded it runs again; use IF NOT EXISTS or IF EXISTS",
             )
 
 
