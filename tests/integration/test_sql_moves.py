@@ -112,7 +112,7 @@ def test_a_record_begins_where_the_machine_says(database: Database, api: Api, st
     if state == "pending":
         assert api.insert("orders", status=state)
     else:
-        refused(api, insert_op("orders", [{"status": state}]), "SK410", "may not begin as")
+        refused(api, insert_op("orders", [{"status": state}]), "SK410", "cannot start as")
 
 
 def test_a_move_is_an_event_that_tells_who_and_why(database: Database, api: Api) -> None:
