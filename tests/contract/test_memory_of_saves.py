@@ -106,7 +106,7 @@ async def test_a_save_in_doubt_is_settled_in_its_own_tenant(harness: Harness) ->
     with trace.listen(fail), pytest.raises(KeyboardInterrupt):
         await runs.save(run)
     other = Harness(harness.store, harness.browse, harness.move_clock)
-    with pytest.raises(UsageError, match="save it there first"):
+    with pytest.raises(UsageError, match="save it in the scope of that tenant first"):
         await other.repository(Run).save(run)
     await runs.save(run)
     assert run.version == 1

@@ -136,7 +136,7 @@ async def test_what_cannot_be_is_refused_where_it_is_asked(harness: Harness) -> 
             (lambda: tx.delete(Note, run.ref_id), "is append-only"),
             (lambda: tx.restore(Run, run.ref_id), "does not support restore"),
             (lambda: tx.upsert([Run(name="y")]), "has no natural key"),
-            (lambda: tx.upsert([Hit(external_id="1")]), r"insert_ignore\(\) inserts only"),
+            (lambda: tx.upsert([Hit(external_id="1")]), r"use insert_ignore\(\)"),
             (lambda: tx.insert_ignore([run]), "has no natural key"),
         ]
         for wrong, message in refused:
