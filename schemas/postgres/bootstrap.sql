@@ -1,5 +1,5 @@
--- What runs before any migration, each time, as the admin login: roles, schema, record of migrations.
--- Idempotent. Roles belong to the whole cluster, so a second database meets those of the first.
+-- Runs before the migrations, each time, as the admin login: creates the roles, the schema and the record of
+-- migrations. Idempotent. Roles belong to the whole cluster, so in a second database they exist already.
 
 DO $$
 DECLARE
@@ -10,12 +10,12 @@ BEGIN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS', v_role);
             EXCEPTION WHEN duplicate_object OR unique_violation THEN
-                NULL;  -- another database of this cluster was set up at the same moment
+                NULL;  -- another database of this cluster was set up at the same time
             END;
         END IF;
     END LOOP;
 
-    -- The admin acts as these two only by SET ROLE, so that nothing is made under its own name.
+    -- The admin uses these two roles only by SET ROLE, so that it does not own any object itself.
     FOREACH v_role IN ARRAY '{storekit_owner,storekit_reports}'::text[] LOOP
         IF current_setting('server_version_num')::int < 160000 THEN
             IF NOT pg_has_role(current_user, v_role, 'MEMBER') THEN

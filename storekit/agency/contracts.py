@@ -1,4 +1,4 @@
-"""Contracts: who accepted what, with the exact bytes that were accepted."""
+"""Contracts: who accepted which document, and the exact bytes of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storekit.model.values.blob import Blob
 
 
 class Contract(Entity, table="contracts", line="agency"):
-    """A legal record, append-only: each acceptance is a contract of its own."""
+    """A legal record, append-only: each acceptance is a new contract."""
 
     title: str
     accepted_by: str

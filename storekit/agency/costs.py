@@ -15,7 +15,7 @@ from storekit.model.table.indexes import index
 
 
 class LlmCall(Entity, table="llm_calls", line="agency", indexes=[index("created_on")]):
-    """One call of a language model, append-only: the basis of bills. The report `llm_costs` sums them."""
+    """One call of a language model, append-only, for billing. The report `llm_costs` adds up the costs."""
 
     run_id: Annotated[UUID, references(ActivityRun)]
     model: str

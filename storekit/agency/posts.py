@@ -44,7 +44,7 @@ class BlogPost(
         index("-created_on", where={"status": BlogPostStatus.IN_REVIEW, "deleted_on": None}),
     ],
 ):
-    """An article. Its text is the content of its output, and so is the URL of the text."""
+    """An article. Its text is the blob `content` of its output, as in `url(ref_id, "output.content")`."""
 
     output_id: Annotated[UUID, references(ActivityOutput)]
     title: str

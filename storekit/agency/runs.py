@@ -79,7 +79,7 @@ _REVIEWS = {
 
 
 class OutputMetadata(BaseModel):
-    """Description of an output; `details` has the fields that only one kind of output has."""
+    """Description of an output; `details` contains fields that are specific to a kind of output."""
 
     title: str
     summary: str | None = None
@@ -99,7 +99,7 @@ class ActivityOutput(
         index("-created_on", where={"status": ActivityOutputStatus.IN_REVIEW, "deleted_on": None}),
     ],
 ):
-    """A deliverable of a run; a post shows the content of its output."""
+    """A deliverable of a run. A blog post refers to its output for the text."""
 
     run_id: Annotated[UUID, references(ActivityRun)]
     status: Annotated[
@@ -124,7 +124,7 @@ _CALLS = {ToolCallStatus.RUNNING: [ToolCallStatus.SUCCEEDED, ToolCallStatus.FAIL
 
 
 class ToolPayload(BaseModel):
-    """Request and response of a tool call, in the form of the tool's integration."""
+    """Request and response of a tool call, in the format of the tool."""
 
     request: dict[str, Any]
     response: dict[str, Any] | None = None

@@ -1,1 +1,2 @@
-"""Functions for deployment: migrations, schema changes from classes, embedded servers. All of them block."""
+"""Functions for deployment: migrations, schema changes for changed classes, embedded servers. All of them
+block."""

@@ -1,4 +1,4 @@
-"""The embedded servers with the schema of an application's classes, as `Store.embedded(path)` starts them."""
+"""Start the embedded servers of `Store.embedded(path)`, and create the tables of its classes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MARK = "schema.sha256"
 
 
 class EmbeddedServers:
-    """Starts the servers of a directory, migrates them to the classes, and stops using them at the end."""
+    """Starts the servers of a directory, migrates them for the classes, and stops using them at the end."""
 
     def __init__(self, path: Path, entities: Sequence[type[Entity]]) -> None:
         for entity in entities:
@@ -52,7 +52,7 @@ class EmbeddedServers:
         return settings
 
     def stop(self) -> None:
-        """Stop owning the servers. They stop when the last owner has gone."""
+        """Stop using the servers. They stop when no process uses them any more."""
         if self._stack is not None:
             self._stack.close()
             self._stack = None
@@ -63,7 +63,7 @@ class EmbeddedServers:
         own = Line(_OWN_LINE, directory)
         with _locked(directory):
             lines = lines_of(self._entities, own)
-            # Most starts follow one with the same classes and files: nothing has to be compared then.
+            # Usually the previous start had the same classes and files, and nothing must be compared.
             if mark.exists() and mark.read_text() == _digest(lines, self._entities):
                 return
             migrate(settings, lines)
@@ -75,7 +75,7 @@ def evolve(settings: Settings, entities: Sequence[type[Entity]], lines: Sequence
     """Write and apply the next files of the last line, if the classes need them.
 
     Raises:
-        ConfigurationError: a class changed in a way that needs a person's decision; nothing was written.
+        ConfigurationError: a change of a class could lose data, so a person must decide; nothing was written.
     """
     directory = Path(str(lines[-1].directory))
     found = [each for each in compare(settings, entities, lines[-1]) if each.weight != "remark"]
@@ -88,7 +88,7 @@ def evolve(settings: Settings, entities: Sequence[type[Entity]], lines: Sequence
         try:
             migrate(settings, lines)
         except ConfigurationError:
-            # The file was generated here and has been rolled back. Left there, it would fail at every start.
+            # This call generated the file, which was rolled back. It would fail again at each start.
             if f"{lines[-1].name} {path.name}" in pending(settings, lines):
                 path.unlink()
             raise
@@ -109,8 +109,10 @@ def _open_decisions(
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Lock the directory: two processes that start together would write the same change twice."""
-    handle = os.open(directory, os.O_RDONLY)  # the directory itself: a lock file would stand among migrations
+    """Lock the directory, so that two processes that start together do not write the same change twice."""
+    handle = os.open(
+        directory, os.O_RDONLY
+    )  # lock the directory itself: it contains migrations and should contain no lock file
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -119,7 +121,7 @@ def _locked(directory: Path) -> Iterator[None]:
 
 
 def _digest(lines: Sequence[Line], entities: Sequence[type[Entity]]) -> str:
-    """Hash everything that the setup depends on, so that attaching to a migrated stack skips it."""
+    """Hash everything that the setup depends on, so that a start can skip it if nothing has changed."""
     digest = hashlib.sha256()
     directories = [line.directory for line in (core(), *lines)] + [root() / "mongo", root() / "s3"]
     for directory in directories:

@@ -20,7 +20,7 @@ _MANAGED = re.compile(r"storekit\.manage\('([^']+)'")
 
 
 def lines_of(entities: Iterable[type[Entity]], own: Line) -> list[Line]:
-    """Return the lines whose migrations create these classes and the classes they refer to, `own` last."""
+    """Return the lines that create the tables of these classes and of those they refer to, `own` last."""
     tables = [entity.storekit_table for entity in entities]
     names = dict.fromkeys(each.line for table in tables for each in (table, *_targets(table)))
     return [*(shipped(name) for name in names if name), own]
@@ -37,7 +37,7 @@ def pending(settings: Settings, lines: Sequence[Line]) -> list[str]:
 
 
 def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> list[Difference]:
-    """Return the differences between the database and these classes, without classes of other lines.
+    """Return the differences between the database and those of these classes that belong to the line `own`.
 
     All migrations must have been applied.
 
@@ -53,7 +53,7 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
     from storekit.drivers.postgres.admin.runner import connect
 
     lines = {None, own.name}
-    # Tables of shipped lines change by their own migrations only.
+    # Tables of shipped lines are changed only by the migrations of their line.
     wanted = {e.storekit_table.name: e for e in _sorted(entities) if e.storekit_table.line in lines}
     found = []
     with connect(admin_url(settings)) as connection, as_owner(connection):
@@ -62,7 +62,7 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
                 for target in _referenced(entity):
                     if target not in wanted and not exists(connection, target):
                         fact = f"{entity.__name__} references {target}, which does not exist"
-                        raise ConfigurationError(f"{fact}; list its class too")
+                        raise ConfigurationError(f"{fact}; pass its class too")
                 actual = facts(connection, table)
                 if actual is None:
                     found.append(missing(entity))
@@ -73,7 +73,8 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
 
 
 def breaches(settings: Settings) -> list[str]:
-    """Return whatever in the database would bypass the tenants' policies or the write API, as sentences.
+    """Return a sentence for each thing in the database that would bypass the policies of tenants or the write
+    API.
 
     Raises:
         ConfigurationError: POSTGRES_ADMIN_URL is not set, or the database was never migrated.

@@ -29,12 +29,12 @@ def migrate(
     Stores without settings are skipped. Returns the applied migrations.
 
     Args:
-        lines: lines of migrations beside the core's, applied in this order.
+        lines: further lines of migrations, applied in this order after those of the core.
         to: line and number of the last migration to apply.
         dry_run: change nothing, and return the migrations that would be applied.
 
     Raises:
-        ConfigurationError: POSTGRES_ADMIN_URL is not set, a server or its settings do not fit, or a pending
+        ConfigurationError: POSTGRES_ADMIN_URL is not set, a server is not set up as required, or a pending
             file contains an open decision, in which case nothing is applied.
         UsageError: `to` does not name a migration.
         Unavailable: a server cannot be reached.
@@ -45,7 +45,7 @@ def migrate(
     from storekit.drivers.s3.control import ensure_bucket
 
     admin = admin_url(settings)
-    # Checked before anything is applied: half of a deployment would be worse than none.
+    # Checked before anything is applied, so that a deployment does not stop half-way.
     if not dry_run and (undecided := _undecided(lines)):
         for migration in apply(admin, [core(), *lines], to=to, dry_run=True):
             if finding := undecided.get(str(migration)):

@@ -1,4 +1,4 @@
-"""The three servers, run from their wheels in one directory, for development, tests and demonstrations.
+"""Run the three servers from their wheels in one directory, for development, tests and demonstrations.
 
 Example:
     with Stack.start(Path("data")) as stack:

@@ -15,12 +15,12 @@ def credentials(directory: Directory, names: Iterable[str]) -> dict[str, str]:
     """Return the credentials, generating missing ones.
 
     Raises:
-        ConfigurationError: the file is missing, while the servers' data still needs its passwords.
+        ConfigurationError: the file is missing, but there is data of servers that needs its passwords.
     """
     known: dict[str, str] = directory.read(_FILE)
     if not known and ((directory.path / "postgres").exists() or (directory.path / "mongo").exists()):
         raise ConfigurationError(
-            f"{directory.path / _FILE} is missing, and with it the passwords of the data beside it; "
+            f"{directory.path / _FILE} is missing, which contains the passwords of these servers; "
             "restore it, or delete the whole directory with its data"
         )
     missing = {name: token_urlsafe(24) for name in names if name not in known}

@@ -17,7 +17,7 @@ from storekit.errors import ConfigurationError, Unavailable
 _MARK = "stack.json"
 _FORMAT = 1
 _ALLOWED_BEFORE = {"migrations", ".gitignore"}
-"""Entries that a new stack may contain: a project commits its migrations and starts with fresh data."""
+"""Entries that a new stack may contain: a project commits its migrations, but not its data."""
 
 
 class Directory:
@@ -31,7 +31,7 @@ class Directory:
         """Use a new or empty directory, or an existing stack of this user.
 
         Raises:
-            ConfigurationError: the directory holds other files, or is the stack of another user.
+            ConfigurationError: the directory contains other files, or is the stack of another user.
         """
         claimed = cls(Path(os.path.abspath(path)))
         if claimed.path.exists() and not claimed.path.is_dir():
@@ -50,12 +50,13 @@ class Directory:
         return (self.path / _MARK).exists()
 
     def _initialise(self) -> None:
-        # Another process may initialise it at the same time, so its temporary files of the mark are ignored.
+        # Another process may initialise the directory at the same time, so temporary files of the mark are
+        # ignored.
         entries = {each.name for each in self.path.iterdir() if not each.name.startswith(_MARK)}
         if entries - _ALLOWED_BEFORE and not self.is_stack:
             found = ", ".join(sorted(entries - _ALLOWED_BEFORE)[:3])
             raise ConfigurationError(
-                f"{self.path} is not a stack of storekit and not empty (it holds {found}); "
+                f"{self.path} is not a stack of storekit and not empty (it contains {found}); "
                 "use another directory"
             )
         self.path.chmod(0o700)
@@ -105,7 +106,7 @@ class Directory:
     def start_lock(self, timeout: float) -> Iterator[None]:
         """Hold the lock under which one process at a time starts servers.
 
-        It is a lock of the kernel, so a process that dies releases it.
+        The kernel releases the lock when the process dies.
         """
         deadline = time.monotonic() + timeout
         file = os.open(self.path / "start.lock", os.O_RDWR | os.O_CREAT, 0o600)

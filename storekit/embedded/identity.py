@@ -1,7 +1,8 @@
-"""The identity that the servers run as.
+"""Find a user as which the servers can run.
 
-PostgreSQL refuses to run as root, and containers often have no other user. Root therefore starts it in a user
-namespace, where it has another uid and no capabilities, or as another uid if namespaces are not allowed.
+PostgreSQL does not run as root, and containers often have no other user. Root therefore starts PostgreSQL in
+a user namespace, in which it has another uid and no capabilities, or as another uid if namespaces are not
+allowed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Identity:
     def take_ownership(self, path: Path) -> None:
         """Change the owner of a tree to the uid that will use it. Symbolic links are not followed.
 
-        The stack may have run another way before, so the owner can be a different one.
+        An earlier run of the stack may have used another way, so the files may have another owner.
         """
         owner = self.uid if self.way == "user" else os.geteuid()
         if path.lstat().st_uid == owner:
@@ -79,7 +80,7 @@ def find(directory: Directory, package: Path, choices: Sequence[Way]) -> tuple[I
     for way in choices:
         identity = PLAIN if way == "plain" else Identity(way, _nobody())
         if way == "user":
-            # The other uid may enter the directory but not list it; its content has modes of its own.
+            # The other uid can enter the directory but not list it; the files in it have their own modes.
             directory.path.chmod(0o711)
         found = identity.probe(directory.path, _postgres(package))
         if found.returncode == run_as.REFUSED:

@@ -32,10 +32,10 @@ _MAX_SOCKET_PATH = 100
 
 
 class OwnerConnection:
-    """A connection that owns the stack as long as it is open.
+    """A connection to the supervisor. While it is open, its process is an owner of the stack.
 
-    A forked child shares it: the servers then run until both processes have closed it or ended. A program
-    that the process executes does not inherit it.
+    A forked child shares the connection: the servers then run until both processes have closed it or ended. A
+    program that the process executes does not inherit it.
     """
 
     def __init__(self, path: str) -> None:
@@ -51,7 +51,7 @@ class OwnerConnection:
 
     def request(self, do: str, **request: Any) -> dict[str, Any]:
         """Send a request and return the reply; a failure in the supervisor is raised as OSError."""
-        with self._lock:  # one request at a time: replies have no ids
+        with self._lock:  # one request at a time, because replies have no ids
             self._socket.sendall(json.dumps({"do": do, **request}).encode() + b"\n")
             line = self._replies.readline()
         if not line:
@@ -100,7 +100,7 @@ def wait_for_end(directory: Directory) -> None:
 def _until_connected(
     directory: Directory, if_not_running: Callable[[Directory, int], T]
 ) -> OwnerConnection | T:
-    """Connect to a running supervisor, or call the function while holding the lock that it would hold.
+    """Connect to a running supervisor, or call the function while holding the lock of the supervisor.
 
     A supervisor that has just started may not have written its record yet, and one that is about to end
     accepts no more owners. In both cases the loop tries again.
@@ -131,8 +131,8 @@ def _join(directory: Directory) -> OwnerConnection | None:
     except OSError:
         return None
     try:
-        # Only a reply shows that this connection counts as an owner: a supervisor that is about to end
-        # accepts no more of them.
+        # Only a reply shows that this process is an owner now: a supervisor that is about to end accepts no
+        # more.
         connection.request("status")
     except OSError:
         connection.close()
@@ -167,8 +167,8 @@ def _start(directory: Directory, lock: int) -> OwnerConnection:
         listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen(64)
-        # Connecting before the supervisor runs makes this process its first owner: it cannot end for want of
-        # one, and there is no start to wait for.
+        # Connect before the supervisor runs, so that it has an owner from the beginning and does not end at
+        # once, and so that this process need not wait for its start.
         connection = OwnerConnection(path)
         try:
             _spawn(directory, listener.fileno(), lock)
@@ -181,9 +181,9 @@ def _start(directory: Directory, lock: int) -> OwnerConnection:
 def _spawn(directory: Directory, listener: int, lock: int) -> None:
     log = os.open(directory.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        # -I -S: no site packages and no PYTHON* variables, so that it starts fast and the same everywhere.
-        # Its own session keeps Ctrl-C in the owner's terminal from stopping servers that other owners still
-        # use.
+        # -I -S: without site packages and PYTHON* variables it starts fast and always in the same way. In its
+        # own session it does not get a Ctrl-C from the terminal of this owner, as other owners may use the
+        # servers.
         subprocess.run(  # noqa: S603  our own script
             [sys.executable, "-I", "-S", supervisor.__file__, str(listener), str(directory.path / RECORD)],
             pass_fds=(listener, lock),
@@ -202,6 +202,6 @@ def _socket_path(directory: Directory) -> str:
     path = str(directory.path / _SOCKET)
     if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
         return path
-    # mkdtemp creates the directory with mode 0700, so no other user can place a socket there. The record says
-    # where it is.
+    # mkdtemp creates the directory with mode 0700, so no other user can place a socket there. The record
+    # contains the path.
     return str(Path(tempfile.mkdtemp(prefix="storekit-")) / _SOCKET)

@@ -12,7 +12,7 @@ from storekit.embedded.directory import Directory
 from storekit.errors import ConfigurationError
 
 _RANGE = range(20_000, 32_000)
-"""Below the range that kernels use for outgoing connections, which could occupy a port between two runs."""
+"""Below the range of outgoing connections, which could use a port between two runs."""
 _FILE = "ports.json"
 
 
@@ -28,7 +28,7 @@ class Ports:
         return dict(self._directory.read(_FILE).get(server, {}))
 
     def assign(self, server: str, purposes: Sequence[str]) -> dict[str, int]:
-        """Return a server's ports: its saved ones if they are free and no other server's, else new ones."""
+        """Return the saved ports of a server if they are free and not another server's, else new ports."""
         with self._lock:
             saved = self._directory.read(_FILE)
             ports: dict[str, int] = saved.pop(server, {})
@@ -50,7 +50,7 @@ def _is_free(port: int) -> bool:
 
 
 def _choose(count: int, others: Set[int]) -> list[int]:
-    # All stay bound until the last one is found, so that no port is chosen twice.
+    # All ports stay bound until the last one is found, so that no port is chosen twice.
     with ExitStack() as bound:
         free = (
             port

@@ -31,11 +31,12 @@ LOGINS = {
     "storekit_auditor_login": "LOGIN",
     REPORTER: "LOGIN",
 }
-"""Each login is a member of the group role of its name; migrations grant privileges to the groups."""
+"""Each login ending in _login is a member of the role with the name before it, to which migrations grant
+privileges."""
 _LOGIN = "_login"
 
-# fsync and full_page_writes stay on: a stack keeps what it acknowledged, even after kill -9. wal_level stays
-# at `replica`, the default: `minimal` would rule out backups and standbys that a user may want to try.
+# fsync and full_page_writes stay on, so that committed data is kept even after kill -9. wal_level stays at
+# `replica`, the default: `minimal` would rule out backups and standbys that a user may want to try.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -141,7 +142,8 @@ class Postgres:
         there = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
         for login, rights in LOGINS.items():
             if login not in there:
-                # The server gets a SCRAM verifier: a password in the statement could end up in its log.
+                # Send a SCRAM verifier to the server: a password in the statement could be written to its
+                # log.
                 verifier = connection.pgconn.encrypt_password(
                     self._secrets[login].encode(), login.encode(), b"scram-sha-256"
                 )

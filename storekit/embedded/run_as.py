@@ -1,4 +1,4 @@
-"""Run a program that ends with its parent and, if started by root, has none of root's rights.
+"""Run a program that ends with its parent and, if it is started by root, does not have the rights of root.
 
     python -I -S run_as.py WAY UID SIGNAL PARENT PROGRAM ARGUMENT...
 
@@ -27,7 +27,7 @@ def main(way: str, uid: str, signal: str, parent: str, *command: str) -> None:
         sys.stderr.write(f"uid {uid} by {way}: {error}\n")
         sys.exit(REFUSED)
     _end_with(int(parent), int(signal))
-    os.execv(command[0], command)  # noqa: S606  no shell is the point
+    os.execv(command[0], command)  # noqa: S606  no shell on purpose
 
 
 def _plain(uid: int) -> None:
@@ -61,7 +61,7 @@ def _end_with(parent: int, signal: int) -> None:
     if not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal, 0, 0, 0)
-    # A parent that died before the call above will never cause a signal.
+    # No signal is sent if the parent died before the call above.
     if os.getppid() != parent:
         sys.exit(1)
 

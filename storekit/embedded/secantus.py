@@ -44,9 +44,9 @@ class Secantus:
         self._data = directory.path / "mongo"
 
     def prepare(self, runner: Runner) -> None:
-        """Create the users without authentication, in a directory that is renamed once they exist.
+        """Create the users in a server without authentication, whose data directory is renamed afterwards.
 
-        The server has no way to create a first user while it requires one.
+        A server with authentication cannot create its first user.
         """
         # Pass an empty configuration file: otherwise the server would read one in HOME or in /etc.
         (self._directory.path / _CONFIGURATION).touch(mode=0o600)
@@ -83,7 +83,7 @@ class Secantus:
             )
 
     def command(self, ports: Mapping[str, int]) -> Command:
-        """Return the command with authentication. Commits are synced: by default kill -9 loses some."""
+        """Return the command, with authentication. Each commit is synced: by default kill -9 loses some."""
         return _command(self._data, signal.SIGTERM, ports, "--auth")
 
     def is_ready(self, ports: Mapping[str, int]) -> bool:

@@ -44,7 +44,7 @@ class Server(Protocol):
     purposes: Sequence[str]
 
     def prepare(self, runner: Runner) -> None:
-        """Create what the server needs. Runs again if it was interrupted."""
+        """Create what the server needs. It is called again if it was interrupted."""
         ...
 
     def command(self, ports: Mapping[str, int]) -> Command:
@@ -116,8 +116,8 @@ class Runner:
     def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while True:
-            # Check the response before the process: if the process has ended, another program answered on
-            # its port.
+            # Call is_ready before checking the process: if the process has ended, another program used its
+            # port.
             ready = is_ready()
             code = self._connection.request("status")["servers"][name]["code"]
             if code is not None:

@@ -1,4 +1,4 @@
-"""Three servers in one directory, which run as long as a process owns them."""
+"""Three servers in one directory, which run as long as at least one process owns them."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class ServerStatus:
 class Stack:
     """PostgreSQL, an S3 server and a MongoDB server, owned by this process until it closes them or ends.
 
-    The owners of a stack are processes. The servers stop when the last owner has closed it or ended, even by
-    kill -9. The data is kept.
+    A stack can have several owners. The servers stop when the last of these processes has closed the stack or
+    ended, even by kill -9. The data is kept.
 
     Example:
         with Stack.start(Path("data")) as stack:
@@ -63,7 +63,7 @@ class Stack:
     def start(cls, directory: Path) -> Self:
         """Own the stack of a directory, and start the servers that are not running.
 
-        Blocks until they are ready; a new stack takes some seconds.
+        Blocks until they are ready, which takes a few seconds for a new stack.
 
         Raises:
             ConfigurationError: a wheel is not installed, the directory or disk cannot be used, or a server
@@ -78,7 +78,9 @@ class Stack:
             stack_directory = Directory.claim(directory)
             connection = connect_or_start(stack_directory)
             try:
-                if _not_ready(connection):  # without the lock: attaching to a running stack must be quick
+                if _not_ready(
+                    connection
+                ):  # checked without the lock, so that using a running stack does not have to wait
                     with stack_directory.start_lock(_START_LOCK_TIMEOUT):
                         _start_missing(stack_directory, connection, ways)
             except BaseException:
@@ -106,7 +108,7 @@ class Stack:
 def up(directory: Path) -> list[ServerStatus]:
     """Start a stack that keeps running until `down`, also after this process has ended."""
     with Stack.start(directory) as stack, translated(directory):
-        stack._connection.request("keep", kept=True)  # noqa: SLF001  one module, one idea
+        stack._connection.request("keep", kept=True)  # noqa: SLF001  Stack is of this module
         return status(directory)
 
 
@@ -151,7 +153,7 @@ def settings(directory: Path) -> Settings:
     if down:
         start = f"storekit up --dir {shlex.quote(str(directory))}"
         raise ConfigurationError(
-            f"servers of the stack in {directory} are down: {', '.join(down)}; run: {start}"
+            f"servers of the stack in {directory} are not running: {', '.join(down)}; run: {start}"
         )
     return _settings(Directory(Path(os.path.abspath(directory))))
 
@@ -163,7 +165,7 @@ def require(directory: Path) -> None:
         ConfigurationError: it is not a stack.
     """
     if not Directory(Path(os.path.abspath(directory))).is_stack:
-        raise ConfigurationError(f"{directory} is not a stack; name the directory of one with --dir")
+        raise ConfigurationError(f"{directory} is not a stack; pass the directory of a stack with --dir")
 
 
 def _settings(stack_directory: Directory) -> Settings:
@@ -224,6 +226,6 @@ def _start_missing(
             for each in starts:
                 each.result()
         except BaseException:
-            # Let the next request of the other threads fail, so that nobody waits for their servers.
+            # Make the next request of the other threads fail, so that their servers are not waited for.
             connection.close()
             raise

@@ -1,4 +1,4 @@
-"""Clear what a killed PostgreSQL server leaves behind and what prevents the next one from starting."""
+"""Remove what a killed PostgreSQL server has left and what would prevent the next one from starting."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PROC = Path("/proc")
 def clear(data: Path) -> None:
     """Kill backends whose postmaster was killed, and remove its lock file.
 
-    A backend in a long query notices late that its postmaster is gone, and PostgreSQL refuses to start beside
-    it. The pid in the lock file may also belong to another program by now, as in a container that was killed
-    and started again, which PostgreSQL mistakes for a running postmaster. Without /proc nothing is done, and
-    PostgreSQL's own checks apply.
+    A backend in a long query may run for some time after its postmaster has died, and PostgreSQL does not
+    start beside it. The pid in the lock file may also belong to another program now, for example in a
+    container that was restarted, and PostgreSQL would take that program for a running postmaster. Without
+    /proc nothing is done, and the checks of PostgreSQL apply.
     """
     lock = data / "postmaster.pid"
     if not lock.exists() or not (_PROC / "self" / "cwd").exists():

@@ -1,4 +1,4 @@
-"""The parent process of a stack's servers. It stops them when the last owner has gone.
+"""The parent process of the servers of a stack. It stops the servers when no owner is left.
 
     python -I -S supervisor.py LISTENER RECORD
 
@@ -6,9 +6,9 @@ Each owner is a connection, not a pid: the kernel closes the connection of a pro
 a list of pids would become stale. Requests and replies are JSON, one per line.
 
 The supervisor is a script that uses the standard library only, so that it starts in about 20 ms and stays
-small. It knows nothing about the servers; requests say what to run. It inherits the locked lock file of the
-directory, which the kernel unlocks when the supervisor ends for whatever reason. At most one therefore runs
-in a directory.
+small. It knows nothing about the servers; requests say what to run. It inherits the open lock file of the
+directory, which the kernel unlocks when the supervisor ends for any reason. Therefore at most one supervisor
+runs for a directory.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHECK_INTERVAL = 1.0
 PATIENCE = 15.0
 """Seconds that a server has to end before it is killed. Killing is safe: all of them sync their commits."""
 PATIENCE_WITHOUT_DIRECTORY = 3.0
-"""The same once the directory was deleted: a server may then wait for files that will never come back."""
+"""The same after the directory was deleted: a server may then wait for files that no longer exist."""
 
 
 @dataclass
@@ -64,12 +64,13 @@ class Server:
 
 
 class Supervisor:
-    """Starts and stops servers on request, and stops them all when the last owner has gone."""
+    """Starts and stops servers on request, and stops all of them when no owner is left."""
 
     def __init__(self, listener: socket.socket, record: Path) -> None:
         self._listener = listener
         self._record = record
-        # While it is open its inode cannot be reused, so a new directory of the same name differs.
+        # While the descriptor is open, the inode cannot be reused, so a new directory of the same name
+        # differs.
         self._directory = os.open(record.parent, os.O_RDONLY)
         self._socket = listener.getsockname()
         self._servers: dict[str, Server] = {}
@@ -78,11 +79,11 @@ class Supervisor:
         self._events = selectors.DefaultSelector()
 
     def run(self) -> None:
-        """Serve until the last owner has gone, or the directory was deleted."""
+        """Serve until no owner is left or the directory was deleted."""
         self._listener.setblocking(False)
         self._events.register(self._listener, selectors.EVENT_READ)
         try:
-            self._accept()  # its starter connected before it started this process
+            self._accept()  # the process that started this one has connected before
             while (self._owners or self._kept) and self._directory_exists():
                 for key, _ in self._events.select(CHECK_INTERVAL):
                     if key.fileobj is self._listener:
@@ -146,7 +147,7 @@ class Supervisor:
         stop: int,
         leftovers: list[str],
     ) -> dict[str, Any]:
-        self.do_stop(name)  # a former attempt on ports that were taken may still be running
+        self.do_stop(name)  # an earlier attempt, on ports that another program used, may still be running
         if os.path.exists(log):
             os.replace(log, f"{log}.1")
         with open(log, "wb") as output:
@@ -174,7 +175,8 @@ class Supervisor:
         return {}
 
     def _write_record(self) -> None:
-        # If this process is killed, the next starter finds its servers by this record and stops them.
+        # If this process is killed, the next process that starts the stack finds the servers in this record
+        # and stops them.
         servers = {
             name: {"pid": each.process.pid, "start_time": each.start_time, "stop": each.stop}
             for name, each in self._servers.items()
@@ -185,7 +187,7 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        # Signal all before waiting for any, so that they stop side by side.
+        # Signal all servers before waiting for any, so that they stop in parallel.
         for server in self._servers.values():
             server.send_stop()
         patience = PATIENCE if self._directory_exists() else PATIENCE_WITHOUT_DIRECTORY
@@ -236,9 +238,10 @@ def _exit(number: int, frame: object) -> NoReturn:
 
 
 def main(listener: str, record: str) -> None:
-    """Detach from the starter and serve.
+    """Detach from the process that started this one, and serve.
 
-    The starter waits for its direct child only, so a fork leaves neither a zombie nor a wait behind.
+    That process waits only for its direct child, which ends after the fork: no zombie is left, and it need
+    not wait.
     """
     if os.fork():
         os._exit(0)

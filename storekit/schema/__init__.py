@@ -1,1 +1,1 @@
-"""Classes and migrations as text, and the rules that check them. Pure: no I/O but reading files."""
+"""Render classes as SQL, read migrations and check them. No I/O except reading files."""

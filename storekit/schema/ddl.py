@@ -48,7 +48,7 @@ def render(entity: type[Entity]) -> str:
         create_table(table, entity.model_fields, (constraint(table, key) for key in foreign_keys(table)))
     )
     blocks += [key.create(qualified(table.name)) for key in key_definitions(table) if not key.inline]
-    # `manage` comes last: it reads what the statements before it wrote into storekit's own tables
+    # `manage` comes last: it reads the rows that the statements before it have inserted
     blocks += [*insert_parts(table), *insert_lookup(table), *insert_moves(table), call_manage(table)]
     return "\n\n".join(blocks) + "\n"
 
@@ -81,13 +81,14 @@ def column_definitions(table: Table, fields: Mapping[str, FieldInfo]) -> dict[st
         defined[f"{part.name}_ref"] = "uuid"
         if part.ttl:
             defined[f"{part.name}_expired_on"] = "timestamptz"
-    # A constant, so that a foreign key can demand a live part: (tenant_id, x_ref, parts_live) refers to
-    # storekit.part (tenant_id, part_id, live). No row can point to a part that was staged only, or swept.
+    # A constant column, so that a foreign key can require a live part: (tenant_id, x_ref, parts_live) refers
+    # to storekit.part (tenant_id, part_id, live). So no row can point to a part that was only staged or was
+    # removed.
     return {**defined, "parts_live": "boolean NOT NULL GENERATED ALWAYS AS (true) STORED"}
 
 
 def _default(column: Column, info: FieldInfo) -> str:
-    """Return the DEFAULT for hand-written INSERTs; empty if the class has no default or computes it."""
+    """Return the DEFAULT for hand-written INSERTs; empty if the class has none, or has a default factory."""
     text = None if info.is_required() else constant(column, info.default)
     return "" if text is None else f" DEFAULT {text}"
 
@@ -114,7 +115,7 @@ def insert_parts(table: Table, names: Iterable[str] | None = None) -> Iterator[s
     """Yield the INSERT that registers a table's parts, all or only those named, in `storekit.field`."""
     wanted = [table.parts[name] for name in (table.parts if names is None else names)]
     if wanted:
-        # with ON CONFLICT the same statement registers a new part and changes one that is registered
+        # with ON CONFLICT the same statement inserts a new part and updates a registered one
         rows = ",\n".join(f"    ({_part_row(table, part)})" for part in wanted)
         yield (
             "INSERT INTO storekit.field (table_name, field, kind, ttl, links, collection) VALUES\n"
@@ -158,7 +159,7 @@ def insert_moves(table: Table) -> Iterator[str]:
 
 
 def delete_moves(table: Table) -> str:
-    """Return the DELETE after which the state of a table may change in any way."""
+    """Return the DELETE that removes the allowed moves, so that a state can change in any way."""
     return f"DELETE FROM storekit.move WHERE entity = {literal(table.name)};"
 
 

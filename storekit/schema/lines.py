@@ -54,7 +54,7 @@ class Migration:
 
     @property
     def sha256(self) -> bytes:
-        """SHA-256 of the text that Postgres is sent; line endings of a checkout do not change it."""
+        """SHA-256 of the text that is sent to Postgres; line endings of a checkout do not change it."""
         return sha256(self.text.encode()).digest()
 
     def __str__(self) -> str:
@@ -75,13 +75,13 @@ def read(lines: Sequence[Line]) -> list[Migration]:
     """Read the files of all lines, in the order in which they are applied.
 
     Raises:
-        ConfigurationError: the numbers of a line have a gap, a file has another form of name, or two lines
-            have the same name.
+        ConfigurationError: the numbers of a line have a gap, the name of a file is invalid, or two lines have
+            the same name.
     """
     names = [line.name for line in lines]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigurationError(f"two lines of migrations are named {name}; give each a name of its own")
+            raise ConfigurationError(f"two lines of migrations are named {name}; give each line its own name")
     return [migration for line in lines for migration in _read_line(line)]
 
 
@@ -89,8 +89,8 @@ def _read_line(line: Line) -> Iterator[Migration]:
     names = sorted(f.name for f in line.directory.iterdir() if f.name.endswith(".sql"))
     for expected, name in enumerate(names, 1):
         match = _FILE.fullmatch(name)
-        # a gap or a number used twice is what is left when two branches added a file: refused here, before
-        # some databases have applied one of them and some the other
+        # two branches that each added a file cause a gap or a duplicate number. It must be found before some
+        # databases have applied one of the files and others the other
         if match is None or int(match[1]) != expected:
             raise ConfigurationError(
                 f"line {line.name}: expected number {expected:04}, found {name}; "

@@ -78,7 +78,7 @@ def test_up_status_migrate_down(tmp_path: Path) -> None:
     assert after.stdout.count("is not running") == 3
     env = storekit("env", "--dir", home)
     assert (env.returncode, env.stdout) == (1, "")
-    assert env.stderr.endswith(f"are down: postgres, s3, mongo; run: storekit up --dir {home}\n")
+    assert env.stderr.endswith(f"are not running: postgres, s3, mongo; run: storekit up --dir {home}\n")
 
 
 def exported(lines: str) -> dict[str, str]:
@@ -100,7 +100,9 @@ def test_commands_without_a_stack_are_one_line(command: str, tmp_path: Path) -> 
     for directory in (tmp_path, tmp_path / "missing"):
         done = quick(command, "--dir", directory)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == f"storekit: {directory} is not a stack; name the directory of one with --dir\n"
+        assert (
+            done.stderr == f"storekit: {directory} is not a stack; pass the directory of a stack with --dir\n"
+        )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -79,7 +79,7 @@ async def test_save_and_update_obey_the_state_machine(harness: Harness) -> None:
 
 async def test_a_new_record_must_have_an_initial_state(harness: Harness) -> None:
     """Saving a new record in another state raises InvalidTransition without a former state."""
-    with pytest.raises(InvalidTransition, match="begin as shipped") as error:
+    with pytest.raises(InvalidTransition, match="start as shipped") as error:
         await harness.repository(Order).save(Order(number="A-1", status=OrderStatus.SHIPPED))
     assert (error.value.from_, error.value.allowed) == (None, ("pending",))
 

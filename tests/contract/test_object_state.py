@@ -104,7 +104,7 @@ async def test_an_unresolved_save_belongs_to_its_tenant(harness: Harness) -> Non
     with trace.listen(fail), pytest.raises(KeyboardInterrupt):
         await runs.save(run)
     other = Harness(harness.store, harness.browse, harness.move_clock)
-    with pytest.raises(UsageError, match="save it there first"):
+    with pytest.raises(UsageError, match="save it in the scope of that tenant first"):
         await other.repository(Run).save(run)
     await runs.save(run)
     assert run.version == 1

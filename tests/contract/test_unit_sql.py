@@ -103,7 +103,7 @@ async def test_new_parts_are_refused_after_the_transaction_has_begun(harness: Ha
 
     async def late(tx: Any) -> None:
         await rows(tx, "SELECT 1")
-        with pytest.raises(UsageError, match="save it before tx.connection"):
+        with pytest.raises(UsageError, match="save it before the first use of tx.connection"):
             tx.save(note)
 
     await harness.work(late, lambda tx: tx.save(Run(name="x")))

@@ -79,7 +79,7 @@ DECISIONS: dict[str, Editions] = {
     "moves": (
         note({"status": MOVING}),
         note(),
-        "the database restricts the moves of its state, the class does not",
+        "the database restricts the changes of state, the class does not",
     ),
     "a look-up": (
         note({"token": (Annotated[str, lookup()], "x")}),
@@ -225,7 +225,7 @@ DRIFTS: dict[str, tuple[str, str]] = {
     "a lost fact": ("DELETE FROM storekit.field WHERE field = 'pdf'", "part pdf is missing"),
     "a move": (
         "INSERT INTO storekit.move VALUES ('notes', 'status', 'draft', 'final')",
-        "the database restricts the moves of its state, the class does not",
+        "the database restricts the changes of state, the class does not",
     ),
     "a scope": (
         "UPDATE storekit.managed SET scope = 'global' WHERE entity = 'notes'",

@@ -112,7 +112,7 @@ def test_only_initial_states_can_be_inserted(database: Database, api: Api, state
     if state == "pending":
         assert api.insert("orders", status=state)
     else:
-        refused(api, insert_op("orders", [{"status": state}]), "SK410", "may not begin as")
+        refused(api, insert_op("orders", [{"status": state}]), "SK410", "cannot start as")
 
 
 def test_a_transition_records_an_event(database: Database, api: Api) -> None:

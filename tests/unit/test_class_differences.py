@@ -107,7 +107,7 @@ DECISIONS: dict[str, Change] = {
     "moves": (
         Note,
         table(Grown),
-        "the database restricts the moves of its state, the class does not",
+        "the database restricts the changes of state, the class does not",
         "-- DELETE FROM storekit.move",
     ),
     "a lookup": (
@@ -269,7 +269,7 @@ ADDITIONS: dict[str, Change] = {
     "other moves": (
         Grown,
         table(Grown, moves=frozenset({("status", "", "new"), ("status", "draft", "new")})),
-        "the moves of its state lack new -> draft and allow draft -> new",
+        "the allowed changes of state lack new -> draft and allow draft -> new",
         "('notes', 'status', 'new', 'draft');",
     ),
 }

@@ -168,7 +168,7 @@ ALTER TABLE plain
         ("do-block", 7),
         ("not-valid", 12),
     ]
-    assert str(lint([text])[0][0]) == "line 3: clock: tests move storekit's clock; write storekit.now()"
+    assert str(lint([text])[0][0]) == "line 3: clock: tests set the clock of storekit; use storekit.now()"
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,26 @@
 -- Clock, tenant and actor of a transaction, and ids.
 --
--- Refusals of storekit's SQL have SQLSTATEs of their own, by which the SDK tells them apart; their text is for people.
+-- Errors of storekit's SQL have their own SQLSTATEs, by which the SDK recognises them. The messages are for people.
 --   SK001  the identity of a row would change         SK404  a row is missing; the detail names it
---   SK002  a part's state may not move so             SK405  the table is append-only
---   SK004  the transaction is another tenant's        SK409  a row has another version; the detail names both
---   SK400  the call is wrong                          SK410  a state may not move so; the detail names what it may
---   SK403  global rows: not for this login            SK424  the schema lacks what the class declares: migrate
+--   SK002  the change of a part is not allowed        SK405  the table is append-only
+--   SK004  the transaction has another tenant         SK409  a row has another version; the detail has both
+--   SK400  the call is wrong                          SK410  a change of state is not allowed; the detail has those that are
+--   SK403  global rows may not be written here        SK424  the schema lacks what the class declares: migrate
 
 GRANT USAGE ON SCHEMA storekit TO storekit_app, storekit_worker, storekit_auditor, storekit_reporter;
 
--- The only clock of storekit. Tests move it, and it is earlier than the real time by at most the length of a
--- transaction, which is the safe side for leases and for the times after which bytes may be deleted.
+-- The only clock of storekit, which tests replace. It is the start of the transaction and therefore never ahead of the
+-- real time, so that no lease is considered expired and no bytes are deleted too early.
 CREATE FUNCTION storekit.now() RETURNS timestamptz LANGUAGE sql STABLE
 RETURN transaction_timestamp();
 COMMENT ON FUNCTION storekit.now() IS
     'The only clock of storekit: the time at which the transaction began.';
 
--- After a transaction that set it, the setting is '' and not NULL.
+-- After a transaction that set the tenant, the setting is '' and not NULL.
 CREATE FUNCTION storekit.current_tenant() RETURNS uuid LANGUAGE sql STABLE
 RETURN nullif(current_setting('storekit.tenant', true), '')::uuid;
 
--- The actor of a statement that was written by hand, and names none, is its login.
+-- The actor. For hand-written SQL that sets none, it is the login.
 CREATE FUNCTION storekit.current_actor() RETURNS text LANGUAGE sql STABLE
 RETURN coalesce(nullif(current_setting('storekit.actor', true), ''), session_user);
 
@@ -33,7 +33,7 @@ RETURN encode(
         52, 1), 53, 1),
     'hex')::uuid;
 
--- The time at which a UUID version 7 was made. The rule of claims needs it: how old is a write whose row is absent?
+-- The time at which a UUID version 7 was created. 0006_claims.sql needs the age of a write whose row is absent.
 CREATE FUNCTION storekit.id_time(p_id uuid) RETURNS timestamptz LANGUAGE sql IMMUTABLE
 RETURN to_timestamp(('x' || lpad(left(translate(p_id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint / 1000.0);
 

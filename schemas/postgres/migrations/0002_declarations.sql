@@ -1,6 +1,6 @@
--- What migrations declare: part fields and look-up columns, managed tables, and the moves of a state.
+-- What migrations declare: part fields and look-up columns, managed tables, and allowed changes of state.
 
--- One row per part field or look-up column, written by the migration that makes the entity's table.
+-- One row per part field or look-up column, written by the migration that creates the table of the entity.
 CREATE TABLE storekit.field (
     table_name text     NOT NULL,
     field      text     NOT NULL CHECK (field ~ '^[a-z][a-z0-9_]{0,49}$'),
@@ -34,7 +34,7 @@ CREATE TABLE storekit.event_type (
     entity text NOT NULL REFERENCES storekit.managed
 );
 
--- The moves that a state machine allows. A from_state of '' means that a row may begin in to_state.
+-- The changes of state that a state machine allows. A from_state of '' means that a new row may have to_state.
 CREATE TABLE storekit.move (
     entity     text NOT NULL,
     field      text NOT NULL,
@@ -65,8 +65,8 @@ BEGIN
 END
 $$;
 
--- Find a table for writing. A global table is written in transactions of the nil tenant only, and they write nothing
--- else.
+-- Find a table for writing. Transactions of the nil tenant can write only global tables, and all others only tables of
+-- tenants.
 CREATE FUNCTION storekit.find_writable(p_name text) RETURNS storekit.managed
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE

@@ -1,4 +1,4 @@
--- The ledger: one row per write, one row per part, and the moves of a part's state.
+-- The ledger: one row per write, one row per part, and the allowed changes of the state of a part.
 
 CREATE TYPE storekit.write_state AS ENUM ('pending', 'committed', 'aborted');
 CREATE TYPE storekit.part_state AS ENUM ('pending', 'committed', 'aborted', 'purging', 'swept', 'gone');
@@ -19,8 +19,8 @@ CREATE TABLE storekit.write (
     CONSTRAINT write_finished CHECK ((state = 'pending') = (finished_on IS NULL)),
     CONSTRAINT write_bound    CHECK (idempotency_key IS NULL OR fingerprint IS NOT NULL)
 ) WITH (fillfactor = 80);
--- A key has one holder, pending or committed; an abort frees it in the same statement. Rows without a key are left
--- out, so that an index of keys stays small and the planner never uses it to look a write up by its id.
+-- At most one pending or committed write has an idempotency key; aborting the write frees its key. Rows without a key
+-- are left out, so that the index stays small and the planner never uses it to find a write by its id.
 CREATE UNIQUE INDEX write_key ON storekit.write (tenant_id, idempotency_key)
     WHERE idempotency_key IS NOT NULL AND state IN ('pending', 'committed');
 
@@ -29,9 +29,9 @@ CREATE TABLE storekit.part (
     part_id       uuid                NOT NULL,
     write_id      uuid                NOT NULL,
     state         storekit.part_state NOT NULL DEFAULT 'pending',
-    -- Refs point at (tenant_id, part_id, live). `live` is NULL until the commit, and Postgres checks no referring
-    -- table when a key that held a NULL changes. With `state` in the key each commit would check every ref column of
-    -- the whole schema: with 30 of them 216 us per part instead of 9 us.
+    -- Refs point to (tenant_id, part_id, live). `live` is NULL until the commit, and Postgres checks no referring
+    -- tables when a key that contained a NULL changes. If `state` were in the key, each commit would check every ref
+    -- column of the whole schema: with 30 columns that takes 216 us per part instead of 9 us.
     live          boolean             GENERATED ALWAYS AS (CASE WHEN state = 'committed' THEN true END) STORED,
     entity        text                NOT NULL,
     ref_id        text COLLATE "C"    NOT NULL CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
@@ -63,26 +63,26 @@ CREATE TABLE storekit.part (
         OR size IS NOT NULL AND sha256 IS NOT NULL AND (store <> 's3' OR version_id IS NOT NULL))
 );
 CREATE INDEX part_write ON storekit.part (write_id, tenant_id);
--- The queue of the purge, in its order: parts that were committed and that no row points at any more.
+-- The queue of the purge, in its order: committed parts to which no row points any more.
 CREATE INDEX part_queue ON storekit.part (purge_after, tenant_id, part_id)
     WHERE state = 'committed' AND superseded_on IS NOT NULL;
 
--- Raise for a move of a part that its triggers do not allow.
+-- Raise an error for a change of a part that the triggers below do not allow.
 CREATE FUNCTION storekit.refuse_move() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION 'part % may not %', OLD.part_id,
+    RAISE EXCEPTION 'part % cannot %', OLD.part_id,
         CASE WHEN TG_OP = 'DELETE' THEN 'be deleted while ' || OLD.state
-             WHEN OLD.state <> NEW.state THEN 'go from ' || OLD.state || ' to ' || NEW.state
-                  || ' now: it is held or retained, its upload URL is valid, or its purge date is not past'
+             WHEN OLD.state <> NEW.state THEN 'change from ' || OLD.state || ' to ' || NEW.state
+                  || ' now: it is held or retained, its upload URL is valid, or its purge date is not reached'
              ELSE 'change its identity, or shorten its retention or its signature' END
         USING ERRCODE = 'SK002';
 END
 $$;
 
--- A part's state only moves forward. A part is purged only after its purge date, when nobody holds or retains it, and
--- when its upload URLs have expired: a repeated upload would otherwise bring its bytes back. Its retention and the
--- time until which its uploads are signed never shrink. The conditions are in the WHEN, so an allowed move costs no
--- function call.
+-- The state of a part only moves forward. A part is purged only after its purge date, without legal hold or retention,
+-- and when its upload URLs have expired: otherwise a repeated upload could store its bytes again. The retention and
+-- the time until which its uploads are signed are never shortened. The conditions are in WHEN, so that an allowed
+-- change calls no function.
 CREATE TRIGGER part_moves BEFORE UPDATE ON storekit.part FOR EACH ROW
 WHEN (
     NOT (OLD.state = NEW.state OR CASE OLD.state

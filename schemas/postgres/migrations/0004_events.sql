@@ -1,8 +1,9 @@
--- Events: the inbox that triggers write to, the log that the sequencer moves them to, and a view of both.
+-- Events: the inbox that triggers write to, the log that the sequencer moves events to, and a view of both.
 
--- Triggers write here, in the transaction of the change. The sequencer moves events to domain_event after their
--- transaction has committed, and numbers them without gaps: a reader that remembers the last position misses none.
--- CACHE 1: an id is drawn while the row's lock is held, so the ids of one row are in the order of its versions.
+-- Triggers write to this table, in the transaction of the change. The sequencer (not in this release) moves events to
+-- domain_event after their transaction has committed, and numbers them without gaps, so that a reader that stores the
+-- last position misses no event. With CACHE 1 an id is assigned while the row is locked, so the ids of the events of
+-- one row are in the order of its versions.
 CREATE TABLE storekit.event_inbox (
     id             bigint           GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY,
     event_id       uuid             NOT NULL DEFAULT gen_random_uuid(),
@@ -46,10 +47,10 @@ CREATE TABLE storekit.domain_event (
 ) PARTITION BY RANGE (pos);
 CREATE INDEX domain_event_row ON storekit.domain_event (tenant_id, ref_id, pos);
 CREATE INDEX domain_event_seq ON storekit.domain_event (tenant_id, seq);
--- The sequencer makes the next partition. If it is late, events wait in the inbox; a write never fails because of it.
+-- The sequencer creates the next partition. If it is late, events stay in the inbox, and no write fails.
 CREATE TABLE storekit.domain_event_0001 PARTITION OF storekit.domain_event FOR VALUES FROM (1) TO (10000001);
 
--- The last position. The sequencer locks this row, so only one numbers at a time.
+-- The last position. The sequencer locks this row, so that only one process numbers events at a time.
 CREATE TABLE storekit.event_head (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     pos bigint  NOT NULL

@@ -1,16 +1,16 @@
--- Who owns a write and an idempotency key.
+-- Which process owns a write and an idempotency key.
 --
--- The rule (docs/explanation/save.md has the protocol) was checked with a model: 16.6 million states, and each of 27
--- variants that left one condition out broke an invariant. So every condition below is required:
+-- The rules (docs/explanation/save.md has the protocol) were checked with a model of 16.6 million states. Each of the 27
+-- variants that omit one condition broke an invariant, so every condition is required:
 --   * A write is committed at most once, and a key has at most one committed write.
---   * A write that was aborted never commits. Whoever aborts it, the sweep deletes its bytes.
---   * While the lease of a pending write runs, nobody else may abort it and take its key.
---   * A row is absent for two reasons: it was never inserted, or it was deleted long after it ended. An id that is more
---     than a day old therefore counts as lost and is never inserted. Rows are kept for 30 days and keys for 7.
--- All statements run in READ COMMITTED: each has a snapshot of its own and sees what committed before it.
+--   * A write that was aborted never commits. The sweep deletes its bytes, whichever process aborted it.
+--   * Until the lease of a pending write expires, no other process may abort it and take its key.
+--   * A row can be absent because it was never inserted, or because it was deleted long after it ended. An id that is
+--     more than a day old therefore counts as lost and is never inserted. Rows are kept for 30 days and keys for 7.
+-- All statements run in READ COMMITTED: each has its own snapshot and sees what was committed before it began.
 
--- Begin a call for a tenant and an actor. A transaction belongs to one tenant: with a second one its own SQL could
--- mix the rows of both. Global rows may be written only by a login that may become the owner.
+-- Set the tenant and the actor of a call. A transaction has one tenant: with two, hand-written SQL in it could mix
+-- their rows. Only a login that can SET ROLE storekit_owner may write global rows.
 CREATE FUNCTION storekit.enter(p_tenant uuid, p_actor text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 BEGIN
@@ -25,7 +25,7 @@ BEGIN
 END
 $$;
 
--- The outcome of a write id whose row exists or is too old, or NULL if it may be inserted.
+-- Return the outcome of a write whose row exists or whose id is too old, or NULL if the row may be inserted.
 CREATE FUNCTION storekit.own_write(p_tenant uuid, p_write_id uuid) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -42,9 +42,9 @@ BEGIN
 END
 $$;
 
--- The outcome of a key that another write holds, or NULL if the key is free. It becomes free here if the lease of its
--- holder is over: then the holder is aborted. Only its row changes: its uploads may still be under way, so its bytes
--- are left to the sweep.
+-- Return the outcome of a key that another write holds, or NULL if the key is free. If the lease of the other write
+-- has expired, the write is aborted here, which frees the key. Only its row changes: its uploads may still be running,
+-- so the sweep removes its bytes.
 CREATE FUNCTION storekit.free_key(p_tenant uuid, p_write_id uuid, p_key text, p_fingerprint bytea) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -65,8 +65,8 @@ BEGIN
     ELSIF v_holder.lease_until >= storekit.now() THEN
         RETURN storekit.held(v_holder.lease_until - storekit.now());
     END IF;
-    -- The conditions are asked again, under the lock: since the SELECT above the holder may have renewed or ended.
-    -- SKIP LOCKED: a locked row is being committed, and to wait for it could take as long as that transaction.
+    -- Check the conditions again with the row locked: the holder may have renewed its lease or ended since the SELECT
+    -- above. SKIP LOCKED: a locked row is being committed, and waiting could take as long as that transaction.
     PERFORM FROM storekit.write AS w
     WHERE w.tenant_id = p_tenant AND w.write_id = v_holder.write_id
       AND w.state = 'pending' AND w.lease_until < storekit.now()
@@ -79,12 +79,13 @@ BEGIN
 END
 $$;
 
--- The outcome of a key that is taken: the caller asks again when the lease ends, or soon if that is unknown (0).
+-- Return the outcome of a key that is held: the caller tries again when the lease expires, or soon if that is unknown
+-- (0).
 CREATE FUNCTION storekit.held(p_left interval) RETURNS jsonb LANGUAGE sql IMMUTABLE
 RETURN jsonb_build_object('outcome', 'held', 'lease_left', extract(epoch FROM p_left)::float8);
 
--- Abort a pending write and its parts, if its lease ended before `p_lease_before`; NULL: whether it ended or not.
--- A row that is not pending is left as it is: an abort and a commit meet at its lock, and the first one decides.
+-- Abort a pending write and its parts, if its lease expired before `p_lease_before`, or in any case if that is NULL. A
+-- row that is not pending stays unchanged: an abort and a commit both lock the row, and the first one decides.
 CREATE FUNCTION storekit.abort_pending(p_tenant uuid, p_write_id uuid, p_lease_before timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 BEGIN
@@ -98,10 +99,10 @@ BEGIN
 END
 $$;
 
--- Insert the row of a write, with its key. NULL if it was inserted, else the outcome. ON CONFLICT DO NOTHING waits
--- for a transaction that inserts the same id or key, and finds a row that the SELECT of free_key could not see. The
--- next round then sees it. Three rounds: after them other writers keep taking the key, and the caller does better to
--- wait. `lock_timeout`: a second at most for that other transaction.
+-- Insert the row of a write, with its key. Return NULL if it was inserted, else the outcome. ON CONFLICT DO NOTHING
+-- waits for a transaction that inserts the same id or key, whose row the SELECT of free_key could not see; the next
+-- round sees it. After three rounds other writers keep taking the key, so the caller should wait. `lock_timeout`
+-- limits the wait for the other transaction to a second.
 CREATE FUNCTION storekit.insert_write(
     p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_lease interval
 ) RETURNS jsonb
@@ -130,10 +131,10 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $$;
 
--- Make the write committed: NULL, or the outcome if it is not ours to commit. A commit calls it before it changes any
--- row, so a write that was lost leaves nothing behind. Its row lock is held until the end of the transaction: whoever
--- wants to abort this write waits and then finds it committed. A write without parts was never staged, so its row is
--- inserted here. A staged write is never inserted: if its row is absent, the sweep may have deleted its bytes.
+-- Set the write to committed and return NULL, or return the outcome if this call may not commit it. A commit calls it
+-- before it changes any row, so a lost write changes nothing. The row stays locked until the end of the transaction: a
+-- call that wants to abort the write waits and then finds it committed. A write without parts was never staged, so its
+-- row is inserted here. A staged write is never inserted: if its row is absent, the sweep may have deleted its bytes.
 CREATE FUNCTION storekit.claim(
     p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_staged boolean
 ) RETURNS jsonb
@@ -147,7 +148,8 @@ BEGIN
             ELSE storekit.insert_write(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, NULL) END;
     END IF;
     IF v_outcome ->> 'outcome' = 'pending' THEN
-        -- The lease is not checked: a commit after its lease expired succeeds if nobody has taken the write over.
+        -- The lease is not checked: a commit after the lease has expired succeeds if no other process took the write
+        -- over.
         UPDATE storekit.write AS w SET state = 'committed', finished_on = storekit.now()
         WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id AND w.state = 'pending';
         v_outcome := CASE WHEN NOT FOUND

@@ -1,12 +1,12 @@
--- Stage and renew. A write that uploads parts is recorded, with the key of each part, before its first byte is sent:
--- no byte is ever in S3 or MongoDB without a row that leads to it, so the sweep can find and delete it.
+-- Stage and renew. A write that uploads parts is recorded, with the key of each part, before its first byte is sent.
+-- So every byte in S3 or MongoDB has a row by which the sweep can find and delete it.
 --
--- `enable_seqscan = off` here and in the other functions for the app: their plans are kept, and a plan made while a
--- table fitted on one page would be a sequential scan that is kept while the table grows.
+-- `enable_seqscan = off` is set in all functions for the app, because their plans are cached: a plan from the time
+-- when a table had one page would be a sequential scan, and stay one while the table grows.
 
--- The first of the rows {ref_id, expected_version} that is missing or has another version; NULL if there is none.
--- `p_done` names rows to leave out. The condition `= ANY ($4)` seems redundant: without it Postgres joins all rows of
--- the tenant (12,000 rows: 9.9 ms instead of 0.95 ms).
+-- Return the first of the rows {ref_id, expected_version} that is missing or has another version, or NULL. `p_done`
+-- has the ref_ids of rows to skip. The condition `= ANY ($4)` seems redundant, but without it Postgres joins all rows
+-- of the tenant (12,000 rows: 9.9 ms instead of 0.95 ms).
 CREATE FUNCTION storekit.first_refused(p_name text, p_op text, p_rows jsonb, p_done text[] DEFAULT '{}') RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -30,7 +30,8 @@ BEGIN
 END
 $$;
 
--- Insert the pending parts of a write. S3 keys are made here, from ids only: they hold no text of a user.
+-- Insert the pending parts of a write. The S3 keys are built here from ids and declared names, so they contain no text
+-- of a user.
 CREATE FUNCTION storekit.insert_parts(p_tenant uuid, p_write_id uuid, p_sign_until timestamptz, p_parts jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -67,8 +68,8 @@ BEGIN
 END
 $$;
 
--- Announce a write with its parts. Repeating the call with the same write id returns the same keys. `p_targets` are
--- the rows that the write will change: a conflict is found before the upload and not after it.
+-- Record a write with its parts. Repeating the call with the same write id returns the same keys. `p_targets` are the
+-- rows that the write will change, so that a conflict is found before the upload.
 CREATE FUNCTION storekit.stage_v1(
     p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea,
     p_lease interval, p_parts jsonb, p_targets jsonb
@@ -87,8 +88,8 @@ BEGIN
         storekit.own_write(p_tenant, p_write_id),
         storekit.insert_write(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, p_lease));
     IF v_outcome IS NULL THEN
-        -- The key is claimed before the targets are read. Otherwise the retry of a committed save would find its own
-        -- new version and report a conflict, instead of returning what was saved.
+        -- The key is claimed before the targets are read. Otherwise a retry of a committed save would find the version
+        -- that it wrote itself and report a conflict, instead of returning the saved record.
         FOR v_target IN
             SELECT t ->> 'entity' AS entity, jsonb_agg(t) AS rows
             FROM jsonb_array_elements(p_targets) AS t GROUP BY 1 ORDER BY 1
@@ -115,8 +116,9 @@ END
 $$;
 
 -- Extend the lease of a pending write and the time until which its uploads may be signed. Both only grow. A URL is
--- signed until the time that this call returns and no later: the sweep deletes bytes after that time, when no URL can
--- bring them back. Not after 24 hours: an upload that makes no progress would hold its key for ever.
+-- never signed for longer than the time that this call returns: the sweep deletes bytes after that time, when no URL
+-- can store them again. A write that is older than 24 hours is not renewed, so that an upload without progress does
+-- not hold its key for ever.
 CREATE FUNCTION storekit.renew_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_lease interval) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off AS $$

@@ -1,7 +1,8 @@
 -- Commit, abandon and transition: each is one call, one transaction and one trip.
 
--- Make the parts of a write committed. The rows must name each part exactly once, and each part the same entity, row
--- and field: a foreign key proves that a part is live, but not that it belongs to the row that names it.
+-- Set the parts of a write to committed. The rows must refer to each part exactly once, and each part must have been
+-- staged for that entity, row and field: a foreign key proves that a part is live, but not that it belongs to the row
+-- that refers to it.
 CREATE FUNCTION storekit.commit_parts(p_tenant uuid, p_write_id uuid, p_parts jsonb, p_ops jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -19,8 +20,8 @@ BEGIN
     WHERE item ->> (field || '_ref') IS NOT NULL;
     IF p_parts <> '[]' THEN
         SELECT jsonb_object_agg(part ->> 'part_id', part) INTO v_parts FROM jsonb_array_elements(p_parts) AS part;
-        -- Looked up by key in jsonb, not joined: a join whose plan was cached for one part reads all of them for
-        -- each.
+        -- Looked up by key in jsonb, not joined: a join whose plan was cached for one part would read all parts for
+        -- each part.
         UPDATE storekit.part AS p SET
             state = 'committed',
             version_id = v_parts -> p.part_id::text ->> 'version_id',
@@ -40,9 +41,9 @@ BEGIN
 END
 $$;
 
--- Lock the rows that will change, by table and ref_id. All commits lock in this order, so two of them that overlap
--- cannot wait for each other (measured: 8 writers, 1,261 commits, no deadlock). SQL by hand in a unit of work has its
--- own order and may deadlock with a commit; that error is retryable.
+-- Lock the rows that will change, in the order of table and ref_id. All commits use this order, so two of them cannot
+-- wait for each other (measured: 8 writers, 1,261 commits, no deadlock). Hand-written SQL in a unit of work may lock
+-- in another order and deadlock with a commit; that error is retryable.
 CREATE FUNCTION storekit.lock_rows(p_ops jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -54,7 +55,7 @@ BEGIN
         WHERE op ->> 'op' <> 'insert'
         GROUP BY 1 ORDER BY storekit.entity_name(op ->> 'entity')
     LOOP
-        EXIT WHEN v_rows.total = 1;  -- a single row needs no order: its change locks it
+        EXIT WHEN v_rows.total = 1;  -- a single row needs no order: changing it locks it
         EXECUTE format('SELECT storekit.%I(''lock'', NULL, NULL, NULL, $1)',
             'write_' || (storekit.find_managed(v_rows.name)).entity)
         USING v_rows.ref_ids;
@@ -62,9 +63,9 @@ BEGIN
 END
 $$;
 
--- Call a table's writer to delete rows for good. Postgres reports 23503 for both sides of a foreign key: a row that
--- refers to a missing one, and a row that others refer to. Only its message tells them apart, and that is translated. A
--- delete can fail on the second side only, so it always fails with 23001 here, as on Postgres 18 where a key restricts.
+-- Call the writer of a table to delete rows permanently. Postgres reports 23503 both for a row that refers to a
+-- missing row and for a row to which others refer; only the message differs, and it is translated. A delete can only
+-- fail in the second way, so here it always fails with 23001, as Postgres 18 does for ON DELETE RESTRICT.
 CREATE FUNCTION storekit.delete_rows(p_entity text, p_rows jsonb, p_ref_ids text[]) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -86,9 +87,9 @@ EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN
 END
 $$;
 
--- Check one operation and carry it out. Returns [[entity, ref_id, version], ...] in the order of the request. Each
--- row must bring the same keys: a recordset takes a missing key for NULL and ignores an unknown one, and an update
--- that names a row twice applies only one of the two. All three would lose a value without an error.
+-- Check and execute one operation. Returns [[entity, ref_id, version], ...] in the order of the request. Each row must
+-- have the same keys: a recordset reads a missing key as NULL and ignores an unknown key, and an update that has a row
+-- twice applies only one of the two. In all three cases a value would be lost without an error.
 CREATE FUNCTION storekit.write_rows(p_op jsonb) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -138,7 +139,8 @@ BEGIN
         RAISE EXCEPTION '% % has version %, not %', v_table.entity, v_refused ->> 'ref_id',
             v_refused ->> 'found', v_refused ->> 'expected' USING ERRCODE = 'SK409', DETAIL = v_refused;
     END IF;
-    -- In the order of the request, not in that of the locks: a caller who replays the write maps its rows by it.
+    -- In the order of the request, not of the locks: a caller that replays the write matches its rows by their
+    -- position.
     RETURN (
         SELECT coalesce(jsonb_agg(jsonb_build_array(v_table.entity, r.item -> 'ref_id', v_done -> (r.item ->> 'ref_id'))
                    ORDER BY r.n), '[]')
@@ -146,9 +148,9 @@ BEGIN
 END
 $$;
 
--- Commit a write: claim it, make its parts committed, lock its rows, change them, store the result for replays. All
--- of it in one transaction, so parts, rows and events become visible together or not at all. lock_timeout: a commit
--- that waits longer than 5 s for a row fails and may be repeated.
+-- Commit a write: claim it, set its parts to committed, lock and change its rows, and store the result for replays.
+-- This is one transaction, so parts, rows and events become visible together or not at all. lock_timeout: a commit
+-- that waits for a row for more than 5 s fails and can be repeated.
 CREATE FUNCTION storekit.commit_v1(
     p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_parts jsonb, p_ops jsonb
 ) RETURNS jsonb
@@ -179,10 +181,10 @@ BEGIN
 END
 $$;
 
--- Settle a write whose outcome the caller does not know, because the connection was lost: after this call it is
--- either committed or will never be. If its commit is still running, the INSERT or the UPDATE waits at its row until
--- that ends. If its row is absent, an aborted one is inserted, so that a commit which is still on its way finds it
--- and is lost. An absent id that is more than a day old may have been committed and deleted since: the outcome is
+-- Settle a write whose outcome the caller does not know, because the connection broke: after this call the write is
+-- committed or can never be. If its commit is still running, the INSERT or the UPDATE waits for the row lock. If its
+-- row is absent, an aborted row is inserted, so that a commit which arrives later finds it and is lost. If the row is
+-- absent and the id is more than a day old, the write may have been committed and deleted since: its outcome is
 -- unknown.
 CREATE FUNCTION storekit.abandon_v1(p_tenant uuid, p_actor text, p_write_id uuid) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
@@ -205,25 +207,25 @@ BEGIN
 END
 $$;
 
--- Moves of a state --------------------------------------------------------------------------------------
+-- Changes of state --------------------------------------------------------------------------------------
 
--- Raise for a move that the state machine does not allow; the detail names those that it does.
+-- Raise an error for a change of state that is not allowed; the detail has the allowed states.
 CREATE FUNCTION storekit.refuse_state(p_entity text, p_ref_id text, p_from text, p_to text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
     v_allowed text[] := ARRAY(
         SELECT m.to_state FROM storekit.move AS m WHERE m.entity = p_entity AND m.from_state = p_from ORDER BY 1);
 BEGIN
-    RAISE EXCEPTION '% %: it may not %, only %', p_entity, p_ref_id,
-        CASE p_from WHEN '' THEN 'begin as ' || p_to ELSE 'go from ' || p_from || ' to ' || p_to END,
+    RAISE EXCEPTION '% %: it cannot %, only %', p_entity, p_ref_id,
+        CASE p_from WHEN '' THEN 'start as ' || p_to ELSE 'change from ' || p_from || ' to ' || p_to END,
         coalesce(nullif(array_to_string(v_allowed, ', '), ''), 'stay as it is')
         USING ERRCODE = 'SK410', DETAIL = jsonb_build_object(
             'entity', p_entity, 'ref_id', p_ref_id, 'from', p_from, 'to', p_to, 'allowed', v_allowed);
 END
 $$;
 
--- Move the state of one row. Unlike an update, a transition to the state that the row is in already must be allowed
--- by the state machine as well.
+-- Change the state of one row. Unlike in an update, a transition to the current state must be allowed by the state
+-- machine too.
 CREATE FUNCTION storekit.transition_v1(
     p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, p_ref_id text, p_to text,
     p_reason text, p_expected_version bigint
@@ -252,8 +254,8 @@ BEGIN
         v_field, v_table.schema_name, v_table.table_name,
         CASE WHEN v_table.soft_delete THEN ' AND t.deleted_on IS NULL' ELSE '' END)
     INTO v_from USING p_tenant, p_ref_id;
-    -- The table's trigger checks a state that changes; one that stays is checked here. A row that is missing or
-    -- deleted is refused by the commit below.
+    -- The trigger of the table checks a changed state; an unchanged one is checked here. The commit below raises an
+    -- error for a row that is missing or deleted.
     IF v_from = p_to AND NOT EXISTS (
         SELECT FROM storekit.move AS m WHERE m.entity = v_table.entity AND m.from_state = v_from AND m.to_state = p_to
     ) THEN

@@ -1,7 +1,7 @@
 -- The trigger functions that all entity tables share; Postgres compiles each once per table.
 
--- Before each update: count the version and note who changed the row. The identity of a row never changes: events and
--- parts refer to it, and record_update pairs old and new rows by it.
+-- Before each update: increment the version and record who changed the row. The identity of a row never changes:
+-- events and parts refer to it, and record_update matches old and new rows by it.
 -- Argument: whether the table has updated_on and updated_by.
 CREATE FUNCTION storekit.touch() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
@@ -20,9 +20,9 @@ $$;
 
 -- Append-only tables and state machines -----------------------------------------------------------------
 
--- Refuse changes of an append-only row. Allowed are a soft delete, and a ref that becomes NULL because its part
--- expired or was erased. Such a row is deleted only together with a parent whose foreign key says CASCADE. The
--- columns are compared here and not in the trigger's WHEN: Postgres would then refuse to alter or drop them.
+-- Raise an error for a change of an append-only row. Allowed are a soft delete, and a ref that becomes NULL because
+-- its part expired or was erased. An append-only row is deleted only together with a parent, by ON DELETE CASCADE. The
+-- columns are compared here and not in WHEN, because Postgres does not alter or drop columns that a WHEN uses.
 -- Arguments: entity, its part fields.
 CREATE FUNCTION storekit.refuse_change() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' AS $$
@@ -35,7 +35,7 @@ BEGIN
             SELECT field || '_expired_on' FROM unnest(TG_ARGV[1:]) AS field
             UNION ALL
             SELECT field || '_ref' FROM unnest(TG_ARGV[1:]) AS field WHERE to_jsonb(NEW) -> (field || '_ref') = 'null');
-        -- Compared as text: as numbers 1.0 and 1.00 are equal, but the stored value would change.
+        -- Compared as text: 1.0 and 1.00 are equal as numbers, but the stored value would change.
         IF (to_jsonb(OLD) - v_free)::text = (to_jsonb(NEW) - v_free)::text THEN
             RETURN NULL;
         END IF;
@@ -45,8 +45,8 @@ BEGIN
 END
 $$;
 
--- Check a move of the state. The triggers' WHEN calls it only if the state changes, or if a new row begins in a state
--- that is not among the first ones.
+-- Check a change of state. The WHEN of the triggers calls it only if the state changes, or if the state of a new row
+-- is not an initial one.
 -- Arguments: entity, its state field.
 CREATE FUNCTION storekit.check_move() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, storekit, pg_temp AS $$
@@ -69,8 +69,8 @@ $$;
 
 -- Events of changed rows --------------------------------------------------------------------------------
 
--- One event per changed row and statement, in the transaction of the change, whoever makes the change. They run as
--- the owner: the app may not write events itself. `timezone`: to_jsonb writes times in the session's zone.
+-- Record one event per changed row and statement, in the transaction of the change, also for hand-written SQL. The
+-- three functions run as the owner, because the app may not write events. `timezone` is set because to_jsonb uses it.
 -- Arguments of the three: entity, its state field or '', its part fields. A table may have a column `tg_argv`:
 -- `use_variable` gives the bare name to the variable.
 CREATE FUNCTION storekit.record_insert() RETURNS trigger
@@ -80,15 +80,15 @@ SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_sec
 BEGIN
     INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, after)
     SELECT _new.tenant_id, TG_ARGV[0], _new.ref_id, _new.version, TG_ARGV[0] || '.created', to_jsonb(_new) - 'parts_live'
-    FROM new_rows AS _new  -- no field begins with _; where a column has an alias's name, the name means the column
+    FROM new_rows AS _new  -- no field begins with _: a column with the name of an alias would hide the alias
     ORDER BY _new.ref_id;
     RETURN NULL;
 END
 $$;
 
--- Old and new rows are paired by UNION ALL and GROUP BY. A join of the two would be planned once, for the first
--- statement of the session: if that changed one row, the plan is a nested loop, and 1,000 rows then take 229 ms
--- instead of 43 ms.
+-- Old and new rows are paired by UNION ALL and GROUP BY. A join would be planned once, for the first statement of the
+-- session. If that changed one row, the plan would be a nested loop, and 1,000 rows would take 229 ms instead of 43
+-- ms.
 CREATE FUNCTION storekit.record_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
@@ -142,7 +142,7 @@ BEGIN
     WITH gone AS MATERIALIZED (
         SELECT _old.tenant_id, _old.ref_id, _old.version, to_jsonb(_old) - 'parts_live' AS before FROM old_rows AS _old
     ), recorded AS (
-        -- One more than the last version, so that the versions in a row's events always grow.
+        -- One more than the last version, so that the versions in the events of a row always increase.
         INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, before)
         SELECT g.tenant_id, TG_ARGV[0], g.ref_id, g.version + 1, TG_ARGV[0] || '.deleted', g.before
         FROM gone AS g
@@ -158,15 +158,15 @@ $$;
 
 -- Parts that no row points at ---------------------------------------------------------------------------
 
--- How long a part stays readable after the last row that pointed at it: 7 days, the longest life of a URL that S3
--- signs. So no URL that was handed out stops working before it expires.
+-- How long a part stays readable after the last row stopped pointing to it: 7 days, the longest lifetime of a signed
+-- S3 URL. So every signed URL works until it expires.
 CREATE FUNCTION storekit.purge_delay() RETURNS interval LANGUAGE sql IMMUTABLE
 RETURN interval '7 days';
 
--- Put parts that no row points at any more into the queue of the purge, which checks signatures, holds and retention
--- again. One UPDATE by key for all: a statement for each field would be planned at each call.
--- Row-level security shows only the parts of the transaction's tenant; if some were not found, the rows belonged to
--- another tenant, and their bytes would stay for ever.
+-- Queue parts to which no row points any more for the purge, which checks signatures, legal holds and retention again.
+-- One UPDATE by key for all parts: a statement for each field would be planned at each call. Row-level security shows
+-- only the parts of the tenant of the transaction. If some parts are not found, the rows belong to another tenant, and
+-- the bytes of these parts would never be removed.
 CREATE FUNCTION storekit.supersede(p_parts uuid[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE

@@ -1,8 +1,8 @@
 -- The columns and keys that an entity's table must have. All other columns are fields of the entity.
 
--- Raise if a column of storekit is missing or defined differently; the hint is the ALTER TABLE that adds it.
--- Definitions are compared as text, defaults included: a copy of now() in a default would not follow storekit's
--- clock.
+-- Raise an error if a column of storekit is missing or defined differently; the hint is the ALTER TABLE that adds it.
+-- Definitions are compared as text, including defaults: the default now(), for example, would not use the clock of
+-- storekit.
 CREATE FUNCTION storekit.check_columns(p_table regclass, p_entity text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -50,7 +50,8 @@ BEGIN
 END
 $$;
 
--- Raise if a key is missing. Both lead with the tenant: a unique key without it would reveal ids of other tenants.
+-- Raise an error if a key is missing. Both keys begin with the tenant: a unique key without it would reveal ids of
+-- other tenants.
 CREATE FUNCTION storekit.check_keys(p_table regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

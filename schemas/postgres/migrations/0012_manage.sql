@@ -1,5 +1,5 @@
--- storekit.manage('table'): the migration that creates or alters an entity's table calls it. It checks the table, and
--- gives it policies, grants, keys, triggers and a writer. It can be repeated, also on a table with data.
+-- storekit.manage('table') is called by the migration that creates or alters the table of an entity. It checks the
+-- table, and creates its policies, grants, keys, triggers and writer. It can be repeated, also for a table with rows.
 
 -- Protection --------------------------------------------------------------------------------------------
 
@@ -13,7 +13,7 @@ DECLARE
           AND f.kind = 'column');
 BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', p_table);
-    -- As in the ledger: with statistics the planner expects no rows of a tenant that is newer than they are.
+    -- As in 0005_access.sql: the planner would expect no rows of a tenant that is newer than the statistics.
     EXECUTE format('ALTER TABLE %s ALTER COLUMN tenant_id SET STATISTICS 0', p_table);
     EXECUTE format('DROP POLICY IF EXISTS tenant ON %1$s; DROP POLICY IF EXISTS everybody ON %1$s;
         DROP POLICY IF EXISTS report ON %1$s; DROP POLICY IF EXISTS lookup ON %1$s;
@@ -51,8 +51,8 @@ BEGIN
 END
 $$;
 
--- Make each ref a foreign key to a live part: a row can then name only a part that is committed, and a part that a
--- row names cannot be purged. The index is what the purge needs, which would otherwise scan the table for each part.
+-- Make each ref a foreign key to a live part: a row can then refer only to a committed part, and a part to which a row
+-- refers cannot be purged. The purge needs the index: it would otherwise scan the table for each part.
 CREATE FUNCTION storekit.key_refs(p_table regclass, p_fields text[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET row_security = on AS $$
 DECLARE
@@ -63,8 +63,8 @@ BEGIN
     FOREACH v_field IN ARRAY p_fields LOOP
         v_name := v_field || '_ref_live';
         CONTINUE WHEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = p_table AND conname = v_name);
-        -- Postgres checks a new key as the owner, and forced row-level security hides the rows from the owner: the
-        -- key would be marked valid over rows that break it. So FORCE is lifted while the key is added.
+        -- Postgres checks a new key as the owner, from whom forced row-level security hides the rows: the key would be
+        -- marked as valid although rows violate it. So FORCE is lifted while the key is added.
         EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', p_table);
         EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', p_table, v_field || '_ref') INTO v_used;
         IF v_used THEN
@@ -82,9 +82,9 @@ BEGIN
 END
 $$;
 
--- Add a foreign key to a table with rows, and check them. Forced row-level security hides the rows from the owner, as
--- whom Postgres checks, so FORCE is lifted from both tables for the check. The key is added as NOT VALID first: only
--- then does the catalogue say which two tables it is about.
+-- Add a foreign key to a table with rows, and check the rows. Postgres checks as the owner, from whom forced row-level
+-- security hides the rows, so FORCE is lifted from both tables for the check. The key is first added as NOT VALID,
+-- because only then the catalog contains its two tables.
 CREATE FUNCTION storekit.add_key(p_table regclass, p_definition text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
@@ -112,7 +112,7 @@ $$;
 
 -- Triggers ----------------------------------------------------------------------------------------------
 
--- An event trigger for each of INSERT, UPDATE and DELETE: one with transition tables cannot serve several.
+-- One trigger each for INSERT, UPDATE and DELETE: a trigger with transition tables cannot have several events.
 CREATE FUNCTION storekit.add_triggers(
     p_table regclass, p_entity text, p_fields text[], p_mutable boolean, p_state text
 ) RETURNS void
@@ -136,8 +136,8 @@ BEGIN
 END
 $$;
 
--- Guard the rows of an append-only table. `pg_trigger_depth() = 0`: a DELETE by hand is refused, one that a foreign
--- key with CASCADE makes is not.
+-- Protect the rows of an append-only table. `pg_trigger_depth() = 0`: a hand-written DELETE raises an error, a DELETE
+-- by ON DELETE CASCADE does not.
 CREATE FUNCTION storekit.guard_append_only(p_table regclass, p_entity text, p_fields text[], p_mutable boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -156,8 +156,8 @@ BEGIN
 END
 $$;
 
--- Guard the state of a table that has a state machine. What can be is in the WHEN: an update that leaves the state as
--- it is calls no function.
+-- Protect the state of a table with a state machine. The conditions are in WHEN, so that an update that does not
+-- change the state calls no function.
 CREATE FUNCTION storekit.guard_state(p_table regclass, p_entity text, p_state text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE

@@ -1,8 +1,8 @@
 -- Reads beyond one tenant: the look-up before the tenant is known, and reports over all tenants.
 
 -- Find a row, and with it its tenant, by the digest of a secret, such as a session's token. NULL if there is no such
--- row, or more than one: an ambiguous digest proves nothing. Only the policy `lookup` lets this function see rows of
--- all tenants, and only those that have the value.
+-- row, or more than one, because an ambiguous digest identifies nobody. The policy `lookup` lets only this function
+-- see rows of all tenants, and only rows with this value.
 CREATE FUNCTION storekit.lookup_v1(p_entity text, p_value text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET enable_seqscan = off AS $$
@@ -26,8 +26,8 @@ $$;
 
 GRANT EXECUTE ON FUNCTION storekit.lookup_v1(text, text) TO storekit_app;
 
--- Reports. A view in schema `report` that belongs to storekit_reports reads the rows of all tenants. No role may
--- select from it: only report.read_v1 does, and it records an event of who read which report.
+-- Reports. A report is a view in the schema `report` that storekit_reports owns, so it reads the rows of all tenants.
+-- No role may select from it: only report.read_v1 does, and it records an event of who read which report.
 
 CREATE SCHEMA report;
 GRANT USAGE ON SCHEMA report TO storekit_reporter;

@@ -1,7 +1,7 @@
--- Import cursors: how far a tenant has read the data of another system. A cursor moves in the commit that saves what
--- was read, so an import that is interrupted neither loses nor repeats data. It is a managed table like any other:
--- each move is checked against the cursor's version, so of two importers one gets a conflict, and each move is an
--- event.
+-- Import cursors: up to which position a tenant has imported the data of another system. A cursor moves in the commit
+-- that saves the imported records, so an interrupted import neither loses nor repeats data. The table is managed like
+-- any other: each move is checked against the version of the cursor, so one of two concurrent imports gets a conflict,
+-- and each move is recorded as an event.
 
 CREATE TABLE storekit.cursor (
     tenant_id uuid NOT NULL DEFAULT storekit.current_tenant(),

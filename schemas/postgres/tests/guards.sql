@@ -36,9 +36,9 @@ SELECT triggers_are('public', 'children', '{}'::name[], 'a mutable table has no 
 -- check_move, refuse_state, guard_state: all pairs of states of every machine that is shipped
 SELECT be('owner');
 SELECT refused($$SELECT storekit.refuse_state('blog_posts', 'r', 'draft', 'published')$$, 'SK410',
-    'blog_posts r: it may not go from draft to published, only in_review', 'the error lists the allowed states');
+    'blog_posts r: it cannot change from draft to published, only in_review', 'the error lists the allowed states');
 SELECT refused($$SELECT storekit.refuse_state('blog_posts', 'r', '', 'published')$$, 'SK410',
-    'it may not begin as published, only draft', 'the error of an insert has no old state');
+    'it cannot start as published, only draft', 'the error of an insert has no old state');
 SELECT refused($$SELECT storekit.refuse_state('blog_posts', 'r', 'published', 'draft')$$, 'SK410', 'only stay as it is',
     'the error of a final state allows nothing');
 

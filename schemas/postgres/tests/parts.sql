@@ -45,13 +45,13 @@ SELECT set_eq('SELECT a::text FROM unnest(enum_range(NULL::storekit.part_state))
 SELECT pg_temp.set_state('committed');
 CREATE FUNCTION pg_temp.keeps(p_set text, p_why text) RETURNS text LANGUAGE sql AS $$
     SELECT refused(format('UPDATE storekit.part SET %s, state = ''purging''', p_set), 'SK002',
-    'may not go from committed to purging', p_why) $$;
+    'cannot change from committed to purging', p_why) $$;
 SELECT pg_temp.keeps('legal_hold = true', 'a part with a legal hold');
 SELECT pg_temp.keeps('retain_until = storekit.now() + interval ''1 s''', 'a part with a retention');
 SELECT pg_temp.keeps('purge_after = storekit.now() + interval ''1 s''', 'a part with a later purge date');
 SELECT pg_temp.keeps('purge_after = NULL', 'a part without a purge date');
 SELECT pg_temp.keeps('sign_until = storekit.now() + interval ''1 s''', 'a part with a valid upload signature');
-SELECT refused(format('UPDATE storekit.part SET %s', change), 'SK002', 'may not change its identity', change) FROM unnest(ARRAY[
+SELECT refused(format('UPDATE storekit.part SET %s', change), 'SK002', 'cannot change its identity', change) FROM unnest(ARRAY[
     'tenant_id = id(''other'')', 'part_id = id(''q'')', 'write_id = id(''x'')', 'entity = ''contracts''', 'ref_id = ref(''q'')',
     'field = ''pdf''', 'store = ''s3''', 'key = ''k''', 'sign_until = sign_until - interval ''1 s''']) AS change;
 UPDATE storekit.part SET retain_until = storekit.now() + interval '1 day';

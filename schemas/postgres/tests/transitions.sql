@@ -26,8 +26,8 @@ SELECT is(pg_temp.move('m1', 'running') ->> 'outcome', 'replay', 'a repeated tra
 
 SELECT commit('w2', run('run2'));
 SELECT refused($$SELECT pg_temp.move('x', 'succeeded', p_name => 'run2')$$, 'SK410',
-    'it may not go from pending to succeeded, only cancelled, running', 'an undeclared transition');
-SELECT refused($$SELECT pg_temp.move('x', 'pending', p_name => 'run2')$$, 'SK410', 'it may not go from pending to pending',
+    'it cannot change from pending to succeeded, only cancelled, running', 'an undeclared transition');
+SELECT refused($$SELECT pg_temp.move('x', 'pending', p_name => 'run2')$$, 'SK410', 'it cannot change from pending to pending',
     'a transition to the same state');
 SELECT refused($$SELECT pg_temp.move('x', 'running', 9, p_name => 'run2')$$, 'SK409', 'has version 1, not 9',
     'a stale version');
@@ -48,6 +48,6 @@ SELECT be('app', 'acme');
 SELECT lives_ok($$UPDATE activity_runs SET status = 'running' WHERE ref_id = ref('run2')$$,
     'hand-written SQL can change the state too');
 SELECT refused($$UPDATE activity_runs SET status = 'pending' WHERE ref_id = ref('run2')$$, 'SK410',
-    'it may not go from running to pending', 'as it may');
+    'it cannot change from running to pending', 'as it may');
 
 SELECT * FROM finish();

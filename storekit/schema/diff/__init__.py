@@ -1,4 +1,4 @@
-"""Compare classes with the database. Pure functions: facts in, differences and their SQL out."""
+"""Compare classes with the database. These functions do no I/O: they turn facts into differences and SQL."""
 
 from __future__ import annotations
 

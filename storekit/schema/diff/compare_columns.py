@@ -25,7 +25,7 @@ def compare_columns(pair: Pair) -> Iterator[Difference]:
             yield from _changed(pair, name, pair.declared.facts.columns[name], pair.actual.columns[name])
         else:
             yield _missing(pair, name, definition)
-    # columns of a part that is no longer declared: compare_managed reports them together with the part
+    # skip the columns of a part that is not declared any more: compare_managed reports them with the part
     leftovers = {f"{part}{end}" for part in pair.actual.parts for end in ("_ref", "_expired_on")}
     for name, fact in pair.actual.columns.items():
         if name not in {*definitions, *leftovers, "parts_live"}:
@@ -54,7 +54,7 @@ def _undeclared(pair: Pair, name: str, fact: ColumnFact) -> Difference:
     drop += _rename(pair, name, fact)
     if not fact.nullable and fact.default is None:
         return pair.decide(
-            f"column {name} is not declared, but required: saves of new records fail",
+            f"column {name} is not declared, but required: new records cannot be saved",
             drop,
         )
     return pair.remark(f"column {name} is not declared", drop)
@@ -67,8 +67,8 @@ def _rename(pair: Pair, name: str, fact: ColumnFact) -> str:
     match [new for new in added if columns[new].type == fact.type]:
         case [new]:
             rename = f"ALTER TABLE {pair.name} RENAME COLUMN {quoted(name)} TO {quoted(new)};"
-            # at the end, and a comment in the SQL too: a remark that a file already contains is recognised by
-            # its first lines, so this one must not change them
+            # it is a comment at the end: a remark is recognised in existing files by its first lines, which
+            # must not change
             return f"\n-- or, if {new} is its new name, in place of ADD COLUMN {new}: {rename}"
     return ""
 
@@ -76,7 +76,8 @@ def _rename(pair: Pair, name: str, fact: ColumnFact) -> str:
 def _changed(pair: Pair, name: str, declared: ColumnFact, actual: ColumnFact) -> Iterator[Difference]:
     alter = f"ALTER TABLE {pair.name} ALTER COLUMN {quoted(name)}"
     if declared.type != actual.type and not (declared.labels and actual.labels):
-        # these statements set the default as well; nullability is compared again once the type is right
+        # these statements also set the default; nullability is compared by the next diff, after the type was
+        # changed
         yield pair.decide(f"column {name} is {actual.type}, not {declared.type}", _retype(pair, name))
         return
     if declared.generated or actual.generated:
@@ -117,7 +118,8 @@ def _labels(pair: Pair, name: str, declared: ColumnFact, actual: ColumnFact) -> 
     fresh = [label for label in declared.labels if label not in actual.labels]
     place: Place = "first" if any(_is_used(pair, label) for label in fresh) else "main"
     before: str | None = None
-    # each new label goes after the declared one before it, so that the enum sorts as the class declares it
+    # each new label is placed after its predecessor in the class, so that the enum sorts as the class
+    # declares it
     for label in declared.labels:
         if label in fresh:
             where = f"BEFORE {literal(actual.labels[0])}" if before is None else f"AFTER {literal(before)}"
@@ -133,7 +135,8 @@ def _labels(pair: Pair, name: str, declared: ColumnFact, actual: ColumnFact) -> 
 def _is_used(pair: Pair, label: str) -> bool:
     """Return whether a default or an index of the class contains the label.
 
-    Postgres does not let the transaction that adds a label use it, so the label needs a file before the rest.
+    Postgres does not allow a transaction to use a label that it has added, so the label needs an earlier
+    file.
     """
     constant = literal(label)
     texts = [fact.default or "" for fact in pair.declared.facts.columns.values()]

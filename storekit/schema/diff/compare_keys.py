@@ -16,7 +16,7 @@ _NAMED_BY_POSTGRES = re.compile(r"_idx\d*\Z")
 
 def compare_keys(pair: Pair) -> Iterator[Difference]:
     """Yield differences of indexes, matched by definition, and of references, matched by columns."""
-    # by definition, not by name: an index that a person created under another name serves as well
+    # compare definitions, not names: an index that was created by hand with another name serves too
     present = pair.actual.indexes
     for key, definition in pair.declared.keys.items():
         if definition not in present.values():
@@ -32,7 +32,7 @@ def compare_keys(pair: Pair) -> Iterator[Difference]:
 
 
 def _replaced(pair: Pair) -> list[str]:
-    """Return the names of indexes that lack the final ref_id; the declared ones serve the same queries."""
+    """Return the names of indexes that lack the final ref_id and are replaced by declared ones."""
     wanted = pair.declared.keys.items()
     former = {_ENDING.sub(")", definition, count=1) for key, definition in wanted if key.kind == "INDEX"}
     return [
@@ -56,8 +56,8 @@ def _left(pair: Pair, replaced: Container[str]) -> Iterator[Difference]:
 
 
 def _missing(pair: Pair, key: KeyDefinition) -> Difference:
-    # the name contains a digest of the definition, so another definition under it was made by hand, or a
-    # CREATE INDEX CONCURRENTLY failed and left the index invalid: somebody should look before it is dropped
+    # the name contains a digest of the definition, so an index with another definition was created by hand,
+    # or a CREATE INDEX CONCURRENTLY failed and left it invalid: a person should check before it is dropped
     if key.name in pair.actual.indexes:
         again = f"{_drop(pair, key.name)}\n{key.build(pair.name, key.name)}"
         return pair.decide(f"index {key.name} has another definition than {key.body}, or is invalid", again)
@@ -89,7 +89,7 @@ def _references(pair: Pair) -> Iterator[Difference]:
         column = key.columns[-1]
         if key in present.values():
             continue
-        if rivals:  # such as another on_delete: replacing it changes what a deletion does
+        if rivals:  # for example with another on_delete; replacing it changes the effect of a deletion
             drops = "".join(f"{_drop_key(pair, name)}\n" for name in rivals)
             sql = f"{drops}{_add(pair, constraint(pair.table, key))}"
             yield pair.decide(f"column {column} has another reference than {key.clause}", sql)
@@ -114,6 +114,6 @@ def _is_storekit_reference(pair: Pair, key: ForeignKey) -> bool:
 
 
 def _add(pair: Pair, definition: str) -> str:
-    # Postgres validates the key as the table's owner, to whom FORCE ROW LEVEL SECURITY shows no rows: the
-    # check would pass over rows that break the key. add_key lifts FORCE while it validates.
+    # Postgres validates the key as the owner of the table. With FORCE ROW LEVEL SECURITY the owner sees no
+    # rows, so rows that violate the key would not be found. add_key lifts FORCE for the validation.
     return f"SELECT storekit.add_key({literal(pair.name)}, {literal(definition)});"

@@ -1,4 +1,4 @@
-"""Compare what `manage` and storekit's own tables record of a table: parts, look-up, moves, scope, guards."""
+"""Compare what storekit has registered for a table: parts, look-up, moves, scope, guards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def compare_managed(pair: Pair) -> Iterator[Difference]:
     yield from _lookup(pair)
     yield from _moves(pair)
     declared, actual = pair.declared.facts, pair.actual
-    # without `manage`, or with the policies of another scope, every guard differs: one difference says it all
+    # without `manage`, or with another scope, every guard differs, so one difference is enough
     if actual.scope is None:
         yield pair.add("the table is not managed")
         return
@@ -51,7 +51,7 @@ def _parts(pair: Pair) -> Iterator[Difference]:
 def _lookup(pair: Pair) -> Iterator[Difference]:
     wanted, known = pair.declared.facts.lookups, pair.actual.lookups
     insert = "\n".join(ddl.insert_lookup(pair.table))
-    # a look-up reaches beyond the tenant, so removing one that code may use is a decision
+    # code that uses the look-up would break if it were removed, so this is a decision
     for name in known - wanted:
         sql = "\n".join([ddl.delete_field(pair.table, name), *([insert] if insert else [])])
         yield pair.decide(f"rows can be looked up by {name}, which is not a lookup() of the class", sql)
@@ -61,16 +61,16 @@ def _lookup(pair: Pair) -> Iterator[Difference]:
 
 def _moves(pair: Pair) -> Iterator[Difference]:
     wanted, known = pair.declared.facts.moves, pair.actual.moves
-    # other moves are an addition, as the class says them in so many words; to lift them all is a decision
+    # changed moves are an addition, because the class lists them; removing all of them is a decision
     if known and not wanted:
         yield pair.decide(
-            "the database restricts the moves of its state, the class does not", ddl.delete_moves(pair.table)
+            "the database restricts the changes of state, the class does not", ddl.delete_moves(pair.table)
         )
     elif wanted != known:
         lacks, extra = _listed(wanted - known), _listed(known - wanted)
         what = [*([f"lack {lacks}"] if lacks else []), *([f"allow {extra}"] if extra else [])]
         yield pair.add(
-            f"the moves of its state {' and '.join(what)}", "\n".join(ddl.insert_moves(pair.table))
+            f"the allowed changes of state {' and '.join(what)}", "\n".join(ddl.insert_moves(pair.table))
         )
 
 
@@ -81,7 +81,9 @@ def _guards(pair: Pair) -> Iterator[Difference]:
             continue
         if name in declared:
             yield pair.add(f"{name} {'has another definition' if name in actual else 'is missing'}")
-        elif name.startswith("policy "):  # policies add up: one more may show a tenant the rows of another
+        elif name.startswith(
+            "policy "
+        ):  # policies are combined with OR, so another one may show a tenant the rows of other tenants
             drop = f"DROP POLICY {quoted(name.removeprefix('policy '))} ON {pair.name};"
             yield pair.decide(f"{name} is not storekit's", drop)
 
@@ -91,7 +93,7 @@ def _listed(moves: Iterable[Move]) -> str:
 
 
 def _comes_with_a_difference(pair: Pair, guard: str) -> bool:
-    """Return whether a guard differs only because what it guards differs, which is reported already."""
+    """Return whether a guard differs because of another difference, which is reported already."""
     declared, actual = pair.declared.facts, pair.actual
     match guard.split():
         case ["key", ref]:

@@ -10,14 +10,16 @@ Weight = Literal["addition", "decision", "remark"]
 """How the SQL of a difference may be applied.
 
 - addition: loses no data and breaks no code that runs now; written as SQL that is ready to run.
-- decision: may lose data, fail on the rows present or break running code, so a person must decide; written as
-  a comment that begins "storekit: decide:", which the linter refuses until somebody has acted on it.
-- remark: the database has more than the class needs, which is harmless; written as a comment and may stay.
+- decision: may lose data, fail on existing rows or break running code, so a person must decide; written as a
+comment that begins "storekit: decide:". The linter reports the comment until it is replaced or removed.
+- remark: the database has something that the class does not need, which is harmless; written as a comment
+that can stay.
 """
 Place = Literal["first", "main"]
 """The file that the SQL goes to.
 
-- first: a file before all others. Postgres does not let the transaction that adds an enum label use it.
+- first: a file before all others. Postgres does not allow a transaction to use an enum label that it has
+added.
 - main: the file with all other changes.
 """
 
@@ -29,7 +31,7 @@ class Difference:
     Attributes:
         table: name of the table, with its schema.
         what: the difference, as a sentence.
-        sql: SQL that resolves it; empty if the call of `manage` at the end of the file is enough.
+        sql: SQL that resolves it; empty if calling `manage` at the end of the file is enough.
         weight: "addition", "decision" or "remark".
         place: "first" or "main".
         manage: call of `manage` for the table; empty if none is needed or `sql` contains it.

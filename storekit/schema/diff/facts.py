@@ -57,7 +57,7 @@ class Facts:
     writable: frozenset[str] = frozenset()
     """Columns that the application's role may write with SQL of its own."""
     empty: bool = True
-    """Whether the table's file has no pages. A count would only see the rows that the policies show."""
+    """Whether the file of the table has no pages. A count would see only the rows that the policies allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ class Declared:
 
 
 def declared_facts(table: Table, seen: Facts) -> Facts:
-    """Add to the facts of a scratch table what it cannot contain: references and parts.
+    """Add references and parts to the facts of a scratch table.
 
-    Their foreign keys would lock the tables that they point to.
+    The scratch table has no foreign keys, because they would lock the tables that they point to.
     """
     keys = dict.fromkeys((f"key {part}_ref_live" for part in table.parts), "foreign key")
     return Facts(

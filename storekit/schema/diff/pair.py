@@ -1,4 +1,4 @@
-"""A class and its table, to be compared; makes the differences between them."""
+"""A class and its table, which are compared, and constructors for their differences."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ class Pair:
         return qualified(self.table.name)
 
     def add(self, what: str, sql: str = "", place: Place = "main") -> Difference:
-        """Return a difference that SQL resolves without losing anything."""
+        """Return a difference that SQL resolves without losing data."""
         return Difference(self.name, what, sql, "addition", place, self._manage)
 
     def index(self, what: str, key: KeyDefinition) -> Difference:
         """Return the difference of a missing index."""
-        # a plain CREATE INDEX blocks writers until it is done; CONCURRENTLY does not, but cannot run in a
-        # transaction. IF NOT EXISTS lets the file run again if the process died before it was recorded.
+        # a plain CREATE INDEX blocks writers until it has finished. CONCURRENTLY does not, but it cannot run
+        # in a transaction. With IF NOT EXISTS the file can run again if the process died before it was
+        # recorded.
         alone = key.build(self.name, key.name, "CONCURRENTLY IF NOT EXISTS ")
         return self._concurrently(what, "creation", key.build(self.name, key.name), alone, key.name)
 
@@ -78,7 +79,7 @@ class Pair:
 
     @property
     def _manage(self) -> str:
-        # without the scope, so that this call cannot change it: a changed scope is a decision of its own
+        # without the scope, so that this call does not change it: a changed scope is a separate decision
         if self.actual.scope is None:
             return ddl.call_manage(self.table)
         return f"SELECT storekit.manage({literal(self.name)});"

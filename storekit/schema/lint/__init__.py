@@ -1,4 +1,4 @@
-"""The linter of migration files, without a server. It has the rules that squawk does not have."""
+"""The linter of migration files. It needs no server, and has rules that squawk does not have."""
 
 from __future__ import annotations
 

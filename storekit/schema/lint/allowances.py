@@ -11,7 +11,7 @@ from storekit.schema.lint.finding import Finding
 from storekit.schema.lint.script import NO_TRANSACTION, Script
 
 _DIRECTIVE = re.compile(r"-- *storekit:")
-# squawk reads only the line directly above a statement: an allowance must be able to stand above that line.
+# squawk reads only the line directly above a statement, so an allowance can be above a comment for squawk.
 _OF_SQUAWK = re.compile(r"-- *squawk-ignore ")
 _ALLOW = re.compile(r"-- *storekit: *allow +([a-z-]+): *(\S.*)")
 

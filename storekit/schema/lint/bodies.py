@@ -25,7 +25,7 @@ def _clock(script: Script) -> Iterator[Finding]:
             for code in (statement, *statement.code):
                 for match in _CLOCK.finditer(code.text):
                     yield _found(
-                        "clock", statement, code, match, "tests move storekit's clock; write storekit.now()"
+                        "clock", statement, code, match, "tests set the clock of storekit; use storekit.now()"
                     )
 
 

@@ -19,7 +19,7 @@ _PLAIN_NAME = re.compile(r'"([a-z_][a-z0-9_$]*)"')
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement, or the body of a routine, in the spelling of `spell`."""
+    """One statement, or the body of a routine, in the normal form of `spell`."""
 
     tokens: tuple[Token, ...]
     nested: bool = False

@@ -50,7 +50,9 @@ def _ends(statement: Statement) -> bool:
 def _mark(script: Script) -> Iterator[Finding]:
     if script.marked:
         for statement in script.own[1:]:
-            yield about("no-transaction", statement, "a file without a transaction holds one statement")
+            yield about(
+                "no-transaction", statement, "a file without a transaction must have only one statement"
+            )
         return
     for statement in script.own:
         if _ALONE.match(statement.text):

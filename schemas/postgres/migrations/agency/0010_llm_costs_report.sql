@@ -1,4 +1,4 @@
--- What language models cost, over all tenants: for reports and bills.
+-- The costs of language models of all tenants, for reports and bills.
 SET LOCAL ROLE storekit_reports;
 
 CREATE VIEW report.llm_costs AS

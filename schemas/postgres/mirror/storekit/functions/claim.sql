@@ -14,7 +14,8 @@ BEGIN
             ELSE storekit.insert_write(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, NULL) END;
     END IF;
     IF v_outcome ->> 'outcome' = 'pending' THEN
-        -- The lease is not checked: a commit after its lease expired succeeds if nobody has taken the write over.
+        -- The lease is not checked: a commit after the lease has expired succeeds if no other process took the write
+        -- over.
         UPDATE storekit.write AS w SET state = 'committed', finished_on = storekit.now()
         WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id AND w.state = 'pending';
         v_outcome := CASE WHEN NOT FOUND

@@ -20,8 +20,8 @@ BEGIN
     WHERE item ->> (field || '_ref') IS NOT NULL;
     IF p_parts <> '[]' THEN
         SELECT jsonb_object_agg(part ->> 'part_id', part) INTO v_parts FROM jsonb_array_elements(p_parts) AS part;
-        -- Looked up by key in jsonb, not joined: a join whose plan was cached for one part reads all of them for
-        -- each.
+        -- Looked up by key in jsonb, not joined: a join whose plan was cached for one part would read all parts for
+        -- each part.
         UPDATE storekit.part AS p SET
             state = 'committed',
             version_id = v_parts -> p.part_id::text ->> 'version_id',

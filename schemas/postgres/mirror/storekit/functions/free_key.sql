@@ -23,8 +23,8 @@ BEGIN
     ELSIF v_holder.lease_until >= storekit.now() THEN
         RETURN storekit.held(v_holder.lease_until - storekit.now());
     END IF;
-    -- The conditions are asked again, under the lock: since the SELECT above the holder may have renewed or ended.
-    -- SKIP LOCKED: a locked row is being committed, and to wait for it could take as long as that transaction.
+    -- Check the conditions again with the row locked: the holder may have renewed its lease or ended since the SELECT
+    -- above. SKIP LOCKED: a locked row is being committed, and waiting could take as long as that transaction.
     PERFORM FROM storekit.write AS w
     WHERE w.tenant_id = p_tenant AND w.write_id = v_holder.write_id
       AND w.state = 'pending' AND w.lease_until < storekit.now()

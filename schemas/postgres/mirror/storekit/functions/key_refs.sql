@@ -14,8 +14,8 @@ BEGIN
     FOREACH v_field IN ARRAY p_fields LOOP
         v_name := v_field || '_ref_live';
         CONTINUE WHEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = p_table AND conname = v_name);
-        -- Postgres checks a new key as the owner, and forced row-level security hides the rows from the owner: the
-        -- key would be marked valid over rows that break it. So FORCE is lifted while the key is added.
+        -- Postgres checks a new key as the owner, from whom forced row-level security hides the rows: the key would be
+        -- marked as valid although rows violate it. So FORCE is lifted while the key is added.
         EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', p_table);
         EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I IS NOT NULL)', p_table, v_field || '_ref') INTO v_used;
         IF v_used THEN

@@ -14,7 +14,7 @@ BEGIN
         WHERE op ->> 'op' <> 'insert'
         GROUP BY 1 ORDER BY storekit.entity_name(op ->> 'entity')
     LOOP
-        EXIT WHEN v_rows.total = 1;  -- a single row needs no order: its change locks it
+        EXIT WHEN v_rows.total = 1;  -- a single row needs no order: changing it locks it
         EXECUTE format('SELECT storekit.%I(''lock'', NULL, NULL, NULL, $1)',
             'write_' || (storekit.find_managed(v_rows.name)).entity)
         USING v_rows.ref_ids;

@@ -13,7 +13,7 @@ DECLARE
           AND f.kind = 'column');
 BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', p_table);
-    -- As in the ledger: with statistics the planner expects no rows of a tenant that is newer than they are.
+    -- As in 0005_access.sql: the planner would expect no rows of a tenant that is newer than the statistics.
     EXECUTE format('ALTER TABLE %s ALTER COLUMN tenant_id SET STATISTICS 0', p_table);
     EXECUTE format('DROP POLICY IF EXISTS tenant ON %1$s; DROP POLICY IF EXISTS everybody ON %1$s;
         DROP POLICY IF EXISTS report ON %1$s; DROP POLICY IF EXISTS lookup ON %1$s;

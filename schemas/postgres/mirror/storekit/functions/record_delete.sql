@@ -15,7 +15,7 @@ BEGIN
     WITH gone AS MATERIALIZED (
         SELECT _old.tenant_id, _old.ref_id, _old.version, to_jsonb(_old) - 'parts_live' AS before FROM old_rows AS _old
     ), recorded AS (
-        -- One more than the last version, so that the versions in a row's events always grow.
+        -- One more than the last version, so that the versions in the events of a row always increase.
         INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, before)
         SELECT g.tenant_id, TG_ARGV[0], g.ref_id, g.version + 1, TG_ARGV[0] || '.deleted', g.before
         FROM gone AS g

@@ -12,7 +12,7 @@ AS $function$
 BEGIN
     INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, after)
     SELECT _new.tenant_id, TG_ARGV[0], _new.ref_id, _new.version, TG_ARGV[0] || '.created', to_jsonb(_new) - 'parts_live'
-    FROM new_rows AS _new  -- no field begins with _; where a column has an alias's name, the name means the column
+    FROM new_rows AS _new  -- no field begins with _: a column with the name of an alias would hide the alias
     ORDER BY _new.ref_id;
     RETURN NULL;
 END

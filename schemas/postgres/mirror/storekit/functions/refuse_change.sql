@@ -15,7 +15,7 @@ BEGIN
             SELECT field || '_expired_on' FROM unnest(TG_ARGV[1:]) AS field
             UNION ALL
             SELECT field || '_ref' FROM unnest(TG_ARGV[1:]) AS field WHERE to_jsonb(NEW) -> (field || '_ref') = 'null');
-        -- Compared as text: as numbers 1.0 and 1.00 are equal, but the stored value would change.
+        -- Compared as text: 1.0 and 1.00 are equal as numbers, but the stored value would change.
         IF (to_jsonb(OLD) - v_free)::text = (to_jsonb(NEW) - v_free)::text THEN
             RETURN NULL;
         END IF;

@@ -9,8 +9,8 @@ DECLARE
     v_allowed text[] := ARRAY(
         SELECT m.to_state FROM storekit.move AS m WHERE m.entity = p_entity AND m.from_state = p_from ORDER BY 1);
 BEGIN
-    RAISE EXCEPTION '% %: it may not %, only %', p_entity, p_ref_id,
-        CASE p_from WHEN '' THEN 'begin as ' || p_to ELSE 'go from ' || p_from || ' to ' || p_to END,
+    RAISE EXCEPTION '% %: it cannot %, only %', p_entity, p_ref_id,
+        CASE p_from WHEN '' THEN 'start as ' || p_to ELSE 'change from ' || p_from || ' to ' || p_to END,
         coalesce(nullif(array_to_string(v_allowed, ', '), ''), 'stay as it is')
         USING ERRCODE = 'SK410', DETAIL = jsonb_build_object(
             'entity', p_entity, 'ref_id', p_ref_id, 'from', p_from, 'to', p_to, 'allowed', v_allowed);

@@ -20,8 +20,8 @@ BEGIN
         storekit.own_write(p_tenant, p_write_id),
         storekit.insert_write(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, p_lease));
     IF v_outcome IS NULL THEN
-        -- The key is claimed before the targets are read. Otherwise the retry of a committed save would find its own
-        -- new version and report a conflict, instead of returning what was saved.
+        -- The key is claimed before the targets are read. Otherwise a retry of a committed save would find the version
+        -- that it wrote itself and report a conflict, instead of returning the saved record.
         FOR v_target IN
             SELECT t ->> 'entity' AS entity, jsonb_agg(t) AS rows
             FROM jsonb_array_elements(p_targets) AS t GROUP BY 1 ORDER BY 1

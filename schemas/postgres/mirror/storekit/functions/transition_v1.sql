@@ -31,8 +31,8 @@ BEGIN
         v_field, v_table.schema_name, v_table.table_name,
         CASE WHEN v_table.soft_delete THEN ' AND t.deleted_on IS NULL' ELSE '' END)
     INTO v_from USING p_tenant, p_ref_id;
-    -- The table's trigger checks a state that changes; one that stays is checked here. A row that is missing or
-    -- deleted is refused by the commit below.
+    -- The trigger of the table checks a changed state; an unchanged one is checked here. The commit below raises an
+    -- error for a row that is missing or deleted.
     IF v_from = p_to AND NOT EXISTS (
         SELECT FROM storekit.move AS m WHERE m.entity = v_table.entity AND m.from_state = v_from AND m.to_state = p_to
     ) THEN

@@ -52,7 +52,8 @@ BEGIN
         RAISE EXCEPTION '% % has version %, not %', v_table.entity, v_refused ->> 'ref_id',
             v_refused ->> 'found', v_refused ->> 'expected' USING ERRCODE = 'SK409', DETAIL = v_refused;
     END IF;
-    -- In the order of the request, not in that of the locks: a caller who replays the write maps its rows by it.
+    -- In the order of the request, not of the locks: a caller that replays the write matches its rows by their
+    -- position.
     RETURN (
         SELECT coalesce(jsonb_agg(jsonb_build_array(v_table.entity, r.item -> 'ref_id', v_done -> (r.item ->> 'ref_id'))
                    ORDER BY r.n), '[]')
