@@ -56,7 +56,7 @@ def test_a_dry_run_changes_nothing(database: Database, tmp_path: Path) -> None:
         "would apply own 0001_step.sql",
         "would apply own 0002_step.sql",
     ]
-    assert lines[-2].startswith("    line 2: clock: tests move storekit's clock")
+    assert lines[-2].startswith("    line 2: clock: tests set the clock of storekit")
     assert lines[-1] == f"{len(applied) + 2} to apply; nothing was changed"
     assert objects(database) == before
     shown(database, "migrate", *AGENCY, "--line", f"own={tmp_path / 'own'}")
