@@ -15,7 +15,7 @@ from storekit import (
     ValidationError,
 )
 from storekit.ids import new_ref_id
-from tests.support.entities import Everything, Order, OrderStatus, Run
+from tests.support.entities import Call, Everything, Order, OrderStatus, Run
 from tests.support.harness import Harness, steps, trips
 
 
@@ -179,3 +179,12 @@ async def test_history_returns_exact_numbers(harness: Harness) -> None:
     created, updated = await everything.history(saved.ref_id)
     assert created.after["money"] == updated.before["money"] == Decimal("12345678901234567.89")
     assert (str(updated.after["money"]), created.after["number"]) == ("12.50", 2**62)
+
+
+async def test_the_first_event_shows_every_column_of_the_row(harness: Harness) -> None:
+    """Its image has the columns of the class, of storekit, of each part, and of the expiry of a document."""
+    call = await harness.call()
+    (created,) = await harness.repository(Call).history(call.ref_id)
+    parts = {"payload_ref", "payload_expired_on", "transcript_ref"}
+    assert created.after is not None
+    assert created.after.keys() == Call.model_fields.keys() - {"payload", "transcript"} | parts

@@ -94,7 +94,7 @@ def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
         _check_move(table, row["ref_id"], None, values.get(table.machine.field), table.machine.initial)
     if table.scope == "self" and row["id"] != str(tx.tenant):
         raise _violation(table, "storekit_scope", f"{row['ref_id']} is its own tenant")
-    base: Row = dict.fromkeys(table.base)
+    base: Row = dict.fromkeys([*table.base, *_expiries(table)])
     base |= {"id": row["id"], "ref_id": row["ref_id"], "tenant_id": str(tx.tenant), "version": 1}
     base |= {"created_on": tx.now.isoformat(), "created_by": tx.actor}
     tx.put(tx.state.rows, own, {**base, **values})
@@ -176,6 +176,11 @@ def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
 
 def _refs(table: Table) -> list[str]:
     return [f"{field}_ref" for field in table.parts]
+
+
+def _expiries(table: Table) -> list[str]:
+    """List the columns that note the expiry of a document: events show them."""
+    return [f"{part.name}_expired_on" for part in table.parts.values() if part.ttl]
 
 
 def _supersede(tx: Transaction, part_ids: list[str | None]) -> None:
