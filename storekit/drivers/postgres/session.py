@@ -268,8 +268,8 @@ def _require_in_transaction(connection: BaseConnection[Any]) -> None:
         raise Unavailable("postgres", "the connection broke")
     if status != TransactionStatus.INTRANS:
         raise UsageError(
-            "the transaction was ended inside the unit of work; statements before a COMMIT are visible; do not "
-            "run COMMIT or ROLLBACK inside a unit of work"
+            "the transaction was ended inside the unit of work; statements before a COMMIT are visible; do "
+            "not run COMMIT or ROLLBACK inside a unit of work"
         )
 
 
