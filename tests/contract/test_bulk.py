@@ -136,7 +136,7 @@ async def test_upsert_refuses_duplicates_and_saved_records(harness: Harness) -> 
     ):
         await leads.upsert([Lead(number="3"), Lead(number="4"), Lead(number="3")])
     saved = await leads.save(Lead(number="5"))
-    with pytest.raises(UsageError, match=r"\[1\] .* save\(\) writes its changes"):
+    with pytest.raises(UsageError, match=r"\[1\] .* use save\(\) to write its changes"):
         await leads.upsert([Lead(number="6"), saved])
     assert await leads.insert_ignore([Lead(number="1")]) == []
     bad = Lead(number="9", run_id=uuid4())
