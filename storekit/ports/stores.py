@@ -243,14 +243,14 @@ class Runtime(Protocol):
     async def wave(
         self,
         puts: Sequence[Callable[[], Awaitable[T]]],
-        beat: Callable[[], Awaitable[None]],
+        renew: Callable[[], Awaitable[None]],
         every: timedelta,
-        told: Callable[[T], None] = lambda _: None,
+        on_done: Callable[[T], None] = lambda _: None,
     ) -> list[T]:
-        """Run all puts at once, and await `beat` each time that `every` has passed.
+        """Run all puts at once, and await `renew` each time that `every` has passed.
 
         All puts have ended before the first error is raised, so that no thread still reads the caller's file.
-        `told` is called with the result of each put when it is done, in the caller's own thread.
+        `on_done` is called with the result of each put when it is done, in the caller's own thread.
         """
         ...
 
