@@ -20,6 +20,8 @@ settings.load_profile("storekit")
 pytest_plugins = ["tests.support.summary"]
 
 _SERVERS = {"embedded", "embedded_clock"}
+_LONGEST_FIRST = ("acceptance", "integration", "faults", "security", "contract", "unit")
+"""Folders by the time that one file takes: a long file that starts last leaves the other workers idle."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,8 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"the matrix cannot run; apt-get install {' '.join(missing_packages())}")
 
 
+@pytest.hookimpl(trylast=True)  # after the random order
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect long tests, and mark the tests that need servers."""
+    items.sort(key=lambda item: _LONGEST_FIRST.index(item.nodeid.split("/")[1]))
     if "long" not in config.option.markexpr:
         left_out = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if item not in left_out]
