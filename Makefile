@@ -14,6 +14,8 @@ WORKERS ?= 3
 # The order of files is that of tests/conftest.py: the long ones first.
 PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Images of containers set it. Each worker and each command of a test would then compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test suite test-matrix unit generate lint docs bench faults mirror lock clean
