@@ -55,6 +55,7 @@ lint: $(READY) ## Check style, layers, types, migrations and that the sync API i
 	$(BIN)/squawk 'schemas/postgres/migrations/**/*.sql'
 
 docs: $(READY) ## Build the documentation as HTML in build/docs; warnings are errors
+	@echo "building the documentation in build/docs: about half a minute"
 	$(BIN)/python docs/_tools/architecture.py
 	$(BIN)/sphinx-build -q -n -W --keep-going docs build/docs
 

@@ -79,7 +79,8 @@ class Settings(BaseModel):
     )
     postgres_admin_url: SecretStr | None = Field(
         default=None,
-        description="connection URL of a login that can SET ROLE storekit_owner; required by migrate",
+        description="connection URL of a login that has CREATEROLE and owns the database; "
+        "required by migrate, schema and store.admin",
     )
     postgres_worker_url: SecretStr | None = Field(
         default=None,

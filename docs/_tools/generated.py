@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,8 @@ import storekit
 from storekit import Settings, StorekitError
 from storekit.cli import app
 from storekit.settings import _ENVIRONMENT
+
+_OPTION = re.compile(r"--[a-z][a-z-]*")
 
 
 def cell(content: object) -> str:
@@ -64,19 +67,28 @@ def commands() -> Iterator[str]:
 def command(path: str, found: Any) -> Iterator[str]:
     """Yield a command's usage, help and options, then its subcommands."""
     parameters = [each for each in found.params if getattr(each, "help", None)]
-    yield from (f"## {path}", "", found.help or "", "")
+    # A literal block: Markdown would drop <rule> as a tag, and turn two hyphens into a dash.
+    yield from (f"## {path}", "", "```text", *(found.help or "").splitlines(), "```", "")
     if parameters:
-        yield from table(["argument or option", "meaning"], [described(each) for each in parameters])
+        yield from table(["argument or option", "default", "meaning"], [*map(described, parameters)])
     for name, each in getattr(found, "commands", {}).items():
         yield from command(f"{path} {name}", each)
 
 
 def described(parameter: Any) -> list[str]:
-    """Return the row of one argument or option."""
+    """Return the row of one argument or option: its name, default and meaning."""
+    meaning = _OPTION.sub(r"`\g<0>`", cell(parameter.help))
     if parameter.param_type_name == "argument":
-        return [f"`{parameter.name.upper()}`", cell(parameter.help)]
+        return [f"`{parameter.name.upper()}`", preset(parameter), meaning]
     value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
-    return [f"`{', '.join(parameter.opts)}{value}`", cell(parameter.help)]
+    return [f"`{', '.join(parameter.opts)}{value}`", preset(parameter), meaning]
+
+
+def preset(parameter: Any) -> str:
+    """Return the text of a parameter's default."""
+    if parameter.required:
+        return "required"
+    return "" if parameter.is_flag or parameter.default is None else f"`{parameter.default}`"
 
 
 class Generated(SphinxDirective):

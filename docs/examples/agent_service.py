@@ -2,14 +2,15 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated
-from uuid import uuid4
+from uuid import UUID
 
 from pydantic import BaseModel
 
 from storekit import AsyncStore, Blob, Entity, Expired, StorekitError, blob, document
+
+ACME = UUID("0190a2b4-6a3e-7c1d-8f00-5b7c3f1d2e4a")  # the id of the tenant in your system
 
 
 class Trace(BaseModel):
@@ -22,18 +23,20 @@ class Deliverable(Entity, table="deliverables"):
     content: Annotated[Blob, blob(media_type="text/markdown")]
 
 
-def generate() -> Iterator[bytes]:
-    return (f"## Section {i}\n\nText of an agent.\n\n".encode() for i in range(1000))
-
-
 async def main(directory: str) -> None:
     async with AsyncStore.embedded(directory, entities=[Deliverable]) as store:
-        deliverables = store.scope(tenant=uuid4(), actor="agent:writer").repository(Deliverable)
-        made = Deliverable(title="Plan", trace=Trace(tokens=9000), content=Blob(generate()))
+        deliverables = store.scope(tenant=ACME, actor="agent:writer").repository(Deliverable)
+
+        async def deliver() -> Deliverable:
+            text = (f"## Section {i}\n\nText of an agent.\n\n".encode() for i in range(1000))
+            made = Deliverable(title="Plan", trace=Trace(tokens=9000), content=Blob(text))
+            return await deliverables.save(made, idempotency_key="task-17")
+
         try:
-            saved = await deliverables.save(made, idempotency_key="task-17")
+            saved, retried = await deliver(), await deliver()  # perhaps in another process
         except StorekitError as error:
             sys.exit(f"{'try again' if error.retryable else 'give up'}: {error}")
+        assert retried.ref_id == saved.ref_id
         print(saved.ref_id, saved.content.size, "bytes")
 
 

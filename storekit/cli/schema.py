@@ -41,11 +41,10 @@ def diff(module: Module, line: OwnLine = OWN) -> None:
     lines = lines_of(entities, own)
     waiting = pending(settings, lines)
     if waiting:
-        named = "".join(f"--line {each.name} " for each in lines[:-1])
+        shipped = [each.name for each in lines[:-1]]
+        named = "".join(f" --line {each}" for each in (*shipped, *([] if line == OWN else [line])))
         count = "1 migration is" if len(waiting) == 1 else f"{len(waiting)} migrations are"
-        raise ConfigurationError(
-            f"{count} pending, first {waiting[0]}; run storekit migrate {named}--line {line}"
-        )
+        raise ConfigurationError(f"{count} pending, first {waiting[0]}; run storekit migrate{named}")
     found = compare(settings, entities, own)
     written = next_files(Path(str(own.directory)), found)
     for path, text in written.items():

@@ -100,10 +100,10 @@ def _open_decisions(
     classes = {qualified(entity.storekit_table.name): entity.__name__ for entity in entities}
     names = ", ".join(dict.fromkeys(classes[each.table] for each in decisions))
     first, *others = following
-    more = "".join(f"\n\nand {path}:\n\n{following[path]}" for path in others)
+    more = "".join(f"\n\nand this to {path}:\n\n{following[path]}" for path in others)
     return (
-        f"the database differs from {names} ({'; '.join(map(str, decisions))}); write the change as {first}, "
-        f"or start in an empty directory:\n\n{following[first]}{more}"
+        f"the database differs from {names} ({'; '.join(map(str, decisions))}); start in an empty directory, "
+        f"or write this to {first}:\n\n{following[first]}{more}"
     )
 
 

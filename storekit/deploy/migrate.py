@@ -86,14 +86,14 @@ def _undecided(lines: Sequence[Line]) -> dict[str, Finding]:
 
 
 def admin_url(settings: Settings) -> str:
-    """Return the URL of the login that can SET ROLE storekit_owner.
+    """Return the URL of the login that has CREATEROLE and owns the database.
 
     Raises:
         ConfigurationError: POSTGRES_ADMIN_URL is not set.
     """
     if settings.postgres_admin_url is None:
         raise ConfigurationError(
-            "POSTGRES_ADMIN_URL is not set; it must be the URL of a login that can SET ROLE storekit_owner; "
-            'for the servers of storekit up, run: eval "$(storekit env)"'
+            "POSTGRES_ADMIN_URL is not set; it must be the URL of a login that has CREATEROLE and owns the "
+            'database; for the servers of storekit up, run: eval "$(storekit env)"'
         )
     return settings.postgres_admin_url.get_secret_value()

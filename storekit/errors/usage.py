@@ -54,12 +54,12 @@ class ConfigurationError(StorekitError):
 
     Do not retry: do what the message says, for example run the migrations.
 
-    >>> from pathlib import Path
-    >>> from storekit.schema.lines import read
-    >>> read([Line("app", Path("migrations")), Line("app", Path("other"))])
+    >>> from storekit import Settings, Store
+    >>> with Store.open(Settings()) as store:
+    ...     store.migrate()
     Traceback (most recent call last):
         ...
-    storekit.errors.ConfigurationError: two lines of migrations are named app; ...
+    storekit.errors.ConfigurationError: POSTGRES_ADMIN_URL is not set; ...
     """
 
 

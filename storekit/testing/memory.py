@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from storekit import ids
 from storekit.api.store import Store
 from storekit.api.store_async import AsyncStore
 from storekit.model.declare.entity import Entity, require_table
@@ -31,9 +30,7 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self._ahead = timedelta()
         self._state = State()
-        self._state.clock = self.now
         self._documents = MemoryDocuments()
         self._blobs = MemoryBlobs(self.now)
         self.declare(Position)
@@ -44,7 +41,7 @@ class Memory:
         Example:
             assert memory.now() > report.created_on
         """
-        return ids.now() + self._ahead
+        return self._state.clock.now()
 
     def move_clock(self, ahead: timedelta) -> None:
         """Set how far the clock of these stores is ahead of the real time, for example to let documents and
@@ -53,7 +50,7 @@ class Memory:
         Example:
             memory.move_clock(timedelta(days=91))  # 91 days from now, not from the last call
         """
-        self._ahead = ahead
+        self._state.clock.move(ahead)
 
     def fetch(self, url: str) -> Fetched:
         """Return what a browser would get from a URL of these stores.

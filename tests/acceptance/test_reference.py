@@ -81,6 +81,13 @@ def test_the_reference_describes_every_command(built: Path) -> None:
         assert f">{path}<a" in page, path
 
 
+def test_the_reference_shows_help_texts_literally(built: Path) -> None:
+    """Angle brackets and hyphens of help texts are visible, and defaults are in the tables."""
+    page = (built / "reference" / "cli.html").read_text()
+    for text in ("-- storekit: allow &lt;rule&gt;: &lt;why&gt;", ">--line</span>", ">app=migrations</span>"):
+        assert text in page, text
+
+
 def test_the_picture_of_the_architecture_is_up_to_date() -> None:
     """The committed picture is what its script draws from the import contract."""
     done = subprocess.run(

@@ -132,7 +132,7 @@ async def test_upsert_refuses_duplicates_and_saved_records(harness: Harness) -> 
         await leads.upsert([Lead(number="2"), Lead(number="1")])
     assert held.value.index == 1
     with pytest.raises(
-        ValidationError, match=r"\[2\] duplicate natural key: the same as that of record \[0\]"
+        ValidationError, match=r"\[2\] duplicate natural key: record \[0\] has number='3' too"
     ):
         await leads.upsert([Lead(number="3"), Lead(number="4"), Lead(number="3")])
     saved = await leads.save(Lead(number="5"))

@@ -151,6 +151,12 @@ async def test_an_invalid_order_is_refused(harness: Harness) -> None:
         for order_by in orders:
             with pytest.raises(ValidationError, match="order_by: "):
                 await leads.find(order_by=order_by, unindexed=True)
+        for order_by, why in (
+            ("-nmae", "'nmae' is not a column; Lead has id, "),
+            ("notes", "'notes' is a doc"),
+        ):
+            with pytest.raises(ValidationError, match=f"order_by: {why}"):
+                await leads.find(order_by=order_by)
         for order_by in ("tags", "meta"):
             with pytest.raises(ValidationError, match="has no order"):
                 await calls.find(order_by=order_by, unindexed=True)

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
 from uuid import uuid4
 
 import pytest
 
-from storekit import Blob, ConfigurationError, InProgress, Settings, trace
+from storekit import (
+    Blob,
+    ConfigurationError,
+    Entity,
+    Expired,
+    InProgress,
+    Mutable,
+    Settings,
+    blob,
+    document,
+    moves,
+    trace,
+)
 from storekit.testing import Memory, async_memory_store, memory_store
 from tests.support.entities import Note, Remark, Run
 
@@ -90,3 +104,32 @@ def test_a_save_raises_in_progress_after_waiting_for_a_key() -> None:
     with pytest.raises(InProgress) as caught:
         second.save(Note(title="t", content=Blob("c")), idempotency_key="k")
     assert caught.value.retryable
+
+
+class Stage(StrEnum):
+    NEW = "new"
+    DONE = "done"
+
+
+class Job(Entity, Mutable, table="jobs"):
+    name: str
+    state: Annotated[Stage, moves({Stage.NEW: [Stage.DONE]})] = Stage.NEW
+    log: Annotated[dict[str, Any] | Expired | None, document(collection="logs", ttl=timedelta(days=30))] = (
+        None
+    )
+    text: Annotated[Blob | None, blob()] = None
+
+
+def test_writes_work_after_the_clock_was_moved() -> None:
+    """After the clock was moved by 31 days, and back, a record can be saved, updated and moved to a state."""
+    memory = Memory()
+    jobs = memory_store(Job, memory=memory).scope(tenant=TENANT, actor="t").repository(Job)
+    old = jobs.save(Job(name="old", log={"a": 1}))
+    for ahead in (timedelta(days=31), timedelta()):
+        memory.move_clock(ahead)
+        job = jobs.save(Job(name="new", log={"a": 2}, text=Blob("c")), idempotency_key=f"after {ahead}")
+        jobs.update(job.ref_id, {"name": "newer"})
+        jobs.transition(job.ref_id, Stage.DONE)
+        assert (jobs.get(job.ref_id).name, jobs.get(job.ref_id).state) == ("newer", Stage.DONE)
+        assert isinstance(jobs.get(old.ref_id, load=["log"]).log, Expired) is (ahead > timedelta(days=30))
+        assert jobs.read(job.ref_id, "text") == b"c"

@@ -51,7 +51,8 @@ class Keys:
         first = self.taken.setdefault(key, operation.place)
         if first != operation.place and operation.verb == "upsert":
             other = "a record that was flushed before" if first == _BEFORE else f"record [{first}]"
-            raise ValidationError(f"duplicate natural key: the same as that of {other}")
+            values = ", ".join(f"{name}={value!r:.60}" for name, value in _natural(operation).items())
+            raise ValidationError(f"duplicate natural key: {other} has {values} too")
         if first != operation.place or (key in self.known and operation.verb == "insert_ignore"):
             # the version is set if an earlier save of this object had an unknown outcome and turned out to be
             # committed

@@ -39,6 +39,7 @@ Row-level security restricts the types of the remaining order: see LEAKPROOF_TYP
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -166,11 +167,13 @@ def _wanted(entity: type[Entity], order_by: Any) -> tuple[str, ...]:
     if not isinstance(names, list | tuple) or not names:
         raise ValidationError('pass a column or a list of columns, as in "-created_on"', field="order_by")
     for name in names:
-        column = find_column(entity, _bare(name) if isinstance(name, str) else name, "order_by")
+        bare = _bare(name) if isinstance(name, str) else name
+        column = find_column(entity, bare, "order_by", shown=f"{bare!r:.60}")
         if not column.ordered:
             raise ValidationError(f"{column.name} is {column.sql}, which has no order", field="order_by")
-    if len({*map(_bare, names)}) < len(names):
-        raise ValidationError("duplicate column", field="order_by")
+    twice = next((name for name, many in Counter(map(_bare, names)).items() if many > 1), None)
+    if twice is not None:
+        raise ValidationError(f"{twice} is named more than once", field="order_by")
     return tuple(map(str, names))
 
 

@@ -44,8 +44,12 @@ def conditions_of(
     return tuple(found)
 
 
-def find_column(entity: type[Entity], name: Any, where: str) -> Column:
+def find_column(entity: type[Entity], name: Any, where: str, *, shown: str = "it") -> Column:
     """Return a column by its name, which may come from a request.
+
+    Args:
+        where: the field of the error.
+        shown: the column in the message, if `where` does not name it.
 
     Raises:
         ValidationError: there is no such column; the message lists the columns.
@@ -56,11 +60,12 @@ def find_column(entity: type[Entity], name: Any, where: str) -> Column:
             raise ValidationError("the scope sets the tenant; omit it", field=where)
         if name in table.parts:
             kind = table.parts[name].kind
-            raise ValidationError(f"it is a {kind}; only columns can be used", field=where)
+            raise ValidationError(f"{shown} is a {kind}; only columns can be used", field=where)
         if (column := table.column(name)) is not None:
             return column
     known = ", ".join(known for known, _ in table.types if known != "tenant_id")
-    raise ValidationError(f"no such column; {entity.__name__} has {known}", field=where)
+    what = "no such column" if shown == "it" else f"{shown} is not a column"
+    raise ValidationError(f"{what}; {entity.__name__} has {known}", field=where)
 
 
 def _conditions(entity: type[Entity], name: Any, value: Any) -> Iterator[Condition]:
@@ -72,6 +77,11 @@ def _conditions(entity: type[Entity], name: Any, value: Any) -> Iterator[Conditi
     if value is None:
         yield Condition(column.name, column.sql, "null")
         return
+    if column.ordered and isinstance(value, list | tuple | set | frozenset):
+        raise ValidationError(
+            f"it must be one value, not {type(value).__name__}; for several values write in_(a, b)",
+            field=where,
+        )
     # Only a Filter has an operator. A dict from the JSON of a request, such as {"$gt": 0}, is a value like
     # any other, and the encoder of the column rejects it, so a request cannot widen a query.
     for operator, values in value.tests if isinstance(value, Filter) else (("=", (value,)),):

@@ -17,7 +17,7 @@ def is_decision(comment: str) -> bool:
 
 
 def _undecided(script: Script) -> Iterator[Finding]:
-    message = "replace this comment with SQL or remove it: an applied file cannot be edited"
+    message = "uncomment or write the SQL, then delete this line: an applied file cannot be edited"
     for comment in script.comments:
         if is_decision(comment.text):
             yield Finding("undecided", comment.line, message, comment.line)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -110,5 +110,5 @@ def forget(tx: Transaction, write_id: UUID) -> None:
 
 
 def too_old(tx: Transaction, write_id: UUID) -> bool:
-    """Return whether an id is too old to begin a write. A uuid7 starts with its time in milliseconds."""
-    return datetime.fromtimestamp((write_id.int >> 80) / 1000, UTC) < tx.now - _OLDEST_ID
+    """Return whether an id is too old to begin a write."""
+    return tx.state.clock.time_of(write_id) < tx.now - _OLDEST_ID

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
-from storekit import ids
 from storekit.errors import ConfigurationError
 from storekit.model.table.table import Column, Table
+from storekit.testing.stores.clock import Clock
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -73,7 +73,7 @@ class State:
     """The tables of the ledger. Thread-safe: one transaction runs at a time."""
 
     def __init__(self) -> None:
-        self.clock: Callable[[], datetime] = ids.now
+        self.clock = Clock()
         """Replaces `storekit.now()`; read once in each transaction."""
         self.tables: dict[str, Table] = {}
         self.writes: dict[tuple[UUID, UUID], WriteRow] = {}
@@ -125,7 +125,7 @@ class Transaction:
 
     def __init__(self, state: State, tenant: UUID, actor: str) -> None:
         self.state, self.tenant, self.actor = state, tenant, actor
-        self.now = state.clock()
+        self.now = state.clock.now()
         self.reason: str | None = None
         self._undo: list[Callable[[], object]] = []
 
