@@ -26,14 +26,10 @@ class Deliverable(Entity, table="deliverables"):
 async def main(directory: str) -> None:
     async with AsyncStore.embedded(directory, entities=[Deliverable]) as store:
         deliverables = store.scope(tenant=ACME, actor="agent:writer").repository(Deliverable)
-
-        async def deliver() -> Deliverable:
-            text = (f"## Section {i}\n\nText of an agent.\n\n".encode() for i in range(1000))
-            made = Deliverable(title="Plan", trace=Trace(tokens=9000), content=Blob(text))
-            return await deliverables.save(made, idempotency_key="task-17")
-
-        try:
-            saved, retried = await deliver(), await deliver()  # perhaps in another process
+        text = [f"## Section {i}\n\nText of an agent.\n\n".encode() for i in range(1000)]
+        made = [Deliverable(title="Plan", trace=Trace(tokens=90), content=Blob(iter(text))) for _ in range(2)]
+        try:  # the second save is a retry; it could come from another process
+            saved, retried = [await deliverables.save(each, idempotency_key="task-17") for each in made]
         except StorekitError as error:
             sys.exit(f"{'try again' if error.retryable else 'give up'}: {error}")
         assert retried.ref_id == saved.ref_id

@@ -9,7 +9,8 @@ Example:
 To test durability, concurrent processes or your own SQL, use real servers: `Store.embedded`.
 """
 
+from storekit.testing import faults
 from storekit.testing.memory import Memory, async_memory_store, memory_store
 from storekit.testing.stores import Fetched
 
-__all__ = ["Fetched", "Memory", "async_memory_store", "memory_store"]
+__all__ = ["Fetched", "Memory", "async_memory_store", "faults", "memory_store"]
