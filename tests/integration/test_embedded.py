@@ -360,7 +360,7 @@ def test_unsuitable_directories_are_refused(tmp_path: Path, monkeypatch: pytest.
         Stack.start(file)
     with pytest.raises(ConfigurationError, match="use a directory that this user may write to"):
         Stack.start(Path("/proc/storekit"))
-    with pytest.raises(ConfigurationError, match=r"not empty \(it holds file\)"):
+    with pytest.raises(ConfigurationError, match=r"not empty \(it contains file\)"):
         Stack.start(tmp_path)
     assert sorted(tmp_path.iterdir()) == [file]
     stack = tmp_path / "stack"

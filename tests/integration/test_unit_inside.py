@@ -114,7 +114,7 @@ async def test_inside_the_transaction_a_unit_refuses_an_object_at_its_own_line(u
     def refused(tx: Any) -> None:
         with pytest.raises(ValidationError, match="tags: it must be str"):
             tx.save(call)
-        with pytest.raises(UsageError, match="save it before tx.connection begins the transaction"):
+        with pytest.raises(UsageError, match="save it before the first use of tx.connection"):
             tx.save(Report(title="r", body={"a": 1}))
 
     await units.work(sql("SELECT 1"), refused, lambda tx: tx.save(Run(name="x")))
