@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter
 
 from storekit.errors import UsageError
+from storekit.model.declare.name_rules import check_field, check_name, check_table
 from storekit.model.declare.rules import check_scope, keys_of, lookup_of, machine_of
 from storekit.model.table.fields import (
     BlobMark,
@@ -47,11 +47,6 @@ from storekit.model.values.blob import Blob
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_MAX_NAME = 50
-"""Characters. Postgres allows 63 bytes, and storekit appends up to 13 characters for names derived from the
-name of a field: columns (`_expired_on`), constraints (`_ref_live`), indexes (`_ix_` and 8 digits of a
-hash)."""
 _SCALARS: Mapping[Any, str] = {
     str: "text",
     int: "bigint",
@@ -67,10 +62,6 @@ _MARKS = (BlobMark, DocumentMark, ReferenceMark, MovesMark, LookupMark)
 _CALLS = (blob, document, references, moves, lookup)
 _MAX_SQL_NAME = 63
 """Bytes that Postgres allows for a name and for an enum label."""
-_TAKEN: Mapping[str, str] = {
-    **dict.fromkeys(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"), "a system column of Postgres"),
-    "expected_version": "an argument of every write",
-}
 
 
 def table_of(
@@ -96,7 +87,7 @@ def table_of(
         UsageError: a field or keyword cannot be stored; the message names the field or keyword and says what
             to write instead.
     """
-    _check_table(owner, name)
+    check_table(owner, name)
     columns: dict[str, Column] = {}
     parts: dict[str, Part] = {}
     marks: dict[str, Mark] = {}
@@ -104,9 +95,7 @@ def table_of(
         if field in RESERVED:
             continue
         where = f"{owner}.{field}"
-        _check_name(where, field)
-        if field in _TAKEN:
-            raise UsageError(f"{where}: this is the name of {_TAKEN[field]}; choose another name")
+        check_field(where, field)
         mark = _mark(where, info)
         options, nullable = _options(info.annotation)
         if isinstance(mark, BlobMark):
@@ -129,25 +118,6 @@ def table_of(
     table = replace(table, machine=machine, lookup=found_by, **keys_of(owner, table, indexes, natural_key))
     check_scope(owner, table)
     return table
-
-
-def _check_table(owner: str, name: str) -> None:
-    if not isinstance(name, str):
-        raise UsageError(f'{owner}: table={name!r} must be a name, as in table="notes"')
-    for piece in name.split("."):
-        _check_name(f"{owner}: table", piece)
-    if name.count(".") > 1 or len(name) > _MAX_NAME:
-        raise UsageError(
-            f"{owner}: table {name!r} has {len(name)} characters; write name or schema.name, "
-            f"at most {_MAX_NAME} characters"
-        )
-
-
-def _check_name(where: str, name: str) -> None:
-    if not _NAME.match(name) or len(name) > _MAX_NAME:
-        raise UsageError(
-            f"{where}: {name!r} must match [a-z][a-z0-9_]* and have at most {_MAX_NAME} characters"
-        )
 
 
 def _mark(where: str, info: FieldInfo) -> Mark | None:
@@ -216,7 +186,7 @@ def _document(where: str, field: str, mark: DocumentMark, options: list[Any], nu
         raise UsageError(f"{where}: {wants}")
     if mark.ttl is not None and mark.ttl <= timedelta(0):
         raise UsageError(f"{where}: the ttl is {mark.ttl}; it must be positive")
-    _check_name(f"{where}: collection", mark.collection)
+    check_name(f"{where}: collection", mark.collection)
     return Part(field, "document", nullable, None, mark.collection, mark.ttl, mark.links)
 
 
@@ -255,7 +225,7 @@ def _check_reference(where: str, mark: ReferenceMark, column: Column) -> None:
             f"{where}: the type of a reference must be UUID or UUID | None; it contains the target's id"
         )
     for piece in mark.target.split(".") if isinstance(mark.target, str) else ():
-        _check_name(f"{where}: references", piece)
+        check_name(f"{where}: references", piece)
     if mark.on_delete == "set null" and not column.nullable:
         raise UsageError(f'{where}: on_delete="set null" needs the type UUID | None')
 
