@@ -38,8 +38,9 @@ test-matrix: $(READY) ## Run the contract on Postgres 15 and 18 and behind PgBou
 	$(PYTEST) --matrix tests/contract
 	STOREKIT_TEST_PG_BIN=$(POSTGRES_15) $(PYTEST) $(SQL)
 
+# In one process: to start workers takes longer than they save.
 unit: $(READY) ## Run the tests that need no server
-	$(PYTEST) -q tests/unit
+	$(BIN)/pytest -q tests/unit
 
 generate: $(READY) ## Write the sync API from the async one
 	$(BIN)/python tools/generate_sync.py
