@@ -88,6 +88,21 @@ def table_of(
             to write instead.
     """
     check_table(owner, name)
+    columns, parts, marks = _fields_of(owner, name, fields, scope)
+    _check_parts(owner, columns, parts)
+    # first without keys: state machine, look-up and indexes are checked against the columns of the table
+    base = {**BASE, **(MUTABLE if mutable else {}), **(SOFT_DELETE if soft_delete else {})}
+    table = Table(name, base, columns, parts, mutable, soft_delete, line, scope)
+    machine, found_by = machine_of(owner, table, fields, marks), lookup_of(owner, table, marks)
+    table = replace(table, machine=machine, lookup=found_by, **keys_of(owner, table, indexes, natural_key))
+    check_scope(owner, table)
+    return table
+
+
+def _fields_of(
+    owner: str, name: str, fields: Mapping[str, FieldInfo], scope: Scope
+) -> tuple[dict[str, Column], dict[str, Part], dict[str, Mark]]:
+    """Return the columns, the parts and the marks of a class, by field."""
     columns: dict[str, Column] = {}
     parts: dict[str, Part] = {}
     marks: dict[str, Mark] = {}
@@ -110,14 +125,7 @@ def table_of(
             columns[field] = column
         if mark is not None:
             marks[field] = mark
-    _check_parts(owner, columns, parts)
-    # first without keys: state machine, look-up and indexes are checked against the columns of the table
-    base = {**BASE, **(MUTABLE if mutable else {}), **(SOFT_DELETE if soft_delete else {})}
-    table = Table(name, base, columns, parts, mutable, soft_delete, line, scope)
-    machine, found_by = machine_of(owner, table, fields, marks), lookup_of(owner, table, marks)
-    table = replace(table, machine=machine, lookup=found_by, **keys_of(owner, table, indexes, natural_key))
-    check_scope(owner, table)
-    return table
+    return columns, parts, marks
 
 
 def _mark(where: str, info: FieldInfo) -> Mark | None:
