@@ -146,7 +146,7 @@ def foreign_keys(table: Table) -> Iterator[ForeignKey]:
 
 
 def foreign_key_name(table: Table, key: ForeignKey) -> str:
-    """Name a foreign key by a digest of its table and columns, so that an error of Postgres leads to the field.
+    """Name a foreign key by a digest of its table and columns, so that an error leads to the field.
 
     Postgres truncates the names that it chooses at 63 bytes. `on_delete` is not part of the name, as it may
     change.
