@@ -13,7 +13,7 @@ from tests.support.clock import Clock, MoveClock
 from tests.support.entities import ENTITIES
 
 # without a deadline: a busy machine must not fail a test
-settings.register_profile("storekit", deadline=None, max_examples=40)
+settings.register_profile("storekit", deadline=None, max_examples=20)
 settings.register_profile("thorough", deadline=None, max_examples=200)
 settings.load_profile("storekit")
 
