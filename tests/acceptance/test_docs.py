@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import storekit_command
+from tests.support.commands import python, storekit_command
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -26,9 +26,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def run_python(source: str, directory: Path) -> str:
     script = directory / "snippet.py"
     script.write_text(source)
-    done = subprocess.run(
-        [sys.executable, str(script)], cwd=directory, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = python(script, home=directory)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -96,13 +94,7 @@ def test_examples_have_at_most_forty_lines(example: str) -> None:
 
 def test_the_agent_service_saves_its_deliverable(tmp_path: Path) -> None:
     """The example of an agent streams its output and prints what it saved."""
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / "agent_service.py"), str(tmp_path / "data")],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = python(EXAMPLES / "agent_service.py", tmp_path / "data")
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"[0-9A-Z]{26} 34890 bytes\n", done.stdout)
 

@@ -1,17 +1,16 @@
-"""The examples about records run unchanged, each in its own process, on shared servers."""
+"""The examples about records run unchanged, each in a process of its own, on shared servers."""
 
 from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from storekit import Store
+from tests.support.commands import python
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 ABOUT_RECORDS = ["leads.py", "orders.py", "positions.py", "webhooks.py"]
@@ -26,13 +25,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def run(example: str, *arguments: str | Path) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / example), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=420,
-        check=False,
-    )
+    done = python(EXAMPLES / example, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 

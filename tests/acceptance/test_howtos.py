@@ -1,4 +1,4 @@
-"""The how-to pages run as written."""
+"""The how-to pages run as written; their programs and commands run in forked processes, to save time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from storekit.embedded import down
+from tests.support.commands import install
 
 ROOT = Path(__file__).parents[2]
 HOWTO = ROOT / "docs" / "howto"
@@ -30,7 +31,8 @@ def script(page: Path) -> str:
 
 def follow(page: str, directory: Path) -> str:
     """Run every block of a page in a directory, and return its output."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    install(directory / "bin")
+    path = f"{directory / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     try:
         done = subprocess.run(
             ["sh", "-c", script(HOWTO / page)],
