@@ -22,7 +22,12 @@ _STATEMENTS = (
     " UNION SELECT tenant_id, key FROM storekit.part --", "||(SELECT text FROM sentinel)||'",
     "); COMMIT; DROP TABLE sentinel; --",
 )  # fmt: skip
-_INJECTED = tuple(quote + statement for quote, statement in product(_QUOTES, _STATEMENTS))
+# Each quote with six statements, and each statement with several quotes: no code of storekit parses SQL.
+_INJECTED = tuple(
+    quote + _STATEMENTS[(6 * number + place) % len(_STATEMENTS)]
+    for number, quote in enumerate(_QUOTES)
+    for place in range(6)
+)
 
 _NAMES = (
     "*", "1", "title; --", "title--", 'title"', 'ti"tle', '"title"', "title'", "title)", "(title",

@@ -108,7 +108,7 @@ async def test_typed_columns_accept_only_their_type(leg: Leg) -> None:
     """A text in a typed column is refused, or is stored as the literal that it represents."""
     tickets = leg.tickets()
     record = await settle(tickets.save(Ticket(title="x")))
-    for field, given in product(TYPED, EVERYTHING):
+    for field, given in product(TYPED, leg.some(EVERYTHING)):
         got = await outcome(partial(tickets.update, record.ref_id, {field: given}), given)
         if not isinstance(got, ValidationError):
             found = await settle(tickets.get(record.ref_id))
