@@ -31,7 +31,9 @@ from storekit.trace import step
 ROLLED_BACK = 5
 """Attempts of a transaction that Postgres rolls back because of a deadlock.
 
-After each attempt the other transaction of the deadlock can commit.
+After each attempt the other transaction of the deadlock can commit. A commit locks its rows in sorted order,
+so only other SQL, or a unit of work with several flushes, can be the other side. The server reports a
+deadlock after `deadlock_timeout` (1 s by default), so five attempts take about 5 s.
 """
 
 
