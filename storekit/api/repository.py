@@ -11,7 +11,7 @@ from storekit.bridge import run
 from storekit.flows.context import Context
 from storekit.flows.read.blobs import open_blob, read
 from storekit.flows.read.explain import explain
-from storekit.flows.read.find import count, find
+from storekit.flows.read.find import Query, count, find
 from storekit.flows.read.history import LONGEST, history
 from storekit.flows.read.load import get
 from storekit.flows.read.url import url, urls
@@ -150,19 +150,8 @@ class Repository(Generic[E]):
             >>> page.next is None
             True
         """
-        return run(
-            find(
-                self._context,
-                self._entity,
-                where,
-                order_by,
-                limit,
-                after,
-                load,
-                deleted=deleted,
-                unindexed=unindexed,
-            )
-        )
+        query = Query(where, deleted, order_by, limit, after, load, unindexed)
+        return run(find(self._context, self._entity, query))
 
     def count(self, where: Mapping[str, Any] | None = None, *, deleted: bool = False) -> int:
         """Count the records that `find` would find on all pages.
@@ -184,7 +173,7 @@ class Repository(Generic[E]):
             >>> articles.count({"slug": prefix("sum")})
             1
         """
-        return run(count(self._context, self._entity, where, deleted=deleted))
+        return run(count(self._context, self._entity, Query(where, deleted)))
 
     def read(self, ref_id: str, field: str) -> bytes:
         """Read a whole blob into memory and check its SHA-256.

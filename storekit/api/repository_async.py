@@ -10,7 +10,7 @@ from storekit.api.blob_stream import AsyncBlobStream
 from storekit.flows.context import Context
 from storekit.flows.read.blobs import open_blob, read
 from storekit.flows.read.explain import explain
-from storekit.flows.read.find import count, find
+from storekit.flows.read.find import Query, count, find
 from storekit.flows.read.history import LONGEST, history
 from storekit.flows.read.load import get
 from storekit.flows.read.url import url, urls
@@ -148,17 +148,8 @@ class AsyncRepository(Generic[E]):
             >>> page.next is None
             True
         """
-        return await find(
-            self._context,
-            self._entity,
-            where,
-            order_by,
-            limit,
-            after,
-            load,
-            deleted=deleted,
-            unindexed=unindexed,
-        )
+        query = Query(where, deleted, order_by, limit, after, load, unindexed)
+        return await find(self._context, self._entity, query)
 
     async def count(self, where: Mapping[str, Any] | None = None, *, deleted: bool = False) -> int:
         """Count the records that `find` would find on all pages.
@@ -180,7 +171,7 @@ class AsyncRepository(Generic[E]):
             >>> await articles.count({"slug": prefix("sum")})
             1
         """
-        return await count(self._context, self._entity, where, deleted=deleted)
+        return await count(self._context, self._entity, Query(where, deleted))
 
     async def read(self, ref_id: str, field: str) -> bytes:
         """Read a whole blob into memory and check its SHA-256.

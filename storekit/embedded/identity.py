@@ -58,6 +58,7 @@ class Identity:
         """Try to enter a directory and to run a program; the exit code says which of the two failed."""
         command = ["/bin/sh", "-c", _PROBE, str(directory), str(program)]
         confined = self.command(command, parent=os.getpid())
+        # A minute, as for the start of a server: the program is read from disk for the first time.
         return subprocess.run(  # noqa: S603  our own script and the wheel's program
             confined, check=False, cwd="/", capture_output=True, text=True, timeout=60
         )

@@ -26,7 +26,10 @@ RECORD = "supervisor.json"
 _LOCK = "supervisor.lock"
 _SOCKET = "supervisor.sock"
 _PATIENCE = 60.0
-"""Seconds to wait for the supervisor, which may itself be waiting for servers to end."""
+"""Seconds to wait for the supervisor, which may itself be waiting for servers to end.
+
+It handles one request at a time, and stopping a server takes up to 15 s: four such requests may precede.
+"""
 _MAX_SOCKET_PATH = 100
 """Bytes; the limit of a Unix socket's path is 104 on macOS and 108 on Linux, including the final zero."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from storekit.embedded import stale_postmaster
 from storekit.embedded.directory import Directory
 from storekit.embedded.identity import Identity
-from storekit.embedded.server import Command, Runner, disk_full
+from storekit.embedded.server import PROBE_TIMEOUT, Command, Runner, disk_full
 from storekit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Postgres:
                 user=SUPERUSER,
                 password=self._secrets[SUPERUSER],
                 dbname="postgres",
-                connect_timeout=5,
+                connect_timeout=PROBE_TIMEOUT,
                 autocommit=True,
             ) as connection:
                 self._create_missing(connection)

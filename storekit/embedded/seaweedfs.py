@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from storekit.embedded import wheels
 from storekit.embedded.directory import Directory
 from storekit.embedded.identity import PLAIN
-from storekit.embedded.server import Command, Runner
+from storekit.embedded.server import PROBE_TIMEOUT, Command, Runner
 
 REGION = "us-east-1"
 ACCESS_KEY = "s3_access_key"
@@ -97,7 +97,7 @@ class SeaweedFS:
 
 
 def _get(port: int, path: str) -> bytes | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_TIMEOUT)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from storekit.embedded import wheels
 from storekit.embedded.directory import Directory
 from storekit.embedded.identity import PLAIN
-from storekit.embedded.server import Command, Runner
+from storekit.embedded.server import PROBE_TIMEOUT, Command, Runner
 from storekit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class Secantus:
         from pymongo.errors import PyMongoError
 
         try:
-            with _client(port, 10.0) as client:
+            # Twice the limit of a check: it creates users, each with a synced commit.
+            with _client(port, 2 * PROBE_TIMEOUT) as client:
                 for user, roles in _ROLES.items():
                     client.admin.command("createUser", user, pwd=self._secrets[user], roles=roles)
                 users = {each["user"] for each in client.admin.command("usersInfo", 1)["users"]}
@@ -92,8 +93,8 @@ class Secantus:
 
         try:
             # Check first whether anything listens: pymongo waits half a second after a refused connection.
-            socket.create_connection(("127.0.0.1", ports["mongo"]), timeout=5).close()
-            with _client(ports["mongo"], 2.0) as client:
+            socket.create_connection(("127.0.0.1", ports["mongo"]), timeout=PROBE_TIMEOUT).close()
+            with _client(ports["mongo"], PROBE_TIMEOUT) as client:
                 client.admin.command("hello")
         except (OSError, PyMongoError):
             return False

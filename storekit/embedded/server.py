@@ -21,6 +21,8 @@ from storekit.errors import ConfigurationError, Unavailable
 
 START_TIMEOUT = 60.0
 """Seconds until a server must be ready; PostgreSQL may have to replay its log first."""
+PROBE_TIMEOUT = 5
+"""Seconds that one check of readiness may take: the end of the process is noticed only between two checks."""
 _INHERITED = ("PATH", "HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME")
 """Environment variables that servers get. Others may hold secrets, or settings that a server would apply."""
 

@@ -31,7 +31,10 @@ _CREDENTIALS = (
     *secantus.USERS,
 )
 _START_LOCK_TIMEOUT = 180.0
-"""Seconds to wait while another process starts the same stack."""
+"""Seconds to wait while another process starts the same stack: three times the limit of one server.
+
+The servers start in parallel, but a new MongoDB server starts twice, and Postgres first runs initdb.
+"""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,9 @@ from storekit.trace import step
 ROLLED_BACK = 5
 """Attempts of a transaction that Postgres rolls back because of a deadlock.
 
-After each attempt the other transaction of the deadlock can commit.
+After each attempt the other transaction of the deadlock can commit. A commit locks its rows in sorted order,
+so only other SQL, or a unit of work with several flushes, can be the other side. The server reports a
+deadlock after `deadlock_timeout` (1 s by default), so five attempts take about 5 s.
 """
 
 
@@ -164,29 +166,27 @@ async def locate(context: Context, statement: Locate) -> dict[str, BlobRef | Non
 async def read(context: Context, statements: Sequence[Statement]) -> list[Any]:
     """Send reads that share one transaction. One trip."""
     await context.ports.ready(documents=False, blobs=False)
-    ledger, actor = _ledger(context), context.actor
-    with step("postgres.select"):
-        return await answered(ledger.pipeline(actor.tenant, actor.name, statements))
+    return await _repeatable(context, "select", statements)
 
 
-async def answered(answers: Awaitable[list[Any]]) -> list[Any]:
-    """Await replies to statements that commit no write, so that they can be repeated if a reply is lost.
+async def _one(context: Context, call: Call) -> Json:
+    reply: Json
+    (reply,) = await _repeatable(context, call.function.removesuffix("_v1"), [call])
+    return reply
+
+
+async def _repeatable(context: Context, name: str, statements: Sequence[Statement]) -> list[Any]:
+    """Send statements that commit no write, so that they can be repeated if a reply is lost.
 
     Raises:
         Unavailable: the connection broke.
     """
-    try:
-        return await answers
-    except AnswerLost as error:
-        raise Unavailable("postgres", "the connection broke") from error
-
-
-async def _one(context: Context, call: Call) -> Json:
     ledger, actor = _ledger(context), context.actor
-    with step(f"postgres.{call.function.removesuffix('_v1')}"):
-        (reply,) = await answered(ledger.pipeline(actor.tenant, actor.name, [call]))
-    parsed: Json = reply
-    return parsed
+    with step(f"postgres.{name}"):
+        try:
+            return await ledger.pipeline(actor.tenant, actor.name, statements)
+        except AnswerLost as error:
+            raise Unavailable("postgres", "the connection broke") from error
 
 
 def _ledger(context: Context) -> Ledger:

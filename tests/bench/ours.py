@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 from storekit import AsyncStore, Settings, Store, trace
@@ -32,7 +32,7 @@ class Ours:
         self.ports = Assembly(settings, asynchronous=False)
         scope = self._store.scope(tenant=TENANT, actor=ACTOR)
         self.reports, self.attachments = scope.repository(Report), scope.repository(Attachment)
-        self._one_by_one = _OneByOne(settings, asynchronous=False)
+        self._one_by_one = Assembly(settings, asynchronous=False, drivers={"runtime": _OneByOne()})
         self._apart = Repository(Context(self._one_by_one, Actor(TENANT, ACTOR)), Report)
 
     def save(self) -> str:
@@ -111,12 +111,8 @@ class OursAsync:
         self._runner.close()
 
 
-class _OneByOne(Assembly):
-    """Ports without waves: each put is made alone, in the caller's thread."""
-
-    @property
-    def runtime(self) -> Any:
-        return self
+class _OneByOne:
+    """A runtime without waves: each put is made alone, in the caller's thread."""
 
     async def wave(
         self, puts: Sequence[Callable[[], Awaitable[T]]], beat: object, every: object, told: object = None
@@ -125,6 +121,9 @@ class _OneByOne(Assembly):
 
     async def blocking(self, work: Callable[[], T]) -> T:
         return work()
+
+    async def close(self) -> None:
+        """Close nothing."""
 
 
 async def _no_beat() -> None:

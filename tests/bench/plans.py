@@ -11,7 +11,7 @@ from storekit import Settings
 from storekit.bridge import run
 from storekit.drivers.postgres.wire import compose
 from storekit.flows.context import Actor, Context
-from storekit.flows.read.find import find
+from storekit.flows.read.find import Query, find
 from storekit.ports.statements import Search
 from tests.bench.records import ACTOR, TENANT
 from tests.bench.tickets import Ticket
@@ -27,7 +27,7 @@ def statement_of(
     ear: Any = _CapturingPorts()
     try:
         context = Context(ear, Actor(TENANT, ACTOR))
-        run(find(context, entity, where, order_by, limit, after, (), deleted=False, unindexed=False))
+        run(find(context, entity, Query(where, deleted=False, order_by=order_by, limit=limit, after=after)))
     except _CapturedError as heard:
         return heard.statement
     raise AssertionError("find asks for a page")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import BaseModel
 
-from storekit import Blob, Entity, Expired, Mutable, blob, document, moves, references
+from storekit import Blob, Entity, Expired, Mutable, blob, document
+from tests.support.entities import ENTITIES as SHARED
+from tests.support.entities import Hit, Run
 
 
 class Details(BaseModel):
@@ -19,14 +19,8 @@ class Details(BaseModel):
     text: str
 
 
-class Marker(Entity, table="fault_markers"):
-    """A record with columns only."""
-
-    title: str
-
-
 class Note(Entity, Mutable, table="fault_notes"):
-    """A record with a document and a blob."""
+    """A record with a blob, and a required document that expires and links the blob."""
 
     title: str
     details: Annotated[
@@ -35,68 +29,33 @@ class Note(Entity, Mutable, table="fault_notes"):
     content: Annotated[Blob | None, blob(media_type="text/plain")] = None
 
 
-class Shelf(Entity, table="fault_shelves"):
-    """A record with up to ten parts."""
+ENTITIES = (*SHARED, Note)
 
-    title: str
-    marker_id: Annotated[UUID | None, references(Marker)] = None
-    blob_0: Annotated[Blob | None, blob()] = None
-    blob_1: Annotated[Blob | None, blob()] = None
-    blob_2: Annotated[Blob | None, blob()] = None
-    blob_3: Annotated[Blob | None, blob()] = None
-    blob_4: Annotated[Blob | None, blob()] = None
-    blob_5: Annotated[Blob | None, blob()] = None
-    doc_0: Annotated[Details | None, document(collection="fault_shelf")] = None
-    doc_1: Annotated[Details | None, document(collection="fault_shelf")] = None
-    doc_2: Annotated[Details | None, document(collection="fault_shelf")] = None
-    doc_3: Annotated[Details | None, document(collection="fault_shelf")] = None
+Saved = Sequence[Run | Note]
 
 
-class TicketStatus(StrEnum):
-    OPEN = "open"
-    CLOSED = "closed"
+def titles(records: Saved) -> list[str]:
+    """Return the names of runs and the titles of notes."""
+    return [each.title if isinstance(each, Note) else each.name for each in records]
 
 
-class Ticket(Entity, Mutable, table="fault_tickets"):
-    """A record with one transition."""
-
-    status: Annotated[TicketStatus, moves({TicketStatus.OPEN: [TicketStatus.CLOSED]})] = TicketStatus.OPEN
-
-
-class Tally(Entity, Mutable, table="fault_tallies", natural_key=("name",)):
-    """A record with columns only, which many workers change."""
-
-    name: str
-    count: int = 0
-
-
-class Delivery(Entity, table="fault_deliveries", natural_key=("title",)):
-    """An event that another system delivers at least once: its external id, and a document."""
-
-    title: str
-    details: Annotated[Details | None, document(collection="fault_details")] = None
-
-
-ENTITIES = (Marker, Note, Shelf, Ticket, Tally, Delivery)
-
-Saved = Sequence[Marker | Note]
-
-
-def marker(title: str) -> Marker:
-    return Marker(title=title)
+def run(name: str) -> Run:
+    """Return a record with columns only."""
+    return Run(name=name)
 
 
 def note(title: str) -> Note:
     return Note(title=title, details=Details(text=f"details of {title}"), content=Blob(f"content of {title}"))
 
 
-def delivery(title: str) -> Delivery:
-    return Delivery(title=title, details=Details(text=f"details of {title}"))
+def hit(external_id: str) -> Hit:
+    """Return an event that another system delivers at least once, with a document."""
+    return Hit(external_id=external_id, payload={"text": f"details of {external_id}"})
 
 
-def one_marker(title: str) -> list[Marker]:
+def one_run(title: str) -> list[Run]:
     """Return a request to save a record with columns only."""
-    return [marker(title)]
+    return [run(title)]
 
 
 def one_note(title: str) -> list[Note]:
@@ -115,7 +74,7 @@ def twenty_notes(title: str) -> list[Note]:
 
 
 REQUESTS: dict[str, Callable[[str], Saved]] = {
-    "one_marker": one_marker,
+    "one_run": one_run,
     "one_note": one_note,
     "three_notes": three_notes,
 }

@@ -22,15 +22,15 @@ _PART = "SELECT * FROM storekit.part WHERE tenant_id = %s AND part_id = %s"
 _EVENTS = "SELECT count(*) AS n, count(DISTINCT ref_id) AS records FROM storekit.event WHERE tenant_id = %s"
 _WRITES = "SELECT count(*) AS n FROM storekit.write WHERE tenant_id = %s AND state = %s"
 _TITLES = (
-    "SELECT title FROM fault_markers WHERE tenant_id = %s "
+    "SELECT name AS title FROM runs WHERE tenant_id = %s "
     "UNION ALL SELECT title FROM fault_notes WHERE tenant_id = %s"
 )
 _RECORDS = """
     WITH there AS (
-        SELECT 'fault_markers' AS entity, ref_id, version, title AS label FROM fault_markers
+        SELECT 'runs' AS entity, ref_id, version, name AS label FROM runs
         UNION ALL SELECT 'fault_notes', ref_id, version, title FROM fault_notes
-        UNION ALL SELECT 'fault_deliveries', ref_id, version, title FROM fault_deliveries
-        UNION ALL SELECT 'fault_tallies', ref_id, version, name || '=' || count FROM fault_tallies
+        UNION ALL SELECT 'hits', ref_id, version, external_id FROM hits
+        UNION ALL SELECT 'leads', ref_id, version, number || '=' || score FROM leads
         UNION ALL SELECT 'storekit.cursor', ref_id, version, name || '=' || "position" FROM storekit.cursor
     ), events AS (
         SELECT entity, ref_id, array_agg(version ORDER BY version) AS versions
@@ -39,10 +39,10 @@ _RECORDS = """
     SELECT entity, label, version, versions FROM there FULL JOIN events USING (entity, ref_id) ORDER BY 1, 2
 """
 """A full join: a row without events, or events without a row, have NULLs."""
-_WITH_DETAILS = (
-    "SELECT title, details_ref FROM fault_deliveries WHERE tenant_id = %s AND details_ref IS NOT NULL"
+_WITH_PAYLOAD = (
+    "SELECT external_id AS title, payload_ref AS details_ref FROM hits "
+    "WHERE tenant_id = %s AND payload_ref IS NOT NULL"
 )
-_DETAILED = "SELECT title, details_ref FROM fault_deliveries WHERE tenant_id = %s AND details_ref IS NOT NULL"
 
 
 class Reader:
@@ -103,7 +103,7 @@ class Reader:
             for row in self._rows(_NOTES, tenant):
                 self._check_document(tenant, row)
                 self._check_blob(tenant, row)
-            for row in self._rows(_DETAILED, tenant):
+            for row in self._rows(_WITH_PAYLOAD, tenant):
                 self._check_document(tenant, row)
             found = self._rows(_RECORDS, tenant)
         for row in found:

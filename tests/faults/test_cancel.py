@@ -157,5 +157,5 @@ async def test_many_cancelled_saves_leak_nothing(servers: Servers) -> None:
         for n in range(100):
             point = Point("before", "postgres.commit" if n % 2 else "postgres.stage", 1)
             await _cancel_at(point, save(store, tenant, REQUESTS["one_note"](f"cancelled {n}")))
-        await save(store, tenant, REQUESTS["one_marker"]("served"))
+        await save(store, tenant, REQUESTS["one_run"]("served"))
     assert "served" in servers.reader.titles(tenant)

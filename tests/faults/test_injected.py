@@ -9,7 +9,7 @@ import pytest
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import InjectedError, Point, at, fail, observe
-from tests.faults.entities import REQUESTS, Saved
+from tests.faults.entities import REQUESTS, Saved, titles
 from tests.faults.servers import Servers
 from tests.support.adapters import APIS, opened, save
 
@@ -51,7 +51,7 @@ async def _fail_and_repeat(
         saved = await save(store, tenant, again, key)
 
     assert not steps.count("sleep"), f"{point}: this process knows that its former write has ended"
-    assert [each.title for each in saved] == [each.title for each in first]
+    assert titles(saved) == titles(first)
     assert servers.reader.complete_records(tenant) == len(first), point
     _assert_settled(servers, tenant, point)
 

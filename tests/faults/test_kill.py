@@ -9,7 +9,7 @@ import pytest
 
 from storekit import AsyncStore, Store
 from storekit.testing.faults import Point, at, observe
-from tests.faults.entities import ALL_REQUESTS, LONG_REQUESTS, REQUESTS
+from tests.faults.entities import ALL_REQUESTS, LONG_REQUESTS, REQUESTS, titles
 from tests.faults.servers import Servers
 from tests.faults.writers import Writers
 from tests.support.adapters import APIS, opened, save
@@ -45,7 +45,7 @@ async def _survive(
         saved = await save(survivor, tenant, ALL_REQUESTS[request_](request_), "key")
 
     assert waiting.hit == bool(pending), f"{point}: only a pending write is waited for"
-    assert [each.title for each in saved] == [each.title for each in ALL_REQUESTS[request_](request_)]
+    assert titles(saved) == titles(ALL_REQUESTS[request_](request_))
     assert servers.reader.complete_records(tenant) == expected, point
     assert servers.reader.writes(tenant, "committed") == 1, point
     assert servers.reader.writes(tenant, "aborted") == pending, point

@@ -23,10 +23,11 @@ from storekit import (
 from storekit.bridge import settle
 from storekit.ids import new_id, new_ref_id
 from storekit.testing.faults import InjectedError, Point, at, fail
-from tests.faults.entities import Note, Shelf, marker, note
+from tests.faults.entities import Note, note, run
 from tests.faults.servers import Servers
 from tests.faults.wire import Wire, wired
 from tests.support.adapters import APIS, opened, repository, save
+from tests.support.entities import Hit
 
 _TIMES = 4
 """More errors than the store has connections."""
@@ -49,7 +50,7 @@ class _Errors:
         await save(self._store, self._tenant, [note("other")], "key")
 
     async def constraint(self) -> None:
-        await save(self._store, self._tenant, [Shelf(title="of an unknown marker", marker_id=new_id())])
+        await save(self._store, self._tenant, [Hit(external_id="of an unknown lead", lead_id=new_id())])
 
     async def usage(self) -> None:
         await settle(self._notes.url(self._saved.ref_id, "details"))
@@ -64,7 +65,7 @@ class _Errors:
 
     async def unknown(self) -> None:
         with at(Point("before", "postgres.commit", 1), lambda: self._wire.postgres.cut("to_server")):
-            await self._healed(save(self._store, self._tenant, [marker("cut")]))
+            await self._healed(save(self._store, self._tenant, [run("cut")]))
 
     async def _healed(self, saving: Awaitable[Any]) -> None:
         try:
@@ -99,6 +100,6 @@ async def test_errors_leak_no_connection(servers: Servers, api: str) -> None:
                 for _ in range(_TIMES):
                     with pytest.raises(kind):
                         await meet(errors)
-            await save(store, tenant, [marker("served")])
+            await save(store, tenant, [run("served")])
             assert (await settle(repository(store, tenant, Note).get(saved.ref_id))).title == "first"
     assert sorted(servers.reader.titles(tenant)) == ["first", "served"]

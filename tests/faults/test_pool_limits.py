@@ -14,10 +14,11 @@ import pytest
 
 from storekit import AsyncStore, Store, Unavailable
 from storekit.bridge import settle
-from tests.faults.entities import Marker, marker
+from tests.faults.entities import run
 from tests.faults.servers import Servers
 from tests.faults.wire import wired
 from tests.support.adapters import APIS, opened, repository, save
+from tests.support.entities import Run
 from tests.support.pool_connections import pool_of, seen
 
 _CALLERS = 40
@@ -29,14 +30,14 @@ BOTH = pytest.mark.parametrize("api", APIS)
 async def _at_once(store: Store | AsyncStore, callers: int = _CALLERS) -> list[str]:
     """Save this many records at the same time, in tasks or threads."""
     tenant = uuid4()
-    records = repository(store, tenant, Marker)
-    titles = [f"{n}" for n in range(callers)]
+    records = repository(store, tenant, Run)
+    names = [f"{n}" for n in range(callers)]
     if isinstance(store, AsyncStore):
-        done = await asyncio.gather(*(records.save(marker(title)) for title in titles))
+        done = await asyncio.gather(*(records.save(run(name)) for name in names))
     else:
         with ThreadPoolExecutor(callers) as threads:
-            done = list(threads.map(lambda title: records.save(marker(title)), titles))
-    return sorted((each.title for each in done), key=int)
+            done = list(threads.map(lambda name: records.save(run(name)), names))
+    return sorted((each.name for each in done), key=int)
 
 
 async def _taken(store: Store | AsyncStore, count: int) -> list[Any]:
@@ -70,7 +71,7 @@ async def test_one_caller_needs_one_connection(servers: Servers, api: str) -> No
     with seen(servers.settings, pool_min=0) as server:
         async with opened(api, server.settings) as store:
             for n in range(5):
-                await save(store, uuid4(), [marker(f"{n}")])
+                await save(store, uuid4(), [run(f"{n}")])
             assert len(server.processes()) == 1
             (connection,) = await _taken(store, 1)
             parameters = connection.info.get_parameters()
@@ -88,7 +89,7 @@ async def test_idle_connections_are_closed_down_to_pool_min(
         async with opened(api, server.settings) as store:
             await _give_back(store, await _taken(store, 6))
             await asyncio.to_thread(server.come_to, left)
-            await save(store, uuid4(), [marker("after")])
+            await save(store, uuid4(), [run("after")])
 
 
 @BOTH
@@ -111,7 +112,7 @@ async def test_an_exhausted_pool_is_not_reported_as_an_unreachable_server(server
     async with opened(api, settings) as store:
         taken = await _taken(store, 2)
         with pytest.raises(Unavailable) as caught:
-            await save(store, uuid4(), [marker("refused")])
+            await save(store, uuid4(), [run("refused")])
         assert str(caught.value) == (
             "postgres is unavailable: all 2 connections are busy and none was returned within 0.2 s; "
             "raise POSTGRES_POOL_SIZE or shorten units of work; nothing was committed; call again"
@@ -119,7 +120,7 @@ async def test_an_exhausted_pool_is_not_reported_as_an_unreachable_server(server
         assert caught.value.retryable
         assert caught.value.step == "postgres.commit"
         await _give_back(store, taken)
-        await save(store, uuid4(), [marker("served")])
+        await save(store, uuid4(), [run("served")])
 
 
 @BOTH
@@ -131,7 +132,7 @@ async def test_a_full_queue_refuses_at_once(servers: Servers, api: str) -> None:
             first = asyncio.create_task(_in_the_queue(store))
             await _someone_waits(store)
             with pytest.raises(Unavailable, match="at most 1 calls wait for one of 1") as caught:
-                await save(store, uuid4(), [marker("refused")])
+                await save(store, uuid4(), [run("refused")])
             assert "raise POSTGRES_POOL_SIZE" in str(caught.value)
             assert caught.value.step == "postgres.commit"
             await _give_back(store, taken)
@@ -161,13 +162,13 @@ async def test_waiting_callers_get_the_servers_error(servers: Servers, api: str)
             for connection in taken:
                 connection.end()
             await _give_back(store, taken)
-            for waiting in (early, save(store, uuid4(), [marker("refused")])):
+            for waiting in (early, save(store, uuid4(), [run("refused")])):
                 with pytest.raises(
                     Unavailable, match=rf"no connection to 127.0.0.1:{wire.postgres.port} within"
                 ):
                     await waiting
             wire.heal()
-            await save(store, uuid4(), [marker("served")])
+            await save(store, uuid4(), [run("served")])
 
 
 @BOTH
@@ -193,7 +194,7 @@ async def test_a_connection_in_a_transaction_is_closed(servers: Servers, api: st
             await settle(connection.execute("BEGIN"))
             before = server.processes()
             await _give_back(store, [connection])
-            await save(store, uuid4(), [marker("served")])
+            await save(store, uuid4(), [run("served")])
             assert not before & server.processes()
 
 
@@ -203,7 +204,7 @@ async def test_prepare_false_prepares_no_statement(servers: Servers, api: str) -
     settings = servers.settings.model_copy(update={"prepare": False, "pool_size": 1})
     async with opened(api, settings) as store:
         for n in range(3):
-            await save(store, uuid4(), [marker(f"{n}")])
+            await save(store, uuid4(), [run(f"{n}")])
         (connection,) = await _taken(store, 1)
         for n in range(10):
             await settle(connection.execute("SELECT %s::int", [n]))
@@ -243,5 +244,5 @@ async def test_a_connection_made_for_a_cancelled_caller_is_reused(
             await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait([task])
-            await save(store, uuid4(), [marker("served")])
+            await save(store, uuid4(), [run("served")])
             assert len(server.processes()) == 1

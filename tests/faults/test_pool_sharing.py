@@ -16,9 +16,10 @@ import pytest
 
 from storekit import AsyncStore, Store, UsageError
 from storekit.bridge import settle
-from tests.faults.entities import Marker, marker
+from tests.faults.entities import run
 from tests.faults.servers import Servers
 from tests.support.adapters import APIS, opened, save
+from tests.support.entities import Run
 from tests.support.pool_connections import pool_of, seen
 
 BOTH = pytest.mark.parametrize("api", APIS)
@@ -31,7 +32,7 @@ store = (Store if api == "sync" else AsyncStore).open(settings)
 
 
 async def _use(store: Store | AsyncStore) -> None:
-    await save(store, uuid4(), [marker("used")])
+    await save(store, uuid4(), [run("used")])
 
 
 @BOTH
@@ -207,7 +208,7 @@ def test_a_forked_child_has_its_own_pool(servers: Servers) -> None:
 
 def _save(*stores: Store) -> None:
     for store in stores:
-        store.scope(tenant=uuid4(), actor="test").repository(Marker).save(marker("used"))
+        store.scope(tenant=uuid4(), actor="test").repository(Run).save(run("used"))
 
 
 def _be_a_child(ready_in: int, go_on: int, *stores: Store) -> None:

@@ -10,28 +10,28 @@ import pytest
 from storekit import AsyncStore, InvalidTransition, OutcomeUnknown, Store, Unavailable
 from storekit.bridge import settle
 from storekit.testing.faults import InjectedError, Point, at, fail
-from tests.faults.entities import Ticket, TicketStatus
 from tests.faults.servers import Servers
 from tests.faults.wire import wired
 from tests.support.adapters import APIS, opened, repository, save
+from tests.support.entities import Order, OrderStatus
 
 _STEP = "postgres.transition"
 
 
-async def _ticket(store: Store | AsyncStore, tenant: UUID) -> str:
-    (saved,) = await save(store, tenant, [Ticket()])
+async def _order(store: Store | AsyncStore, tenant: UUID) -> str:
+    (saved,) = await save(store, tenant, [Order(number="1")])
     return saved.ref_id
 
 
-async def _close(store: Store | AsyncStore, tenant: UUID, ref_id: str) -> Ticket:
-    tickets = repository(store, tenant, Ticket)
-    closed: Ticket = await settle(tickets.transition(ref_id, TicketStatus.CLOSED, reason="done"))
-    return closed
+async def _confirm(store: Store | AsyncStore, tenant: UUID, ref_id: str) -> Order:
+    orders = repository(store, tenant, Order)
+    confirmed: Order = await settle(orders.transition(ref_id, OrderStatus.CONFIRMED, reason="done"))
+    return confirmed
 
 
 async def _moves(store: Store | AsyncStore, tenant: UUID, ref_id: str) -> list[str | None]:
-    events = await settle(repository(store, tenant, Ticket).history(ref_id))
-    return [event.reason for event in events if event.type == "fault_tickets.transitioned"]
+    events = await settle(repository(store, tenant, Order).history(ref_id))
+    return [event.reason for event in events if event.type == "orders.transitioned"]
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -40,15 +40,15 @@ async def test_a_transition_whose_reply_is_lost(servers: Servers, api: str) -> N
     tenant = uuid4()
     with wired(servers.settings) as wire:
         async with opened(api, wire.settings) as store:
-            ref_id = await _ticket(store, tenant)
+            ref_id = await _order(store, tenant)
             lose = at(Point("before", _STEP, 1), lambda: wire.postgres.cut("to_client"))
             with lose, pytest.raises(OutcomeUnknown) as error:
-                await _close(store, tenant, ref_id)
+                await _confirm(store, tenant, ref_id)
             assert error.value.retryable
             wire.heal()
             with pytest.raises(InvalidTransition) as again:
-                await _close(store, tenant, ref_id)
-            assert again.value.from_ == "closed"
+                await _confirm(store, tenant, ref_id)
+            assert again.value.from_ == "confirmed"
             assert await _moves(store, tenant, ref_id) == ["done"]
 
 
@@ -58,13 +58,13 @@ async def test_a_transition_while_postgres_is_down(servers: Servers, api: str) -
     tenant = uuid4()
     with wired(servers.settings) as wire:
         async with opened(api, wire.settings) as store:
-            ref_id = await _ticket(store, tenant)
+            ref_id = await _order(store, tenant)
             wire.postgres.refuse()
             with pytest.raises(Unavailable):
-                await _close(store, tenant, ref_id)
+                await _confirm(store, tenant, ref_id)
             wire.heal()
             assert await _moves(store, tenant, ref_id) == []
-            assert (await _close(store, tenant, ref_id)).status is TicketStatus.CLOSED
+            assert (await _confirm(store, tenant, ref_id)).status is OrderStatus.CONFIRMED
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -75,7 +75,7 @@ async def test_an_error_before_or_after_the_step(
     """An error before the step moves nothing, one after it leaves the record moved; no connection leaks."""
     tenant = uuid4()
     async with opened(api, servers.settings.model_copy(update={"pool_size": 1})) as store:
-        ref_id = await _ticket(store, tenant)
+        ref_id = await _order(store, tenant)
         with at(Point(when, _STEP, 1), fail), pytest.raises(InjectedError):
-            await _close(store, tenant, ref_id)
+            await _confirm(store, tenant, ref_id)
         assert await _moves(store, tenant, ref_id) == moved

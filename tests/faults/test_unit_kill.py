@@ -39,18 +39,18 @@ async def _uninterrupted(
     with observe() as steps:
         await import_feed(store, tenant)
     expected = servers.reader.records(tenant)
-    assert [label for entity, label, _ in expected if entity == "fault_deliveries"] == FEED
-    assert ("fault_tallies", f"deliveries={len(FEED)}", 2) in expected
+    assert [label for entity, label, _ in expected if entity == "hits"] == FEED
+    assert ("leads", f"deliveries={len(FEED)}", 2) in expected
     assert ("storekit.cursor", f"feed={len(FEED)}", 2) in expected
     return steps.seen, expected
 
 
 def _assert_complete_pages(servers: Servers, tenant: UUID, point: Point) -> None:
     found = servers.reader.records(tenant)
-    there = sum(entity == "fault_deliveries" for entity, _, _ in found)
-    pages = sum(entity == "fault_markers" for entity, _, _ in found)
+    there = sum(entity == "hits" for entity, _, _ in found)
+    pages = sum(entity == "runs" for entity, _, _ in found)
     assert (there, pages) in {(0, 0), (3, 1), (5, 2)}, point
-    labels = {label for entity, label, _ in found if entity in {"fault_tallies", "storekit.cursor"}}
+    labels = {label for entity, label, _ in found if entity in {"leads", "storekit.cursor"}}
     assert labels == ({f"deliveries={there}", f"feed={there}"} if there else set()), point
 
 

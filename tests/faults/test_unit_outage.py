@@ -17,11 +17,12 @@ from storekit import AsyncStore, OutcomeUnknown, Settings, Store, StorekitError,
 from storekit.bridge import settle
 from storekit.flows.write import bulk
 from storekit.testing.faults import Point, at
-from tests.faults.entities import Delivery, delivery
+from tests.faults.entities import hit
 from tests.faults.servers import Servers
 from tests.faults.units import KINDS, Work, unit
 from tests.faults.wire import wired
 from tests.support.adapters import APIS, opened, repository
+from tests.support.entities import Hit
 from tests.support.proxy import Proxy
 
 _ONE_CONNECTION: dict[str, Any] = {"pool_size": 1, "pool_min": 1}
@@ -60,12 +61,12 @@ async def test_insert_ignore_after_an_unknown_outcome(servers: Servers, api: str
     """insert_ignore returns each event as new once, even if the committing call raised OutcomeUnknown."""
     with wired(servers.settings, **_ONE_CONNECTION) as wire:
         async with opened(api, wire.settings) as store:
-            records = repository(store, uuid4(), Delivery)
-            events = [delivery("a"), delivery("b")]
+            records = repository(store, uuid4(), Hit)
+            events = [hit("a"), hit("b")]
             with at(_COMMIT, lambda: _LOST[lost](wire.postgres)), pytest.raises(OutcomeUnknown):
                 await settle(records.insert_ignore(events))
             assert await settle(records.insert_ignore(events)) == events
-            assert await settle(records.insert_ignore([delivery("a")])) == []
+            assert await settle(records.insert_ignore([hit("a")])) == []
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -102,7 +103,7 @@ async def _with_killed_backend(
     servers: Servers, store: Store | AsyncStore, tenant: UUID, then: Callable[[Any], Awaitable[None]]
 ) -> None:
     async with unit(store, tenant) as tx:
-        tx.save(Delivery(title="never"))
+        tx.save(Hit(external_id="never"))
         connection = await settle(tx.connection)
         with _server(servers.settings) as server:
             server.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
@@ -110,7 +111,7 @@ async def _with_killed_backend(
 
 
 async def _save(tx: Any) -> None:
-    tx.save(Delivery(title="nor this"))
+    tx.save(Hit(external_id="nor this"))
     await settle(tx.flush())
 
 
@@ -175,10 +176,10 @@ async def test_postgres_restarts_during_a_batch(
 ) -> None:
     """Whichever chunk is in progress, nothing is visible or the call recovers; a retry is correct."""
     monkeypatch.setattr(bulk, "_MOST", 3)
-    tenant, batch = uuid4(), [delivery(str(n)) for n in range(9)]
-    expected = [("fault_deliveries", str(n), 1) for n in range(9)]
+    tenant, batch = uuid4(), [hit(str(n)) for n in range(9)]
+    expected = [("hits", str(n), 1) for n in range(9)]
     async with opened(api, servers.settings.model_copy(update=_LONG_WAIT)) as store:
-        records = repository(store, tenant, Delivery)
+        records = repository(store, tenant, Hit)
         with at(point, crash) as steps:
             failed = await _failure(records.save_many, batch)
         assert steps.hit
@@ -188,7 +189,7 @@ async def test_postgres_restarts_during_a_batch(
     assert servers.reader.writes(tenant, "pending") == 0
 
 
-async def _failure(call: Callable[[list[Delivery]], Any], batch: list[Delivery]) -> bool:
+async def _failure(call: Callable[[list[Hit]], Any], batch: list[Hit]) -> bool:
     try:
         await settle(call(batch))
     except StorekitError as error:

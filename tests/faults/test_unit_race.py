@@ -16,16 +16,17 @@ from psycopg.errors import DeadlockDetected
 
 from storekit import AsyncStore, Conflict, Store, Unavailable, in_
 from storekit.bridge import settle
-from tests.faults.entities import Delivery, Tally, delivery, marker, note
+from tests.faults.entities import hit, note, run
 from tests.faults.servers import Servers
 from tests.faults.units import unit
 from tests.support.adapters import APIS, opened
+from tests.support.entities import Hit, Lead
 
 _WORKERS = 16
 _TALLIES = [f"tally {n}" for n in range(8)]
 _SECONDS = [1, pytest.param(60, marks=pytest.mark.long)]
-_ENTITIES = ("fault_deliveries", "fault_markers", "fault_notes", "fault_tallies", "storekit.cursor")
-_INCREMENT = "UPDATE fault_tallies SET count = count + 1 WHERE name = %s"
+_ENTITIES = ("fault_notes", "hits", "leads", "runs", "storekit.cursor")
+_INCREMENT = "UPDATE leads SET score = score + 1 WHERE number = %s"
 
 
 class _Acknowledged:
@@ -46,7 +47,7 @@ class _Worker:
         self._store, self._tenant, self._number = store, tenant, seed
         self._random = random.Random(seed)
         self._scope: Any = store.scope(tenant=tenant, actor=f"agent:{seed}")
-        self._tallies = self._scope.repository(Tally)
+        self._tallies = self._scope.repository(Lead)
         self.acknowledged = _Acknowledged()
 
     async def work_until(self, end: float) -> None:
@@ -71,10 +72,10 @@ class _Worker:
     def _some(self, count: int) -> list[str]:
         return self._random.sample(_TALLIES, count)
 
-    async def _loaded(self, names: list[str]) -> list[Tally]:
-        found = {each.name: each for each in await settle(self._tallies.find({"name": in_(*names)}))}
+    async def _loaded(self, names: list[str]) -> list[Lead]:
+        found = {each.number: each for each in await settle(self._tallies.find({"number": in_(*names)}))}
         for each in found.values():
-            each.count += 1
+            each.score += 1
         return [found[name] for name in names]
 
     async def compare_and_set(self) -> None:
@@ -111,17 +112,17 @@ class _Worker:
     async def upsert(self) -> None:
         names = self._random.sample(["upserted 1", "upserted 2", "upserted 3"], 2)
         count = self._random.randrange(100)
-        await settle(self._tallies.upsert([Tally(name=name, count=count) for name in names]))
+        await settle(self._tallies.upsert([Lead(number=name, score=count) for name in names]))
 
-    def _batch(self) -> list[Delivery]:
+    def _batch(self) -> list[Hit]:
         first = sum(self.acknowledged.done.values()) // 2
-        return [Delivery(title=f"event {first + self._random.randrange(8)}") for _ in range(4)]
+        return [Hit(external_id=f"event {first + self._random.randrange(8)}") for _ in range(4)]
 
     async def insert_ignore(self) -> None:
         batch = self._batch()
-        batch[0] = delivery(batch[0].title)
-        new = await settle(self._scope.repository(Delivery).insert_ignore(batch))
-        self.acknowledged.new.update(each.title for each in new)
+        batch[0] = hit(batch[0].external_id)
+        new = await settle(self._scope.repository(Hit).insert_ignore(batch))
+        self.acknowledged.new.update(each.external_id for each in new)
 
     async def insert_ignore_with_own_sql(self) -> None:
         before, after = self._batch(), self._batch()
@@ -129,13 +130,15 @@ class _Worker:
             tx.insert_ignore(before)
             await settle(tx.connection)
             tx.insert_ignore(after)
-        self.acknowledged.new.update(each.title for each in (*before, *after) if each.version is not None)
+        self.acknowledged.new.update(
+            each.external_id for each in (*before, *after) if each.version is not None
+        )
 
     async def move_cursor(self) -> None:
         cursor = self._scope.cursor("feed")
         position = int(await settle(cursor.read()) or 0)
         async with unit(self._store, self._tenant) as tx:
-            tx.save(marker(f"move by {self._number} from {position}"))
+            tx.save(run(f"move by {self._number} from {position}"))
             tx.advance(cursor, str(position + 1))
         self.acknowledged.moves += 1
 
@@ -168,8 +171,8 @@ async def test_concurrent_workers_lose_no_change(servers: Servers, api: str, sec
     # fewer connections than workers: a worker that needed a second connection would wait for ever
     settings = servers.settings.model_copy(update={"pool_size": 6})
     async with opened(api, settings) as store:
-        tallies: Any = store.scope(tenant=tenant, actor="agent:writer").repository(Tally)
-        await settle(tallies.save_many([Tally(name=name) for name in _TALLIES]))
+        tallies: Any = store.scope(tenant=tenant, actor="agent:writer").repository(Lead)
+        await settle(tallies.save_many([Lead(number=name) for name in _TALLIES]))
         workers = [_Worker(store, tenant, n) for n in range(_WORKERS)]
         await _all_at_once(workers, api, seconds)
     done, errors = _sum(workers, "done"), _sum(workers, "errors")
@@ -187,10 +190,10 @@ def _check(servers: Servers, tenant: UUID, workers: list[_Worker]) -> None:
         versions[text] = version
     for name in _TALLIES:
         assert versions[f"{name}={counts[name]}"] == 1 + counts[name], name
-    assert Counter(labels["fault_deliveries"]) == new, "each event was new to exactly one"
+    assert Counter(labels["hits"]) == new, "each event was new to exactly one"
     moves = sum(worker.acknowledged.moves for worker in workers)
     assert labels["storekit.cursor"] == [f"feed={moves}"]
-    assert len(labels["fault_markers"]) == moves
+    assert len(labels["runs"]) == moves
     assert len(labels["fault_notes"]) == _sum(workers, "done")["parts"]
     assert servers.reader.writes(tenant, "pending") == 0
 

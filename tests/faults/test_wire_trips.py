@@ -11,10 +11,11 @@ import pytest
 
 from storekit import AsyncStore, Blob, Entity, Store
 from storekit.bridge import settle
-from tests.faults.entities import Details, Note, Shelf, marker, note
+from tests.faults.entities import Note, note, run
 from tests.faults.servers import Servers
 from tests.faults.wire import Wire, wired
 from tests.support.adapters import APIS, opened, repository, save
+from tests.support.entities import Wide
 
 
 class _Trips:
@@ -40,31 +41,31 @@ async def _connected(servers: Servers, api: str) -> AsyncIterator[_Trips]:
     with wired(servers.settings, pool_size=1) as wire:
         async with opened(api, wire.settings) as store:
             for _ in range(2):  # the second round finds every statement prepared
-                await save(store, uuid4(), [_shelf(10)])
-                await save(store, uuid4(), [marker("warm")])
+                await save(store, uuid4(), [_wide(10)])
+                await save(store, uuid4(), [run("warm")])
                 tenant = uuid4()
                 warm = await save(store, tenant, [note("warm"), note("warmer")])
                 await settle(repository(store, tenant, Note).get(warm[0].ref_id, load=["details"]))
             yield _Trips(wire, store, uuid4())
 
 
-def _shelf(parts: int) -> Shelf:
-    blobs: dict[str, Any] = {f"blob_{n}": Blob(f"blob {n}") for n in range(6)}
-    documents: dict[str, Any] = {f"doc_{n}": Details(text=f"document {n}") for n in range(4)}
-    mixed = {"blob_0": blobs.pop("blob_0"), "doc_0": documents.pop("doc_0"), **blobs, **documents}
-    return Shelf(title="shelf", **dict(list(mixed.items())[:parts]))
+def _wide(parts: int) -> Wide:
+    """Return a record with some of ten parts, in this order: a blob, a document, a blob, the others."""
+    made: dict[str, Any] = {name: Blob(f"blob {name}") for name in "abcde"}
+    made |= {name: {"document": n} for n, name in enumerate("fghij")}
+    return Wide(**{name: made[name] for name in "afbcdeghij"[:parts]})
 
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(
-    ("parts", "expected"), [(0, (1, 0, 0)), (1, (2, 0, 1)), (3, (2, 1, 2)), (10, (2, 1, 6))]
+    ("parts", "expected"), [(0, (1, 0, 0)), (1, (2, 0, 1)), (3, (2, 1, 2)), (10, (2, 2, 5))]
 )
 async def test_trips_of_a_save(
     servers: Servers, api: str, parts: int, expected: tuple[int, int, int]
 ) -> None:
     """A save is one Postgres trip; with parts two, plus one per blob and one per collection."""
     async with _connected(servers, api) as trips:
-        counted, _ = await trips.of(lambda: trips.of_class(Shelf).save(_shelf(parts)))
+        counted, _ = await trips.of(lambda: trips.of_class(Wide).save(_wide(parts)))
     assert counted == expected
 
 

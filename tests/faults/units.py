@@ -9,12 +9,13 @@ from uuid import UUID
 
 from storekit import AsyncStore, Store
 from storekit.bridge import settle
-from tests.faults.entities import Delivery, Tally, delivery, marker, note
+from tests.faults.entities import hit, note, run
+from tests.support.entities import Hit, Lead
 
-_BY_HAND = "INSERT INTO fault_tallies (name) VALUES ('by hand') ON CONFLICT DO NOTHING"
+_BY_HAND = "INSERT INTO leads (number) VALUES ('by hand') ON CONFLICT DO NOTHING"
 _COUNT = (
-    "INSERT INTO fault_tallies AS t (name, count) VALUES ('deliveries', %s) "
-    "ON CONFLICT (tenant_id, name) DO UPDATE SET count = t.count + excluded.count"
+    "INSERT INTO leads AS t (number, score) VALUES ('deliveries', %s) "
+    "ON CONFLICT (tenant_id, number) DO UPDATE SET score = t.score + excluded.score"
 )
 FEED = [f"evt_{n}" for n in range(5)]
 _PAGE = 3
@@ -38,9 +39,9 @@ class Work:
 
     def __init__(self, store: Store | AsyncStore, tenant: UUID) -> None:
         self.store, self.tenant = store, tenant
-        self.note, self.early, self.late = note("note"), marker("early"), marker("late")
-        self.first, self.second = delivery("first"), Delivery(title="second")
-        self.tally = Tally(name="tally", count=7)
+        self.note, self.early, self.late = note("note"), run("early"), run("late")
+        self.first, self.second = hit("first"), Hit(external_id="second")
+        self.tally = Lead(number="tally", score=7)
         self.cursor: Any = store.scope(tenant=tenant, actor="agent:writer").cursor("feed")
 
     async def begin(self) -> Work:
@@ -87,15 +88,15 @@ class Work:
 
     def expected(self, *, own_sql: bool) -> list[tuple[str, str, int]]:
         """Return what an independent reader must find at the end."""
-        by_hand = [("fault_tallies", "by hand=0", 1)] if own_sql else []
+        by_hand = [("leads", "by hand=0", 1)] if own_sql else []
         return [
-            ("fault_deliveries", "first", 1),
-            ("fault_deliveries", "second", 1),
-            ("fault_markers", "early", 1),
-            ("fault_markers", "late", 1),
             ("fault_notes", "note", 1),
+            ("hits", "first", 1),
+            ("hits", "second", 1),
             *by_hand,
-            ("fault_tallies", "tally=7", 1),
+            ("leads", "tally=7", 1),
+            ("runs", "early", 1),
+            ("runs", "late", 1),
             ("storekit.cursor", "feed=1", 1),
         ]
 
@@ -112,11 +113,11 @@ async def import_feed(store: Store | AsyncStore, tenant: UUID) -> None:
     scope = store.scope(tenant=tenant, actor="agent:importer")
     cursor: Any = scope.cursor("feed")
     while (read := int(await settle(cursor.read()) or 0)) < len(FEED):
-        page = [delivery(name) for name in FEED[max(0, read - 1) : read + _PAGE]]
+        page = [hit(name) for name in FEED[max(0, read - 1) : read + _PAGE]]
         async with unit(store, tenant) as tx:
             tx.insert_ignore(page)
             connection = await settle(tx.connection)
             new = sum(each.version is not None for each in page)
             await settle(connection.execute(_COUNT, [new]))
-            tx.save(marker(f"page from {read}"))
+            tx.save(run(f"page from {read}"))
             tx.advance(cursor, str(read + new))

@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 from pydantic import SecretStr
 
 from storekit import Settings, Store, between, ge, is_null
@@ -17,7 +16,7 @@ from storekit.drivers.postgres import ledger
 from storekit.drivers.postgres.wire import compose
 from storekit.model.find.orders import LEAKPROOF_TYPES
 from storekit.schema.ddl import render
-from tests.integration.plans import nodes, rows_read
+from tests.integration.plans import Planner, indexes, rows_read
 from tests.support.entities import Everything, Lead, Report, Run, Tariff
 from tests.support.postgres import fresh_database, set_up
 
@@ -60,12 +59,12 @@ KEYS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-class PlannedStore:
+class PlannedStore(Planner):
     """A store whose statements were prepared and planned while the table was small."""
 
     def __init__(self, store: Store, app: psycopg.Connection[Any], sent: list[Any]) -> None:
-        self.store, self.app, self.sent = store, app, sent
-        self._names: dict[str, str] = {}
+        super().__init__(app)
+        self.store, self.sent = store, sent
 
     def read_pages(self, tenant: UUID, where: dict[str, Any], order_by: Any, pages: int) -> list[Any]:
         """Read pages; return the statements of the first and of the last."""
@@ -80,25 +79,11 @@ class PlannedStore:
             after = page.next
         return [self.sent[0], self.sent[-1]]
 
-    def plan(self, composed: list[Any]) -> list[dict[str, Any]]:
-        """Run a statement as a prepared statement; return the nodes of its plan."""
-        (setting, (tenant,)), (text, parameters) = composed
-        values = sql.SQL(", ").join(sql.Literal(None if p is None else p.decode()) for p in parameters)
-        if text not in self._names:
-            self._names[text] = f"page_{len(self._names)}"
-            self.app.execute(f"PREPARE {self._names[text]} AS {text}".encode())
-        run = sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {} ({})")
-        with self.app.transaction():
-            self.app.execute(setting.replace("$1", "%s").encode(), [tenant.decode()])
-            found = self.app.execute(run.format(sql.Identifier(self._names[text]), values)).fetchone()
-        assert found is not None
-        return list(nodes(found[0][0]["Plan"]))
-
 
 def index_of(plan: list[dict[str, Any]]) -> str:
     """Return the only index of the table that a plan uses."""
-    (used,) = {node.get("Index Name") for node in plan if node.get("Relation Name") == "leads"}
-    return str(used)
+    (used,) = indexes(plan, "leads")
+    return used
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +102,6 @@ def planned(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setattr(ledger, "compose", noted)
         settings = Settings(postgres_url=SecretStr(database.url("app")))
         with Store.open(settings) as store, database.connect() as app:
-            # the generic plan, which Postgres otherwise considers from the sixth execution on
-            app.execute("SET plan_cache_mode = force_generic_plan")
             made = PlannedStore(store, app, sent)
             _fill(app, TINY, FEW)
             for where, order_by, *_ in CASES:

@@ -5,76 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import psycopg
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from storekit import (
     AsyncStore,
     Blob,
     Entity,
-    Mutable,
     Settings,
     SoftDelete,
     Store,
     StorekitError,
     blob,
     document,
+    moves,
 )
 from storekit.bridge import settle
 from storekit.drivers.postgres.admin.runner import grant
-from storekit.model.table.fields import lookup, moves
 from storekit.schema.ddl import render
 from storekit.testing.stores import Fetched
 from storekit.trace import listen
 from tests.security.isolation_tables import MINE, THEIRS
 from tests.support.adapters import repository
+from tests.support.entities import Columns, Login, Status
 from tests.support.postgres import MEMBERS, Database, fresh_database, write_line
 
 T = TypeVar("T")
 
 
-class Stage(StrEnum):
-    OPEN = "open"
-    DONE = "done"
+class Ticket(Columns, SoftDelete, table="tickets"):
+    """Each type of column, a state machine, a document and a blob. The hostile texts use the name `title`."""
 
-
-class Address(BaseModel):
-    street: str
-    notes: dict[str, str] = {}
-
-
-class Ticket(Entity, Mutable, SoftDelete, table="tickets"):
     title: str
-    tags: list[str] = []
-    tree: dict[str, Any] = {}
-    address: Address | None = None
-    kind: Stage | None = None
-    number: int | None = None
-    real: float | None = None
-    money: Decimal | None = None
-    flag: bool | None = None
-    uid: UUID | None = None
-    moment: datetime | None = None
-    day: date | None = None
-    numbers: list[int] = []
-    reals: list[float] = []
-    stage: Annotated[Stage, moves({Stage.OPEN: [Stage.DONE], Stage.DONE: [Stage.OPEN]})] = Stage.OPEN
+    stage: Annotated[Status, moves({Status.RUNNING: [Status.DONE], Status.DONE: [Status.RUNNING]})] = (
+        Status.RUNNING
+    )
     payload: Annotated[dict[str, Any] | None, document(collection="ticket_payloads")] = None
     file: Annotated[Blob | None, blob(media_type="text/plain")] = None
 
 
-class ApiKey(Entity, Mutable, table="api_keys"):
-    digest: Annotated[str, lookup()]
-
-
-ENTITIES = (Ticket, ApiKey)
+ENTITIES = (Ticket, Login)
 SENTINEL = """
 CREATE TABLE sentinel (text text);
 INSERT INTO sentinel VALUES ('intact');

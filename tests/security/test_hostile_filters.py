@@ -53,8 +53,8 @@ def by_text(text: str) -> list[dict[str, Any]]:
         {"title": text},
         {"title": in_(text)},
         {"title": between(text, text)},
-        {"title": prefix(text), "tags": [text]},
-        {"tags": contains(text)},
+        {"title": prefix(text), "texts": [text]},
+        {"texts": contains(text)},
         {"tree": {text: text}},
         {"tree": has_key(text)},
         {"tree": json_path("inner", text) if text == "inner" else has_key(text), "title": ge(text)},
@@ -67,7 +67,7 @@ async def test_texts_are_found_by_equality(leg: Leg) -> None:
     texts = leg.some([text for text in hostile.TEXTS if hostile.storable(text) and len(text) < LONG])
     texts = texts if leg.servers else texts[::4]  # the memory store compares every text with every record
     saved = await settle(
-        tickets.save_many([Ticket(title=text, tags=[text], tree={text: text}) for text in texts])
+        tickets.save_many([Ticket(title=text, texts=[text], tree={text: text}) for text in texts])
     )
     for text, record in zip(texts, saved, strict=True):
         for where in by_text(text):
@@ -81,24 +81,24 @@ async def test_texts_are_found_by_equality(leg: Leg) -> None:
 async def test_values_are_data_or_refused(leg: Leg) -> None:
     """A value is never an operator: it finds equal values only, or is refused before sending."""
     tickets = leg.tickets()
-    await settle(tickets.save(Ticket(title="x", tags=["y"], tree={"z": 0})))
+    await settle(tickets.save(Ticket(title="x", texts=["y"], tree={"z": 0})))
     unstorable = [text for text in hostile.TEXTS if not hostile.storable(text)]
     for column, given in product(
-        ("title", "tags", "tree", "address", "uid", "moment", "kind"), hostile.OBJECTS
+        ("title", "texts", "tree", "address", "uid", "moment", "status"), hostile.OBJECTS
     ):
         if given is not None:
             got = await outcome(partial(tickets.find, {column: given}), given)
             found = () if isinstance(got, REFUSED) else got.items
             assert all(getattr(each, column) == given for each in found), f"{column}: {given!r:.100}"
     with quiet():
-        for column, word, given in product(("title", "tags", "tree"), ANY, unstorable):
+        for column, word, given in product(("title", "texts", "tree"), ANY, unstorable):
             got = await outcome(partial(_found, tickets, column, word, given), given)
             assert isinstance(got, REFUSED), f"{column}: {given!r:.100}: {got!r:.100}"
         for column, given in product(
-            ("number", "real", "uid", "moment", "day", "flag", "kind"), hostile.TEXTS
+            ("number", "real", "uid", "moment", "day", "flag", "status"), hostile.TEXTS
         ):
             got = await outcome(partial(tickets.count, {column: given}), given)
-            assert isinstance(got, REFUSED) or given in ("open", "done"), f"{column}: {given!r:.100}"
+            assert isinstance(got, REFUSED) or given in ("running", "done"), f"{column}: {given!r:.100}"
 
 
 async def test_every_filter_accepts_or_refuses_every_value(leg: Leg) -> None:

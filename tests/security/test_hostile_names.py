@@ -26,8 +26,9 @@ from storekit import (
 from storekit.model.declare.entity import require_table
 from storekit.model.table.indexes import index
 from tests.security import hostile
-from tests.security.legs import ApiKey, Leg, Ticket, outcome, quiet, state
+from tests.security.legs import Leg, Ticket, outcome, quiet, state
 from tests.support.adapters import read_opened
+from tests.support.entities import Login
 from tests.support.postgres import Database
 
 EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)
@@ -140,14 +141,14 @@ async def test_transition_refuses_unknown_states(leg: Leg) -> None:
 
 async def test_lookup_finds_equal_values_only(leg: Leg) -> None:
     """A stored value finds its record; any other text finds nothing or is refused."""
-    keys, texts = leg.of(ApiKey), [text for text in hostile.TEXTS if text and hostile.storable(text)]
+    keys, texts = leg.of(Login), [text for text in hostile.TEXTS if text and hostile.storable(text)]
     for given in (*texts[:60], *hostile.TEXTS[-80:], *hostile.OBJECTS):
-        got = await outcome(partial(leg.store.lookup, ApiKey, given), given)
+        got = await outcome(partial(leg.store.lookup, Login, given), given)
         assert got is None or isinstance(got, UsageError | ValidationError), f"{given!r:.100}: {got!r:.100}"
     short = leg.some([text for text in texts if len(text) < 2000])  # an index entry has a maximum size
-    saved = await outcome(partial(keys.save_many, [ApiKey(digest=text) for text in short]), "texts")
+    saved = await outcome(partial(keys.save_many, [Login(digest=text) for text in short]), "texts")
     for record in saved:
-        found = await outcome(partial(leg.store.lookup, ApiKey, record.digest), record.digest)
+        found = await outcome(partial(leg.store.lookup, Login, record.digest), record.digest)
         assert found.ref_id == record.ref_id
     for record in saved:
         await outcome(partial(keys.delete, record.ref_id), record)

@@ -9,13 +9,14 @@ from typing import Any
 from storekit import ValidationError
 from storekit.bridge import settle
 from tests.security import hostile
-from tests.security.legs import Address, Leg, Ticket, outcome, quiet
+from tests.security.legs import Leg, Ticket, outcome, quiet
+from tests.support.entities import Address
 
 EVERYTHING = (*hostile.TEXTS, *hostile.OBJECTS)
 STORABLE = [text for text in hostile.TEXTS if hostile.storable(text)]
 UNSTORABLE = [text for text in hostile.TEXTS if not hostile.storable(text)]
 LONG = 60_000
-TYPED = ("kind", "number", "real", "money", "flag", "uid", "moment", "day", "numbers", "reals")
+TYPED = ("status", "number", "real", "money", "flag", "uid", "moment", "day", "numbers", "reals")
 
 
 def is_key(text: str) -> bool:
@@ -29,15 +30,15 @@ def ticket(text: str) -> Ticket:
         return Ticket(title=text, payload={"value": text})
     return Ticket(
         title=text,
-        tags=[text, text],
+        texts=[text, text],
         tree={text: [text, {text: text}]},
-        address=Address(street=text, notes={text: text}),
+        address=Address(street=text, floors={text: 1}),
         payload={"value": text, "list": [text], "inner": {"a": {text if is_key(text) else "b": text}}},
     )
 
 
 def facts(record: Ticket) -> tuple[Any, ...]:
-    return record.title, record.tags, record.tree, record.address, record.payload
+    return record.title, record.texts, record.tree, record.address, record.payload
 
 
 async def test_texts_round_trip(leg: Leg) -> None:
@@ -56,9 +57,9 @@ async def test_texts_round_trip_through_update(leg: Leg) -> None:
     record = await settle(tickets.save(Ticket(title="x")))
     wanted = leg.some([text for text in STORABLE if len(text) < LONG])
     for text in wanted:
-        given = {"title": text, "tree": {text: text}, "tags": [text]}
+        given = {"title": text, "tree": {text: text}, "texts": [text]}
         found = await outcome(partial(tickets.update, record.ref_id, given), text)
-        assert (found.title, found.tree, found.tags) == (text, {text: text}, [text])
+        assert (found.title, found.tree, found.texts) == (text, {text: text}, [text])
     titles = [event.after["title"] for event in (await settle(tickets.history(record.ref_id)))[1:]]
     assert titles == wanted
 
@@ -69,7 +70,7 @@ async def test_unstorable_texts_are_refused(leg: Leg) -> None:
     with quiet():
         for text in UNSTORABLE:
             for given in (
-                {"title": text}, {"tags": ["a", text]}, {"tree": {text: 1}}, {"tree": {"a": [{"b": text}]}},
+                {"title": text}, {"texts": ["a", text]}, {"tree": {text: 1}}, {"tree": {"a": [{"b": text}]}},
                 {"address": {"street": text}}, {"payload": {text: 1}}, {"payload": {"a": [text]}},
             ):  # fmt: skip
                 got = await outcome(partial(tickets.update, leg.theirs, given), given)
@@ -93,7 +94,7 @@ async def test_operator_objects_are_refused_or_stored_as_data(leg: Leg) -> None:
     """An operator object is never executed: a field refuses it or stores it unchanged."""
     tickets = leg.tickets()
     record = await settle(tickets.save(Ticket(title="x")))
-    for field, given in product(("title", "tags", "tree", "address", "payload", "file"), hostile.OBJECTS):
+    for field, given in product(("title", "texts", "tree", "address", "payload", "file"), hostile.OBJECTS):
         got = await outcome(partial(tickets.update, record.ref_id, {field: given}), given)
         if not isinstance(got, ValidationError):
             found = getattr(await settle(tickets.get(record.ref_id, load=["payload"])), field)

@@ -115,8 +115,8 @@ class Wide(Entity, table="wide"):
     j: Annotated[dict[str, int] | None, document(collection="wide_others")] = None
 
 
-class Everything(Entity, Mutable, table="everything"):
-    """Each type of column, and a document of any shape."""
+class Columns(Entity, Mutable):
+    """Each type of column; the base of classes with a table."""
 
     text: str | None = None
     number: int | None = None
@@ -132,6 +132,11 @@ class Everything(Entity, Mutable, table="everything"):
     reals: list[float] | None = None
     tree: dict[str, Any] | None = None
     address: Address | None = None
+
+
+class Everything(Columns, table="everything"):
+    """Each type of column, and a document of any shape."""
+
     doc: Annotated[dict[str, Any] | None, document(collection="everything_docs")] = None
 
 

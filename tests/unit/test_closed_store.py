@@ -74,7 +74,7 @@ def test_drivers_are_built_outside_the_event_loop(monkeypatch: pytest.MonkeyPatc
         built.append(threading.current_thread().name)
         return object()
 
-    monkeypatch.setattr("storekit.assembly._documents", documents)
+    monkeypatch.setattr(vars(Assembly)["documents"], "make", documents)
     assembly = Assembly(_NOWHERE, asynchronous=True, drivers={"ledger": object()})
     _ready(assembly, asynchronous=True)
     _ready(assembly, asynchronous=True)

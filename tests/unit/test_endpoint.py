@@ -17,6 +17,7 @@ REFUSALS = {
     'role "app" does not exist': 'FATAL:  role "app" does not exist',
     'database "d" does not exist': 'FATAL:  database "d" does not exist',
     "no such user: app": "FATAL:  no such user: app",
+    "no such user": "FATAL:  no such user",
 }
 PASSING = {
     "connection refused": "Connection refused\n\tIs the server running on that host?",

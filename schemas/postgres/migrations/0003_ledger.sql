@@ -24,6 +24,9 @@ CREATE TABLE storekit.write (
 CREATE UNIQUE INDEX write_key ON storekit.write (tenant_id, idempotency_key)
     WHERE idempotency_key IS NOT NULL AND state IN ('pending', 'committed');
 
+-- Not in use yet: upload_id (the sweep will abort the multipart upload of a part by it), retain_until, legal_hold and
+-- sealed_on (retention and Object Lock), key_id (the key that encrypts the content, so that erasure can destroy it), and
+-- the states from 'purging' on (sweep and purge).
 CREATE TABLE storekit.part (
     tenant_id     uuid                NOT NULL,
     part_id       uuid                NOT NULL,

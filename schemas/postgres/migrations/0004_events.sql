@@ -47,7 +47,8 @@ CREATE TABLE storekit.domain_event (
 ) PARTITION BY RANGE (pos);
 CREATE INDEX domain_event_row ON storekit.domain_event (tenant_id, ref_id, pos);
 CREATE INDEX domain_event_seq ON storekit.domain_event (tenant_id, seq);
--- The sequencer creates the next partition. If it is late, events stay in the inbox, and no write fails.
+-- The sequencer creates the next partition. If it is late, events stay in the inbox, and no write fails. Old events
+-- will be removed by dropping a whole partition, so none may be large: ten million events take some gigabytes.
 CREATE TABLE storekit.domain_event_0001 PARTITION OF storekit.domain_event FOR VALUES FROM (1) TO (10000001);
 
 -- The last position. The sequencer locks this row, so that only one process numbers events at a time.

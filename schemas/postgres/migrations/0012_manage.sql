@@ -197,6 +197,7 @@ BEGIN
     SELECT n.nspname, c.relname, pg_get_userbyid(c.relowner) INTO v_schema, v_name, v_owner
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = p_table;
     v_entity := storekit.entity_name(v_schema || '.' || v_name);
+    -- 57 characters: the generated function is called write_<table>, and Postgres cuts names at 63 bytes.
     IF v_entity !~ '^([a-z][a-z0-9_]*\.)?[a-z][a-z0-9_]*$' OR length(v_entity) > 57 OR v_owner <> 'storekit_owner' THEN
         RAISE EXCEPTION 'table % must have a name of a-z, 0-9 and _, at most 57 characters with its schema, '
             'and belong to storekit_owner', p_table USING ERRCODE = 'SK400';

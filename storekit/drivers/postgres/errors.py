@@ -80,10 +80,14 @@ def error_for(
     match state[:2]:
         case "23":
             return ConstraintViolation(f"postgres rejected the rows: {message}", constraint)
-        case "22":
+        case (
+            "22"
+        ):  # 22012 too: the check before a COMMIT divides by zero to stop it, and session.py expects this
             return ValidationError(f"postgres cannot store a value: {message}")
         case "54":
             return ValidationError(f"a value or a request exceeds a limit of postgres: {message}")
+        # 55P03: a row was locked for longer than the lock_timeout of the write functions (5 s). As after a
+        # rollback (40), nothing was committed, and the caller may repeat the call.
         case "40" | "55":
             return Unavailable("postgres", f"{message} ({state})")
         case "" | "08" | "53" | "57" | "58":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from storekit.errors import Corrupt
@@ -22,24 +23,26 @@ E = TypeVar("E", bound=Entity)
 LONGEST = 1000
 
 
-async def find(
-    context: Context,
-    entity: type[E],
-    where: Mapping[str, Any] | None,
-    order_by: str | Sequence[str] | None,
-    limit: int,
-    after: str | None,
-    load: Sequence[str],
-    *,
-    deleted: bool,
-    unindexed: bool,
-) -> Page[E]:
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The arguments of `find`, which documents them. `count` has only the first two."""
+
+    where: Mapping[str, Any] | None
+    deleted: bool
+    order_by: str | Sequence[str] | None = None
+    limit: int = LONGEST
+    after: str | None = None
+    load: Sequence[str] = ()
+    unindexed: bool = False
+
+
+async def find(context: Context, entity: type[E], query: Query) -> Page[E]:
     """Read one page. One Postgres trip, and one MongoDB trip for each collection in `load`, in parallel."""
     table = entity.storekit_table
-    check_limit(limit, LONGEST)
-    documents = document_fields(table, load)
-    conditions = conditions_of(entity, where, deleted=deleted)
-    order = order_of(entity, order_by, conditions, unindexed=unindexed)
+    check_limit(query.limit, LONGEST)
+    documents = document_fields(table, query.load)
+    conditions = conditions_of(entity, query.where, deleted=query.deleted)
+    order = order_of(entity, query.order_by, conditions, unindexed=query.unindexed)
     cursors = PageCursors(table, context.actor.tenant, conditions, order.columns)
     whole = whole_row(table, ())
     statement = Search(
@@ -48,8 +51,8 @@ async def find(
         whole.parts,
         conditions,
         order.columns,
-        limit + 1,  # one more row than the page shows whether there is a next page
-        None if after is None else cursors.open(after),
+        query.limit + 1,  # one more row than the page shows whether there is a next page
+        None if query.after is None else cursors.open(query.after),
         order.indexed,
         order.pinned,
     )
@@ -60,20 +63,15 @@ async def find(
             raise Corrupt(
                 f"{table.name} {row['ref_id']}", "a record of this tenant", "a record of another tenant"
             )
-    items = tuple(entity_from(entity, row) for row in rows[:limit])
+    items = tuple(entity_from(entity, row) for row in rows[: query.limit])
     await load_documents(context, items, documents)
-    return Page(items, cursors.seal(rows[limit - 1]) if len(rows) > limit else None)
+    return Page(items, cursors.seal(rows[query.limit - 1]) if len(rows) > query.limit else None)
 
 
-async def count(
-    context: Context,
-    entity: type[Entity],
-    where: Mapping[str, Any] | None,
-    *,
-    deleted: bool,
-) -> int:
+async def count(context: Context, entity: type[Entity], query: Query) -> int:
     """Count records. One Postgres trip."""
-    statement = Count(entity.storekit_table.name, conditions_of(entity, where, deleted=deleted))
+    conditions = conditions_of(entity, query.where, deleted=query.deleted)
+    statement = Count(entity.storekit_table.name, conditions)
     found: int
     (found,) = await calls.read(context, [statement])
     return found

@@ -31,7 +31,11 @@ from storekit.trace import step
 
 R = TypeVar("R", Staged, Visible)
 _ATTEMPTS = 3
-"""Attempts before WriteLost is raised: a write that is taken over each time is slower than its lease."""
+"""Attempts before WriteLost is raised, each with an upload of all parts.
+
+A write is taken over only if it was not renewed for a whole lease, for example because the machine was
+suspended. A process to which that happens three times in one call is too slow for its lease.
+"""
 _FIRST_POLL = timedelta(milliseconds=50)
 _LONGEST_POLL = timedelta(seconds=1)
 

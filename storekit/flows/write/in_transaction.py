@@ -6,13 +6,12 @@ holds row locks; otherwise units that hold all connections of the pool could wai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from storekit.errors import OutcomeUnknown, UsageError
-from storekit.flows.calls import answered
+from storekit.errors import OutcomeUnknown, Unavailable, UsageError
 from storekit.flows.context import NIL, Context
 from storekit.flows.replies import Json
 from storekit.ports.statements import Call, Statement
@@ -47,15 +46,27 @@ def inside(context: Context, session: Session) -> Context:
 async def begin(session: Session, calls: Sequence[Call]) -> list[Json]:
     """Begin the transaction, and send some calls in the same trip."""
     with step("postgres.begin"):
-        return await answered(session.begin(calls))
+        return await _answered(session.begin(calls))
 
 
 async def write(session: Session, call: Call) -> Json:
     """Send one call; if it fails, only this call is undone. One trip."""
     with step("postgres.flush"):
-        (reply,) = await answered(session.pipeline([call]))
+        (reply,) = await _answered(session.pipeline([call]))
     parsed: Json = reply
     return parsed
+
+
+async def _answered(answers: Awaitable[list[Any]]) -> list[Any]:
+    """Await replies to statements that commit no write, so that they can be repeated if a reply is lost.
+
+    Raises:
+        Unavailable: the connection broke.
+    """
+    try:
+        return await answers
+    except AnswerLost as error:
+        raise Unavailable("postgres", "the connection broke") from error
 
 
 async def commit(session: Session, write_ids: Sequence[UUID], *, lent: bool) -> None:

@@ -23,7 +23,11 @@ from storekit.model.table.keys import natural_key_name
 from storekit.model.values.codec import encode_column, key_of, key_of_row
 
 RACES = 10
-"""Attempts to look up natural keys and commit. After each one, another writer has committed."""
+"""Attempts to look up natural keys and commit. After each one, another writer has committed.
+
+The next attempt finds the record of the other writer, so more than two are needed only if many writers use a
+key at once. There is a limit because each attempt uploads all new documents and blobs again.
+"""
 _BEFORE = -1
 """The place of a record that an earlier flush contains."""
 Key = tuple[str, tuple[Any, ...]]

@@ -176,6 +176,8 @@ class Unit:
             if self.phase is Phase.ENDED:
                 await self.writes.give_up(abandon=isinstance(error, Exception))
                 raise
+            # COMMIT is the last statement of its trip, so after any error response it has not taken effect.
+            # Only a lost response leaves that open, and it is raised as OutcomeUnknown.
             refused = isinstance(error, StorekitError) and not isinstance(error, OutcomeUnknown)
             self._failure, self._in_doubt = error, self.phase is Phase.COMMITTING and not refused
             self._enter(Phase.FAILED)

@@ -11,7 +11,6 @@ from storekit.errors import WriteLost
 from storekit.flows.calls import renew
 from storekit.flows.context import Context
 from storekit.flows.replies import Lease, Staged
-from storekit.model.save.arguments import document_of
 from storekit.model.save.plan import PartPlan, Plan, Write
 from storekit.ports.stores import BlobPut, DocumentPut
 from storekit.trace import step
@@ -142,15 +141,22 @@ def _insert(context: Context, batches: list[list[tuple[int, DocumentPut]]]) -> P
 def _document(
     context: Context, write: Write, staged: Staged, i: int, siblings: Sequence[int]
 ) -> dict[str, Any]:
+    """Build the immutable document of a part."""
     plan, actor = write.plan, context.actor
     part, row = plan.parts[i], plan.rows[plan.parts[i].row]
     expires_on = staged.parts[i].expires_on
-    facts = {
+    return {
+        "_id": write.part_ids[i],
+        "tenantId": actor.tenant,
+        "entity": row.table.name,
+        "refId": row.ref_id,
+        "field": part.spec.name,
+        "body": part.body,
         "links": _links(plan, staged, part, siblings),
+        "createdBy": actor.name,
         "createdOn": staged.lease.granted_on,
         "expiresOn": expires_on + _TTL_MARGIN if expires_on else None,
     }
-    return document_of(part, write.part_ids[i], row, tenant=actor.tenant, actor=actor.name, staged=facts)
 
 
 def _links(plan: Plan, staged: Staged, part: PartPlan, siblings: Sequence[int]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _MAX_NAME = 50
 """Characters. Postgres allows 63 bytes, and storekit appends up to 13 characters for names derived from the
 name of a field: columns (`_expired_on`), constraints (`_ref_live`), indexes (`_ix_` and 8 digits of a
-hash)."""
+hash). A table that is written by hand may have 57 characters with its schema: only the name of its generated
+function, which starts with `write_`, contains that name."""
 _TAKEN: Mapping[str, str] = {
     **dict.fromkeys(("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"), "a system column of Postgres"),
     "expected_version": "an argument of every write",

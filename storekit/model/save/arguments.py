@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
-from uuid import UUID
 
-from storekit.model.save.plan import PartPlan, Plan, RowPlan, Write
+from storekit.model.save.plan import Plan, RowPlan, Write
 from storekit.model.table.keys import foreign_keys
 from storekit.model.table.table import Table
 
@@ -105,19 +104,3 @@ def _values(row: RowPlan, write: Write, refs: Sequence[str]) -> dict[str, Any]:
 def _part_id(row: RowPlan, write: Write, field: str) -> str | None:
     index = row.refs.get(field)
     return None if index is None else str(write.part_ids[index])
-
-
-def document_of(
-    part: PartPlan, part_id: UUID, row: RowPlan, *, tenant: UUID, actor: str, staged: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Build the immutable document of a part; `staged` holds its links and times."""
-    return {
-        "_id": part_id,
-        "tenantId": tenant,
-        "entity": row.table.name,
-        "refId": row.ref_id,
-        "field": part.spec.name,
-        "body": part.body,
-        "createdBy": actor,
-        **staged,
-    }

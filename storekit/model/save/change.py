@@ -79,17 +79,15 @@ class Change:
         Raises:
             ValidationError: the type or the name is invalid, or the content cannot be read.
         """
-        blob = self.blobs[name]
+        blob, where = self.blobs[name], self.where(name)
         media_type = blob.media_type or self.table.parts[name].media_type or ""
         if not _MEDIA_TYPE(media_type):
-            raise ValidationError(
-                f"{media_type!r} is not a media type, such as text/markdown", field=self.where(name)
-            )
+            raise ValidationError(f"{media_type!r} is not a media type, such as text/markdown", field=where)
         try:
             disposition(blob.filename, inline=False)
         except ValidationError as error:
-            raise ValidationError(str(error), field=self.where(name)) from error
-        return Content(blob.measure(self.where(name)), media_type, blob.filename)
+            raise ValidationError(str(error), field=where) from error
+        return Content(blob.measure(where), media_type, blob.filename)
 
     @property
     def needs_stored_parts(self) -> bool:

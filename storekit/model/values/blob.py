@@ -74,8 +74,9 @@ class Blob:
     @classmethod
     def stored(cls, size: int, sha256: str, media_type: str | None, filename: str | None) -> Blob:
         """Return a Blob that describes content in S3."""
-        blob = cls(b"", media_type=media_type, filename=filename)
-        blob._content, blob.size, blob.sha256 = None, size, sha256
+        blob = cls.__new__(cls)  # the arguments were checked when they were saved
+        blob._content, blob._start, blob.rereadable = None, 0, True
+        blob.size, blob.sha256, blob.media_type, blob.filename = size, sha256, media_type, filename
         return blob
 
     @property

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from storekit.schema.lint import bodies, decisions, foreign_keys, tables, transactions
+from storekit.schema.lint import allowances, bodies, tables, transactions
 from storekit.schema.lint.allowances import accept
 from storekit.schema.lint.finding import Finding
-from storekit.schema.lint.script import Known, Script, is_marked
+from storekit.schema.lint.script import NO_TRANSACTION, Known, Script, is_marked
 from storekit.schema.lint.transactions import concurrent_index, transaction_end
 
-__all__ = ["Finding", "concurrent_index", "is_marked", "lint", "transaction_end"]
+__all__ = ["NO_TRANSACTION", "Finding", "concurrent_index", "is_marked", "lint", "transaction_end"]
 
-_CHECKS = [*bodies.CHECKS, *decisions.CHECKS, *tables.CHECKS, *transactions.CHECKS, *foreign_keys.CHECKS]
+_CHECKS = [*bodies.CHECKS, *allowances.CHECKS, *tables.CHECKS, *transactions.CHECKS]
 
 
 def lint(texts: Iterable[str]) -> list[list[Finding]]:

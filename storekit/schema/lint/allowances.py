@@ -1,4 +1,10 @@
-"""Comments that allow a finding, with a reason: `-- storekit: allow <rule>: <why>`."""
+"""Comments of storekit: allowances with a reason, and open decisions.
+
+    -- storekit: allow <rule>: <why>
+    -- storekit: decide: <what>
+
+`storekit schema diff` writes the second kind, which a person must replace with SQL.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +12,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from storekit.schema.lint.decisions import is_decision
-from storekit.schema.lint.finding import Finding
+from storekit.schema.lint.finding import Check, Finding
 from storekit.schema.lint.script import NO_TRANSACTION, Script
 
 _DIRECTIVE = re.compile(r"-- *storekit:")
 # squawk reads only the line directly above a statement, so an allowance can be above a comment for squawk.
 _OF_SQUAWK = re.compile(r"-- *squawk-ignore ")
+_DECIDE = re.compile(r"-- *storekit: *decide\b")
 _ALLOW = re.compile(r"-- *storekit: *allow +([a-z-]+): *(\S.*)")
 
 
@@ -32,7 +38,7 @@ def accept(findings: Sequence[Finding], script: Script) -> Iterator[Finding]:
     directives = {
         comment.line: comment.text
         for comment in script.comments
-        if _DIRECTIVE.match(comment.text) and not is_decision(comment.text)
+        if _DIRECTIVE.match(comment.text) and not _DECIDE.match(comment.text)
     }
     skipped = {*directives, *(c.line for c in script.comments if _OF_SQUAWK.match(c.text))}
     allowances = list[_Allowance]()
@@ -52,3 +58,13 @@ def accept(findings: Sequence[Finding], script: Script) -> Iterator[Finding]:
         if not any(map(allowance.covers, findings)):
             message = f"the next line has no finding {allowance.rule}; remove the comment"
             yield Finding("allow", allowance.line, message, allowance.line)
+
+
+def _undecided(script: Script) -> Iterator[Finding]:
+    message = "uncomment or write the SQL, then delete this line: an applied file cannot be edited"
+    for comment in script.comments:
+        if _DECIDE.match(comment.text):
+            yield Finding("undecided", comment.line, message, comment.line)
+
+
+CHECKS: list[Check] = [_undecided]

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from storekit.schema.lint.lexer import Token, lex
-from storekit.schema.lint.statement import NAME, TABLE, Statement, actions, canonical, statements
+from storekit.schema.lint.statement import TABLE, Statement, actions, canonical, statements
 
 NO_TRANSACTION = "-- storekit: no transaction"
 _CREATE_TABLE = re.compile(
     rf"create (?:(?:global|local|temporary|temp|unlogged|foreign) )*table (?:if not exists )?({TABLE})"
 )
-_CONSTRAINT = re.compile(rf"add constraint ({NAME}) (?:check |foreign key .* references ({TABLE}))")
 _CALL = re.compile(r"(?:select|perform|with) ")
 _MANAGE = re.compile(r"(?<![\w.\"])storekit\.manage \( (?:'([\w.\"]+)'|\S)")
 _EVERY = "*"
@@ -21,11 +20,10 @@ _EVERY = "*"
 
 @dataclass
 class Known:
-    """The objects that earlier files created: tables, managed tables, and constraints with their tables."""
+    """The tables that earlier files created, and those that are managed."""
 
     created: set[str] = field(default_factory=set)
     managed: set[str] = field(default_factory=set)
-    constraints: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Script:
@@ -47,14 +45,6 @@ class Script:
         self._known = known
         known.created |= self._tables.keys()
         known.managed |= {table for table, _ in self._managed}
-        for _, action in self.actions:
-            if match := _CONSTRAINT.match(action.flat):
-                known.constraints[match[1]] = [action.table, canonical(match[2])] if match[2] else []
-
-    @property
-    def made(self) -> Iterator[tuple[str, int]]:
-        """Yield each table that the file creates, and the index of the statement."""
-        yield from self._tables.items()
 
     def is_new(self, table: str, at: int) -> bool:
         """Return whether this file created the table before a statement, so that it is not in use yet."""
@@ -71,18 +61,6 @@ class Script:
         return any(
             where > at and (table is None or managed in {table, _EVERY}) for managed, where in self._managed
         )
-
-    def hides_rows(self, table: str, at: int) -> bool:
-        """Return whether the owner sees no rows of a table: it is managed, and FORCE is on."""
-        lifted = any(
-            where < at and action.table == table and action.text.startswith("no force row")
-            for where, action in self.actions
-        )
-        return self.is_managed(table, at) and not lifted
-
-    def read_by(self, constraint: str, table: str) -> list[str]:
-        """Return the tables that validating a constraint reads under their policies; none for a CHECK."""
-        return self._known.constraints.get(constraint, [table])
 
 
 def is_marked(text: str) -> bool:

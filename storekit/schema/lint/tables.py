@@ -18,8 +18,8 @@ _CHANGES_COLUMNS = re.compile(
     rf"{_ADD_COLUMN}|drop (?!constraint )|rename (?!constraint |to )|alter {_COLUMN} "
     r"(?:type |set data |add generated |(?:set|drop) (?:default|not null|expression|identity)\b)"
 )
-_OF_TENANTS = re.compile(r'create (?!(?:(?:global|local) )?temp(?:orary)? ).*[(,] "?tenant_id"? [a-z"]')
 _DECLARES = re.compile(r"(?:insert into|update|delete from) storekit\.(?:field|move)\b")
+_SET_NULL = re.compile(r"\bon delete set (?:null|default)\b(?! \()")
 _TRUNCATE = re.compile(r"truncate (?:table )?(?:only )?(.*)")
 # squawk does not read the body of a DO block.
 _UNREAD = re.compile(
@@ -76,14 +76,11 @@ def _managed(script: Script) -> Iterator[Finding]:
             yield about("manage", statement, message)
 
 
-def _unmanaged(script: Script) -> Iterator[Finding]:
-    for table, at in script.made:
-        # storekit's own migrations write the policies of its tables
-        if table.startswith("storekit.") or script.is_managed_after(table, at):
-            continue
-        if _OF_TENANTS.match(script.statements[at].text):
-            message = f"no policy separates its tenants; end with SELECT storekit.manage('{table}')"
-            yield about("manage", script.statements[at], message)
+def _set_null(script: Script) -> Iterator[Finding]:
+    for statement in script.statements:
+        for match in _SET_NULL.finditer(statement.text):
+            message = "this would also set the tenant to null; write the column: SET NULL (column)"
+            yield about("set-null", statement, message, match.start())
 
 
-CHECKS: list[Check] = [_managed, _unmanaged, _losses, _do_blocks, _checked_columns]
+CHECKS: list[Check] = [_managed, _set_null, _losses, _do_blocks, _checked_columns]

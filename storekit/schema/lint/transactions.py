@@ -1,4 +1,4 @@
-"""Rules about the transaction of a file: statements that cannot run in one, or that may run twice."""
+"""The transaction of a file: statements that would end it, and statements without one that may run twice."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from collections.abc import Iterator
 
 from storekit.schema.lint.finding import Check, Finding, about
 from storekit.schema.lint.lexer import lex
-from storekit.schema.lint.script import NO_TRANSACTION, Script
+from storekit.schema.lint.script import Script
 from storekit.schema.lint.statement import NAME, TABLE, Statement, statements
 
 _ENDS = re.compile(
     r"(?:begin|start transaction|commit|end|abort|prepare transaction"
     r"|rollback(?! (?:work |transaction )?to ))(?: |$)"
-)
-_ALONE = re.compile(
-    r"(?:create (?:unique )?|drop )index concurrently |reindex .*(?:concurrently|system|database|schema) "
-    r"|vacuum\b|(?:create|drop) (?:database|tablespace) |alter system "
-    r"|alter table .* detach partition .* concurrently"
 )
 _REPEATABLE = re.compile(
     r"create .*\bif not exists |drop .*\bif exists |alter type .* add value if not exists "
@@ -47,23 +42,6 @@ def _ends(statement: Statement) -> bool:
     return not statement.nested and _ENDS.match(statement.text) is not None
 
 
-def _mark(script: Script) -> Iterator[Finding]:
-    if script.marked:
-        for statement in script.own[1:]:
-            yield about(
-                "no-transaction", statement, "a file without a transaction must have only one statement"
-            )
-        return
-    for statement in script.own:
-        if _ALONE.match(statement.text):
-            yield about(
-                "no-transaction",
-                statement,
-                "this statement cannot run in a transaction; "
-                f"write it in a separate file whose first line is {NO_TRANSACTION}",
-            )
-
-
 def _repeats(script: Script) -> Iterator[Finding]:
     for statement in script.own if script.marked else ():
         if not _REPEATABLE.match(statement.text):
@@ -74,4 +52,4 @@ def _repeats(script: Script) -> Iterator[Finding]:
             )
 
 
-CHECKS: list[Check] = [_mark, _repeats]
+CHECKS: list[Check] = [_repeats]

@@ -9,11 +9,14 @@ import psycopg
 from psycopg import sql
 
 from storekit.errors import ConfigurationError, Unavailable
+from storekit.schema.lint import NO_TRANSACTION
 
 # The SQLSTATE classes that may succeed when retried. psycopg's OperationalError is wider: 55P04, an enum
 # value used in the transaction that added it, is an error of the file.
 _RETRYABLE = {"08", "40", "53", "57", "58"}
 _LOCK_TIMEOUT = "55P03"
+_REMEDIES = {"25001": f"write it in a file of its own, whose first line is {NO_TRANSACTION}"}
+"""The next step for errors without a hint of Postgres: 25001, a statement cannot run in a transaction."""
 
 
 def grant(admin_url: str, members: Mapping[str, Sequence[str]]) -> None:
@@ -52,8 +55,9 @@ def explained(doing: str, outcome: str = "was rolled back") -> Iterator[None]:
         lost = isinstance(error, psycopg.OperationalError) and not state  # the connection broke
         if lost or state[:2] in _RETRYABLE or state == _LOCK_TIMEOUT:
             raise Unavailable("postgres", f"{doing}: {_reason(error)}", step="postgres.migrate") from error
-        hint = f"; {error.diag.message_hint}" if error.diag.message_hint else ""
-        raise ConfigurationError(f"{doing} failed and {outcome}: {_reason(error)}{hint}") from error
+        hint = error.diag.message_hint or _REMEDIES.get(state)
+        what = f"{_reason(error)}; {hint}" if hint else _reason(error)
+        raise ConfigurationError(f"{doing} failed and {outcome}: {what}") from error
 
 
 def _reason(error: psycopg.Error) -> str:

@@ -22,13 +22,15 @@ from storekit.settings import Login, Settings
 # libpq knows the SQLSTATE of a failed login, but psycopg does not expose it (PQsetErrorVerbosity), and
 # lc_messages cannot be set before the login. So English messages decide here, as a last resort. If the server
 # uses another language, none of them matches: the call waits until its time-out, because the server may be
-# starting or full, and the error then quotes the server.
+# starting or full, and the error then quotes the server. The texts are those of PostgreSQL 15 and 18,
+# of PgBouncer 1.12 to 1.25, and of libpq 18 ("no password supplied").
 _REFUSAL = re.compile(
     r"[\w ]*authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist"
-    r"|no such (?:user|database): .*"  # PgBouncer's
+    r"|no such (?:user|database)\b.*"  # PgBouncer's
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
 )
-# an explicit list, so that no other text that libpq quotes gets into an error
+# An explicit list, so that no other text that libpq quotes gets into an error. The first three lines and
+# the last are texts of libpq 18 and of the operating system, the other two of PostgreSQL 15 and 18.
 _CAUSE = re.compile(
     r"connection (?:refused|reset by peer|timed out)|timeout expired|no route to host|network is unreachable"
     r"|name or service not known|nodename nor servname provided|no address associated with hostname"
