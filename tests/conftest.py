@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -52,9 +53,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """Start one stack of real servers for all tests, with the tables of `entities`."""
-    with Store.embedded(tmp_path_factory.mktemp("stack"), entities=ENTITIES) as store:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the stack of real servers that all tests of a worker use."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def embedded(stack: Path) -> Iterator[Store]:
+    """Start the servers, and create the tables of `entities`."""
+    with Store.embedded(stack, entities=ENTITIES) as store:
         yield store
 
 

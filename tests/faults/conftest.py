@@ -1,8 +1,9 @@
-"""One stack of real servers for the fault tests alone, because they change its clock."""
+"""The tables of the fault tests, and a reader that does not use storekit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -16,8 +17,8 @@ from tests.support.clock import Clock
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with Store.embedded(tmp_path_factory.mktemp("faults") / "stack", ENTITIES) as store:
+def servers(embedded: Store, stack: Path) -> Iterator[Servers]:
+    with Store.embedded(stack, ENTITIES) as store:
         reader = Reader(store.settings)
         # the first upload of all makes S3 create a volume, which takes longer than a test's time-out
         store.scope(tenant=uuid4(), actor="test").repository(Note).save(note("first of all"))

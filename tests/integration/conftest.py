@@ -10,7 +10,7 @@ import pytest
 from storekit import Settings, Store
 from storekit.drivers.s3.control import ensure_bucket
 from tests.integration.evolving import Evolving, copied, start
-from tests.support.postgres import Database, fresh_cluster, fresh_database, set_up
+from tests.support.postgres import Database, fresh_cluster, migrated_database, sample_database
 from tests.support.shipped import shipped_database
 from tests.support.write_api import Api
 
@@ -25,8 +25,8 @@ def cluster() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Create a database with storekit and the tables of these tests."""
-    with fresh_database(cluster) as fresh:
-        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
+    with sample_database(cluster, tmp_path_factory.mktemp("lines")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def reference(cluster: str) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def notes(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evolving]:
     """Create a database with the tables of the `sql_notes` classes; tests use copies of it."""
-    with fresh_database(cluster) as fresh:
+    with migrated_database(cluster) as fresh:
         yield start(fresh, tmp_path_factory.mktemp("notes") / "app")
 
 

@@ -18,7 +18,7 @@ from storekit.model.find.orders import LEAKPROOF_TYPES
 from storekit.schema.ddl import render
 from tests.integration.plans import Planner, indexes, rows_read
 from tests.support.entities import Everything, Lead, Report, Run, Tariff
-from tests.support.postgres import fresh_database, set_up
+from tests.support.postgres import sample_database
 
 FEW, ROWS, TENANTS, LIMIT = 150, 2_000, 10, 20
 BIG, TINY = UUID(int=1), UUID(int=2)
@@ -90,8 +90,10 @@ def index_of(plan: list[dict[str, Any]]) -> str:
 def planned(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlannedStore]:
     """Plan every statement on a small table, then fill it for many tenants without ANALYZE."""
     text = "\n".join(render(entity) for entity in (Run, Report, Tariff, Lead))
-    with fresh_database(cluster) as fresh, pytest.MonkeyPatch.context() as patch:
-        database = set_up(fresh, tmp_path_factory.mktemp("leads"), text)
+    with (
+        sample_database(cluster, tmp_path_factory.mktemp("leads"), text) as database,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         database.ask("ALTER TABLE leads SET (autovacuum_enabled = off)")
         sent: list[Any] = []
 

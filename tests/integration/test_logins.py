@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -163,9 +164,9 @@ except Unavailable:
     assert said.stdout == "unavailable\n"
 
 
-def test_an_embedded_store_can_be_entered_again(tmp_path: Any) -> None:
+def test_an_embedded_store_can_be_entered_again(embedded: Store, stack: Path) -> None:
     """A closed embedded store can be entered again; its old repositories stay closed."""
-    store = Store.embedded(tmp_path / "stack", [Run])
+    store = Store.embedded(stack, [Run])
     tenant = uuid4()
     with store:
         old = store.scope(tenant=tenant, actor="test").repository(Run)

@@ -10,10 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from storekit import ConstraintViolation, Entity, Settings, Store, references
-from storekit.drivers.postgres.admin.runner import grant, migrate
 from storekit.schema.ddl import render
-from storekit.schema.lines import core
-from tests.support.postgres import MEMBERS, fresh_database, write_line
+from tests.support.postgres import sample_database
 
 
 class Parent(Entity, table="p" * 50):
@@ -33,15 +31,14 @@ FIRST, SECOND = "a" * 50, "a" * 49 + "b"
 @pytest.mark.parametrize("column", [FIRST, SECOND])
 def test_the_record_with_a_broken_reference_is_named(cluster: str, tmp_path: Path, column: str) -> None:
     """The error of a batch names the record with the broken reference, however long the names are."""
-    with fresh_database(cluster) as database:
-        line = write_line(tmp_path / "own", "own", render(Parent), render(Child))
-        migrate(database.url("admin"), [core(), line])
-        grant(database.url("admin"), MEMBERS)
-        with Store.open(Settings(postgres_url=SecretStr(database.url("app")))) as store:
-            scope = store.scope(tenant=uuid4(), actor="test")
-            parent = scope.repository(Parent).save(Parent())
-            good = {FIRST: parent.id, SECOND: parent.id}
-            children = [Child(**good), Child(**{**good, column: uuid4()})]
-            with pytest.raises(ConstraintViolation) as caught:
-                scope.repository(Child).save_many(children)
-            assert caught.value.index == 1
+    with (
+        sample_database(cluster, tmp_path, f"{render(Parent)}\n{render(Child)}") as database,
+        Store.open(Settings(postgres_url=SecretStr(database.url("app")))) as store,
+    ):
+        scope = store.scope(tenant=uuid4(), actor="test")
+        parent = scope.repository(Parent).save(Parent())
+        good = {FIRST: parent.id, SECOND: parent.id}
+        children = [Child(**good), Child(**{**good, column: uuid4()})]
+        with pytest.raises(ConstraintViolation) as caught:
+            scope.repository(Child).save_many(children)
+        assert caught.value.index == 1

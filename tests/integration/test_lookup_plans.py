@@ -15,7 +15,7 @@ from storekit.flows.read.load import whole_row
 from storekit.ports.statements import Locate, Statement, Via
 from storekit.schema.ddl import render
 from tests.integration.plans import Planner, indexes, rows_read
-from tests.support.postgres import Database, fresh_database, set_up
+from tests.support.postgres import Database, sample_database
 
 LISTS = [index("status"), index("-created_on"), index("status", "-created_on"), index("score", "-status")]
 TENANT = uuid4()
@@ -34,8 +34,7 @@ class Paper(Entity, Mutable, SoftDelete, table="papers", indexes=LISTS):
 @pytest.fixture
 def papers(cluster: str, tmp_path: Path) -> Iterator[Database]:
     """Create the table; only the test runs ANALYZE."""
-    with fresh_database(cluster) as fresh:
-        database = set_up(fresh, tmp_path, render(Paper))
+    with sample_database(cluster, tmp_path, render(Paper)) as database:
         database.ask("ALTER TABLE papers SET (autovacuum_enabled = false)")
         database.ask("CREATE INDEX by_hand ON papers (tenant_id, status)")
         yield database

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -12,10 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from storekit import Entity, Mutable, Settings, SoftDelete, Store, document
-from storekit.drivers.postgres.admin.runner import grant, migrate
 from storekit.schema.ddl import render
-from storekit.schema.lines import core
-from tests.support.postgres import MEMBERS, Database, fresh_database, write_line
+from tests.support.postgres import Database, sample_database
 
 WORDS = [
     *(
@@ -102,12 +99,9 @@ def _made(number: int) -> Nasty:
 @pytest.fixture(scope="module")
 def nasty(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Create a database with the rendered tables of these classes."""
-    with fresh_database(cluster) as fresh:
-        directory: Path = tmp_path_factory.mktemp("lines")
-        line = write_line(directory / "app", "app", render(Nasty), render(Removed))
-        migrate(fresh.url("admin"), [core(), line])
-        grant(fresh.url("admin"), MEMBERS)
-        yield fresh
+    text = f"{render(Nasty)}\n{render(Removed)}"
+    with sample_database(cluster, tmp_path_factory.mktemp("lines"), text) as made:
+        yield made
 
 
 @pytest.fixture

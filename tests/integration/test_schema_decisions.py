@@ -103,19 +103,19 @@ NOT_BY_SQL_ALONE = {"a requirement", "a scope"}
 def test_a_decision_is_written_as_a_comment(evolving: Evolving, name: str) -> None:
     """The migration changes nothing as written; with its comment signs removed no difference remains."""
     old, new, what = DECISIONS[name]
-    if evolving.described(Author, Plan, old):
-        evolving.follow(Author, Plan, old)
-    decisions = [each for each in evolving.differences(Author, Plan, new) if each.weight == "decision"]
+    if evolving.described(old):
+        evolving.follow(old)
+    decisions = [each for each in evolving.differences(new) if each.weight == "decision"]
     assert any(f"public.notes: {what}" in str(each) for each in decisions), [*map(str, decisions)]
-    evolving.write(Author, Plan, new)
+    evolving.write(new)
     evolving.migrate()
     assert evolving.database.ask("SELECT title, token, note, status::text FROM notes") == [
         ("first", "t", None, "draft")
     ]
-    assert evolving.described(Author, Plan, new) == [*map(str, decisions)]
+    assert evolving.described(new) == [*map(str, decisions)]
     if name not in NOT_BY_SQL_ALONE:
         evolving.apply("\n".join([*(each.sql for each in decisions), decisions[0].manage]))
-        assert evolving.described(Author, Plan, new) == []
+        assert evolving.described(new) == []
         assert evolving.database.ask("SELECT title, token FROM notes") == [("first", "t")]
 
 
@@ -245,10 +245,10 @@ def test_manual_changes_are_reported(evolving: Evolving, name: str) -> None:
     """Each manual change is named; the next file repairs missing objects and loosened rules."""
     change, what = DRIFTS[name]
     evolving.database.ask(change)
-    found = [each for each in evolving.differences(Author, Plan, note()) if each.weight != "remark"]
+    found = [each for each in evolving.differences(note()) if each.weight != "remark"]
     assert any(str(each).startswith(f"public.notes: {what}") for each in found), [*map(str, found)]
     if all(each.weight == "addition" for each in found) and name != "a lost table":
-        evolving.follow(Author, Plan, note())
+        evolving.follow(note())
         assert evolving.database.ask("SELECT title, token FROM notes") == [("first", "t")]
 
 
@@ -263,4 +263,4 @@ UNHARMED = """
 def test_objects_of_a_dba_are_ignored(evolving: Evolving) -> None:
     """Manually added indexes, checks, triggers and optional columns are not differences."""
     evolving.database.ask(UNHARMED)
-    assert evolving.described(Author, Plan, note()) == []
+    assert evolving.described(note()) == []

@@ -75,8 +75,8 @@ ADDITIONS: dict[str, type[Entity]] = {
 @pytest.mark.parametrize("grown", ADDITIONS.values(), ids=ADDITIONS.keys())
 def test_an_addition_is_written_and_applied(evolving: Evolving, grown: type[Entity]) -> None:
     """Each kind of addition is migrated on a table with a row, with no data loss or difference left."""
-    assert evolving.described(Author, Plan, grown)
-    evolving.follow(Author, Plan, grown)
+    assert evolving.described(grown)
+    evolving.follow(grown)
     assert evolving.database.ask("SELECT title, token FROM notes") == [("first", "t")]
     evolving.insert("notes", title="second", token="u")
 
@@ -115,12 +115,12 @@ FORMER = """
 def test_indexes_of_an_older_release_are_replaced(evolving: Evolving) -> None:
     """An index without ref_id at its end is replaced, recognised by definition and not by name."""
     grown = note({"author_id": refers(Author)}, indexes=[index("title", "-created_on")])
-    evolving.follow(Author, Plan, grown)
+    evolving.follow(grown)
     made = "SELECT indexname FROM pg_indexes WHERE tablename = 'notes' AND indexdef ~ 'ref_id( DESC)?\\)$' " \
         "AND indexname ~ '_ix_' ORDER BY 1"  # fmt: skip
     ours = [name for (name,) in evolving.database.ask(made)]
     evolving.database.ask(FORMER.format(*ours))
-    assert evolving.described(Author, Plan, grown) == [
+    assert evolving.described(grown) == [
         "public.notes: index (author_id, tenant_id, ref_id) is missing",
         "public.notes: index (tenant_id, title, created_on DESC, ref_id DESC) is missing",
         *(
@@ -128,7 +128,7 @@ def test_indexes_of_an_older_release_are_replaced(evolving: Evolving) -> None:
             for name in ("notes_author_id_tenant_id_idx", "notes_title_created_on_ix_0a0a0a0a")
         ),
     ]
-    evolving.follow(Author, Plan, grown)
+    evolving.follow(grown)
     assert [name for (name,) in evolving.database.ask(made)] == ours
     left = "SELECT indexname FROM pg_indexes WHERE indexname ~ '^(notes_author.*_idx|.*0a0a|mine)$'"
     assert evolving.database.ask(left) == [("mine",)]
@@ -138,16 +138,16 @@ def test_a_new_foreign_key_is_checked_for_all_tenants(evolving: Evolving) -> Non
     """A reference that existing rows violate is refused, and its migration is rolled back."""
     grown = note({"author_id": refers(Author), "extra": (int, 0)})
     orphan = evolving.insert("notes", title="orphan", author_id=uuid4())
-    evolving.write(Author, Plan, grown)
+    evolving.write(grown)
     with pytest.raises(ConfigurationError, match="violates foreign key constraint"):
         evolving.migrate()
-    assert "public.notes: column extra is missing" in evolving.described(Author, Plan, grown)
+    assert "public.notes: column extra is missing" in evolving.described(grown)
     author = evolving.insert("authors", name="A")
     with evolving.database.connect("postgres") as connection, connection.transaction():
         connection.execute("SELECT set_config('storekit.tenant', %s, true)", [str(TENANT)])
         connection.execute("UPDATE notes SET author_id = %s WHERE id = %s", [author, orphan])
     evolving.migrate()
-    assert evolving.described(Author, Plan, grown) == []
+    assert evolving.described(grown) == []
 
 
 def test_declared_indexes_are_enforced(evolving: Evolving) -> None:
@@ -157,7 +157,7 @@ def test_declared_indexes_are_enforced(evolving: Evolving) -> None:
         indexes=[unique("slug", where={"status": Status.FINAL})],
         natural_key=("title",),
     )
-    evolving.follow(Author, Plan, grown)
+    evolving.follow(grown)
     for values in ({"title": "a", "slug": "s"}, {"title": "b", "slug": "s"}):
         assert evolving.refuses("notes", **values) is None
     assert evolving.refuses("notes", title="c", slug="s", status="final") is None
@@ -170,7 +170,7 @@ def test_declared_indexes_are_enforced(evolving: Evolving) -> None:
 def test_a_reference_to_a_global_record(evolving: Evolving) -> None:
     """A reference to a global class has no tenant, and its target cannot be deleted while in use."""
     grown = note({"plan_id": refers(Plan)})
-    evolving.follow(Author, Plan, grown)
+    evolving.follow(grown)
     plan = evolving.insert("plans", tenant_id=UUID(int=0), name="free")
     assert evolving.refuses("notes", title="a", plan_id=plan) is None
     assert evolving.refuses("notes", title="a", plan_id=uuid4()) is ForeignKeyViolation
@@ -181,7 +181,7 @@ def test_a_reference_to_a_global_record(evolving: Evolving) -> None:
 def test_a_record_of_the_changed_class_can_be_saved(evolving: Evolving) -> None:
     """The migrations of diff are all that a save of the changed class needs."""
     grown = note({"rank": (int, 1), "kind": (Longer | None, None)}, Mutable, SoftDelete)
-    evolving.follow(Author, Plan, grown)
+    evolving.follow(grown)
     with Store(evolving.settings) as store:
         notes = store.scope(tenant=TENANT, actor="test").repository(grown)
         saved = notes.save(grown(title="new", kind=Longer.REVIEW))  # type: ignore[call-arg]
@@ -208,7 +208,7 @@ def test_tables_of_other_schemas(evolving: Evolving) -> None:
     """New tables are created in the order of their references, whatever the order of the classes."""
     written = evolving.follow(Line, Invoice)
     assert written.index("CREATE TABLE billing.invoices") < written.index('CREATE TABLE billing."order"')
-    assert evolving.described(Author, Plan, note(), Line, Invoice) == []
+    assert evolving.described(note(), Line, Invoice) == []
 
 
 def test_a_reference_to_a_missing_table_is_refused(evolving: Evolving) -> None:
@@ -240,7 +240,7 @@ def test_a_comparison_has_no_side_effects(evolving: Evolving) -> None:
     evolving.database.ask("ALTER ROLE admin SET lock_timeout = '2s'")
     with evolving.database.connect("postgres") as other, other.transaction():
         other.execute("LOCK TABLE notes, authors, plans, storekit.part, storekit.field IN ROW EXCLUSIVE MODE")
-        assert evolving.described(Author, Plan, grown)
+        assert evolving.described(grown)
     evolving.database.ask("ALTER ROLE admin RESET lock_timeout")
     assert evolving.database.ask(counted) == before
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from storekit.ids import new_id, new_ref_id
-from tests.support.postgres import BASE, MUTABLE, PARTS, SOFT_DELETE, Database, fresh_database, set_up
+from tests.support.postgres import BASE, MUTABLE, PARTS, SOFT_DELETE, Database, sample_database
 from tests.support.write_api import Api, blob_part, change_op, events, insert_op, uploaded
 
 TABLES = f"""
@@ -27,8 +27,8 @@ SELECT storekit.manage('minutes');
 
 @pytest.fixture(scope="module")
 def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        yield set_up(fresh, tmp_path_factory.mktemp("lines"), TABLES)
+    with sample_database(cluster, tmp_path_factory.mktemp("lines"), TABLES) as made:
+        yield made
 
 
 @pytest.fixture

@@ -20,16 +20,23 @@ from tests.support.postgres import (
     SAMPLE,
     Database,
     fresh_database,
-    set_up,
+    migrated_database,
     write_line,
 )
 from tests.support.write_api import Api, change_op, insert_op
 
 
 @pytest.fixture
-def database(cluster: str) -> Iterator[Database]:
+def empty(cluster: str) -> Iterator[Database]:
     with fresh_database(cluster) as fresh:
         yield fresh
+
+
+@pytest.fixture
+def database(cluster: str) -> Iterator[Database]:
+    """Create a database with storekit's own line."""
+    with migrated_database(cluster) as made:
+        yield made
 
 
 def apply(database: Database, *lines: Line) -> list[str]:
@@ -37,33 +44,33 @@ def apply(database: Database, *lines: Line) -> list[str]:
     return [f"{m.line} {m.number}" for m in migrate(database.url("admin"), lines)]
 
 
-def test_each_file_is_applied_once(database: Database, tmp_path: Path) -> None:
+def test_each_file_is_applied_once(empty: Database, tmp_path: Path) -> None:
     """A login that is not a superuser sets up an empty database; a second run applies nothing."""
     sample = write_line(tmp_path / "a", "sample", SAMPLE)
-    pending = [s for s in status(database.url("admin"), [core(), sample]) if s.applied_on is None]
-    assert apply(database, core(), sample) == [f"{s.line} {s.number}" for s in pending]
-    assert apply(database, core(), sample) == []
-    assert all(s.applied_on for s in status(database.url("admin"), [core(), sample]))
-    record = database.ask(
+    pending = [s for s in status(empty.url("admin"), [core(), sample]) if s.applied_on is None]
+    assert apply(empty, core(), sample) == [f"{s.line} {s.number}" for s in pending]
+    assert apply(empty, core(), sample) == []
+    assert all(s.applied_on for s in status(empty.url("admin"), [core(), sample]))
+    record = empty.ask(
         "SELECT line, number, name, length(sha256), applied_by FROM storekit.migration WHERE line = 'sample'"
     )
     assert record == [("sample", 1, "step", 32, "admin")]
 
 
-def test_a_second_database_uses_the_existing_roles(database: Database, cluster: str) -> None:
-    """Roles belong to the cluster: the next database uses the existing ones."""
-    assert apply(database, core())
+def test_a_second_database_uses_the_existing_roles(empty: Database, cluster: str) -> None:
+    """Roles belong to the cluster: the next empty uses the existing ones."""
+    assert apply(empty, core())
     with fresh_database(cluster) as second:
         assert apply(second, core())
 
 
-def test_a_superuser_may_migrate_and_owns_nothing(database: Database) -> None:
+def test_a_superuser_may_migrate_and_owns_nothing(empty: Database) -> None:
     """Everything belongs to storekit_owner, whichever login applies the files."""
-    migrate(database.url("postgres"), [core()])
+    migrate(empty.url("postgres"), [core()])
     owners = (
         "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'storekit'::regnamespace"
     )
-    assert database.ask(owners) == [("storekit_owner",)]
+    assert empty.ask(owners) == [("storekit_owner",)]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,6 @@ def test_applied_files_must_not_change(database: Database, tmp_path: Path, chang
 )
 def test_a_database_of_an_unreleased_version_is_refused(database: Database, change: str, says: str) -> None:
     """If an applied file of storekit differs from its record, the error says to create a new database."""
-    apply(database, core())
     database.ask(f"UPDATE storekit.migration SET {change} WHERE line = 'core' AND number = 1")
     for refuse in (migrate, status):
         with pytest.raises(ConfigurationError, match=f"past migration core .*{says}.*create a new database"):
@@ -130,18 +136,18 @@ def test_a_failing_file_is_rolled_back(database: Database, tmp_path: Path) -> No
     assert apply(database, core(), line) == ["own 2"]
 
 
-def test_deployers_wait_for_each_other(database: Database, tmp_path: Path) -> None:
+def test_deployers_wait_for_each_other(empty: Database, tmp_path: Path) -> None:
     """If eight deployers run at once, each file is applied once."""
     line = write_line(tmp_path / "own", "own", *(f"CREATE TABLE t{n} ()" for n in range(5)))
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda _: apply(database, core(), line), range(8)))
+        done = list(pool.map(lambda _: apply(empty, core(), line), range(8)))
     applied = [name for names in done for name in names]
-    assert len(applied) == len(set(applied)) == len(status(database.url("admin"), [core(), line]))
+    assert len(applied) == len(set(applied)) == len(status(empty.url("admin"), [core(), line]))
 
 
 def test_a_backfill_under_force_row_level_security_fails(database: Database, tmp_path: Path) -> None:
     """A data migration that would see no rows fails unless it lifts FORCE; with it, it records events."""
-    set_up(database, tmp_path)
+    apply(database, write_line(tmp_path / "sample", "sample", SAMPLE))
     insert = "INSERT INTO jobs (tenant_id, title) SELECT storekit.new_id(), 'a'"
     database.ask(f"{insert} FROM generate_series(1, 3)")
     silent = write_line(tmp_path / "own", "own", "UPDATE jobs SET title = 'b'")
@@ -158,7 +164,7 @@ def test_a_backfill_under_force_row_level_security_fails(database: Database, tmp
 
 def test_a_new_part_field_of_a_table_with_data(database: Database, tmp_path: Path) -> None:
     """The migration that adds a field calls manage() again; old rows do not change."""
-    set_up(database, tmp_path)
+    apply(database, write_line(tmp_path / "sample", "sample", SAMPLE))
     database.ask("INSERT INTO jobs (tenant_id, title) VALUES (gen_random_uuid(), 'a')")
     text = f"""
         ALTER TABLE jobs ADD COLUMN report_ref uuid {PARTS.replace(",", ", ADD COLUMN")};
@@ -183,7 +189,6 @@ def test_a_table_with_invalid_refs_is_refused(database: Database, tmp_path: Path
         INSERT INTO legacy (tenant_id, report_ref) VALUES (gen_random_uuid(), gen_random_uuid());
         INSERT INTO storekit.field (table_name, field, kind) VALUES ('legacy', 'report', 'blob');
         SELECT storekit.manage('legacy');"""
-    apply(database, core())
     with pytest.raises(ConfigurationError, match="report_ref_live"):
         apply(database, write_line(tmp_path / "own", "own", text))
 
@@ -218,7 +223,6 @@ def test_manage_says_what_to_add(database: Database, tmp_path: Path, columns: st
         SELECT 'odd', 'body', 'document', '1 day', 'bodies'
         WHERE '{columns.replace("'", "''")}' LIKE '%body%';
         SELECT storekit.manage('odd');"""
-    apply(database, core())
     with pytest.raises(ConfigurationError) as caught:
         apply(database, write_line(tmp_path / "own", "own", text))
     assert "ALTER TABLE public.odd " in str(caught.value)
@@ -270,9 +274,9 @@ def test_errors_name_the_server_and_hide_the_password(tmp_path: Path) -> None:
     assert "hunter2" not in repr(refused.value)
 
 
-def test_an_admin_without_rights_is_refused(database: Database, tmp_path: Path) -> None:
+def test_an_admin_without_rights_is_refused(empty: Database, tmp_path: Path) -> None:
     """A login that may not set up the schema gets a ConfigurationError."""
     with pytest.raises(ConfigurationError, match="setting up roles and schema failed"):
-        migrate(database.url("app"), [core()])
+        migrate(empty.url("app"), [core()])
     with pytest.raises(ConfigurationError, match="granting roles failed"):
-        grant(database.url("app"), {"storekit_owner": ["app"]})
+        grant(empty.url("app"), {"storekit_owner": ["app"]})

@@ -11,15 +11,15 @@ from storekit.drivers.postgres.admin.runner import migrate
 from storekit.errors import ConfigurationError
 from storekit.schema.lines import Line
 from storekit.schema.lint import lint
-from tests.support.postgres import SAMPLE, Database, fresh_database, set_up, write_line
+from tests.support.postgres import SAMPLE, Database, sample_database, write_line
 
 MARK = "-- storekit: no transaction\n"
 
 
 @pytest.fixture
 def database(cluster: str, tmp_path: Path) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        yield set_up(fresh, tmp_path)
+    with sample_database(cluster, tmp_path) as made:
+        yield made
 
 
 def own(directory: Path, *texts: str) -> Line:

@@ -10,9 +10,10 @@ import pytest
 
 from storekit.drivers.postgres.admin.runner import migrate
 from storekit.errors import ConfigurationError
-from storekit.schema.lines import Line, core, shipped
+from storekit.schema.lines import Line, core
 from tests.integration.deployer import deployer, kill_when
-from tests.support.postgres import Database, fresh_database, write_line
+from tests.support.postgres import Database, write_line
+from tests.support.shipped import shipped_database
 
 TABLES = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 INDEX = """
@@ -32,10 +33,9 @@ DONE = b"the stores are up to date\n"
 
 
 @pytest.fixture
-def database(cluster: str, tmp_path: Path) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        migrate(fresh.url("admin"), [core(), shipped("agency")])
-        yield fresh
+def database(cluster: str) -> Iterator[Database]:
+    with shipped_database(cluster) as made:
+        yield made
 
 
 def own(directory: Path, *texts: str) -> Line:

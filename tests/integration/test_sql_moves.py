@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from storekit.ids import new_id, new_ref_id
-from tests.support.postgres import BASE, MUTABLE, SOFT_DELETE, Database, fresh_database, set_up
+from tests.support.postgres import BASE, MUTABLE, SOFT_DELETE, Database, sample_database
 from tests.support.write_api import Api, change_op, events, insert_op, refused
 
 STATES = ("pending", "confirmed", "in_fulfillment", "shipped", "delivered", "refunded")
@@ -37,8 +37,8 @@ SELECT storekit.manage('plain_notes');
 
 @pytest.fixture(scope="module")
 def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        yield set_up(fresh, tmp_path_factory.mktemp("lines"), TABLES)
+    with sample_database(cluster, tmp_path_factory.mktemp("lines"), TABLES) as made:
+        yield made
 
 
 @pytest.fixture

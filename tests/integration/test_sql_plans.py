@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from storekit.ids import new_id, new_ref_id
-from tests.support.postgres import SAMPLE, Database, fresh_database, set_up
+from tests.support.postgres import SAMPLE, Database, sample_database
 from tests.support.write_api import Api, blob_part, change_op, insert_op, uploaded
 
 BATCH = 1000
@@ -17,11 +17,18 @@ BATCH = 1000
 
 @pytest.fixture(scope="module")
 def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
+    with sample_database(cluster, tmp_path_factory.mktemp("lines")) as made:
         # no autovacuum: only the test runs ANALYZE
-        fresh.ask("ALTER SYSTEM SET autovacuum = off")
-        fresh.ask("SELECT pg_reload_conf()")
-        yield set_up(fresh, tmp_path_factory.mktemp("lines"))
+        made.ask("ALTER SYSTEM SET autovacuum = off")
+        made.ask("SELECT pg_reload_conf()")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def empty(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    text = SAMPLE.replace("CREATE INDEX ON jobs (tenant_id, title);", "")
+    with sample_database(cluster, tmp_path_factory.mktemp("empty"), text) as made:
+        yield made
 
 
 def best(work: Callable[[], object], times: int = 5) -> float:
@@ -112,15 +119,9 @@ def test_plans_of_an_empty_ledger_stay_fast(database: Database) -> None:
         "jobs WHERE tenant_id = $1 AND ref_id = $2::text",
     ],
 )
-def test_plans_of_an_empty_table_use_the_complete_key(
-    tmp_path_factory: pytest.TempPathFactory, cluster: str, lookup: str
-) -> None:
+def test_plans_of_an_empty_table_use_the_complete_key(empty: Database, lookup: str) -> None:
     """On empty tables all indexes cost the same; the chosen one must contain the complete key."""
-    text = SAMPLE.replace("CREATE INDEX ON jobs (tenant_id, title);", "")
-    with (
-        fresh_database(cluster) as fresh,
-        set_up(fresh, tmp_path_factory.mktemp("l"), text).connect("postgres") as c,
-    ):
+    with empty.connect("postgres") as c:
         c.execute("SET ROLE storekit_owner")
         c.execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
         c.execute(f"PREPARE lookup (uuid, uuid) AS SELECT * FROM {lookup}".encode())

@@ -11,7 +11,7 @@ from psycopg.rows import tuple_row
 
 from storekit.drivers.postgres.admin.runner import grant
 from storekit.ids import new_id, new_ref_id
-from tests.support.postgres import BASE, MEMBERS, MUTABLE, SOFT_DELETE, Database, fresh_database, set_up
+from tests.support.postgres import BASE, MEMBERS, MUTABLE, SOFT_DELETE, Database, sample_database
 from tests.support.write_api import Api, change_op, insert_op, refused
 
 NIL = UUID(int=0)
@@ -34,13 +34,12 @@ CREATE VIEW report.not_a_report AS SELECT 1 AS one;
 
 @pytest.fixture(scope="module")
 def database(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with fresh_database(cluster) as fresh:
-        fresh.ask(
+    with sample_database(cluster, tmp_path_factory.mktemp("lines"), TABLES) as made:
+        made.ask(
             "DO $$ BEGIN IF to_regrole('reporter') IS NULL THEN CREATE ROLE reporter LOGIN; END IF; END $$"
         )
-        set_up(fresh, tmp_path_factory.mktemp("lines"), TABLES)
-        grant(fresh.url("admin"), MEMBERS | {"storekit_reporter": ["reporter"]})
-        yield fresh
+        grant(made.url("admin"), MEMBERS | {"storekit_reporter": ["reporter"]})
+        yield made
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from uuid import uuid4
 import psycopg
 
 from storekit.drivers.postgres.admin.runner import grant, migrate
-from storekit.schema.lines import Line, core
+from storekit.schema.lines import Line, core, shipped
 from tests.support.clock import Clock
 
 # Located without an import: the tests do not use the launcher of the wheel.
@@ -145,15 +146,51 @@ class Database:
 @contextmanager
 def fresh_database(super_url: str) -> Iterator[Database]:
     """Create a database whose owner is not a superuser; drop it afterwards."""
-    name = f"t{uuid4().hex}"
     with psycopg.connect(super_url, autocommit=True) as connection:
         connection.execute(
             b"DO $$ BEGIN IF to_regrole('admin') IS NULL THEN CREATE ROLE admin LOGIN CREATEROLE;"
             b" CREATE ROLE app LOGIN; CREATE ROLE worker LOGIN; CREATE ROLE auditor LOGIN; END IF; END $$"
         )
-        connection.execute(f"CREATE DATABASE {name} OWNER admin".encode())
-        yield Database(super_url, name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        with _created(connection, super_url) as database:
+            yield database
+
+
+@contextmanager
+def migrated_database(super_url: str, *shipped_lines: str) -> Iterator[Database]:
+    """Create a database with the core's line, and other shipped lines; drop it afterwards.
+
+    It is a copy of a template, which takes a fifth of the time of the migrations.
+    """
+    lines = [core(), *map(shipped, shipped_lines)]
+    template = _template(super_url, shipped_lines)
+    with (
+        psycopg.connect(super_url, autocommit=True) as connection,
+        _created(connection, super_url, template) as database,
+    ):
+        migrate(database.url("admin"), lines)  # a copy lacks the grants on the database itself
+        yield database
+
+
+@cache
+def _template(super_url: str, shipped_lines: Sequence[str]) -> str:
+    """Create the template, which stays until the cluster ends."""
+    template = Database(super_url, "_".join(("template", "core", *shipped_lines)))
+    with fresh_database(super_url) as first:
+        migrate(first.url("admin"), [core(), *map(shipped, shipped_lines)])
+        grant(first.url("admin"), MEMBERS)
+        with psycopg.connect(super_url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {template.name} TEMPLATE {first.name}".encode())
+    return template.name
+
+
+@contextmanager
+def _created(
+    connection: psycopg.Connection[Any], super_url: str, template: str = "template1"
+) -> Iterator[Database]:
+    database = Database(super_url, f"t{uuid4().hex}")
+    connection.execute(f"CREATE DATABASE {database.name} TEMPLATE {template} OWNER admin".encode())
+    yield database
+    connection.execute(f"DROP DATABASE {database.name} WITH (FORCE)".encode())
 
 
 MEMBERS = {"storekit_app": ["app"], "storekit_worker": ["worker"], "storekit_auditor": ["auditor"]}
@@ -204,8 +241,10 @@ def write_line(directory: Path, name: str, *texts: str) -> Line:
     return Line(name, directory)
 
 
-def set_up(database: Database, directory: Path, text: str = SAMPLE) -> Database:
-    """Apply storekit's own line, and the tables of the tests."""
-    migrate(database.url("admin"), [core(), write_line(directory / "sample", "sample", text)])
-    grant(database.url("admin"), MEMBERS)
-    return database
+@contextmanager
+def sample_database(super_url: str, directory: Path, text: str = SAMPLE) -> Iterator[Database]:
+    """Create a database with storekit's own line and the tables of the tests; drop it afterwards."""
+    with migrated_database(super_url) as database:
+        migrate(database.url("admin"), [core(), write_line(directory / "sample", "sample", text)])
+        grant(database.url("admin"), MEMBERS)
+        yield database

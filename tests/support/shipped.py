@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from storekit.cli.mirror import renew
 from storekit.drivers.postgres.admin.mirror import read
-from storekit.drivers.postgres.admin.runner import grant, migrate
-from storekit.schema.lines import core, shipped
-from tests.support.postgres import MEMBERS, Database, fresh_cluster, fresh_database
+from tests.support.postgres import Database, fresh_cluster, migrated_database
 
 MIRROR = Path(__file__).parents[2] / "schemas" / "postgres" / "mirror"
 
 
-@contextmanager
-def shipped_database(cluster: str) -> Iterator[Database]:
-    """Migrate a new database, and make the logins members of their roles."""
-    with fresh_database(cluster) as database:
-        migrate(database.url("admin"), [core(), shipped("agency")])
-        grant(database.url("admin"), MEMBERS)
-        yield database
+def shipped_database(cluster: str) -> AbstractContextManager[Database]:
+    """Create a database with all shipped lines."""
+    return migrated_database(cluster, "agency")
 
 
 def mirrored(database: Database) -> dict[str, str]:
