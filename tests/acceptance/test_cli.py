@@ -36,9 +36,9 @@ def storekit(*arguments: str | Path, **environment: str) -> subprocess.Completed
     )
 
 
-def quick(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def quick(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a process that was forked, which is faster than a new interpreter."""
-    return storekit_command(*arguments, environment=inherited(), home=ROOT)
+    return storekit_command(*arguments, environment={**inherited(), **environment}, home=ROOT)
 
 
 def test_up_status_migrate_down(tmp_path: Path) -> None:
@@ -56,27 +56,27 @@ def test_up_status_migrate_down(tmp_path: Path) -> None:
             ["s3", "is"],
             ["mongo", "is"],
         ]
-        assert storekit("up", "--dir", home).stdout == up.stdout
-        assert storekit("status", "--dir", home).stdout == "".join(servers)
+        assert quick("up", "--dir", home).stdout == up.stdout
+        assert quick("status", "--dir", home).stdout == "".join(servers)
         with Stack.start(home) as stack:
             settings = stack.settings()
-        environment = exported(storekit("env", "--dir", home).stdout)
+        environment = exported(quick("env", "--dir", home).stdout)
         assert Settings.from_env(environment) == settings
         (tmp_path / "own").mkdir()
         (tmp_path / "own" / "0001_mine.sql").write_text("CREATE TABLE public.mine (id int);")
         for _ in range(2):
-            migrated = storekit("migrate", "--line", f"own={tmp_path / 'own'}", **environment)
+            migrated = quick("migrate", "--line", f"own={tmp_path / 'own'}", **environment)
             assert (migrated.returncode, migrated.stderr) == (0, "")
         with psycopg.connect(environment["POSTGRES_ADMIN_URL"]) as connection:
             assert connection.execute("SELECT to_regclass('public.mine')::text").fetchone() == ("mine",)
     finally:
-        down = storekit("down", "--dir", home)
+        down = quick("down", "--dir", home)
     assert down.returncode == 0
     assert "have stopped" in down.stdout
-    after = storekit("status", "--dir", home)
+    after = quick("status", "--dir", home)
     assert after.returncode == 1
     assert after.stdout.count("is not running") == 3
-    env = storekit("env", "--dir", home)
+    env = quick("env", "--dir", home)
     assert (env.returncode, env.stdout) == (1, "")
     assert env.stderr.endswith(f"are not running: postgres, s3, mongo; run: storekit up --dir {home}\n")
 
