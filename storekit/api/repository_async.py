@@ -702,7 +702,10 @@ class AsyncRepository(Generic[E]):
     ) -> E:
         """Move a record to another state of its state machine and record the reason.
 
-        The class declares the state machine: `Annotated[Status, moves({...})]`.
+        The class declares the state machine: `Annotated[Status, moves({...})]`. A transition may be
+        repeated: if it was the last change of the record, the record is returned as it is. If anything
+        has changed the record since, the repetition is a new request, which the state machine must
+        allow.
 
         Cost: one Postgres trip.
 
@@ -710,7 +713,8 @@ class AsyncRepository(Generic[E]):
             ref_id: the record's ULID.
             to: the new state, an enum member or its value.
             reason: a text that is stored with the event. Default: none.
-            expected_version: move only if the record has this version. Default: any version.
+            expected_version: move only if the record has this version. A repetition may pass the version
+                before the transition or after it. Default: any version.
 
         Returns:
             The record in its current state, documents not loaded.
@@ -724,8 +728,7 @@ class AsyncRepository(Generic[E]):
                 sent.
             UsageError: the class declares no state machine; nothing was sent.
             Unavailable: Postgres could not be reached; nothing was changed. Retryable: call again.
-            OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
-                was committed.
+            OutcomeUnknown: the commit was sent, but its response was lost. Retryable: call again.
 
         Example:
             >>> moved = await articles.transition(article.ref_id, Status.PUBLISHED, reason="approved")
