@@ -88,7 +88,7 @@ class AsyncTransaction:
     def replayed(self) -> bool:
         """Whether an earlier unit with the same idempotency key had committed.
 
-        This unit wrote nothing then. It is set when the block has ended.
+        This unit wrote nothing then. It is set when the block has ended. No I/O.
 
         Example:
             >>> async with acme.transaction(idempotency_key="job 17") as tx:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from storekit import Blob, Entity, Expired, Mutable, blob, document, moves, references
+from storekit import Blob, Entity, Expired, Mutable, blob, document, index, moves, references
 
 
 class Details(BaseModel):
@@ -57,8 +57,8 @@ class TicketStatus(StrEnum):
     CLOSED = "closed"
 
 
-class Ticket(Entity, Mutable, table="fault_tickets"):
-    """A record with one transition."""
+class Ticket(Entity, Mutable, table="fault_tickets", indexes=[index("status", "created_on")]):
+    """A record with one transition, and the queue of those that wait for it."""
 
     status: Annotated[TicketStatus, moves({TicketStatus.OPEN: [TicketStatus.CLOSED]})] = TicketStatus.OPEN
 
