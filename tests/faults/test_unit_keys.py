@@ -52,7 +52,8 @@ async def test_kill_a_unit_with_a_key_at_any_step(
                 with servers.clock.restored(), at(_FIRST_WAIT, partial(_end_lease, servers)):
                     await KEYED[kind](again)
                 assert servers.reader.records(tenant) == expected, point
-                assert [each.version for each in (again.note, again.early, again.first)] == [1, 1, 1], point
+                # planned before the first flush in each kind; a replay ends the block there
+                assert again.note.version == 1, point
 
 
 def _expected(work: Work, kind: str) -> list[tuple[str, str, int]]:
