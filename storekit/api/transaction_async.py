@@ -86,9 +86,12 @@ class AsyncTransaction:
 
     @property
     def replayed(self) -> bool:
-        """Whether an earlier unit with the same idempotency key had committed.
+        """Tell whether an earlier unit with the same idempotency key had committed.
 
-        This unit wrote nothing then. It is set when the block has ended. No I/O.
+        Cost: no I/O.
+
+        Returns:
+            True if so, when the block has ended: this unit then wrote nothing.
 
         Example:
             >>> async with acme.transaction(idempotency_key="job 17") as tx:
