@@ -20,6 +20,7 @@ PLANS = {
     "advance",
     "delete",
     "insert_ignore",
+    "replayed",
     "restore",
     "save",
     "save_many",
