@@ -93,7 +93,7 @@ class Transaction:
         Cost: no I/O.
 
         Returns:
-            True if so, when the block has ended: this unit then wrote nothing.
+            True if so, when the block has ended. This unit then wrote nothing.
 
         Example:
             >>> with acme.transaction(idempotency_key="job 17") as tx:

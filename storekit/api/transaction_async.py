@@ -91,7 +91,7 @@ class AsyncTransaction:
         Cost: no I/O.
 
         Returns:
-            True if so, when the block has ended: this unit then wrote nothing.
+            True if so, when the block has ended. This unit then wrote nothing.
 
         Example:
             >>> async with acme.transaction(idempotency_key="job 17") as tx:
