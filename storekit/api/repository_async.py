@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from storekit.api.blob_stream import AsyncBlobStream
@@ -15,6 +16,7 @@ from storekit.flows.read.history import LONGEST, history
 from storekit.flows.read.load import get
 from storekit.flows.read.url import url, urls
 from storekit.flows.write.bulk import delete_many, insert_ignore, save_many, upsert
+from storekit.flows.write.claim import claim
 from storekit.flows.write.remove import delete, restore
 from storekit.flows.write.save import save
 from storekit.flows.write.transition import transition
@@ -45,7 +47,8 @@ class AsyncRepository(Generic[E]):
         ...     DRAFT = "draft"
         ...     PUBLISHED = "published"
         >>> class Article(
-        ...     Entity, Mutable, SoftDelete, table="articles", natural_key=["slug"], indexes=[index("-words")]
+        ...     Entity, Mutable, SoftDelete, table="articles", natural_key=["slug"],
+        ...     indexes=[index("-words"), index("status", "created_on")],
         ... ):
         ...     slug: str
         ...     words: int = 0
@@ -693,7 +696,10 @@ class AsyncRepository(Generic[E]):
     ) -> E:
         """Move a record to another state of its state machine and record the reason.
 
-        The class declares the state machine: `Annotated[Status, moves({...})]`.
+        The class declares the state machine: `Annotated[Status, moves({...})]`. A transition may be
+        repeated: if it was the last change of the record, the record is returned as it is. If anything
+        has changed the record since, the repetition is a new request, which the state machine must
+        allow.
 
         Cost: one Postgres trip.
 
@@ -701,7 +707,8 @@ class AsyncRepository(Generic[E]):
             ref_id: the record's ULID.
             to: the new state, an enum member or its value.
             reason: a text that is stored with the event. Default: none.
-            expected_version: move only if the record has this version. Default: any version.
+            expected_version: move only if the record has this version. A repetition may pass the version
+                before the transition or after it. Default: any version.
 
         Returns:
             The record in its current state, documents not loaded.
@@ -715,8 +722,7 @@ class AsyncRepository(Generic[E]):
                 sent.
             UsageError: the class declares no state machine; nothing was sent.
             Unavailable: Postgres could not be reached; nothing was changed. Retryable: call again.
-            OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
-                was committed.
+            OutcomeUnknown: the commit was sent, but its response was lost. Retryable: call again.
 
         Example:
             >>> moved = await articles.transition(article.ref_id, Status.PUBLISHED, reason="approved")
@@ -725,3 +731,54 @@ class AsyncRepository(Generic[E]):
             ('published', 'approved')
         """
         return await transition(self._context, self._entity, ref_id, to, reason, expected_version)
+
+    async def claim(
+        self,
+        where: Mapping[str, Any],
+        to: str,
+        limit: int = 1,
+        *,
+        order_by: str | Sequence[str] | None = None,
+        lease: Mapping[str, timedelta] | None = None,
+        reason: str | None = None,
+    ) -> list[E]:
+        """Take records of a queue: move them to another state, each for one caller only.
+
+        Records that another call is changing at the moment are skipped, so concurrent claims neither
+        wait for each other nor get the same record. With a lease, records whose lease has ended are
+        taken first, for example those of a process that was killed.
+
+        Cost: one Postgres trip, also if no record is free.
+
+        Args:
+            where: the records to take, as for `find`. It must give the state that they are in.
+            to: the new state, an enum member or its value.
+            limit: the maximum number of records, from 1 to 1000. Default: 1.
+            order_by: as for `find`. Default: the order of the index that fits `where` best.
+            lease: maps one datetime column to a timedelta. The column is set to the end of the lease, by
+                the clock of the database. A record that is in the state `to` after that time can be
+                claimed again. Default: no lease, so a record is claimed once.
+            reason: a text that is stored with the events. Default: none.
+
+        Returns:
+            The records in their new state, in the order of the index, documents not loaded. Fewer than
+            `limit`, or none, if no more are free.
+
+        Raises:
+            UsageError: no index contains only the records to take (the message says which to declare),
+                `where` gives no state or one from which `to` is not allowed, `limit` is out of range, or
+                the class declares no state machine; nothing was sent.
+            ValidationError: a column is unknown, a value does not fit its column, or `to` is not a state;
+                nothing was sent.
+            Unavailable: Postgres could not be reached; nothing was changed. Retryable: call again.
+            OutcomeUnknown: the commit was sent, but its response was lost: records may have been moved.
+                Retryable: call again; with a lease, the lost records can be claimed when it has ended.
+
+        Example:
+            >>> taken = await articles.claim({"status": "draft"}, Status.PUBLISHED, limit=10)
+            >>> [(each.slug, each.status.value) for each in taken]
+            [('summer', 'published')]
+            >>> await articles.claim({"status": "draft"}, Status.PUBLISHED)
+            []
+        """
+        return await claim(self._context, self._entity, where, to, limit, order_by, lease, reason)

@@ -58,12 +58,23 @@ class AsyncScope:
         """
         return AsyncRepository(self._opened, entity)
 
-    def transaction(self, *, within: psycopg.AsyncConnection[Any] | None = None) -> AsyncTransaction:
+    def transaction(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        reason: str | None = None,
+        within: psycopg.AsyncConnection[Any] | None = None,
+    ) -> AsyncTransaction:
         """Begin a unit of work: many records of many classes, and your own SQL, in one commit.
 
         Cost: no I/O now; at the end of the block the trips of one `save`.
 
         Args:
+            idempotency_key: identifies the unit, 1 to 255 characters: units with the same key and the same
+                planned operations are committed once, however often and by how many processes they are
+                run. See `AsyncTransaction`. Default: no key.
+            reason: a text that is stored with the events of the unit's records, at most 4,000 characters.
+                Events of your own SQL do not get it. Default: none.
             within: a psycopg connection, with an open transaction, that the unit joins. The changes of
                 the unit become visible when that transaction commits; a unit that fails undoes only its
                 own changes. Default: the unit begins its own transaction.
@@ -72,8 +83,9 @@ class AsyncScope:
             The unit of work, a context manager.
 
         Raises:
-            UsageError: the store is closed. A connection that cannot be joined is reported at its first
-                use.
+            ValidationError: the key or the reason is empty, too long or not a str.
+            UsageError: the store is closed, or both a key and `within` are given. A connection that
+                cannot be joined is reported at its first use.
 
         Example:
             >>> async with acme.transaction() as tx:
@@ -82,7 +94,7 @@ class AsyncScope:
             >>> (autumn.version, winter.version)
             (1, 1)
         """
-        return AsyncTransaction(self._opened, within)
+        return AsyncTransaction(self._opened, within, idempotency_key, reason)
 
     def cursor(self, name: str) -> AsyncCursor:
         """Return an import cursor, which stores how far the data of another system was imported.

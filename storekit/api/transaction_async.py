@@ -9,8 +9,10 @@ from storekit.api.base_cursor import BaseCursor, moved
 from storekit.errors import UsageError
 from storekit.flows.context import Context
 from storekit.flows.write.operations import Operation, Verb
+from storekit.flows.write.transition import check_reason
 from storekit.flows.write.unit import Unit
 from storekit.model.declare.entity import Entity, require_table
+from storekit.model.table.machine import moved_to
 
 if TYPE_CHECKING:
     import psycopg
@@ -32,7 +34,16 @@ class AsyncTransaction:
     that resets the session. A connection is held only from the first use of `connection` to the end of
     the block.
 
+    With an idempotency key, the unit is committed once. If an earlier unit with the same key has
+    committed, nothing is written, `replayed` is True, and the objects that were passed to `save` become
+    the stored records: read their ids and values after the block. If the unit uses `connection` or
+    `flush`, the key is claimed at the first of them, with what was planned before; a unit that finds its
+    key used ends its block there, so that the statements after it do not run. While another unit with the
+    key is running, the call waits.
+
     Raises:
+        IdempotencyConflict: the key was used for a unit with other operations. Do not retry.
+        InProgress: another process still runs a unit with the key. Retryable: run the whole block again.
         Conflict: at the end of the block: a loaded record was changed by another writer. Load it again,
             and run the whole block again.
         NotFound: at the end of the block: a record is deleted or does not exist. `.index` is the
@@ -57,8 +68,8 @@ class AsyncTransaction:
         1
     """
 
-    def __init__(self, context: Context, within: Any) -> None:
-        self._made = Unit(context, within)
+    def __init__(self, context: Context, within: Any, key: str | None, reason: str | None) -> None:
+        self._made = Unit(context, within, key, reason)
         self._entered = False
 
     async def __aenter__(self) -> Self:
@@ -69,8 +80,28 @@ class AsyncTransaction:
         self._entered = True
         return self
 
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        await self._unit.leave(error)
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> bool | None:
+        # the type is not `bool`: type checkers would then expect every block to suppress errors
+        return await self._unit.leave(error)
+
+    @property
+    def replayed(self) -> bool:
+        """Tell whether an earlier unit with the same idempotency key had committed.
+
+        Cost: no I/O.
+
+        Returns:
+            True if so, when the block has ended. This unit then wrote nothing.
+
+        Example:
+            >>> async with acme.transaction(idempotency_key="job 17") as tx:
+            ...     autumn = tx.save(Article(slug="autumn"))
+            >>> async with acme.transaction(idempotency_key="job 17") as tx:
+            ...     again = tx.save(Article(slug="autumn"))
+            >>> (tx.replayed, again.ref_id == autumn.ref_id)
+            (True, True)
+        """
+        return self._made.replayed
 
     @property
     def _unit(self) -> Unit:
@@ -161,6 +192,46 @@ class AsyncTransaction:
         """
         require_table(entity)
         self._unit.add(Operation("update", entity, ref_id, None, values, expected_version))
+
+    def transition(
+        self,
+        entity: type[Entity],
+        ref_id: str,
+        to: str,
+        *,
+        reason: str | None = None,
+        expected_version: int | None = None,
+    ) -> None:
+        """Plan to move a record to another state of its state machine.
+
+        As with `repository.transition`, a repetition changes nothing: the transition to this state was
+        the last change of the record.
+
+        Cost: none now; the class states the cost of the block.
+
+        Args:
+            entity: the class of the record.
+            ref_id: the record's ULID.
+            to: the new state, an enum member or its value.
+            reason: a text that is stored with the event. Default: the reason of the unit.
+            expected_version: move only if the record has this version. A repetition may pass the version
+                before the transition or after it. Default: any version.
+
+        Raises:
+            UsageError: the class declares no state machine, the record is in this unit already, or the
+                block has ended.
+            ValidationError: `to` is not a state of this field, or `ref_id` is not a ULID.
+
+        Example:
+            >>> async with acme.transaction(reason="approved") as tx:
+            ...     tx.transition(Article, article.ref_id, Status.PUBLISHED)
+            >>> events = await acme.repository(Article).history(article.ref_id)
+            >>> events[-1].reason
+            'approved'
+        """
+        check_reason(reason)
+        values = moved_to(require_table(entity), to)
+        self._unit.add(Operation("transition", entity, ref_id, None, values, expected_version, reason=reason))
 
     def delete(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
         """Plan to delete a record: to hide it if the class is `SoftDelete`, else to remove it.
@@ -287,7 +358,7 @@ class AsyncTransaction:
             '17'
         """
         record = moved(cursor, to, self._unit.context.actor)
-        self._unit.add(Operation("save", type(record), record.ref_id, record))
+        self._unit.add(Operation("advance", type(record), record.ref_id, record))
 
     async def flush(self) -> None:
         """Send what is planned so far.
@@ -338,6 +409,7 @@ class AsyncTransaction:
         Raises:
             UsageError: the unit has failed or ended, or another task is using it. Any error ends the
                 unit.
+            IdempotencyConflict, InProgress: see the class.
             NotFound: a planned record is deleted or does not exist.
             Conflict: a planned record has another version.
             ConstraintViolation: a database constraint rejected a planned record.

@@ -24,7 +24,7 @@ from storekit.flows.replies import (
 )
 from storekit.model.save.arguments import commit_operations, commit_parts, stage_parts, stage_targets
 from storekit.model.save.plan import Write
-from storekit.ports.statements import Call, Locate, Select, Statement
+from storekit.ports.statements import Call, Claim, Locate, Select, Statement, Written
 from storekit.ports.stores import AnswerLost, BlobRef, Ledger, RolledBack
 from storekit.trace import step
 
@@ -65,7 +65,7 @@ async def commit(
         IdempotencyConflict, WriteLost: see `visible_from`.
     """
     call = commit_call(context, write, version_ids)
-    reply, *rows = await _visible(context, write.write_id, [call, *after])
+    reply, *rows = await _visible(context, write.write_id, [call, *after], "postgres.commit")
     return visible_from(write, reply, rows)
 
 
@@ -106,25 +106,35 @@ async def transition(context: Context, write_id: UUID, move: Move, after: Select
         "p_reason": move.reason,
         "p_expected_version": move.expected_version,
     }
-    reply, rows = await _visible(context, write_id, [Call("transition_v1", arguments), after])
+    call = Call("transition_v1", arguments)
+    reply, rows = await _visible(context, write_id, [call, after], "postgres.transition")
     if reply["outcome"] != "committed":
         raise WriteLost(write_id, "the ledger did not let this call commit it")
     found: list[Json] = rows
     return found
 
 
-async def _visible(context: Context, write_id: UUID, statements: Sequence[Statement]) -> list[Any]:
+async def claim(context: Context, statement: Claim, after: Written) -> tuple[Json | None, list[Json]]:
+    """Take records of a queue, and read them in the same transaction. One trip.
+
+    Raises:
+        OutcomeUnknown: the connection broke after the call was sent.
+    """
+    reply, rows = await _visible(context, statement.write_id, [statement, after], "postgres.claim")
+    return reply, rows
+
+
+async def _visible(context: Context, write_id: UUID, statements: Sequence[Statement], name: str) -> list[Any]:
     """Send a commit in its own transaction, and again if Postgres rolled it back because of a deadlock.
 
     The transaction contains no SQL of the user, so repeating it is safe. It is not safe after a lost
     response: the commit may have happened, and only the ledger can tell (`abandon`).
     """
-    call, ledger, actor = statements[0], _ledger(context), context.actor
-    assert isinstance(call, Call)  # noqa: S101 for the type checker
+    ledger, actor = _ledger(context), context.actor
     left = ROLLED_BACK
     while True:
         left -= 1
-        with step(f"postgres.{call.function.removesuffix('_v1')}"):
+        with step(name):
             try:
                 return await ledger.pipeline(actor.tenant, actor.name, statements)
             except AnswerLost as error:

@@ -61,8 +61,8 @@ class Visible:
 class Replayed:
     """An earlier write with the same key and request had committed; nothing was written now."""
 
-    rows: list[tuple[str, str]]
-    """The table and ref_id of each row that it wrote."""
+    rows: Mapping[int, tuple[str, int]]
+    """The ref_id and the version of each row that it wrote, by the place of its record in the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,10 @@ def decision_from(reply: Json) -> Decision:
 def _other(write: Write, reply: Json) -> Replayed | Held:
     match reply["outcome"]:
         case "replay":
-            return Replayed([(table, ref_id) for table, ref_id, _ in reply["result"]["rows"]])
+            result = reply["result"]
+            # only a write with a key has places, and only such a write is replayed to another one
+            rows = zip(result.get("places", ()), result["rows"], strict="places" in result)
+            return Replayed({place: (ref_id, version) for place, (_, ref_id, version) in rows})
         case "held":
             return Held(timedelta(seconds=reply["lease_left"]))
         case "mismatch":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,4 +149,34 @@ class Count:
     conditions: tuple[Condition, ...]
 
 
-Statement = Call | Select | Match | Search | Count | Locate | Events | Report
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Take records of queues that no other transaction has locked, and write some columns of them.
+
+    The reply is that of `commit_v1`, or None if no record was free.
+    """
+
+    table: str
+    actor: str
+    write_id: UUID
+    queues: tuple[Search, ...]
+    """Where to look, in turn, each in its order."""
+    values: Mapping[str, Any]
+    """The encoded columns to write."""
+    limit: int
+    lease: tuple[str, timedelta] | None = None
+    """A column that gets the time at which the lease ends, by the clock of the database."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Read, as `Select` does, the rows of a table that a write of the same transaction has written."""
+
+    table: str
+    columns: tuple[tuple[str, str], ...]
+    parts: tuple[str, ...]
+    write_id: UUID
+
+
+Statement = Call | Select | Match | Search | Count | Locate | Events | Report | Claim | Written

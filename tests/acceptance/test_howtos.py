@@ -98,8 +98,12 @@ def test_the_page_on_records_runs(tmp_path: Path) -> None:
         "1 1",
         "(2,)",
         "[('c-1', 2), ('c-2', 2), ('c-3', 1)]",
+        "True False True",
+        "1",
         "[('bulk-0', 12, 2), ('new', 1, 1)]",
         "1 ('slug',) 0",
+        "['topic 0', 'topic 1']",
+        "5 jobs done",
         "2 2 0",
         "1 4",
     ):

@@ -92,6 +92,34 @@ async def test_a_transition_compares_the_version(harness: Harness) -> None:
     assert (error.value.expected, error.value.found) == (7, 1)
 
 
+async def test_a_repeated_transition_returns_the_record(harness: Harness) -> None:
+    """A transition that was the last change of the record returns it as it is: no event, no new version."""
+    saved, orders = await order(harness), harness.repository(Order)
+    moved = await orders.transition(saved.ref_id, "confirmed", reason="paid")
+    for expected in (None, 1, 2):  # the version before the transition, or after it
+        with steps() as seen:
+            again = await orders.transition(saved.ref_id, "confirmed", reason="x", expected_version=expected)
+        assert trips(seen) == {"postgres.transition": 1}
+        assert again.model_dump() == moved.model_dump()
+    assert [event.reason for event in await orders.history(saved.ref_id)] == [None, "paid"]
+
+
+async def test_a_transition_is_repeated_only_if_nothing_came_between(harness: Harness) -> None:
+    """In the state after another change, by another move or with another version, it is refused."""
+    saved, orders = await order(harness), harness.repository(Order)
+    await orders.transition(saved.ref_id, "confirmed")
+    for version in (3, 7):
+        with pytest.raises(InvalidTransition):
+            await orders.transition(saved.ref_id, "confirmed", expected_version=version)
+    await orders.update(saved.ref_id, {"number": "A-2"})
+    with pytest.raises(InvalidTransition):
+        await orders.transition(saved.ref_id, "confirmed")
+    await orders.transition(saved.ref_id, "shipped")
+    with pytest.raises(InvalidTransition):
+        await orders.transition(saved.ref_id, "confirmed")
+    assert (await orders.get(saved.ref_id)).version == 4
+
+
 async def test_a_transition_of_a_missing_record_is_not_found(harness: Harness) -> None:
     """An unknown record, a deleted one and one of another tenant raise NotFound."""
     saved = await order(harness)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from storekit import Blob
-from tests.support.entities import Call, Payload, Report, Run, Wide
+from tests.support.entities import Call, Job, Payload, Report, Run, Wide
 from tests.support.harness import Harness, steps, trips
 
 BLOBS, DOCUMENTS = "abcde", "fghij"
@@ -71,6 +72,33 @@ async def test_reads_are_one_trip(harness: Harness) -> None:
         with steps() as seen:
             await read()
         assert trips(seen) == {"postgres.select": 1, **more}, name
+
+
+async def test_a_key_adds_no_trip_to_a_unit(harness: Harness) -> None:
+    """A unit of work with a key costs what one without a key costs; a repetition reads its records."""
+    wave, read = {"s3.put": 1, "mongo.insert": 1}, {"postgres.select": 1, "mongo.fetch": 1}
+    for expected in ({"postgres.stage": 1, **wave, "postgres.commit": 1}, {"postgres.stage": 1, **read}):
+        with steps() as seen:
+            async with harness.unit(idempotency_key="k") as tx:
+                tx.save(Run(name="x"))
+                tx.save(Report(title="t", body={"a": 1}, pdf=Blob("%PDF", media_type="application/pdf")))
+        assert trips(seen) == expected
+
+
+async def test_claims_and_transitions_are_one_trip(harness: Harness) -> None:
+    """A claim costs one trip, with a lease and without a free record too; so does a repeated transition."""
+    jobs = harness.repository(Job)
+    await jobs.save_many([Job(name=str(n)) for n in range(50)])
+    lease = {"leased_until": timedelta(minutes=5)}
+    for limit, count in ((30, 30), (30, 20), (30, 0)):
+        with steps() as seen:
+            taken = await jobs.claim({"status": "queued"}, "running", limit, lease=lease)
+        assert (trips(seen), len(taken)) == ({"postgres.claim": 1}, count)
+    job = (await jobs.find({"status": "running"}, limit=1))[0]
+    for _ in range(2):
+        with steps() as seen:
+            await jobs.transition(job.ref_id, "done")
+        assert trips(seen) == {"postgres.transition": 1}
 
 
 async def test_an_unused_store_gets_no_request(harness: Harness) -> None:

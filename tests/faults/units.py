@@ -23,9 +23,9 @@ _PAGE = 3
 
 
 @asynccontextmanager
-async def unit(store: Store | AsyncStore, tenant: UUID) -> AsyncIterator[Any]:
+async def unit(store: Store | AsyncStore, tenant: UUID, key: str | None = None) -> AsyncIterator[Any]:
     """Enter a unit of work of the sync or async API."""
-    tx: Any = store.scope(tenant=tenant, actor="agent:writer").transaction()
+    tx: Any = store.scope(tenant=tenant, actor="agent:writer").transaction(idempotency_key=key)
     if isinstance(store, AsyncStore):
         async with tx:
             yield tx
@@ -37,8 +37,8 @@ async def unit(store: Store | AsyncStore, tenant: UUID) -> AsyncIterator[Any]:
 class Work:
     """The objects of a unit; running it again saves the same objects."""
 
-    def __init__(self, store: Store | AsyncStore, tenant: UUID) -> None:
-        self.store, self.tenant = store, tenant
+    def __init__(self, store: Store | AsyncStore, tenant: UUID, key: str | None = None) -> None:
+        self.store, self.tenant, self.key = store, tenant, key
         self.note, self.early, self.late = note("note"), run("early"), run("late")
         self.first, self.second = hit("first"), Hit(external_id="second")
         self.tally = Lead(number="tally", score=7)
@@ -55,7 +55,7 @@ class Work:
 
     async def at_once(self) -> None:
         """Save everything in the one write of a unit without SQL."""
-        async with unit(self.store, self.tenant) as tx:
+        async with unit(self.store, self.tenant, self.key) as tx:
             tx.save_many([self.note, self.early, self.late])
             tx.insert_ignore([self.first, self.second])
             tx.upsert([self.tally])
@@ -63,7 +63,7 @@ class Work:
 
     async def in_flushes(self) -> None:
         """Save records with parts in a flush of their own."""
-        async with unit(self.store, self.tenant) as tx:
+        async with unit(self.store, self.tenant, self.key) as tx:
             tx.save(self.note)
             await settle(tx.flush())
             tx.insert_ignore([self.first])
@@ -75,7 +75,7 @@ class Work:
 
     async def with_own_sql(self) -> None:
         """Run SQL in the unit, and save records without parts afterwards."""
-        async with unit(self.store, self.tenant) as tx:
+        async with unit(self.store, self.tenant, self.key) as tx:
             tx.save_many([self.note, self.early])
             tx.insert_ignore([self.first])
             connection = await settle(tx.connection)
@@ -83,6 +83,18 @@ class Work:
             tx.save(self.late)
             tx.insert_ignore([self.second])
             await settle(tx.flush())
+            tx.upsert([self.tally])
+            tx.advance(self.cursor, "1")
+
+    async def with_sql_that_counts(self) -> None:
+        """Run SQL that must not run twice, so only a key makes this unit repeatable."""
+        async with unit(self.store, self.tenant, self.key) as tx:
+            tx.save_many([self.note, self.early])
+            tx.insert_ignore([self.first])
+            connection = await settle(tx.connection)
+            await settle(connection.execute(_COUNT, [1]))
+            tx.save(self.late)
+            tx.insert_ignore([self.second])
             tx.upsert([self.tally])
             tx.advance(self.cursor, "1")
 
@@ -106,6 +118,10 @@ KINDS: dict[str, Callable[[Work], Awaitable[None]]] = {
     "in flushes": Work.in_flushes,
     "with own sql": Work.with_own_sql,
 }
+
+
+KEYED = {**KINDS, "with sql that counts": Work.with_sql_that_counts}
+"""The units that are repeated by their key."""
 
 
 async def import_feed(store: Store | AsyncStore, tenant: UUID) -> None:

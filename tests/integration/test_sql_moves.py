@@ -48,10 +48,11 @@ def api(database: Database) -> Iterator[Api]:
 
 
 def force(database: Database, ref_id: str, state: str) -> None:
-    """Set a record's state without its machine."""
+    """Set the state without the machine, then the note: a move that is the last change is a repetition."""
     database.ask("ALTER TABLE orders DISABLE TRIGGER storekit_move")
     database.ask("UPDATE orders SET status = %s::order_status WHERE ref_id = %s", state, ref_id)
     database.ask("ALTER TABLE orders ENABLE TRIGGER storekit_move")
+    database.ask("UPDATE orders SET note = 'forced' WHERE ref_id = %s", ref_id)
 
 
 def order(api: Api) -> str:

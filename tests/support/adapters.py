@@ -104,8 +104,8 @@ class ThreadedUnit:
         self._unit.__enter__()
         return self
 
-    async def __aexit__(self, *raised: Any) -> None:
-        await asyncio.to_thread(self._unit.__exit__, *raised)
+    async def __aexit__(self, *raised: Any) -> bool | None:
+        return await asyncio.to_thread(self._unit.__exit__, *raised)
 
 
 class ThreadedStream:

@@ -180,6 +180,28 @@ class Order(
     ] = OrderStatus.PENDING
 
 
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+
+
+class Job(
+    Entity,
+    Mutable,
+    table="jobs",
+    indexes=[index("status", "priority"), index("leased_until", where={"status": JobStatus.RUNNING})],
+):
+    """A queue, whose jobs can be claimed again when their lease has ended."""
+
+    name: str
+    priority: int = 0
+    leased_until: datetime | None = None
+    status: Annotated[
+        JobStatus, moves({JobStatus.QUEUED: [JobStatus.RUNNING], JobStatus.RUNNING: [JobStatus.DONE]})
+    ] = JobStatus.QUEUED
+
+
 class Tariff(Entity, Mutable, table="tariffs", scope="global"):
     """Global: all tenants can read it."""
 
@@ -270,6 +292,7 @@ ENTITIES = (
     Wide,
     Everything,
     Order,
+    Job,
     Tariff,
     Customer,
     Login,

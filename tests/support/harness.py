@@ -37,9 +37,9 @@ class Harness:
         """Return an awaitable repository, for a sync or async store."""
         return awaitable(self.store.scope(tenant=tenant or self.tenant, actor=actor).repository(entity))
 
-    def unit(self, *, tenant: UUID | None = None, actor: str = "user:tester") -> Any:
+    def unit(self, *, tenant: UUID | None = None, actor: str = "user:tester", **more: Any) -> Any:
         """Return an awaitable unit of work, for a sync or async store."""
-        return awaitable(self.store.scope(tenant=tenant or self.tenant, actor=actor).transaction())
+        return awaitable(self.store.scope(tenant=tenant or self.tenant, actor=actor).transaction(**more))
 
     async def work(self, *asks: Callable[[Any], Any], **scope: Any) -> None:
         """Call functions in one unit of work."""

@@ -239,6 +239,8 @@ def units(store: Store, run: Run, calls: list[Call]) -> None:
         tx.upsert(calls)
         tx.insert_ignore(calls)
         tx.advance(cursor, "evt_1")
+        tx.transition(Call, calls[0].ref_id, "done", reason="sent", expected_version=1)
+        assert_type(tx.replayed, bool)
         tx.flush()
         assert_type(tx.connection.execute("SELECT 1").fetchall(), list[Any])
         with acme.transaction(within=tx.connection) as inner:
@@ -249,6 +251,15 @@ def units(store: Store, run: Run, calls: list[Call]) -> None:
     assert_type(repository.insert_ignore(calls), list[Call])
     assert_type(repository.update_many({calls[0].ref_id: {"name": "x"}}), list[Call])
     repository.delete_many([calls[0].ref_id])
+    lease = {"leased_until": timedelta(minutes=5)}
+    assert_type(repository.claim({"status": "queued"}, "running", 5, lease=lease, reason="x"), list[Call])
+
+
+def keyed(store: Store, run: Run) -> str:
+    """Return from inside a block: a unit of work is not taken for one that suppresses errors."""
+    with store.scope(tenant=run.id, actor="a").transaction(idempotency_key="k", reason="r") as tx:
+        tx.save(run)
+        return run.ref_id
 
 
 async def units_async(store: AsyncStore, run: Run, calls: list[Call]) -> None:

@@ -16,7 +16,18 @@ from storekit.testing.stores import MemoryBlobs, MemoryDocuments, MemoryLedger
 from storekit.testing.stores.ledger import MemorySession
 
 GENERATOR = Path(__file__).parents[2] / "tools" / "generate_sync.py"
-PLANS = {"advance", "delete", "insert_ignore", "restore", "save", "save_many", "update", "upsert"}
+PLANS = {
+    "advance",
+    "delete",
+    "insert_ignore",
+    "replayed",
+    "restore",
+    "save",
+    "save_many",
+    "transition",
+    "update",
+    "upsert",
+}
 """Methods of a unit of work that only plan."""
 NO_IO: dict[type, set[str]] = {
     AsyncStore: {"admin", "embedded", "open", "scope", "settings"},

@@ -18,7 +18,7 @@ CREATE TABLE storekit.event_inbox (
     "session_user" text             NOT NULL DEFAULT session_user,
     write_id       uuid             DEFAULT nullif(current_setting('storekit.write_id', true), '')::uuid,
     occurred_on    timestamptz      NOT NULL DEFAULT storekit.now(),
-    -- Set by storekit.transition_v1, or by hand: SELECT set_config('storekit.reason', '...', true).
+    -- Set by a commit for the operations that have a reason, or by hand: SELECT set_config('storekit.reason', '...', true).
     reason         text             DEFAULT nullif(current_setting('storekit.reason', true), '')
 );
 CREATE INDEX event_inbox_row ON storekit.event_inbox (tenant_id, ref_id);

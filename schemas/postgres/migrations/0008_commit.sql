@@ -87,9 +87,65 @@ EXCEPTION WHEN foreign_key_violation OR restrict_violation THEN
 END
 $$;
 
+-- Raise an error for a change of state that is not allowed; the detail has the allowed states.
+CREATE FUNCTION storekit.refuse_state(p_entity text, p_ref_id text, p_from text, p_to text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+DECLARE
+    v_allowed text[] := ARRAY(
+        SELECT m.to_state FROM storekit.move AS m WHERE m.entity = p_entity AND m.from_state = p_from ORDER BY 1);
+BEGIN
+    RAISE EXCEPTION '% %: it cannot %, only %', p_entity, p_ref_id,
+        CASE p_from WHEN '' THEN 'start as ' || p_to ELSE 'change from ' || p_from || ' to ' || p_to END,
+        coalesce(nullif(array_to_string(v_allowed, ', '), ''), 'stay as it is')
+        USING ERRCODE = 'SK410', DETAIL = jsonb_build_object(
+            'entity', p_entity, 'ref_id', p_ref_id, 'from', p_from, 'to', p_to, 'allowed', v_allowed);
+END
+$$;
+
+-- Return {ref_id: version} of the rows whose last change was the transition that `p_rows` asks for. A task that is
+-- delivered twice asks twice; the second time nothing is written, and the caller gets the row as it is. A row that
+-- anything has changed since is not one of them: then this is another request. With an expected version, the row must
+-- have it or the next one, which the first transition set. A row that is in the state for any other reason is refused:
+-- unlike in an update, a transition to the current state must be allowed by the state machine.
+CREATE FUNCTION storekit.made_moves(p_table storekit.managed, p_field text, p_rows jsonb) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+DECLARE
+    v_made    jsonb := '{}';
+    v_row     record;
+    v_state   text;
+    v_version bigint;
+BEGIN
+    FOR v_row IN
+        SELECT r ->> 'ref_id' AS ref_id, r ->> p_field AS target, (r ->> 'expected_version')::bigint AS expected
+        FROM jsonb_array_elements(p_rows) AS r ORDER BY (r ->> 'ref_id') COLLATE "C"
+    LOOP
+        EXECUTE format(
+            'SELECT t.%I::text, t.version FROM %I.%I AS t
+             WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = $1%s FOR NO KEY UPDATE',
+            p_field, p_table.schema_name, p_table.table_name,
+            CASE WHEN p_table.soft_delete THEN ' AND t.deleted_on IS NULL' ELSE '' END)
+        INTO v_state, v_version USING v_row.ref_id;
+        -- The trigger of the table checks a changed state. The caller raises an error for a row that is missing.
+        CONTINUE WHEN v_state IS DISTINCT FROM v_row.target OR EXISTS (
+            SELECT FROM storekit.move AS m
+            WHERE m.entity = p_table.entity AND m.from_state = v_state AND m.to_state = v_state);
+        IF coalesce(v_version - v_row.expected NOT IN (0, 1), false) OR NOT EXISTS (
+            SELECT FROM storekit.event AS e
+            WHERE e.tenant_id = storekit.current_tenant() AND e.ref_id = v_row.ref_id AND e.entity = p_table.entity
+              AND e.version = v_version AND e.type = p_table.entity || '.transitioned' AND e.after ->> p_field = v_state)
+        THEN
+            PERFORM storekit.refuse_state(p_table.entity, v_row.ref_id, v_state, v_row.target);
+        END IF;
+        v_made := v_made || jsonb_build_object(v_row.ref_id, v_version);
+    END LOOP;
+    RETURN v_made;
+END
+$$;
+
 -- Check and execute one operation. Returns [[entity, ref_id, version], ...] in the order of the request. Each row must
 -- have the same keys: a recordset reads a missing key as NULL and ignores an unknown key, and an update that has a row
--- twice applies only one of the two. In all three cases a value would be lost without an error.
+-- twice applies only one of the two. In all three cases a value would be lost without an error. A `transition` is an
+-- update of the state that takes a repetition for what it is.
 CREATE FUNCTION storekit.write_rows(p_op jsonb) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -101,11 +157,13 @@ DECLARE
     v_keys    text[] := v_columns || ARRAY(SELECT r || '_ref' FROM unnest(v_refs) AS r)
                         || CASE WHEN v_op = 'insert' THEN '{ref_id,id}' ELSE '{ref_id}' END::text[];
     v_ids     text[];
+    v_made    jsonb := '{}';
     v_done    jsonb;
     v_refused jsonb;
 BEGIN
-    IF coalesce(v_op, '') NOT IN ('insert', 'update', 'delete', 'restore')
-       OR v_op = 'update' AND NOT v_table.mutable
+    IF coalesce(v_op, '') NOT IN ('insert', 'update', 'delete', 'restore', 'transition')
+       OR v_op IN ('update', 'transition') AND NOT v_table.mutable
+       OR v_op = 'transition' AND v_columns || v_refs IS DISTINCT FROM ARRAY[storekit.state_field(v_table.entity)]
        OR v_op = 'delete' AND NOT (v_table.mutable OR v_table.soft_delete)
        OR v_op = 'restore' AND NOT v_table.soft_delete
        OR v_op IN ('delete', 'restore') AND cardinality(v_columns || v_refs) > 0 THEN
@@ -125,6 +183,13 @@ BEGIN
 
     IF v_op = 'delete' AND NOT v_table.soft_delete THEN
         v_done := storekit.delete_rows(v_table.entity, v_rows, v_ids);
+    ELSIF v_op = 'transition' THEN
+        v_made := storekit.made_moves(v_table, v_columns[1], v_rows);
+        EXECUTE format('SELECT storekit.%I(''update'', $1, $2, $3, $4)', 'write_' || v_table.entity)
+        INTO v_done USING v_columns, v_refs,
+            to_jsonb(ARRAY(SELECT r FROM jsonb_array_elements(v_rows) AS r WHERE NOT v_made ? (r ->> 'ref_id'))),
+            ARRAY(SELECT id FROM unnest(v_ids) AS id WHERE NOT v_made ? id);
+        v_done := v_made || v_done;
     ELSE
         EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
         INTO v_done USING v_op, v_columns, v_refs, v_rows, v_ids;
@@ -148,7 +213,9 @@ BEGIN
 END
 $$;
 
--- Commit a write: claim it, set its parts to committed, lock and change its rows, and store the result for replays.
+-- Commit a write: claim it, set its parts to committed, lock and change its rows, and store the result for replays. An
+-- operation may have a `reason`, which its events get, and the `places` of its rows in the caller's list, which a replay
+-- returns: the caller then knows which row belongs to which of its records.
 -- This is one transaction, so parts, rows and events become visible together or not at all. lock_timeout: a commit
 -- that waits for a row for more than 5 s fails and can be repeated.
 CREATE FUNCTION storekit.commit_v1(
@@ -160,6 +227,7 @@ DECLARE
     v_parts   jsonb := coalesce(p_parts, '[]');
     v_outcome jsonb;
     v_rows    jsonb := '[]';
+    v_places  jsonb := '[]';
     v_op      jsonb;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
@@ -171,9 +239,17 @@ BEGIN
     PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
     PERFORM storekit.lock_rows(p_ops);
     FOR v_op IN SELECT op FROM jsonb_array_elements(p_ops) AS op LOOP
+        IF v_op ->> 'reason' <> '' THEN
+            PERFORM set_config('storekit.reason', v_op ->> 'reason', true);
+        END IF;
         v_rows := v_rows || storekit.write_rows(v_op);
+        v_places := v_places || coalesce(v_op -> 'places', '[]');
+        IF v_op ->> 'reason' <> '' THEN
+            PERFORM set_config('storekit.reason', '', true);  -- it applies to this operation only
+        END IF;
     END LOOP;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
+        || CASE WHEN v_places = '[]' THEN '{}' ELSE jsonb_build_object('places', v_places) END
     WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;
     -- Events of SQL that the caller runs after this call, in the same transaction, must not carry this write's id.
     PERFORM set_config('storekit.write_id', '', true);
@@ -207,25 +283,22 @@ BEGIN
 END
 $$;
 
--- Changes of state --------------------------------------------------------------------------------------
-
--- Raise an error for a change of state that is not allowed; the detail has the allowed states.
-CREATE FUNCTION storekit.refuse_state(p_entity text, p_ref_id text, p_from text, p_to text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+-- Return the column that holds the state of a table, or raise an error if it has no state machine.
+CREATE FUNCTION storekit.require_state_field(p_entity text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
-    v_allowed text[] := ARRAY(
-        SELECT m.to_state FROM storekit.move AS m WHERE m.entity = p_entity AND m.from_state = p_from ORDER BY 1);
+    v_table storekit.managed := storekit.find_writable(p_entity);
+    v_field text             := storekit.state_field(v_table.entity);
 BEGIN
-    RAISE EXCEPTION '% %: it cannot %, only %', p_entity, p_ref_id,
-        CASE p_from WHEN '' THEN 'start as ' || p_to ELSE 'change from ' || p_from || ' to ' || p_to END,
-        coalesce(nullif(array_to_string(v_allowed, ', '), ''), 'stay as it is')
-        USING ERRCODE = 'SK410', DETAIL = jsonb_build_object(
-            'entity', p_entity, 'ref_id', p_ref_id, 'from', p_from, 'to', p_to, 'allowed', v_allowed);
+    IF v_field IS NULL THEN
+        RAISE EXCEPTION 'table % has no state machine', v_table.entity USING ERRCODE = 'SK400',
+            HINT = 'declare it in the class: Annotated[Status, moves({...})]';
+    END IF;
+    RETURN v_field;
 END
 $$;
 
--- Change the state of one row. Unlike in an update, a transition to the current state must be allowed by the state
--- machine too.
+-- Change the state of one row.
 CREATE FUNCTION storekit.transition_v1(
     p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, p_ref_id text, p_to text,
     p_reason text, p_expected_version bigint
@@ -233,40 +306,14 @@ CREATE FUNCTION storekit.transition_v1(
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET lock_timeout = '5s' AS $$
 DECLARE
-    v_table storekit.managed;
     v_field text;
-    v_from  text;
-    v_reply jsonb;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
-    v_reply := storekit.own_write(p_tenant, p_write_id);
-    IF v_reply IS NOT NULL THEN
-        RETURN v_reply;  -- repeated after its reply was lost: the row has moved already
-    END IF;
-    v_table := storekit.find_writable(p_entity);
-    v_field := storekit.state_field(v_table.entity);
-    IF v_field IS NULL THEN
-        RAISE EXCEPTION 'table % has no state machine', v_table.entity USING ERRCODE = 'SK400',
-            HINT = 'declare it in the class: Annotated[Status, moves({...})]';
-    END IF;
-    PERFORM set_config('storekit.reason', coalesce(p_reason, ''), true);
-    EXECUTE format('SELECT t.%I::text FROM %I.%I AS t WHERE t.tenant_id = $1 AND t.ref_id = $2%s FOR NO KEY UPDATE',
-        v_field, v_table.schema_name, v_table.table_name,
-        CASE WHEN v_table.soft_delete THEN ' AND t.deleted_on IS NULL' ELSE '' END)
-    INTO v_from USING p_tenant, p_ref_id;
-    -- The trigger of the table checks a changed state; an unchanged one is checked here. The commit below raises an
-    -- error for a row that is missing or deleted.
-    IF v_from = p_to AND NOT EXISTS (
-        SELECT FROM storekit.move AS m WHERE m.entity = v_table.entity AND m.from_state = v_from AND m.to_state = p_to
-    ) THEN
-        PERFORM storekit.refuse_state(v_table.entity, p_ref_id, v_from, p_to);
-    END IF;
-    v_reply := storekit.commit_v1(p_tenant, p_actor, p_write_id, NULL, NULL, NULL, jsonb_build_array(jsonb_build_object(
-        'entity', v_table.entity, 'op', 'update', 'columns', ARRAY[v_field], 'refs', '{}'::text[],
+    v_field := storekit.require_state_field(p_entity);
+    RETURN storekit.commit_v1(p_tenant, p_actor, p_write_id, NULL, NULL, NULL, jsonb_build_array(jsonb_build_object(
+        'entity', p_entity, 'op', 'transition', 'columns', ARRAY[v_field], 'refs', '{}'::text[], 'reason', p_reason,
         'rows', jsonb_build_array(jsonb_build_object(
             'ref_id', p_ref_id, v_field, p_to, 'expected_version', p_expected_version)))));
-    PERFORM set_config('storekit.reason', '', true);
-    RETURN v_reply;
 END
 $$;
 

@@ -1,5 +1,5 @@
 -- transition_v1: changes the state of one row, with a reason.
-SELECT plan(20);
+SELECT plan(22);
 
 SELECT function_is('storekit.transition_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, '
         'p_ref_id text, p_to text, p_reason text, p_expected_version bigint)',
@@ -22,6 +22,9 @@ SELECT results_eq('SELECT type, before, after, reason, actor, write_id FROM stor
 SELECT is(current_setting('storekit.reason'), '', 'later statements do not have the reason');
 SELECT is(pg_temp.move('m2', 'succeeded') -> 'rows' -> 0 -> 2, '3', 'the expected version is optional');
 SELECT is((SELECT reason FROM storekit.event ORDER BY id DESC LIMIT 1), NULL, 'the reason is optional');
+SELECT is(pg_temp.move('m3', 'succeeded') -> 'rows' -> 0 -> 2, '3', 'a transition that was the last change is not made twice');
+SELECT refused($$SELECT pg_temp.move('x', 'succeeded', 1)$$, 'SK410', 'cannot change from succeeded to succeeded',
+    'unless the row has another version than it would have');
 SELECT is(pg_temp.move('m1', 'running') ->> 'outcome', 'replay', 'a repeated transition returns the same result');
 
 SELECT commit('w2', run('run2'));

@@ -15,8 +15,20 @@ from psycopg.pq.abc import PGresult
 from pydantic_core import from_json
 
 from storekit.drivers.postgres.exchange import Composed
-from storekit.drivers.postgres.queries import reads, search
-from storekit.ports.statements import Call, Count, Events, Locate, Match, Report, Search, Select, Statement
+from storekit.drivers.postgres.queries import claims, reads, search
+from storekit.ports.statements import (
+    Call,
+    Claim,
+    Count,
+    Events,
+    Locate,
+    Match,
+    Report,
+    Search,
+    Select,
+    Statement,
+    Written,
+)
 from storekit.ports.stores import BlobRef, StoredPart
 
 
@@ -60,6 +72,10 @@ def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = No
                 composed.append(search.count(statement, tenant))
             case Events():
                 composed.append(reads.events(statement, tenant))
+            case Claim():
+                composed.append(claims.claim(statement, tenant))
+            case Written():
+                composed.append(claims.written(statement, tenant))
             case Report():
                 composed.append(reads.report(statement))
             case _:
@@ -69,6 +85,8 @@ def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = No
 
 def _planned(queries: Sequence[Statement]) -> str:
     """Return the planner settings for these queries, which apply to the whole exchange."""
+    if any(isinstance(query, Claim) for query in queries):
+        return f"{search.ORDERED}{search.FRESH}"
     # The settings hold for the whole exchange, so each applies only if it suits all of its queries.
     if all(isinstance(query, Select | Locate) for query in queries):
         return reads.UNSORTED
@@ -89,6 +107,8 @@ def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
     match statement:
         case Call():
             return _document(result)
+        case Claim():
+            return _document(result) if result.ntuples else None
         case Locate():
             return _blobs(reader, result)
         case Events():

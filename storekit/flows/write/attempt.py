@@ -106,7 +106,7 @@ class Attempt:
         replayed = await self.prepare()
         if replayed is not None:
             return replayed
-        reply = await self._wait_for_key(self._commit)
+        reply = await self.wait_for_key(self._commit)
         return reply if isinstance(reply, Replayed) else self.committed(reply)
 
     async def prepare(self, others: Sequence[Write] = ()) -> Replayed | None:
@@ -124,7 +124,7 @@ class Attempt:
             if self.progress is not None:
                 self.progress(len(plan.rows), len(plan.rows))
             return None
-        reply = await self._wait_for_key(self._stage)
+        reply = await self.wait_for_key(self._stage)
         if isinstance(reply, Replayed):
             return reply
         self.staged = reply
@@ -177,11 +177,14 @@ class Attempt:
     async def _commit(self) -> Visible | Replayed | Held:
         return await commit(self.context, self.write, self.version_ids, self.after)
 
-    async def _wait_for_key(self, ask: Callable[[], Awaitable[R | Replayed | Held]]) -> R | Replayed:
+    async def wait_for_key(self, ask: Callable[[], Awaitable[R | Replayed | Held]]) -> R | Replayed:
         """Call the ledger until no other write holds the key, at most `settings.idempotency_wait`.
 
         The delay doubles each time and is random, so that many waiting calls do not ask at the same moment.
         It is at most the rest of the lease of the other write, after which this write can take the key over.
+
+        Raises:
+            InProgress: the other write still holds the key.
         """
         waited, poll = timedelta(), _FIRST_POLL
         while isinstance(reply := await ask(), Held):

@@ -31,6 +31,7 @@ async def attribute(context: Context, changes: Sequence[Change], error: Storekit
     Raises:
         Conflict: in place of the error, if another writer has moved an import cursor for the first time.
     """
+    changes = [change for change in changes if not change.ignored]
     if isinstance(error, ConstraintViolation) and error.constraint == _FIRST_MOVE:
         record = next(change for change in changes if change.table.name == _CURSOR)
         raise Conflict(record.table.name, record.ref_id, 0, 1) from error

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from storekit.errors import StorekitError, Unavailable, UsageError
 from storekit.flows.context import Context
-from storekit.flows.replies import Json, visible_from
+from storekit.flows.replies import Held, Replayed, Visible, visible_from
 from storekit.flows.write import in_transaction
 from storekit.flows.write.attempt import Attempt
 from storekit.flows.write.attribution import attribute
 from storekit.flows.write.natural_keys import RACES, raced
 from storekit.flows.write.operations import Operation
 from storekit.flows.write.planning import planned
+from storekit.flows.write.replay import Replay
 from storekit.flows.write.resolve import resolve
-from storekit.flows.write.unresolved import remember, resolve_former
+from storekit.flows.write.unresolved import remember, resolve_former_of_key
 from storekit.model.save.change import Change
 from storekit.model.save.memory import note_saved, restore_undecided, snapshot
 from storekit.ports.stores import RolledBack, Session
@@ -44,7 +46,8 @@ class Flushed:
     def remember(self) -> None:
         """Store the write in its objects, so that their next save settles it first."""
         holders = [change.holder for change in self.changes if change.holder is not None]
-        remember(self.attempt.context, holders, None, self.attempt.write.write_id)
+        write = self.attempt.write
+        remember(self.attempt.context, holders, write.key, write.write_id)
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +57,10 @@ class Writes:
     context: Context
     within: Any = None
     """The user's connection whose transaction the unit joins; None for a transaction of its own."""
+    key: str | None = None
+    """The idempotency key, until the first write takes it. That write holds the key for the whole unit: it is
+    staged first, or is the first statement of the transaction, so no other write of the unit and none of the
+    user's SQL runs before the key is claimed."""
     flushed: list[Flushed] = field(default_factory=list)
     session: Session | None = None
     """The transaction, once it has begun."""
@@ -70,14 +77,15 @@ class Writes:
         Inside the transaction, if another writer used a natural key first, only this write is undone and the
         keys are looked up again. Before the transaction nothing is written, so `begin` handles that case.
         """
+        key, self.key = self.key, None
         entities = [each.entity for each in operations if each.entity is not None]
         for left in reversed(range(RACES)):
             if self.session is not None:
                 self._undo += restore_undecided(entities)
-            await resolve_former(self._inner, entities)
-            changes = await resolve(self._inner, operations, self._unseen)
+            await resolve_former_of_key(self._inner, entities, key)
+            changes = await resolve(self._inner, operations, self._unseen, whole=key is not None)
             try:
-                await self.send(changes, operations)
+                await self.send(changes, operations, key)
             except StorekitError as error:
                 if not left or self.session is None or not raced(operations, error):
                     raise
@@ -85,22 +93,30 @@ class Writes:
             else:
                 return
 
-    async def send(self, changes: Sequence[Change], operations: Sequence[Operation] = ()) -> None:
-        """Make one write of some changes."""
+    async def send(
+        self, changes: Sequence[Change], operations: Sequence[Operation] = (), key: str | None = None
+    ) -> None:
+        """Make one write of some changes.
+
+        Raises:
+            Replay: an earlier write with the key has committed; nothing was written.
+        """
         plan = await planned(self._inner, changes)
-        if not plan.rows:
+        if not plan.rows and key is None:
             return
         if self.session is not None and plan.parts:
             raise UsageError(TOO_LATE)
         rows = frozenset((row.table.name, row.ref_id) for row in plan.rows)
-        flushed = Flushed(Attempt(self.context, plan), changes, operations, rows)
+        flushed = Flushed(Attempt(self.context, plan, key), changes, operations, rows)
         try:
             # the upload also renews the leases of the writes that were flushed before
-            await flushed.attempt.prepare([each.attempt.write for each in self.flushed])
+            replayed = await flushed.attempt.prepare([each.attempt.write for each in self.flushed])
         except BaseException as error:
             if not await flushed.attempt.abandon_after(error):
                 flushed.remember()
             raise
+        if replayed is not None:
+            raise Replay(operations, replayed)
         self.flushed.append(flushed)
         if self.session is not None:
             await self._write(self.session, flushed)
@@ -154,20 +170,35 @@ class Writes:
 
     async def _begin(self) -> Session:
         await self.context.ports.ready(documents=False, blobs=False)
-        session = self._new_session()
         first = self.flushed[:1]
+        if not first:
+            self.session = self._new_session()  # set first: if the trip fails, `undo` ends it
+            await in_transaction.begin(self.session, [])
+            return self.session
+        reply = await first[0].attempt.wait_for_key(partial(self._open, first[0]))
+        if isinstance(reply, Replayed):
+            raise Replay(first[0].operations, reply)
+        assert self.session is not None  # noqa: S101 _open began it
+        self._note(first[0], reply)
+        for each in self.flushed[1:]:
+            await self._write(self.session, each)
+        return self.session
+
+    async def _open(self, first: Flushed) -> Visible | Replayed | Held:
+        """Begin the transaction with the first write, and end it again if another write holds the key."""
+        session = self._new_session()
         try:
-            replies = await in_transaction.begin(session, [each.attempt.call for each in first])
+            (found,) = await in_transaction.begin(session, [first.attempt.call])
+            reply = visible_from(first.attempt.write, found)
         except BaseException as error:
             await in_transaction.end(session)
-            await self._attribute(first, error)
+            await self._attribute([first], error)
             raise
-        self.session = session
-        for each, reply in zip(first, replies, strict=True):
-            self._note(each, reply)
-        for each in self.flushed[1:]:
-            await self._write(session, each)
-        return session
+        if isinstance(reply, Visible):
+            self.session = session
+        else:
+            await in_transaction.end(session)
+        return reply
 
     async def _send_again(self, lost: Flushed) -> None:
         """Look up the natural keys and send the write again, in its former place among the writes."""
@@ -177,7 +208,9 @@ class Writes:
         try:
             if not await lost.attempt.abandon():
                 lost.remember()
-            await self.send(await resolve(self._inner, lost.operations, self._unseen), lost.operations)
+            key = lost.attempt.write.key
+            changes = await resolve(self._inner, lost.operations, self._unseen, whole=key is not None)
+            await self.send(changes, lost.operations, key)
         finally:
             self.flushed += later
 
@@ -187,11 +220,11 @@ class Writes:
         except StorekitError as error:
             await self._attribute([flushed], error)
             raise
-        self._note(flushed, reply)
+        self._note(flushed, visible_from(flushed.attempt.write, reply))
 
-    def _note(self, flushed: Flushed, reply: Json) -> None:
+    def _note(self, flushed: Flushed, reply: Visible | Replayed | Held) -> None:
         attempt, changes = flushed.attempt, flushed.changes
-        done = attempt.committed(visible_from(attempt.write, reply))
+        done = attempt.committed(reply)
         self._undo += [snapshot(change.holder) for change in changes if change.holder is not None]
         note_saved(changes, attempt.write.plan, done.saved)
 

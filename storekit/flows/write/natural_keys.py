@@ -16,7 +16,7 @@ from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import matching
 from storekit.flows.write.operations import Operation
-from storekit.model.save.change import Change
+from storekit.model.save.change import Change, Request
 from storekit.model.save.changes import change_of
 from storekit.model.save.load import entity_from
 from storekit.model.table.keys import natural_key_name
@@ -43,8 +43,10 @@ class Keys:
     taken: dict[Key, int] = field(default_factory=dict)
     """The place of the first operation with each key."""
 
-    def change(self, operation: Operation, context: Context) -> Change | None:
-        """Return the change that inserts a new record or updates an existing one; None to ignore it.
+    def change(self, operation: Operation, context: Context, *, whole: bool) -> Change | None:
+        """Return the change that inserts a new record or updates an existing one.
+
+        A record that is ignored has no change, or one that writes nothing if `whole` is set.
 
         Raises:
             ValidationError: another record of the same call has this key.
@@ -61,11 +63,18 @@ class Keys:
             # the version is set if an earlier save of this object had an unknown outcome and turned out to be
             # committed
             operation.outcome = entity if entity.version is not None else None
-            return None
-        if key not in self.known:
+            if not whole:
+                return None
+            change = change_of(entity, context.actor.tenant)
+            change.ignored = True
+        elif key not in self.known:
             operation.outcome = entity
-            return change_of(entity, context.actor.tenant)
-        return _change_of_known(operation, self.known[key], context)
+            change = change_of(entity, context.actor.tenant)
+        else:
+            change = _change_of_known(operation, self.known[key], context)
+        given = entity.model_fields_set.union(operation.table.natural_key)
+        change.request = Request(operation.verb, frozenset(given), entity.id)
+        return change
 
 
 async def look_up_keys(

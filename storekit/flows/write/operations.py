@@ -12,7 +12,8 @@ from storekit.model.declare.entity import Entity
 from storekit.model.table.table import Table
 from storekit.model.values.limits import check_version
 
-Verb = Literal["save", "update", "delete", "restore", "upsert", "insert_ignore"]
+Verb = Literal["save", "advance", "update", "transition", "delete", "restore", "upsert", "insert_ignore"]
+"""What a caller can ask for; `advance` saves the record of an import cursor."""
 _KEYED = {"upsert", "insert_ignore"}
 
 
@@ -36,6 +37,8 @@ class Operation:
     table: Table = field(init=False)
     keyed: bool = field(init=False)
     """Whether the natural key decides if the record is inserted."""
+    reason: str | None = None
+    """The text that the event of the change gets."""
     outcome: Entity | None = None
     """The record as it will be saved; None if it exists already and was ignored."""
 
@@ -47,6 +50,8 @@ class Operation:
             check_update(self.entity_class, self.ref_id, self.values)
         elif self.verb == "delete" or self.verb == "restore":
             check_removal(self.entity_class, self.verb, self.ref_id)
+        elif self.verb == "transition":
+            checked([self.ref_id])
         elif self.keyed:
             self._check_keyed()
 

@@ -10,13 +10,18 @@ from storekit.flows.write.natural_keys import Keys, look_up_keys
 from storekit.flows.write.operations import Operation
 from storekit.flows.write.planning import off_loop, takes_long
 from storekit.flows.write.remove import removal
+from storekit.flows.write.transition import move
 from storekit.flows.write.update import read_stored_parts
-from storekit.model.save.change import Change
+from storekit.model.save.change import Change, Request
 from storekit.model.save.changes import change_from, change_of
 
 
 async def resolve(
-    context: Context, operations: Sequence[Operation], before: Sequence[Operation] = ()
+    context: Context,
+    operations: Sequence[Operation],
+    before: Sequence[Operation] = (),
+    *,
+    whole: bool = False,
 ) -> list[Change]:
     """Return the changes that result from some operations.
 
@@ -25,6 +30,8 @@ async def resolve(
 
     Args:
         before: operations of the same unit that were resolved earlier and that a look-up cannot find yet.
+        whole: return a change for each operation, also if its record exists and is ignored: the fingerprint
+            of a request covers all of it.
 
     Raises:
         ValidationError, UsageError, ConstraintViolation: a record cannot be stored; `.index` is its position.
@@ -38,13 +45,13 @@ async def resolve(
 
     def one(each: Operation) -> Iterator[Change]:
         try:
-            change = keys.change(each, context) if each.keyed else _plain(each, context)
+            change = keys.change(each, context, whole=whole) if each.keyed else _plain(each, context)
         except StorekitError as error:
             if len(operations) > 1 or each.place:
                 error.at(each.place)
             raise
         if change is not None:
-            change.place = each.place
+            change.place, change.reason = each.place, each.reason
             yield change
 
     long = takes_long([each.table for each in operations])
@@ -58,7 +65,12 @@ def _plain(operation: Operation, context: Context) -> Change:
     """Return the change of an operation that does not use natural keys."""
     if operation.entity is not None:
         operation.outcome = operation.entity
-        return change_of(operation.entity, context.actor.tenant, operation.expected_version)
+        change = change_of(operation.entity, context.actor.tenant, operation.expected_version)
+        if operation.verb == "advance":  # the cursor of a repeated request has moved, or exists by now
+            change.request = Request("advance", frozenset(change.table.columns), operation.entity.id)
+        return change
+    if operation.verb == "transition":
+        return move(operation)
     if operation.verb == "update":
         change = change_from(operation.entity_class, operation.ref_id, operation.values)
         change.expected_version = operation.expected_version

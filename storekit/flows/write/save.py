@@ -16,11 +16,9 @@ from storekit.flows.write.planning import changes_of, planned
 from storekit.flows.write.unresolved import remember, resolve_former
 from storekit.flows.write.upload import Progress
 from storekit.model.declare.entity import Entity
-from storekit.model.save.arguments import commit_operations
 from storekit.model.save.change import Change
 from storekit.model.save.load import entity_from, visible
-from storekit.model.save.memory import is_stored, note_saved
-from storekit.model.save.plan import Plan, Write
+from storekit.model.save.memory import note_saved
 from storekit.model.values.limits import check_text, check_version
 
 E = TypeVar("E", bound=Entity)
@@ -66,7 +64,7 @@ async def save_changes(
         await attribute(context, changes, error)
         raise
     if isinstance(done, Replayed):
-        return await _load_replayed(context, plan, entities, done)
+        return await _load_replayed(context, entities, done)
     note_saved(changes, plan, done.saved)
     return list(entities)
 
@@ -96,18 +94,15 @@ def check_key(key: str | None) -> None:
         raise ValidationError(f"it must have 1 to {_LONGEST_KEY} characters", field="idempotency_key")
 
 
-async def _load_replayed(context: Context, plan: Plan, entities: Sequence[E], done: Replayed) -> list[E]:
+async def _load_replayed(context: Context, entities: Sequence[E], done: Replayed) -> list[E]:
     """Load the records that the earlier write of the same request stored.
 
-    Equal requests insert the same rows in the same order, so new rows are matched by their position. Rows
-    that were stored before have the same ref_id in both requests, even if the earlier write did not change
-    them.
+    A record that it did not write, because nothing had changed, has the same ref_id in both requests.
     """
-    mine = [row["ref_id"] for group in commit_operations(Write.of(plan)) for row in group["rows"]]
-    known = {entity.ref_id for entity in entities if is_stored(entity)}
-    made = [ref_id for _, ref_id in done.rows if ref_id not in known]
-    winner = dict(zip([ref_id for ref_id in mine if ref_id not in known], made, strict=True))
-    stand_in = [(e.storekit_table, winner.get(e.ref_id, e.ref_id)) for e in entities]
+    stand_in = [
+        (entity.storekit_table, done.rows[i][0] if i in done.rows else entity.ref_id)
+        for i, entity in enumerate(entities)
+    ]
     rows = await found_rows(context, stand_in)
     return [
         entity_from(type(entity), visible(table, context.actor.tenant, row, ref_id))

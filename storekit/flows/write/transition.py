@@ -8,8 +8,10 @@ from storekit.errors import ValidationError
 from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import checked, whole_row
+from storekit.flows.write.operations import Operation
 from storekit.ids import new_id
 from storekit.model.declare.entity import Entity
+from storekit.model.save.change import Change
 from storekit.model.save.load import entity_from, visible
 from storekit.model.table.machine import state_of
 from storekit.model.values.limits import check_length, check_text, check_version
@@ -32,15 +34,29 @@ async def transition(
     checked([ref_id])
     state = state_of(table, to)
     check_version(expected_version)
-    if reason is not None:
-        _check_reason(reason)
+    check_reason(reason)
     await context.ports.ready(documents=False, blobs=False)
-    move = calls.Move(table.name, ref_id, state, reason, expected_version)
-    rows = await calls.transition(context, new_id(), move, whole_row(table, [ref_id]))
+    asked = calls.Move(table.name, ref_id, state, reason, expected_version)
+    rows = await calls.transition(context, new_id(), asked, whole_row(table, [ref_id]))
     return entity_from(entity, visible(table, context.actor.tenant, rows, ref_id))
 
 
-def _check_reason(reason: str) -> None:
+def move(operation: Operation) -> Change:
+    """Return the change of a transition in a unit of work."""
+    owner, expected = operation.entity_class.__name__, operation.expected_version
+    change = Change(owner, operation.table, "transition", operation.ref_id, expected_version=expected)
+    change.columns = change.declared = dict(operation.values)
+    return change
+
+
+def check_reason(reason: str | None) -> None:
+    """Check the reason of a change.
+
+    Raises:
+        ValidationError: it is not a text of at most 4,000 characters.
+    """
+    if reason is None:
+        return
     if not isinstance(reason, str):
         raise ValidationError(f"it must be str, not {type(reason).__name__}", field="reason")
     check_length(check_text(reason, "reason"), _LONGEST_REASON, "reason")

@@ -11,7 +11,10 @@ from storekit.errors import OutcomeUnknown, StorekitError, UsageError
 from storekit.flows.context import Context
 from storekit.flows.write.flushed import TOO_LATE, Row, Writes
 from storekit.flows.write.operations import Operation
+from storekit.flows.write.replay import BlockReplayed, Replay, take_stored
+from storekit.flows.write.save import check_key
 from storekit.flows.write.single import carry_out_operations
+from storekit.flows.write.transition import check_reason
 from storekit.model.save.changes import change_of
 
 
@@ -42,13 +45,29 @@ _NEXT = {
 }
 
 
+_REPEATABLE = {"save", "advance"}
+"""Operations that can be planned again for the same object: the flush writes its current values."""
+
+
 class Unit:
     """A unit of work: `add` plans without I/O, `flush` uploads, `leave` commits."""
 
-    def __init__(self, context: Context, within: Any = None) -> None:
+    def __init__(
+        self, context: Context, within: Any = None, key: str | None = None, reason: str | None = None
+    ) -> None:
+        check_key(key)
+        check_reason(reason)
+        if key is not None and within is not None:
+            raise UsageError(
+                "a unit that joins your transaction takes no idempotency key, because your commit decides "
+                "when the key is used; pass the key to a unit that begins its own transaction"
+            )
         self.context = context
         self.phase = Phase.PLANNING
-        self.writes = Writes(context, within)
+        self.writes = Writes(context, within, key)
+        self.replayed = False
+        """Whether an earlier unit with the same key has committed, so that this one wrote nothing."""
+        self._reason = reason
         self._planned: dict[Row, Operation] = {}
         """The operations that are not flushed yet."""
         self._named = 0
@@ -73,13 +92,14 @@ class Unit:
         self.context.actor.require_write(operation.table)
         row = operation.table.name, operation.ref_id
         earlier = self._planned.get(row)
-        again = earlier is not None and (operation.verb, earlier.verb) != ("save", "save")
+        again = earlier is not None and (operation.verb != earlier.verb or operation.verb not in _REPEATABLE)
         if again or (self.writes.flushed and self.writes.has_unwritten(row)):
             raise UsageError(f"{row[0]} {row[1]} is already in this unit of work; change it only once")
         if self.phase is Phase.OPEN and operation.entity is not None:
             change = change_of(operation.entity, self.context.actor.tenant)
             if change.blobs or change.documents:
                 raise UsageError(TOO_LATE)
+        operation.reason = self._reason if operation.reason is None else operation.reason
         operation.place = self._named if earlier is None else earlier.place
         self._named += earlier is None
         self._planned[row] = operation
@@ -90,9 +110,12 @@ class Unit:
             await self._flush()
 
     async def connect(self) -> Any:
-        """Flush, begin the transaction if it has not begun, and return its connection."""
+        """Flush, begin the transaction if it has not begun, and return its connection.
+
+        With a key, a write is made even if nothing was planned: it claims the key before the user's SQL runs.
+        """
         async with self._alone():
-            await self._flush()
+            await self._flush(claim=self.writes.key is not None)
             session = self.writes.session
             if session is None:
                 session = await self.writes.begin()
@@ -100,8 +123,11 @@ class Unit:
                 self._enter(Phase.OPEN)
             return session.connection
 
-    async def leave(self, error: BaseException | None) -> None:
+    async def leave(self, error: BaseException | None) -> bool:
         """End the unit: commit it, or undo it after an error.
+
+        Returns:
+            Whether there is no error to raise: a `BlockReplayed` is none.
 
         Raises:
             OutcomeUnknown: the connection broke after commit was sent; the next save of the same objects
@@ -109,19 +135,27 @@ class Unit:
         """
         if error is not None:
             await self._give_up(error)
-            return
+            return self.replayed and isinstance(error, BlockReplayed)
+        if self.replayed:
+            return True  # the block went on without the unit
         try:
             async with self._alone():
                 await self._finish()
+        except BlockReplayed:
+            return True
         except BaseException as failure:
             await self._give_up(failure)
             raise
         self._enter(Phase.ENDED)
+        return True
 
     async def _finish(self) -> None:
         if self.phase is Phase.PLANNING and self.writes.within is None and not self.writes.flushed:
             # without the user's SQL the unit is one ordinary save: fewer trips, and safe to repeat
-            await carry_out_operations(self.context, list(self._planned.values()))
+            operations = list(self._planned.values())
+            replayed = await carry_out_operations(self.context, operations, self.writes.key)
+            if replayed is not None:
+                raise Replay(operations, replayed)
             return
         await self._flush()
         lent = self.phase is Phase.OPEN
@@ -132,9 +166,9 @@ class Unit:
         self._enter(Phase.COMMITTING)
         await self.writes.commit(lent=lent)
 
-    async def _flush(self) -> None:
+    async def _flush(self, *, claim: bool = False) -> None:
         operations, self._planned = list(self._planned.values()), {}
-        if operations:
+        if operations or claim:
             await self.writes.flush(operations)
             self._require_usable()  # another task may have left the unit meanwhile
 
@@ -152,6 +186,14 @@ class Unit:
         self._enter(Phase.ENDED)
         if not self._busy:
             await self.writes.give_up(abandon=isinstance(error, Exception) and not self._in_doubt)
+
+    async def _end_replayed(self, replay: Replay) -> None:
+        """End the unit and its block: an earlier unit with the same key has committed."""
+        await self.writes.give_up(abandon=True)
+        await take_stored(self.context, replay.operations, replay.done)
+        self.replayed = True
+        self._enter(Phase.ENDED)
+        raise BlockReplayed
 
     def _require_usable(self) -> None:
         if self._failure is not None:
@@ -171,7 +213,12 @@ class Unit:
             raise UsageError("this unit of work is in use by another task or thread; give each its own")
         self._busy = True
         try:
-            yield
+            try:
+                yield
+            except Replay as replay:
+                await self._end_replayed(replay)
+        except BlockReplayed:
+            raise
         except BaseException as error:
             if self.phase is Phase.ENDED:
                 await self.writes.give_up(abandon=isinstance(error, Exception))

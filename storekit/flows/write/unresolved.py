@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from storekit.errors import OutcomeUnknown, UsageError
+from storekit.errors import OutcomeUnknown, Unavailable, UsageError
 from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import found_rows
@@ -24,6 +24,24 @@ def remember(context: Context, entities: Sequence[Entity], key: str | None, writ
     leave_undecided(entities, (context.actor.tenant, write_id))
     if key is not None:
         context.ports.unresolved.add(context.actor.tenant, key, write_id)
+
+
+async def resolve_former_of_key(context: Context, entities: Sequence[Entity], key: str | None) -> None:
+    """Settle earlier writes of these objects, but leave the objects of this key's own write as they were.
+
+    If that write was committed, the key answers so, and its replay fills the objects. If they were refreshed
+    here, the request would be another one: to change stored records instead of inserting new ones.
+    """
+    tenant = context.actor.tenant
+    if key is not None and (write_id := context.ports.unresolved.take(tenant, key)):
+        own = undecided(entities).get((tenant, write_id), [])
+        try:
+            await _decide(context, (tenant, write_id), [])
+        except Unavailable:
+            context.ports.unresolved.add(tenant, key, write_id)
+            raise
+        decided(own)
+    await resolve_former(context, entities)
 
 
 async def resolve_former(context: Context, entities: Sequence[Entity], key: str | None = None) -> None:

@@ -84,6 +84,8 @@ class Order:
     pinned: bool = False
     """Whether only one index has this order and no filter narrows it. The best plan is then the same for all
     values, so the driver can keep it prepared."""
+    narrowed: bool = False
+    """Whether the filters narrow the index, so that it is not read from one end of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ def _choose(
         # if the counts are equal, prefer a partial index, which is smaller
         matched, best, remaining = max(serving, key=lambda each: (each[0], bool(each[1].where)))
         pinned = len(serving) == 1 and not matched and not best.where
-        return Order(_sorts(table, remaining, bindings), indexed=True, pinned=pinned)
+        narrowed = bool(matched or best.where or not remaining)
+        return Order(_sorts(table, remaining, bindings), indexed=True, pinned=pinned, narrowed=narrowed)
     if not unindexed:
         raise UsageError(_remedy(entity, wanted, bindings))
     if {"ref_id", "-ref_id"}.isdisjoint(wanted):

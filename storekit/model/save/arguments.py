@@ -10,7 +10,7 @@ from storekit.model.save.plan import Plan, RowPlan, Write
 from storekit.model.table.keys import foreign_keys
 from storekit.model.table.table import Table
 
-_ORDER = {"insert": 0, "update": 1, "restore": 2, "delete": 3}
+_ORDER = {"insert": 0, "update": 1, "transition": 1, "restore": 2, "delete": 3}
 
 
 def stage_parts(write: Write) -> list[dict[str, Any]]:
@@ -53,19 +53,25 @@ def commit_operations(write: Write) -> list[dict[str, Any]]:
     """Group rows with the same columns: each group is one statement, whatever its number of rows.
 
     Inserts come first, a referenced table before the tables that refer to it. Deletes come last, in the
-    opposite order. So the caller can pass records that refer to each other in any order.
+    opposite order. So the caller can pass records that refer to each other in any order. A write with a key
+    also gets the place of each row in the caller's list, which the ledger keeps for a replay.
     """
     plan = write.plan
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[Any, ...], list[RowPlan]] = {}
     depth = _depths([row.table for row in plan.rows])
     for row in sorted(plan.rows, key=lambda row: _place(row, depth)):
-        columns, refs = _shape(row)
-        groups.setdefault((row.table.name, row.operation, columns, refs), []).append(
-            _values(row, write, refs)
-        )
+        groups.setdefault((row.table.name, row.operation, row.reason, *_shape(row)), []).append(row)
     return [
-        {"entity": entity, "op": operation, "columns": list(columns), "refs": list(refs), "rows": rows}
-        for (entity, operation, columns, refs), rows in groups.items()
+        {
+            "entity": entity,
+            "op": operation,
+            "columns": list(columns),
+            "refs": list(refs),
+            "rows": [_values(row, write, refs) for row in rows],
+            **({} if reason is None else {"reason": reason}),
+            **({} if write.key is None else {"places": [row.change for row in rows]}),
+        }
+        for (entity, operation, reason, columns, refs), rows in groups.items()
     ]
 
 

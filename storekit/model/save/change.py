@@ -36,6 +36,21 @@ class Content:
         return own == (stored.sha256, stored.media_type, stored.filename)
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the caller asked for, where the stored record decides which row operation that is.
+
+    A request that is repeated after its commit finds other stored records, so the fingerprint covers this
+    instead of the row operation.
+    """
+
+    verb: str
+    given: frozenset[str]
+    """The fields that the caller gave."""
+    id: UUID | None = None
+    """The id of the caller's object, if its natural key names the record; else the ref_id does."""
+
+
 @dataclass(slots=True)
 class Change:
     """The changes of one row. A flow adds what must be read first, then makes the plan."""
@@ -63,11 +78,17 @@ class Change:
     """The object that was changed; None for a partial update."""
     place: int = 0
     """The position of the record in the caller's list or unit of work."""
+    request: Request | None = None
+    ignored: bool = False
+    """Whether nothing is written, because the natural key exists: it is part of the fingerprint only."""
+    reason: str | None = None
+    """The text that the event of the change gets."""
 
     @property
     def empty(self) -> bool:
-        """Whether an update has nothing to write."""
-        return not (self.columns or self.blobs or self.documents or self.emptied)
+        """Whether there is nothing to write."""
+        written = self.columns or self.blobs or self.documents or self.emptied
+        return self.ignored or (self.operation == "update" and not written)
 
     def where(self, name: str) -> str:
         """Return the name of a field as error messages show it."""

@@ -11,7 +11,7 @@ from pydantic import ValidationError as PydanticError
 from storekit.errors import UsageError, ValidationError
 from storekit.model.declare.entity import LOADING, Entity
 from storekit.model.declare.stored import EntityMemory
-from storekit.model.save.change import Change
+from storekit.model.save.change import Change, Request
 from storekit.model.save.documents import adapter, digest, encode_document, reasons
 from storekit.model.save.memory import memory_of
 from storekit.model.table.fields import Expired
@@ -120,7 +120,7 @@ def change_from(entity_class: type[Entity], ref_id: str, values: Mapping[str, An
             raise _not_content(change.where(name))
         else:
             change.documents[name] = encode_document(entity_class, name, value)
-    change.declared = change.columns
+    change.declared, change.request = change.columns, Request("update", frozenset(values))
     return change
 
 

@@ -43,11 +43,6 @@ def remember(entity: Entity, memory: EntityMemory) -> None:
     private["_memory"] = memory
 
 
-def is_stored(entity: Entity) -> bool:
-    """Return whether the object was loaded or saved."""
-    return memory_of(entity).stored is not None
-
-
 def stored_parts(entity: Entity) -> Mapping[str, StoredPart]:
     """Return the stored parts of an object by field; a field that is empty is absent."""
     stored = memory_of(entity).stored
@@ -130,6 +125,14 @@ def take_over(entity: Entity, loaded: Entity) -> None:
     entity.__dict__.update({name: loaded.__dict__[name] for name in entity.storekit_table.base})
     known = memory_of(loaded)
     remember(entity, EntityMemory(known.stored, expired=known.expired))
+
+
+def become(entity: Entity, loaded: Entity) -> None:
+    """Make an object equal to one that was loaded: its ids, its values and what it remembers."""
+    for name in entity.storekit_table.parts:
+        entity.__dict__.pop(name, None)  # a document that is not loaded has no value
+    entity.__dict__.update(loaded.__dict__)
+    remember(entity, memory_of(loaded))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from storekit.model.table.table import Part, Table
 from storekit.model.values.bson import Body
 from storekit.model.values.source import MeasuredSource
 
-RowOperation = Literal["insert", "update", "delete", "restore"]
+RowOperation = Literal["insert", "update", "delete", "restore", "transition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class RowPlan:
     values: Mapping[str, Any] = field(default_factory=dict)
     refs: Mapping[str, int | None] = field(default_factory=dict)
     """By part field: the position of a part in the plan, or None to empty the field."""
+    reason: str | None = None
+    """The text that the event of the row gets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,21 +25,20 @@ def make_plan(changes: Sequence[Change]) -> Plan:
     rows: list[RowPlan] = []
     parts: list[PartPlan] = []
     identity: list[Any] = []
-    index_of = {str(change.id): i for i, change in enumerate(changes) if change.operation == "insert"}
+    index_of = {new: i for i, change in enumerate(changes) if (new := _new_id(change)) is not None}
     for i, change in enumerate(changes):
-        empty = change.operation == "update" and change.empty
-        fresh = [] if empty else _fresh_parts(len(rows), change)
-        identity.append(_identity(change, fresh, index_of))
-        if empty:
+        identity.append(_identity(change, index_of))
+        if change.empty:
             continue
         table, operation = change.table, change.operation
+        fresh = _fresh_parts(len(rows), change)
         if operation == "update" and not table.mutable:
             raise UsageError(f"{change.owner} is append-only; derive it from Mutable to change it")
         refs: dict[str, int | None] = dict.fromkeys(change.emptied)
         refs |= {part.spec.name: len(parts) + n for n, part in enumerate(fresh)}
         parts += fresh
-        expected, columns = change.expected_version, change.columns
-        rows.append(RowPlan(i, table, operation, change.ref_id, change.id, expected, columns, refs))
+        what = change.ref_id, change.id, change.expected_version, change.columns, refs, change.reason
+        rows.append(RowPlan(i, table, operation, *what))
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return Plan(tuple(rows), tuple(parts), hashlib.sha256(text.encode()).digest())
 
@@ -69,12 +68,20 @@ def _links(change: Change, document: str) -> dict[str, Any]:
     return links
 
 
-def _identity(change: Change, fresh: Sequence[PartPlan], index_of: Mapping[str, int]) -> list[Any]:
+def _new_id(change: Change) -> str | None:
+    """Return the id that was generated for the caller's object, if the request may insert it."""
+    if change.request is not None:
+        return str(change.request.id) if change.request.id is not None else None
+    return str(change.id) if change.operation == "insert" else None
+
+
+def _identity(change: Change, index_of: Mapping[str, int]) -> list[Any]:
     """Return what the fingerprint covers: the desired state of the record, without generated ids.
 
     It covers stored values too: if a process crashes after its commit and the request is repeated, less has
     changed, but the fingerprint must be the same. A reference to a record of the same call is covered as the
-    position of that record, since its id is generated again.
+    position of that record, since its id is generated again. Where the caller gave only some fields, the
+    others may have any stored value, so they are left out.
     """
     values = {}
     for name, value in change.declared.items():
@@ -82,14 +89,19 @@ def _identity(change: Change, fresh: Sequence[PartPlan], index_of: Mapping[str, 
         own = index_of.get(value) if column.reference and value is not None else None
         values[name] = value if own is None else {"row": own}
     parts = {name: known.sha256 for name, known in change.stored.items() if name not in change.emptied}
-    parts |= {part.spec.name: _content_identity(part, change) for part in fresh}
+    parts |= {name: _content_identity(change, name) for name in change.contents}
+    parts |= {name: made.sha256.hex() for name, made in change.documents.items()}
     ref_id = None if change.operation == "insert" else change.ref_id
-    return [change.table.name, change.operation, ref_id, values, parts]
+    request = change.request
+    if request is None:
+        return [change.table.name, change.operation, ref_id, values, parts]
+    given = {name: value for name, value in values.items() if name in request.given}
+    contents = {name: parts.get(name) for name in request.given & change.table.parts.keys()}
+    named = None if request.id is not None else change.ref_id
+    return [change.table.name, request.verb, named, given, contents]
 
 
-def _content_identity(part: PartPlan, change: Change) -> str:
-    """Return the hash of a part, or the media type of an iterator, since that cannot be read again."""
-    blob = change.blobs.get(part.spec.name)
-    if blob is not None and not blob.rereadable:
-        return f"stream:{part.media_type}"
-    return part.sha256.hex()
+def _content_identity(change: Change, name: str) -> str:
+    """Return the hash of a blob, or the media type of an iterator, since that cannot be read again."""
+    content = change.contents[name]
+    return content.source.sha256.hex() if change.blobs[name].rereadable else f"stream:{content.media_type}"

@@ -6,6 +6,17 @@ from storekit.errors import UsageError, ValidationError
 from storekit.model.table.table import Table
 
 
+def moved_to(table: Table, value: str) -> dict[str, str]:
+    """Return the column that holds the state of a table, with its new value.
+
+    Raises:
+        UsageError, ValidationError: see `state_of`.
+    """
+    state = state_of(table, value)
+    assert table.machine is not None  # noqa: S101 it has a state
+    return {table.machine.field: state}
+
+
 def state_of(table: Table, value: str) -> str:
     """Check a state, and return the value that is stored.
 

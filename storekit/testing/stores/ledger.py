@@ -12,6 +12,7 @@ from storekit.errors import UsageError
 from storekit.model.values.codec import comparable, parse
 from storekit.ports.statements import (
     Call,
+    Claim,
     Count,
     Events,
     Locate,
@@ -21,6 +22,7 @@ from storekit.ports.statements import (
     Select,
     Statement,
     Via,
+    Written,
 )
 from storekit.ports.stores import BlobRef, Session, StoredPart
 from storekit.testing.stores import writes
@@ -105,11 +107,38 @@ def _answer(tx: Transaction, statement: Statement) -> Any:
             return len(matching(tx, statement.table, statement.conditions))
         case Locate():
             return _locate(tx, statement)
+        case Claim():
+            return _claim(tx, statement)
+        case Written():
+            write = tx.state.writes.get((tx.tenant, statement.write_id))
+            done = write.result["rows"] if write and write.result else ()
+            found = (tx.row(statement.table, ref_id) for _, ref_id, _ in done)
+            return [_decoded(tx, statement, row) for row in found if row is not None]
         case Report():
             raise UsageError(
                 f"the report {statement.name} is a view in Postgres; a memory store has no reports"
             )
     return _events(tx, statement)
+
+
+def _claim(tx: Transaction, statement: Claim) -> dict[str, Any] | None:
+    free = [row["ref_id"] for queue in statement.queues for row in search(tx, queue)][: statement.limit]
+    if not free:
+        return None
+    values = dict(statement.values)
+    if statement.lease is not None:
+        name, duration = statement.lease
+        values[name] = (tx.now + duration).isoformat()
+    operation = {
+        "entity": statement.table,
+        "op": "update",
+        "columns": [*values],
+        "refs": [],
+        "rows": [{"ref_id": ref_id, "expected_version": None, **values} for ref_id in free],
+        "reason": statement.reason,
+    }
+    claim = {"p_key": None, "p_fingerprint": None, "p_parts": None, "p_ops": [operation]}
+    return writes.commit(tx, {"p_write_id": statement.write_id, **claim})
 
 
 def _lookup(tx: Transaction, given: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -166,7 +195,7 @@ def _blob(tx: Transaction, part_id: str | None) -> BlobRef | None:
     return BlobRef(part.key, part.version_id or "", part.size, part.sha256, media_type, part.filename)
 
 
-def _decoded(tx: Transaction, statement: Select | Match | Search, row: Row) -> dict[str, Any]:
+def _decoded(tx: Transaction, statement: Select | Match | Search | Written, row: Row) -> dict[str, Any]:
     values: dict[str, Any] = {"ref_id": row["ref_id"]}
     for name, kind in statement.columns:
         values[name] = parse(kind, row.get(name))

@@ -12,6 +12,7 @@ from uuid import UUID
 from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
 from storekit.model.table.keys import foreign_key_name, foreign_keys
 from storekit.model.table.table import Column, Table
+from storekit.testing.stores.moves import made_moves
 from storekit.testing.stores.state import Event, Row, Transaction
 from storekit.testing.stores.unique import check_unique
 
@@ -23,17 +24,22 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     table, verb, rows = tx.table(operation["entity"]), operation["op"], operation["rows"]
     check_scope(tx, table)
     _check_shape(table, operation)
+    made: Mapping[str, int] = {}
+    if verb == "transition":
+        made, verb = made_moves(tx, table, operation["columns"][0], rows), "update"
+    asked, rows = rows, [row for row in rows if row["ref_id"] not in made]
     if verb != "insert":
         # In the order in which the SQL locks rows, so that the same one of several errors is raised.
         for row in sorted(rows, key=lambda row: str(row["ref_id"])):
             check_target(tx, table, verb, row)
     names = [*operation["columns"], *(f"{field}_ref" for field in operation["refs"])]
-    done = [[table.name, row["ref_id"], _write_row(tx, table, verb, row, names)] for row in rows]
+    done = {row["ref_id"]: _write_row(tx, table, verb, row, names) for row in rows}
     if verb in {"insert", "update"}:
         _check_references(tx, table, rows)
     if verb != "delete":
         check_unique(tx, table, rows)
-    return done
+    versions = {**done, **made}
+    return [[table.name, row["ref_id"], versions[row["ref_id"]]] for row in asked]
 
 
 def check_scope(tx: Transaction, table: Table) -> None:
@@ -56,6 +62,7 @@ def _check_shape(table: Table, operation: Mapping[str, Any]) -> None:
     allowed = {
         "insert": True,
         "update": table.mutable,
+        "transition": table.mutable,
         "delete": table.mutable or table.soft_delete,
         "restore": table.soft_delete,
     }

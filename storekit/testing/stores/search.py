@@ -61,6 +61,8 @@ def _test(tx: Transaction, table: Table, condition: Condition) -> Callable[[Row]
     name, operator, values = condition.column, condition.operator, condition.values
     if operator in {"null", "not null"}:
         return lambda row: (row[name] is None) == (operator == "null")
+    if operator == "past":
+        return lambda row: row[name] is not None and _comparable(table, name, row[name]) <= tx.now
     if operator == "ref_id":
         assert condition.parent is not None  # noqa: S101 for the type checker
         parent = _parent_id(tx, condition.parent, values[0])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from storekit.errors import Conflict, InvalidTransition, NotFound, UsageError
+from storekit.errors import Conflict, NotFound, UsageError
 from storekit.model.table.table import Table
 from storekit.testing.stores.claims import (
     LOST,
@@ -62,29 +63,37 @@ def commit(tx: Transaction, given: Arguments) -> Reply:
     if outcome is not None:
         return outcome
     _commit_parts(tx, write_id, parts, operations)
-    rows = [row for operation in operations for row in write_rows(tx, operation)]
-    write = replace(tx.state.writes[tx.tenant, write_id], result={"rows": rows})
+    rows = [row for operation in operations for row in _write(tx, operation)]
+    places = [place for operation in operations for place in operation.get("places", ())]
+    result = {"rows": rows, **({"places": places} if places else {})}
+    write = replace(tx.state.writes[tx.tenant, write_id], result=result)
     tx.put(tx.state.writes, (tx.tenant, write_id), write)
     return {"outcome": "committed", "now": tx.now.isoformat(), "rows": rows}
 
 
+def _write(tx: Transaction, operation: Reply) -> list[list[Any]]:
+    """Apply one operation, whose events get its reason."""
+    tx.reason = operation.get("reason") or None
+    try:
+        return write_rows(tx, operation)
+    finally:
+        tx.reason = None
+
+
 def transition(tx: Transaction, given: Arguments) -> Reply:
-    """Change the state of a row. A move to its current state must be declared too."""
-    table, to = tx.table(given["p_entity"]), given["p_to"]
-    machine, ref_id = table.machine, given["p_ref_id"]
-    if machine is None:
+    """Change the state of a row."""
+    table = tx.table(given["p_entity"])
+    if table.machine is None:
         raise UsageError(f"table {table.name} has no state machine")
-    row, moves = tx.row(table.name, ref_id), machine.allowed.get(to, ())
-    stays = row is not None and not row.get("deleted_on") and row[machine.field] == to
-    if stays and to not in moves:
-        raise InvalidTransition(table.name, ref_id, to, to, tuple(sorted(moves)))
-    tx.reason = given["p_reason"] or None
-    target = {"ref_id": ref_id, machine.field: to, "expected_version": given["p_expected_version"]}
-    change = {"entity": table.name, "op": "update", "columns": [machine.field], "refs": [], "rows": [target]}
-    claim = {"p_key": None, "p_fingerprint": None, "p_parts": None, "p_ops": [change]}
-    reply = commit(tx, {**given, **claim})
-    tx.reason = None
-    return reply
+    field = table.machine.field
+    target = {
+        "ref_id": given["p_ref_id"],
+        field: given["p_to"],
+        "expected_version": given["p_expected_version"],
+    }
+    change = {"entity": table.name, "op": "transition", "columns": [field], "refs": [], "rows": [target]}
+    change |= {"reason": given["p_reason"]}
+    return commit(tx, {**given, "p_key": None, "p_fingerprint": None, "p_parts": None, "p_ops": [change]})
 
 
 def abandon(tx: Transaction, given: Arguments) -> Reply:

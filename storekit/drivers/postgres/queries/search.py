@@ -27,14 +27,14 @@ A planner without statistics of the tenant would otherwise read all of its rows 
 """
 
 _NIL = UUID(int=0)
-_Shape: TypeAlias = tuple[str, str, int, Parent | None]
+Shape: TypeAlias = tuple[str, str, int, Parent | None]
 """The column, operator, number of parameters and parent of a condition."""
-_Order: TypeAlias = tuple[Sort, ...]
+Order: TypeAlias = tuple[Sort, ...]
 
 
 def search(statement: Search, tenant: UUID) -> tuple[str, list[bytes | None]]:
     """Compose a SELECT of one page, which starts after the last row of the previous page."""
-    parameters = [encode(tenant), *_parameters(statement.conditions)]
+    parameters = [encode(tenant), *encoded(statement.conditions)]
     after = statement.after
     if after is not None:
         parameters += [encode(value) for value in after if value is not None]
@@ -42,7 +42,7 @@ def search(statement: Search, tenant: UUID) -> tuple[str, list[bytes | None]]:
         statement.table,
         tuple(column for column, _ in statement.columns),
         statement.parts,
-        tuple(map(_shape, statement.conditions)),
+        tuple(map(shape, statement.conditions)),
         statement.order,
         None if after is None else tuple(value is None for value in after),
     )
@@ -51,15 +51,17 @@ def search(statement: Search, tenant: UUID) -> tuple[str, list[bytes | None]]:
 
 def count(statement: Count, tenant: UUID) -> tuple[str, list[bytes | None]]:
     """Compose a SELECT count(*)."""
-    text = _count_text(statement.table, tuple(map(_shape, statement.conditions)))
-    return text, [encode(tenant), *_parameters(statement.conditions)]
+    text = _count_text(statement.table, tuple(map(shape, statement.conditions)))
+    return text, [encode(tenant), *encoded(statement.conditions)]
 
 
-def _shape(condition: Condition) -> _Shape:
+def shape(condition: Condition) -> Shape:
+    """Return what the text of a condition depends on."""
     return condition.column, condition.operator, len(condition.values), condition.parent
 
 
-def _parameters(conditions: Sequence[Condition]) -> Iterator[bytes | None]:
+def encoded(conditions: Sequence[Condition]) -> Iterator[bytes | None]:
+    """Encode the values of conditions."""
     for each in conditions:
         match each.operator:
             case "in":
@@ -81,8 +83,8 @@ def _literal(kind: str, value: Any) -> bytes | None:
 
 
 @lru_cache(maxsize=1024)
-def _count_text(table: str, conditions: tuple[_Shape, ...]) -> str:
-    return f"SELECT count(*) FROM {named(table)} WHERE {_where(conditions)}"
+def _count_text(table: str, conditions: tuple[Shape, ...]) -> str:
+    return f"SELECT count(*) FROM {named(table)} WHERE {where(conditions)}"
 
 
 @lru_cache(maxsize=1024)
@@ -90,14 +92,14 @@ def _search_text(
     table: str,
     columns: tuple[str, ...],
     parts: tuple[str, ...],
-    conditions: tuple[_Shape, ...],
-    order: _Order,
+    conditions: tuple[Shape, ...],
+    order: Order,
     after: tuple[bool, ...] | None,
 ) -> str:
     first = 2 + sum(count for _, _, count, _ in conditions)
     last = first + (0 if after is None else after.count(False))
-    rows = f"SELECT * FROM {named(table)} WHERE {_where(conditions)}"
-    end = f"{_order_by(order)} LIMIT ${last}::bigint"
+    rows = f"SELECT * FROM {named(table)} WHERE {where(conditions)}"
+    end = f"{order_by(order)} LIMIT ${last}::bigint"
     if after is None:
         found = f"{rows}{end}"
     elif not any(each.nullable for each in order) and len({each.descending for each in order}) == 1:
@@ -108,11 +110,12 @@ def _search_text(
         branches = [f"({rows} AND {each}{end})" for each in _branches(order, after, first)]
         found = f"SELECT * FROM ({' UNION ALL '.join(branches)}) u{end}"
     # Parts are read for the rows of the page only, after LIMIT.
-    return f"SELECT {fields(columns, parts)} FROM ({found}) e{_order_by(order)}"
+    return f"SELECT {fields(columns, parts)} FROM ({found}) e{order_by(order)}"
 
 
-def _where(conditions: Sequence[_Shape]) -> str:
-    tests, number = ["tenant_id = $1::uuid"], 2
+def where(conditions: Sequence[Shape], number: int = 2) -> str:
+    """Write the conditions; `$1` is the tenant, and their parameters begin with `number`."""
+    tests = ["tenant_id = $1::uuid"]
     for column, operator, count, parent in conditions:
         tests.append(_test(f'"{column}"', operator, number, count, parent))
         number += count
@@ -128,6 +131,8 @@ def _test(column: str, operator: str, number: int, count: int, parent: Parent | 
             return f"{column} IS NOT NULL"
         case "in":
             return f"{column} = ANY (${number})"
+        case "past":
+            return f"{column} <= storekit.now()"
         case "prefix":
             return f"starts_with({column}, ${number})"
         case "contains":
@@ -152,18 +157,19 @@ def _parent(parent: Parent, number: int) -> str:
     )
 
 
-def _order_by(order: _Order) -> str:
+def order_by(order: Order) -> str:
+    """Write an ORDER BY; empty if there is at most one row."""
     columns = ", ".join(f'"{each.column}"{" DESC" if each.descending else ""}' for each in order)
     return f" ORDER BY {columns}" if columns else ""
 
 
-def _row_after(order: _Order, first: int) -> str:
+def _row_after(order: Order, first: int) -> str:
     columns = ", ".join(f'"{each.column}"' for each in order)
     values = ", ".join(f"${first + i}" for i in range(len(order)))
     return f"({columns}) {'<' if order[0].descending else '>'} ({values})"
 
 
-def _branches(order: _Order, after: tuple[bool, ...], first: int) -> Iterator[str]:
+def _branches(order: Order, after: tuple[bool, ...], first: int) -> Iterator[str]:
     """Yield a condition for each prefix of the order: equal in the prefix, and later in the column after it.
 
     For `a, b` after (1, 2): `a > 1`, then `a = 1 AND b > 2`.

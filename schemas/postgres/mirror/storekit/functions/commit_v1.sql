@@ -13,6 +13,7 @@ DECLARE
     v_parts   jsonb := coalesce(p_parts, '[]');
     v_outcome jsonb;
     v_rows    jsonb := '[]';
+    v_places  jsonb := '[]';
     v_op      jsonb;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
@@ -24,9 +25,17 @@ BEGIN
     PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
     PERFORM storekit.lock_rows(p_ops);
     FOR v_op IN SELECT op FROM jsonb_array_elements(p_ops) AS op LOOP
+        IF v_op ->> 'reason' <> '' THEN
+            PERFORM set_config('storekit.reason', v_op ->> 'reason', true);
+        END IF;
         v_rows := v_rows || storekit.write_rows(v_op);
+        v_places := v_places || coalesce(v_op -> 'places', '[]');
+        IF v_op ->> 'reason' <> '' THEN
+            PERFORM set_config('storekit.reason', '', true);  -- it applies to this operation only
+        END IF;
     END LOOP;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
+        || CASE WHEN v_places = '[]' THEN '{}' ELSE jsonb_build_object('places', v_places) END
     WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;
     -- Events of SQL that the caller runs after this call, in the same transaction, must not carry this write's id.
     PERFORM set_config('storekit.write_id', '', true);

@@ -14,11 +14,13 @@ DECLARE
     v_keys    text[] := v_columns || ARRAY(SELECT r || '_ref' FROM unnest(v_refs) AS r)
                         || CASE WHEN v_op = 'insert' THEN '{ref_id,id}' ELSE '{ref_id}' END::text[];
     v_ids     text[];
+    v_made    jsonb := '{}';
     v_done    jsonb;
     v_refused jsonb;
 BEGIN
-    IF coalesce(v_op, '') NOT IN ('insert', 'update', 'delete', 'restore')
-       OR v_op = 'update' AND NOT v_table.mutable
+    IF coalesce(v_op, '') NOT IN ('insert', 'update', 'delete', 'restore', 'transition')
+       OR v_op IN ('update', 'transition') AND NOT v_table.mutable
+       OR v_op = 'transition' AND v_columns || v_refs IS DISTINCT FROM ARRAY[storekit.state_field(v_table.entity)]
        OR v_op = 'delete' AND NOT (v_table.mutable OR v_table.soft_delete)
        OR v_op = 'restore' AND NOT v_table.soft_delete
        OR v_op IN ('delete', 'restore') AND cardinality(v_columns || v_refs) > 0 THEN
@@ -38,6 +40,13 @@ BEGIN
 
     IF v_op = 'delete' AND NOT v_table.soft_delete THEN
         v_done := storekit.delete_rows(v_table.entity, v_rows, v_ids);
+    ELSIF v_op = 'transition' THEN
+        v_made := storekit.made_moves(v_table, v_columns[1], v_rows);
+        EXECUTE format('SELECT storekit.%I(''update'', $1, $2, $3, $4)', 'write_' || v_table.entity)
+        INTO v_done USING v_columns, v_refs,
+            to_jsonb(ARRAY(SELECT r FROM jsonb_array_elements(v_rows) AS r WHERE NOT v_made ? (r ->> 'ref_id'))),
+            ARRAY(SELECT id FROM unnest(v_ids) AS id WHERE NOT v_made ? id);
+        v_done := v_made || v_done;
     ELSE
         EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
         INTO v_done USING v_op, v_columns, v_refs, v_rows, v_ids;
