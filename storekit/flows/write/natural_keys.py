@@ -16,9 +16,11 @@ from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import matching
 from storekit.flows.write.operations import Operation
+from storekit.model.declare.validators import has_model_validators
 from storekit.model.save.change import Change
 from storekit.model.save.changes import change_of
 from storekit.model.save.load import entity_from
+from storekit.model.save.updates import check_record
 from storekit.model.table.keys import natural_key_name
 from storekit.model.values.codec import encode_column, key_of, key_of_row
 
@@ -112,9 +114,12 @@ def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Cont
     found = entity_from(operation.entity_class, row)
     given = operation.entity.model_fields_set - {*table.natural_key}
     found.__dict__.update({name: operation.entity.__dict__[name] for name in given})
+    judged = bool(given) and has_model_validators(operation.entity_class)
+    if judged:
+        check_record(found, next(iter(given)))
     operation.outcome = found
     change = change_of(found, context.actor.tenant)
-    if not (change.blobs or change.documents or change.emptied):
+    if not (judged or change.blobs or change.documents or change.emptied):
         # the new column values do not depend on the old ones, so a concurrent change is not a conflict
         change.expected_version = None
     return change

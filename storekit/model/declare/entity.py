@@ -7,20 +7,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr, model_validator
+from pydantic_core import CoreSchema
 
 from storekit import ids
 from storekit.errors import NotLoaded, UsageError, ValidationError
 from storekit.model.declare.aliases import server_names
 from storekit.model.declare.annotations import table_of
 from storekit.model.declare.stored import EntityMemory
+from storekit.model.declare.validators import LOADING, assign, guarded
 from storekit.model.table.indexes import Index
 from storekit.model.table.table import RESERVED, Scope, Table
 from storekit.model.values.codec import encode_column
 
 _KEYWORDS = ("scope", "line", "indexes", "natural_key")
-LOADING = object()
-"""Validation context that allows the fields that storekit sets, for loading and saving a record."""
 
 
 class Entity(BaseModel):
@@ -108,6 +108,10 @@ class Entity(BaseModel):
         return values
 
     @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return guarded(cls, handler(source))
+
+    @classmethod
     def plan(cls) -> str:
         """Return a text that shows the store of each field and the round trips of a save; needs no server.
 
@@ -132,9 +136,7 @@ class Entity(BaseModel):
             if name in RESERVED:
                 raise UsageError(f"{type(self).__name__}.{name} is set by storekit, not by the caller")
             if name in type(self).model_fields and not self.model_config.get("frozen"):
-                # pydantic validates the whole object again, including fields that storekit sets, so the
-                # context allows them
-                self.__pydantic_validator__.validate_assignment(self, name, value, context=LOADING)
+                assign(self, name, value)
             else:
                 super().__setattr__(name, value)
 

@@ -36,6 +36,8 @@ class EntityMemory:
     change: comparing the content would require reading the whole blob."""
     expired: frozenset[str] = frozenset()
     """Document fields that have expired and have no ref any more: the row has only `<field>_expired_on`."""
+    waiting: bool = False
+    """Whether `model_post_init` reads a document that is not loaded; it runs again when documents are."""
 
     def __eq__(self, other: object) -> bool:
         # pydantic compares private attributes too, but entities with equal fields must be equal
