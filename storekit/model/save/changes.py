@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from storekit.errors import UsageError, ValidationError
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.save.change import Change
-from storekit.model.save.documents import digest, encode_document
+from storekit.model.save.documents import adapter, digest, encode_document
+from storekit.model.save.generated import declared_digest, declared_json
 from storekit.model.save.memory import memory_of
 from storekit.model.table.fields import Expired
 from storekit.model.values.blob import Blob
@@ -40,10 +43,20 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         change = Change(owner, table, "update", entity.ref_id, entity.id, expected, columns)
         change.stored, change.declared = stored.parts, encoded
     change.holder = entity
+    _declare_json(values, change)
     _compare_parts(entity, memory, change)
     if stored is not None:
         _refuse_frozen(change, type(entity))
     return change
+
+
+def _declare_json(values: Mapping[str, Any], change: Change) -> None:
+    """Leave generated values out of the declared values of jsonb columns."""
+    for name, column in change.table.columns.items():
+        if column.adapter is not None and name in change.declared:
+            plain = declared_json(column.adapter, values[name], change.where(name))
+            if plain is not None:
+                change.declared[name] = plain
 
 
 def _refuse_frozen(change: Change, entity_class: type[Entity]) -> None:
@@ -91,12 +104,13 @@ def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None
         elif isinstance(value, Expired):
             if known is None and name not in memory.expired:
                 raise not_content(change.where(name))
-        elif known is None or known.expired:
-            change.documents[name] = encode_document(type(entity), name, value)
         else:
-            held = memory.digests.get(name, bytes.fromhex(known.sha256))
-            if digest(value, change.where(name)) != held:
+            held = None if known is None or known.expired else bytes.fromhex(known.sha256)
+            if held is None or digest(value, change.where(name)) != memory.digests.get(name, held):
                 change.documents[name] = encode_document(type(entity), name, value)
+            declared = declared_digest(adapter(type(entity), name), value, change.where(name))
+            if declared is not None:
+                change.identities[name] = declared.hex()
 
 
 def not_content(where: str) -> ValidationError:

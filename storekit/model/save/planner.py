@@ -82,7 +82,7 @@ def _identity(change: Change, fresh: Sequence[PartPlan], index_of: Mapping[str, 
         own = index_of.get(value) if column.reference and value is not None else None
         values[name] = value if own is None else {"row": own}
     parts = {name: known.sha256 for name, known in change.stored.items() if name not in change.emptied}
-    parts |= {part.spec.name: _content_identity(part, change) for part in fresh}
+    parts |= {part.spec.name: _content_identity(part, change) for part in fresh} | change.identities
     ref_id = None if change.operation == "insert" else change.ref_id
     return [change.table.name, change.operation, ref_id, values, parts]
 
