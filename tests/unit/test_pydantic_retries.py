@@ -71,7 +71,7 @@ def test_a_retry_after_loading_is_the_same_request() -> None:
     """A process that loads the record and makes the same change again gets the record of the first save."""
     answers = repository(Answer)
     ref_id = answers.save(Answer(trace=trace(), span=Span(tokens=1))).ref_id
-    set_by_hand = {"span_id": UUID(int=1), "at": datetime(2026, 1, 1, tzinfo=UTC)}
+    set_by_hand: dict[str, Any] = {"span_id": UUID(int=1), "at": datetime(2026, 1, 1, tzinfo=UTC)}
     changes: list[tuple[str, Callable[[], Any]]] = [
         ("trace", lambda: trace(tokens=5)),
         ("span", lambda: Span(tokens=5)),

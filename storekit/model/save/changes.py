@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from storekit.errors import UsageError, ValidationError
@@ -11,10 +9,11 @@ from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.save.change import Change
 from storekit.model.save.documents import adapter, digest, encode_document
-from storekit.model.save.generated import declared_digest, declared_json
+from storekit.model.save.generated import generated, without
 from storekit.model.save.memory import memory_of
 from storekit.model.table.fields import Expired
 from storekit.model.values.blob import Blob
+from storekit.model.values.bson import body_hash
 from storekit.model.values.codec import encode_column
 
 
@@ -43,20 +42,27 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         change = Change(owner, table, "update", entity.ref_id, entity.id, expected, columns)
         change.stored, change.declared = stored.parts, encoded
     change.holder = entity
-    _declare_json(values, change)
     _compare_parts(entity, memory, change)
+    _leave_out_generated(entity, change)
     if stored is not None:
         _refuse_frozen(change, type(entity))
     return change
 
 
-def _declare_json(values: Mapping[str, Any], change: Change) -> None:
-    """Leave generated values out of the declared values of jsonb columns."""
+def _leave_out_generated(entity: Entity, change: Change) -> None:
+    """Leave values that default factories generated out of what the fingerprint covers."""
+    values = entity.__dict__
     for name, column in change.table.columns.items():
         if column.adapter is not None and name in change.declared:
-            plain = declared_json(column.adapter, values[name], change.where(name))
-            if plain is not None:
-                change.declared[name] = plain
+            paths = generated(column.adapter, values[name])
+            if paths:
+                change.declared[name] = without(change.declared[name], paths)
+    for name, part in change.table.parts.items():
+        if part.kind == "document" and values.get(name) is not None:
+            paths = generated(adapter(type(entity), name), values[name])
+            if paths:
+                made = change.documents.get(name) or encode_document(type(entity), name, values[name])
+                change.identities[name] = body_hash(without(made.body, paths)).hex()
 
 
 def _refuse_frozen(change: Change, entity_class: type[Entity]) -> None:
@@ -104,13 +110,12 @@ def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None
         elif isinstance(value, Expired):
             if known is None and name not in memory.expired:
                 raise not_content(change.where(name))
+        elif known is None or known.expired:
+            change.documents[name] = encode_document(type(entity), name, value)
         else:
-            held = None if known is None or known.expired else bytes.fromhex(known.sha256)
-            if held is None or digest(value, change.where(name)) != memory.digests.get(name, held):
+            held = memory.digests.get(name, bytes.fromhex(known.sha256))
+            if digest(value, change.where(name)) != held:
                 change.documents[name] = encode_document(type(entity), name, value)
-            declared = declared_digest(adapter(type(entity), name), value, change.where(name))
-            if declared is not None:
-                change.identities[name] = declared.hex()
 
 
 def not_content(where: str) -> ValidationError:

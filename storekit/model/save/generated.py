@@ -8,58 +8,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, RootModel, TypeAdapter
 
-from storekit.model.values.bson import body_hash, encode_body
-from storekit.model.values.codec import encode_json
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 Paths = dict[Any, Any]
-"""Fields to leave out, as pydantic's `exclude` takes them."""
+"""Fields to leave out of an encoded value: True, or further paths, by key or position."""
 
 
-def declared_json(adapter: TypeAdapter[Any], value: Any, where: str) -> Any | None:
-    """Return a jsonb value without its generated fields; None if it has none."""
-    paths = _generated(value) if _has_factories(adapter) else None
-    if not paths:
-        return None
-    options: dict[str, Any] = {"by_alias": True, "exclude": paths, "warnings": False}
-    return encode_json(adapter.dump_python(value, mode="json", **options), where)
+def generated(adapter: TypeAdapter[Any], value: Any) -> Paths:
+    """Return the fields of a value that the caller did not set and whose values their factories generated.
 
-
-def declared_digest(adapter: TypeAdapter[Any], value: Any, where: str) -> bytes | None:
-    """Return the hash of a document without its generated fields; None if it has none."""
-    paths = _generated(value) if _has_factories(adapter) else None
-    if not paths:
-        return None
-    plain = adapter.dump_python(value, by_alias=True, round_trip=True, exclude=paths, warnings=False)
-    return body_hash(encode_body(plain, where)[0])
-
-
-def _generated(value: Any) -> Paths:
-    """Return the fields that the caller did not set and whose values their factories generated.
-
-    A list or dict counts as set: a caller may have added to it in place.
+    Args:
+        adapter: of the declared type; a type without default factories is not searched.
     """
+    return _found(value) if _has_factories(adapter) else {}
+
+
+def without(encoded: Any, paths: Paths) -> Any:
+    """Return an encoded value without some fields."""
+    match encoded:
+        case dict():
+            kept = {key: each for key, each in encoded.items() if paths.get(key) is not True}
+            return {key: without(each, paths[key]) if key in paths else each for key, each in kept.items()}
+        case list():
+            return [without(each, paths[i]) if i in paths else each for i, each in enumerate(encoded)]
+    return encoded  # a serializer of the user gave it another form
+
+
+def _found(value: Any) -> Paths:
+    """A list or dict counts as set: a caller may have added to it in place."""
     found: Paths
     match value:
         case RootModel():
-            return _generated(value.root)
+            return _found(value.root)
         case BaseModel():
             fields = type(value).model_fields
             found = {
-                name: True if _is_generated(value, name, each) else _generated(each)
+                _key(name, fields[name]): _is_generated(value, name, each) or _found(each)
                 for name, each in value.__dict__.items()
                 if name in fields
             }
         case Mapping():
-            found = {key: _generated(each) for key, each in value.items()}
+            found = {str(key): _found(each) for key, each in value.items()}
         case list() | tuple():
-            found = {i: _generated(each) for i, each in enumerate(value)}
+            found = {i: _found(each) for i, each in enumerate(value)}
         case _:
             return {}
     return {key: paths for key, paths in found.items() if paths}
+
+
+def _key(name: str, info: FieldInfo) -> str:
+    """Return the key of a field in an encoded model."""
+    return info.serialization_alias or info.alias or name
 
 
 def _is_generated(model: BaseModel, name: str, value: Any) -> bool:
