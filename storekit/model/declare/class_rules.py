@@ -24,6 +24,16 @@ def check_config(cls: type[BaseModel]) -> None:
         )
 
 
+def check_parameters(cls: type[BaseModel]) -> None:
+    """Raise UsageError for a class with a table and type variables: its columns have no types."""
+    if variables := cls.__pydantic_generic_metadata__["parameters"]:
+        name = cls.__name__
+        raise UsageError(
+            f"{name} is generic in {', '.join(map(str, variables))}; define it without a table, and derive a "
+            f'class that has types: class Name({name}[int], table="...")'
+        )
+
+
 def check_enum_values(cls: type[BaseModel], table: Table) -> None:
     """Raise UsageError if the class would contain other values of enums than a read returns."""
     enums = [column.name for column in table.columns.values() if column.enum is not None]

@@ -14,7 +14,12 @@ from storekit import ids
 from storekit.errors import NotLoaded, UsageError
 from storekit.model.declare.aliases import server_names
 from storekit.model.declare.annotations import table_of
-from storekit.model.declare.class_rules import check_config, check_defaults, check_enum_values
+from storekit.model.declare.class_rules import (
+    check_config,
+    check_defaults,
+    check_enum_values,
+    check_parameters,
+)
 from storekit.model.declare.inputs import refused_names, without
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.declare.validators import LOADING, assign, guarded
@@ -93,6 +98,7 @@ class Entity(BaseModel):
             _refuse_lost_fields(cls, declared)
             return
         _refuse_server_fields(cls)
+        check_parameters(cls)
         mutable, soft = issubclass(cls, Mutable), issubclass(cls, SoftDelete)
         cls.storekit_table = table_of(
             cls.__name__, table, cls.model_fields, mutable=mutable, soft_delete=soft, **declared
