@@ -116,8 +116,8 @@ class AsyncRepository(Generic[E]):
         Args:
             where: maps a column to a value, to None, or to a filter (`in_`, `between`, `lt`, `le`,
                 `gt`, `ge`, `is_null`, `prefix`, `contains`, `json_path`, `has_key`). Values are converted
-                as by the constructor: `"3"` finds the int 3. For a reference column `run_id`, the key `"run.ref_id"` compares the ref_id of the record that it points
-                to. Default: all records.
+                as by the constructor: `"3"` finds the int 3. For a reference column `run_id`, the key
+                `"run.ref_id"` compares the ref_id of the record that it points to. Default: all records.
             order_by: a column, `"-column"` for descending order, or a list of them. The class must
                 declare an index with these columns, preceded only by columns that `where` compares with
                 a single value. Default: the order of the index that fits `where` best, or newest first
