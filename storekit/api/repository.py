@@ -573,8 +573,8 @@ class Repository(Generic[E]):
             UsageError: the class is append-only; nothing was sent.
             NotLoaded: a validator reads a document; nothing was changed. Load the record, change it and
                 save it.
-            Conflict: the record has another version than `expected_version`, or was changed after a
-                validator had judged it (then call again); nothing was changed.
+            Conflict: the record has another version than `expected_version`, or other writers changed it
+                each time that a validator had judged it (then call again); nothing was changed.
             InvalidTransition: the state machine does not allow this change of state; nothing was
                 changed.
             ConstraintViolation: a database constraint rejected the values; nothing was changed.

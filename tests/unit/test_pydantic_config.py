@@ -120,6 +120,7 @@ def test_strict_classes_refuse_conversions_everywhere() -> None:
         uid: UUID | None = None
         at: datetime | None = None
         tree: dict[str, int] = {}
+        level: Level = Level.LOW
 
     class Meter(Entity, Mutable, table="meters"):
         value: StrictInt = 1
@@ -135,6 +136,7 @@ def test_strict_classes_refuse_conversions_everywhere() -> None:
             gauges.update(made.ref_id, values)
         with pytest.raises(ValidationError):
             gauges.find(values)
+    assert gauges.count({"level": "low"}) == 1
     for name in ("value", "limit"):
         with pytest.raises(ValidationError):
             meters.find({name: "1"})

@@ -174,22 +174,44 @@ def test_a_unit_of_work_judges_an_update_by_the_record() -> None:
     assert (found.sold, found.free, found.version) == (10, 0, 2)
 
 
-def test_an_update_that_was_judged_requires_the_version_that_was_read() -> None:
-    """If another writer changes the record between the read and the commit, the update raises Conflict."""
-    bookings = repository(Booking)
+@pytest.mark.parametrize("way", ["update", "update_many", "unit"])
+def test_an_update_is_judged_again_if_the_record_was_changed_meanwhile(way: str) -> None:
+    """A change by another writer between the read and the commit never makes a record that is invalid."""
+    scope = scope_of(Booking)
+    bookings = scope.repository(Booking)
     ref_id = bookings.save(Booking(sold=5)).ref_id
-    others = iter([{"seats": 6}])
+    others: list[dict[str, int]] = []
 
     def interfere(name: str, phase: trace.Phase) -> None:
-        if (name, phase) == ("postgres.commit", "started"):
-            for values in others:
-                bookings.update(ref_id, values)
+        if (name, phase) == ("postgres.commit", "started") and others:
+            bookings.update(ref_id, others.pop())
 
-    with trace.listen(interfere), pytest.raises(Conflict):
-        bookings.update(ref_id, {"sold": 7})
-    assert (bookings.get(ref_id).sold, bookings.get(ref_id).seats) == (5, 6)
+    def update(values: dict[str, int]) -> None:
+        with trace.listen(interfere):
+            if way == "unit":
+                with scope.transaction() as tx:
+                    tx.update(Booking, ref_id, values)
+            elif way == "update":
+                bookings.update(ref_id, values)
+            else:
+                bookings.update_many({ref_id: values})
+
+    others.append({"seats": 8})
+    update({"sold": 7})
+    assert (bookings.get(ref_id).seats, bookings.get(ref_id).free) == (8, 1)
+    others.append({"seats": 7})
+    with pytest.raises(ValidationError, match="sold more"):
+        update({"sold": 8})
+    assert (bookings.get(ref_id).sold, bookings.get(ref_id).seats) == (7, 7)
+
+
+def test_a_judged_update_compares_the_version_that_was_passed() -> None:
+    """With expected_version, a record that has another version raises Conflict and is not judged."""
+    bookings = repository(Booking)
+    ref_id = bookings.save(Booking(sold=5)).ref_id
+    assert bookings.update(ref_id, {"sold": 6}, expected_version=1).version == 2
     with pytest.raises(Conflict):
-        bookings.update(ref_id, {"sold": 6}, expected_version=1)
+        bookings.update(ref_id, {"sold": 99}, expected_version=1)
 
 
 @row("validators that assign")

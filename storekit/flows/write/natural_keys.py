@@ -24,8 +24,6 @@ from storekit.model.save.updates import check_record
 from storekit.model.table.keys import natural_key_name
 from storekit.model.values.codec import encode_column, key_of, key_of_row
 
-RACES = 10
-"""Attempts to look up natural keys and commit. After each one, another writer has committed."""
 _BEFORE = -1
 """The place of a record that an earlier flush contains."""
 Key = tuple[str, tuple[Any, ...]]
@@ -92,8 +90,13 @@ async def look_up_keys(
 def raced(operations: Sequence[Operation], error: StorekitError) -> bool:
     """Return whether the error means that another writer was faster since the look-up.
 
-    The other writer inserted a record with the natural key, or updated or deleted the record that had it.
+    The other writer inserted a record with the natural key, updated or deleted the record that had it, or
+    changed a record that an update was judged by.
     """
+    if isinstance(error, Conflict) and any(
+        each.judged and each.ref_id == error.ref_id for each in operations
+    ):
+        return True
     keyed = [each for each in operations if each.keyed]
     if isinstance(error, ConstraintViolation):
         return any(error.constraint == natural_key_name(each.table) for each in keyed)

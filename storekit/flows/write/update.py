@@ -11,7 +11,7 @@ from storekit.flows.context import Context
 from storekit.flows.read.load import found_rows, get, whole_row
 from storekit.flows.write.attempt import Committed, carry_out
 from storekit.flows.write.attribution import attribute
-from storekit.flows.write.operations import check_update
+from storekit.flows.write.operations import RACES, check_update
 from storekit.flows.write.planning import documents_of, off_loop, planned
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.validators import looks_at_record
@@ -39,11 +39,18 @@ async def update(
     """
     check_update(entity, ref_id, values)
     check_version(expected_version)
-    found = await read_judged(context, [(entity, ref_id, values)])
-    change = await _change_in(context, entity, ref_id, values, found, expected_version)
-    if change.empty:
-        return await get(context, entity, ref_id)
-    return (await _carry_out(context, entity, [change]))[0]
+    for left in reversed(range(RACES)):
+        found = await read_judged(context, [(entity, ref_id, values)])
+        change = await _change_in(context, entity, ref_id, values, found, expected_version)
+        if change.empty:
+            return await get(context, entity, ref_id)
+        try:
+            return (await _carry_out(context, entity, [change]))[0]
+        except Conflict:
+            # the record was changed after it was read to be judged: read and judge it again
+            if not left or not found or expected_version is not None:
+                raise
+    raise AssertionError("unreachable")
 
 
 async def update_many(context: Context, entity: type[E], values: Mapping[str, Mapping[str, Any]]) -> list[E]:
@@ -53,13 +60,19 @@ async def update_many(context: Context, entity: type[E], values: Mapping[str, Ma
     for i, (ref_id, each) in enumerate(values.items()):
         with _placed(i):
             check_update(entity, ref_id, each)
-    found = await read_judged(context, [(entity, ref_id, each) for ref_id, each in values.items()])
-    changes: list[Change] = []
-    for i, (ref_id, each) in enumerate(values.items()):
-        with _placed(i):
-            changes.append(await _change_in(context, entity, ref_id, each, found))
-        changes[-1].place = i
-    return await _carry_out(context, entity, changes) if changes else []
+    for left in reversed(range(RACES)):
+        found = await read_judged(context, [(entity, ref_id, each) for ref_id, each in values.items()])
+        changes: list[Change] = []
+        for i, (ref_id, each) in enumerate(values.items()):
+            with _placed(i):
+                changes.append(await _change_in(context, entity, ref_id, each, found))
+            changes[-1].place = i
+        try:
+            return await _carry_out(context, entity, changes) if changes else []
+        except Conflict:
+            if not left or not found:
+                raise
+    raise AssertionError("unreachable")
 
 
 async def read_judged(
