@@ -45,6 +45,8 @@ def as_declared(entity: type[Entity], column: Column, value: Any, *, item: bool 
     kind = _KINDS.get(column.sql)
     if kind is None or column.enum is not None or value is None:
         return value
+    if type(value) is kind and kind is not str:  # a setting of the class may normalise texts
+        return value
     try:
         return _adapter(entity, column.name, kind.__args__[0] if item else kind).validate_python(value)
     except PydanticError:

@@ -8,8 +8,8 @@ from storekit.errors import UsageError, ValidationError
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.save.change import Change
-from storekit.model.save.documents import adapter, digest, encode_document
-from storekit.model.save.generated import generated, without
+from storekit.model.save.documents import digest, encode_document
+from storekit.model.save.generated import fields_with_factories, generated, without
 from storekit.model.save.memory import memory_of
 from storekit.model.table.fields import Expired
 from storekit.model.values.blob import Blob
@@ -51,18 +51,14 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
 
 def _leave_out_generated(entity: Entity, change: Change) -> None:
     """Leave values that default factories generated out of what the fingerprint covers."""
-    values = entity.__dict__
-    for name, column in change.table.columns.items():
-        if column.adapter is not None and name in change.declared:
-            paths = generated(column.adapter, values[name])
-            if paths:
-                change.declared[name] = without(change.declared[name], paths)
-    for name, part in change.table.parts.items():
-        if part.kind == "document" and values.get(name) is not None:
-            paths = generated(adapter(type(entity), name), values[name])
-            if paths:
-                made = change.documents.get(name) or encode_document(type(entity), name, values[name])
-                change.identities[name] = body_hash(without(made.body, paths)).hex()
+    for name in fields_with_factories(type(entity)):
+        value = entity.__dict__.get(name)
+        paths = generated(value)
+        if paths and name in change.table.parts:
+            made = change.documents.get(name) or encode_document(type(entity), name, value)
+            change.identities[name] = body_hash(without(made.body, paths)).hex()
+        elif paths and name in change.declared:
+            change.declared[name] = without(change.declared[name], paths)
 
 
 def _refuse_frozen(change: Change, entity_class: type[Entity]) -> None:

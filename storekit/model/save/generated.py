@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, RootModel, TypeAdapter
+from pydantic import BaseModel, RootModel
+
+from storekit.model.declare.entity import Entity
+from storekit.model.save.documents import adapter
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -19,13 +22,38 @@ Paths = dict[Any, Any]
 """Fields to leave out of an encoded value: True, or further paths, by key or position."""
 
 
-def generated(adapter: TypeAdapter[Any], value: Any) -> Paths:
+@lru_cache(maxsize=1024)
+def fields_with_factories(entity: type[Entity]) -> tuple[str, ...]:
+    """List the jsonb columns and documents whose types have a field with a default factory, at any depth."""
+    table = entity.storekit_table
+    columns = [(column.name, column.adapter) for column in table.columns.values() if column.adapter]
+    documents = [(part.name, adapter(entity, part.name)) for part in table.parts.values() if part.collection]
+    return tuple(name for name, kind in (*columns, *documents) if _mentions_factory(kind.core_schema))
+
+
+def generated(value: Any) -> Paths:
     """Return the fields of a value that the caller did not set and whose values their factories generated.
 
-    Args:
-        adapter: of the declared type; a type without default factories is not searched.
+    A list or dict counts as set: a caller may have added to it in place.
     """
-    return _found(value) if _has_factories(adapter) else {}
+    found: Paths
+    match value:
+        case RootModel():
+            return generated(value.root)
+        case BaseModel():
+            fields = type(value).model_fields
+            found = {
+                _key(name, fields[name]): _is_generated(value, name, each) or generated(each)
+                for name, each in value.__dict__.items()
+                if name in fields
+            }
+        case Mapping():
+            found = {str(key): generated(each) for key, each in value.items()}
+        case list() | tuple():
+            found = {i: generated(each) for i, each in enumerate(value)}
+        case _:
+            return {}
+    return {key: paths for key, paths in found.items() if paths}
 
 
 def without(encoded: Any, paths: Paths) -> Any:
@@ -39,28 +67,6 @@ def without(encoded: Any, paths: Paths) -> Any:
     return encoded  # a serializer of the user gave it another form
 
 
-def _found(value: Any) -> Paths:
-    """A list or dict counts as set: a caller may have added to it in place."""
-    found: Paths
-    match value:
-        case RootModel():
-            return _found(value.root)
-        case BaseModel():
-            fields = type(value).model_fields
-            found = {
-                _key(name, fields[name]): _is_generated(value, name, each) or _found(each)
-                for name, each in value.__dict__.items()
-                if name in fields
-            }
-        case Mapping():
-            found = {str(key): _found(each) for key, each in value.items()}
-        case list() | tuple():
-            found = {i: _found(each) for i, each in enumerate(value)}
-        case _:
-            return {}
-    return {key: paths for key, paths in found.items() if paths}
-
-
 def _key(name: str, info: FieldInfo) -> str:
     """Return the key of a field in an encoded model."""
     return info.serialization_alias or info.alias or name
@@ -72,13 +78,8 @@ def _is_generated(model: BaseModel, name: str, value: Any) -> bool:
     return not isinstance(value, BaseModel | Mapping | list | tuple | set | frozenset)
 
 
-@lru_cache(maxsize=1024)
-def _has_factories(adapter: TypeAdapter[Any]) -> bool:
-    """Return whether a type has a field with a default factory, at any depth."""
-    return _mentions_factory(adapter.core_schema)
-
-
 def _mentions_factory(schema: Any) -> bool:
+    """Return whether a schema of pydantic contains a default factory."""
     if isinstance(schema, list | tuple):
         return any(map(_mentions_factory, schema))
     if not isinstance(schema, dict):

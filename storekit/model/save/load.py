@@ -61,7 +61,11 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
         else:
             values[name] = None
     loaded = _built(entity, values)
-    waiting = not _initialized(loaded)
+    waiting = False
+    if entity.model_post_init is Entity.model_post_init:  # sets the private attributes, no more
+        loaded.model_post_init(None)
+    else:
+        waiting = not _initialized(loaded)
     stored = Stored(row["tenant_id"], LoadedColumns(entity, row), parts)
     remember(loaded, EntityMemory(stored, blobs=blobs, expired=frozenset(expired), waiting=waiting))
     return loaded
@@ -69,9 +73,6 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
 
 def _initialized(record: Entity) -> bool:
     """Run `model_post_init` of the class; return False if it needs a document that is not loaded."""
-    if type(record).model_post_init is Entity.model_post_init:  # only sets the private attributes
-        record.model_post_init(None)
-        return True
     with validating(type(record)):  # as in the constructor: assignments set the value as it is
         try:
             record.model_post_init(None)
