@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from storekit import Entity, Repository, Scope
+from pydantic import create_model
+
+from storekit import Entity, Mutable, Repository, Scope
 from storekit.testing import memory_store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,6 +22,13 @@ def row(name: str) -> Callable[[F], F]:
         return test
 
     return same
+
+
+def declare(kind: Any, default: Any = ...) -> type[Entity]:
+    """Declare the class D with one field x of a type."""
+    bases: Any = (Entity, Mutable)
+    made: type[Entity] = create_model("D", __base__=bases, __cls_kwargs__={"table": "ds"}, x=(kind, default))
+    return made
 
 
 def scope_of(*entities: type[Entity]) -> Scope:
