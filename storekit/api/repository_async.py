@@ -118,9 +118,9 @@ class AsyncRepository(Generic[E]):
 
         Args:
             where: maps a column to a value, to None, or to a filter (`in_`, `between`, `lt`, `le`,
-                `gt`, `ge`, `is_null`, `prefix`, `contains`, `json_path`, `has_key`). For a reference
-                column `run_id`, the key `"run.ref_id"` compares the ref_id of the record that it points
-                to. Default: all records.
+                `gt`, `ge`, `is_null`, `prefix`, `contains`, `json_path`, `has_key`). Values are converted
+                as by the constructor: `"3"` finds the int 3. For a reference column `run_id`, the key
+                `"run.ref_id"` compares the ref_id of the record that it points to. Default: all records.
             order_by: a column, `"-column"` for descending order, or a list of them. The class must
                 declare an index with these columns, preceded only by columns that `where` compares with
                 a single value. Default: the order of the index that fits `where` best, or newest first
@@ -478,7 +478,7 @@ class AsyncRepository(Generic[E]):
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
         the constructor are written and the other fields keep their values; a record that would not
-        change is not written.
+        change is not written. Validators of the whole record judge the result.
 
         Cost: one Postgres trip to look up the keys, and the trips of one `save`.
 
@@ -491,8 +491,9 @@ class AsyncRepository(Generic[E]):
         Raises:
             UsageError: the class has no natural key or is append-only, or an object was loaded or saved
                 before.
-            ValidationError: a value cannot be stored, or two objects have the same key (`.index`);
-                nothing was sent.
+            ValidationError: a value cannot be stored, a validator refused a record, or two objects have
+                the same key (`.index`); nothing was changed.
+            NotLoaded: a validator reads a document (`.index`); nothing was changed.
             ConstraintViolation: the natural key belongs to a soft-deleted record (`.index`), or a
                 database constraint rejected a record; nothing was committed.
             Conflict: a record was changed during the call; nothing was committed. Call again.
@@ -543,8 +544,12 @@ class AsyncRepository(Generic[E]):
     ) -> E:
         """Write some fields of a record without loading it first.
 
+        The values are converted and validated as in an assignment. If a validator of the class looks at
+        other fields, it judges the stored record with the new values.
+
         Cost: as for `save`. If a document links a blob that changes, one more Postgres trip and one
-        MongoDB read, because the document is written again with the new link.
+        MongoDB read, because the document is written again with the new link. If a validator looks at
+        other fields, one more Postgres trip.
 
         Args:
             ref_id: the record's ULID.
@@ -557,9 +562,13 @@ class AsyncRepository(Generic[E]):
 
         Raises:
             NotFound: the tenant has no such record, or it is deleted; nothing was changed.
-            ValidationError: a field is unknown, or a value cannot be stored; nothing was sent.
+            ValidationError: a field is unknown, a value cannot be stored, or a validator refused the
+                record; nothing was changed.
             UsageError: the class is append-only; nothing was sent.
-            Conflict: the record has another version than `expected_version`; nothing was changed.
+            NotLoaded: a validator reads a document; nothing was changed. Load the record, change it and
+                save it.
+            Conflict: the record has another version than `expected_version`, or other writers changed it
+                each time that a validator had judged it (then call again); nothing was changed.
             InvalidTransition: the state machine does not allow this change of state; nothing was
                 changed.
             ConstraintViolation: a database constraint rejected the values; nothing was changed.
@@ -577,7 +586,7 @@ class AsyncRepository(Generic[E]):
         return await update(self._context, self._entity, ref_id, values, expected_version)
 
     async def update_many(self, values: Mapping[str, Mapping[str, Any]]) -> list[E]:
-        """Write some fields of many records, all or nothing.
+        """Write some fields of many records, all or nothing. They are validated as in `update`.
 
         Cost: as for one `update`.
 
@@ -591,8 +600,11 @@ class AsyncRepository(Generic[E]):
         Raises:
             NotFound: the tenant has no such record, or it is deleted; nothing was changed. `.index` of
                 this error and of those below is the position of the record in `values`.
-            ValidationError: a field is unknown, or a value cannot be stored; nothing was sent.
+            ValidationError: a field is unknown, a value cannot be stored, or a validator refused a
+                record; nothing was changed.
             UsageError: the class is append-only; nothing was sent.
+            NotLoaded: a validator reads a document; nothing was changed. Load the record, change it and
+                save it.
             Conflict: a record was changed during the call; nothing was changed. Call again.
             InvalidTransition: a state machine does not allow a change of state; nothing was changed.
             ConstraintViolation: a database constraint rejected the values; nothing was changed.

@@ -170,7 +170,8 @@ class Transaction:
         """Plan to write some fields of a record without loading it.
 
         Cost: none now; the class states the cost of the block. If a document links a blob that changes,
-        the flush costs one more Postgres trip and one MongoDB read.
+        the flush costs one more Postgres trip and one MongoDB read. If a validator of the class looks at
+        other fields, the flush costs one more Postgres trip.
 
         Args:
             entity: the class of the record.
@@ -182,8 +183,8 @@ class Transaction:
         Raises:
             UsageError: the class is append-only, the record is in this unit already, or the block has
                 ended.
-            ValidationError: `ref_id` is not a ULID, or `values` is not a mapping. Unknown fields and
-                invalid values raise it when the unit is flushed.
+            ValidationError: `ref_id` is not a ULID, or `values` is not a mapping. Unknown fields,
+                invalid values and validators raise it when the unit is flushed.
 
         Example:
             >>> with acme.transaction() as tx:

@@ -8,6 +8,8 @@ from itertools import product
 from typing import Any
 from uuid import uuid4
 
+from pydantic import TypeAdapter
+
 from storekit import (
     Page,
     UsageError,
@@ -97,8 +99,19 @@ async def test_values_are_data_or_refused(leg: Leg) -> None:
         for column, given in product(
             ("number", "real", "uid", "moment", "day", "flag", "status"), hostile.TEXTS
         ):
+            if _reads(column, given):
+                continue
             got = await outcome(partial(tickets.count, {column: given}), given)
-            assert isinstance(got, REFUSED) or given in ("running", "done"), f"{column}: {given!r:.100}"
+            assert isinstance(got, REFUSED), f"{column}: {given!r:.100}"
+
+
+def _reads(column: str, text: str) -> bool:
+    """Return whether pydantic reads the text as the type of a column, as in Ticket(number="1")."""
+    try:
+        TypeAdapter[Any](Ticket.model_fields[column].annotation or object).validate_python(text)
+    except ValueError:
+        return False
+    return True
 
 
 async def test_every_filter_accepts_or_refuses_every_value(leg: Leg) -> None:

@@ -12,7 +12,7 @@ from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.ids import REF_ID
 from storekit.model.declare.entity import Entity
-from storekit.model.save.load import entity_from, put_document, visible
+from storekit.model.save.load import entity_from, initialize_again, put_document, visible
 from storekit.model.save.memory import stored_parts
 from storekit.model.table.fields import Expired
 from storekit.model.table.names import qualified
@@ -137,6 +137,8 @@ async def load_documents(context: Context, entities: Sequence[Entity], fields: S
                 entity.__dict__[field] = value
             else:
                 put_document(entity, field, value)
+        for entity in entities:
+            initialize_again(entity)
 
     await aside(context.ports.runtime, sum(part.size for *_, part in wanted if part.part_id in bodies), put)
 

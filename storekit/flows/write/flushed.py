@@ -16,8 +16,8 @@ from storekit.flows.replies import Held, Replayed, Visible, visible_from
 from storekit.flows.write import in_transaction
 from storekit.flows.write.attempt import Attempt
 from storekit.flows.write.attribution import attribute
-from storekit.flows.write.natural_keys import RACES, raced
-from storekit.flows.write.operations import Operation
+from storekit.flows.write.natural_keys import raced
+from storekit.flows.write.operations import RACES, Operation
 from storekit.flows.write.planning import planned
 from storekit.flows.write.replay import Replay
 from storekit.flows.write.resolve import resolve

@@ -16,18 +16,14 @@ from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import matching
 from storekit.flows.write.operations import Operation
+from storekit.model.declare.validators import has_model_validators
 from storekit.model.save.change import Change, Request
 from storekit.model.save.changes import change_of
 from storekit.model.save.load import entity_from
+from storekit.model.save.updates import check_record
 from storekit.model.table.keys import natural_key_name
 from storekit.model.values.codec import encode_column, key_of, key_of_row
 
-RACES = 10
-"""Attempts to look up natural keys and commit. After each one, another writer has committed.
-
-The next attempt finds the record of the other writer, so more than two are needed only if many writers use a
-key at once. There is a limit because each attempt uploads all new documents and blobs again.
-"""
 _BEFORE = -1
 """The place of a record that an earlier flush contains."""
 Key = tuple[str, tuple[Any, ...]]
@@ -103,8 +99,13 @@ async def look_up_keys(
 def raced(operations: Sequence[Operation], error: StorekitError) -> bool:
     """Return whether the error means that another writer was faster since the look-up.
 
-    The other writer inserted a record with the natural key, or updated or deleted the record that had it.
+    The other writer inserted a record with the natural key, updated or deleted the record that had it, or
+    changed a record that an update was judged by.
     """
+    if isinstance(error, Conflict) and any(
+        each.judged and each.ref_id == error.ref_id for each in operations
+    ):
+        return True
     keyed = [each for each in operations if each.keyed]
     if isinstance(error, ConstraintViolation):
         return any(error.constraint == natural_key_name(each.table) for each in keyed)
@@ -125,9 +126,12 @@ def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Cont
     found = entity_from(operation.entity_class, row)
     given = operation.entity.model_fields_set - {*table.natural_key}
     found.__dict__.update({name: operation.entity.__dict__[name] for name in given})
+    judged = bool(given) and has_model_validators(operation.entity_class)
+    if judged:
+        check_record(found, next(iter(given)))
     operation.outcome = found
     change = change_of(found, context.actor.tenant)
-    if not (change.blobs or change.documents or change.emptied):
+    if not (judged or change.blobs or change.documents or change.emptied):
         # the new column values do not depend on the old ones, so a concurrent change is not a conflict
         change.expected_version = None
     return change

@@ -77,7 +77,9 @@ def check_entities(entity_class: type[Entity], entities: Sequence[Entity]) -> No
     if entities and isinstance(entities[0], tuple):
         raise UsageError("the call takes several records; give a list of them")
     for i, entity in enumerate(entities):
-        if not isinstance(entity, entity_class):
+        # a derived class may have a table of its own, in which this repository would not find the record
+        own = isinstance(entity, entity_class) and entity.storekit_table is entity_class.storekit_table
+        if not own:
             error = UsageError(f"this repository takes {entity_class.__name__}, not {type(entity).__name__}")
             raise error.at(i) if len(entities) > 1 else error
     if len({entity.ref_id for entity in entities}) < len(entities):

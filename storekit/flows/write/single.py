@@ -10,8 +10,8 @@ from storekit.flows.context import Context
 from storekit.flows.replies import Replayed
 from storekit.flows.write.attempt import carry_out
 from storekit.flows.write.attribution import attribute
-from storekit.flows.write.natural_keys import RACES, raced
-from storekit.flows.write.operations import Operation
+from storekit.flows.write.natural_keys import raced
+from storekit.flows.write.operations import RACES, Operation
 from storekit.flows.write.planning import planned
 from storekit.flows.write.resolve import resolve
 from storekit.flows.write.unresolved import remember, resolve_former_of_key

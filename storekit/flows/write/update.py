@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from storekit.errors import StorekitError, ValidationError
+from storekit.errors import Conflict, StorekitError, ValidationError
 from storekit.flows.context import Context
 from storekit.flows.read.load import found_rows, get, whole_row
 from storekit.flows.write.attempt import Committed, carry_out
 from storekit.flows.write.attribution import attribute
-from storekit.flows.write.operations import check_update
+from storekit.flows.write.operations import RACES, check_update
 from storekit.flows.write.planning import documents_of, off_loop, planned
 from storekit.model.declare.entity import Entity
+from storekit.model.declare.validators import looks_at_record
 from storekit.model.save.change import Change
-from storekit.model.save.changes import change_from
 from storekit.model.save.load import entity_from, visible
+from storekit.model.save.updates import change_from
 from storekit.model.values.limits import check_version
 
 E = TypeVar("E", bound=Entity)
+Judged = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
+"""Rows that were read to judge updates by the whole record, by table and ref_id."""
 
 
 async def update(
@@ -31,27 +35,87 @@ async def update(
     """Write some fields of a record and return it.
 
     One Postgres trip, or two with one wave between them if parts are written; one more, and one MongoDB read,
-    if a document links a blob that changes.
+    if a document links a blob that changes; one more if a validator of the class looks at other fields.
     """
-    change = await _change_in(context, entity, ref_id, values, check_version(expected_version))
-    if change.empty:
-        return await get(context, entity, ref_id)
-    return (await _carry_out(context, entity, [change]))[0]
+    check_update(entity, ref_id, values)
+    check_version(expected_version)
+    for left in reversed(range(RACES)):
+        found = await read_judged(context, [(entity, ref_id, values)])
+        change = await _change_in(context, entity, ref_id, values, found, expected_version)
+        if change.empty:
+            return await get(context, entity, ref_id)
+        try:
+            return (await _carry_out(context, entity, [change]))[0]
+        except Conflict:
+            # the record was changed after it was read to be judged: read and judge it again
+            if not left or not found or expected_version is not None:
+                raise
+    raise AssertionError("unreachable")
 
 
 async def update_many(context: Context, entity: type[E], values: Mapping[str, Mapping[str, Any]]) -> list[E]:
     """Write some fields of many records, all or nothing. The trips of one update."""
     if not isinstance(values, Mapping):
         raise ValidationError("it must map each ref_id to the fields to write", field="values")
-    changes: list[Change] = []
     for i, (ref_id, each) in enumerate(values.items()):
-        try:
-            changes.append(await _change_in(context, entity, ref_id, each))
+        with _placed(i):
+            check_update(entity, ref_id, each)
+    for left in reversed(range(RACES)):
+        found = await read_judged(context, [(entity, ref_id, each) for ref_id, each in values.items()])
+        changes: list[Change] = []
+        for i, (ref_id, each) in enumerate(values.items()):
+            with _placed(i):
+                changes.append(await _change_in(context, entity, ref_id, each, found))
             changes[-1].place = i
-        except StorekitError as error:
-            error.at(i)
-            raise
-    return await _carry_out(context, entity, changes) if changes else []
+        try:
+            return await _carry_out(context, entity, changes) if changes else []
+        except Conflict:
+            if not left or not found:
+                raise
+    raise AssertionError("unreachable")
+
+
+async def read_judged(
+    context: Context, updates: Iterable[tuple[type[Entity], str, Mapping[str, Any]]]
+) -> Judged:
+    """Read the records of the updates whose validators look at other fields. One trip, or none."""
+    wanted = [
+        (entity.storekit_table, ref_id)
+        for entity, ref_id, values in updates
+        if values and looks_at_record(entity)
+    ]
+    rows = await found_rows(context, wanted) if wanted else []
+    return {(table.name, ref_id): each for (table, ref_id), each in zip(wanted, rows, strict=True)}
+
+
+def change_to(
+    context: Context,
+    entity: type[Entity],
+    ref_id: str,
+    values: Mapping[str, Any],
+    found: Judged,
+    expected_version: int | None = None,
+) -> Change:
+    """Return the change of a partial update.
+
+    If the record was read, the change requires its version: other values were not judged.
+
+    Raises:
+        NotFound: the record was read and does not exist.
+        Conflict: the record that was read has another version than `expected_version`.
+    """
+    table = entity.storekit_table
+    rows = found.get((table.name, ref_id))
+    if rows is None:
+        change = change_from(entity, ref_id, values)
+        change.expected_version = expected_version
+        return change
+    row = visible(table, context.actor.tenant, rows, ref_id)
+    if expected_version not in (None, row["version"]):
+        raise Conflict(table.name, ref_id, expected_version, row["version"])
+    change = change_from(entity, ref_id, values, entity_from(entity, row))
+    change.expected_version = row["version"]
+    return change
 
 
 async def read_stored_parts(context: Context, changes: Sequence[Change]) -> None:
@@ -77,13 +141,24 @@ async def _change_in(
     entity: type[Entity],
     ref_id: str,
     values: Mapping[str, Any],
+    found: Judged,
     expected_version: int | None = None,
 ) -> Change:
-    check_update(entity, ref_id, values)
+    def work() -> Change:
+        return change_to(context, entity, ref_id, values, found, expected_version)
+
     long = any(values.get(name) is not None for name in documents_of(entity.storekit_table))
-    change = await off_loop(context, lambda: change_from(entity, ref_id, values), long=long)
-    change.expected_version = expected_version
-    return change
+    return await off_loop(context, work, long=long)
+
+
+@contextmanager
+def _placed(i: int) -> Iterator[None]:
+    """Add the position of a record to its error."""
+    try:
+        yield
+    except StorekitError as error:
+        error.at(i)
+        raise
 
 
 async def _carry_out(context: Context, entity: type[E], changes: Sequence[Change]) -> list[E]:

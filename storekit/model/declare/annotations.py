@@ -11,7 +11,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ForwardRef, Union, cast, get_args, get_origin
 from uuid import UUID
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    FutureDate,
+    FutureDatetime,
+    PastDate,
+    PastDatetime,
+    TypeAdapter,
+)
 
 from storekit.errors import UsageError
 from storekit.model.declare.name_rules import check_field, check_name, check_table
@@ -55,7 +63,12 @@ _SCALARS: Mapping[Any, str] = {
     bool: "boolean",
     UUID: "uuid",
     datetime: "timestamptz",
+    AwareDatetime: "timestamptz",
+    PastDatetime: "timestamptz",
+    FutureDatetime: "timestamptz",
     date: "date",
+    PastDate: "date",
+    FutureDate: "date",
 }
 _ARRAYS: Mapping[Any, str] = {str: "text[]", int: "bigint[]", float: "double precision[]"}
 _MARKS = (BlobMark, DocumentMark, ReferenceMark, MovesMark, LookupMark)

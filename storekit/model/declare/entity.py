@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr, model_validator
+from pydantic_core import CoreSchema
 
 from storekit import ids
-from storekit.errors import NotLoaded, UsageError, ValidationError
+from storekit.errors import NotLoaded, UsageError
 from storekit.model.declare.aliases import server_names
 from storekit.model.declare.annotations import table_of
+from storekit.model.declare.class_rules import (
+    check_config,
+    check_defaults,
+    check_enum_values,
+    check_parameters,
+)
+from storekit.model.declare.inputs import refused_names, without
 from storekit.model.declare.stored import EntityMemory
+from storekit.model.declare.validators import LOADING, assign, guarded
 from storekit.model.table.indexes import Index
 from storekit.model.table.table import RESERVED, Scope, Table
-from storekit.model.values.codec import encode_column
 
 _KEYWORDS = ("scope", "line", "indexes", "natural_key")
-LOADING = object()
-"""Validation context that allows the fields that storekit sets, for loading and saving a record."""
 
 
 class Entity(BaseModel):
@@ -86,26 +92,33 @@ class Entity(BaseModel):
         declared = {name: kwargs.pop(name) for name in _KEYWORDS if name in kwargs}
         super().__pydantic_init_subclass__(**kwargs)
         _refuse_own_names(cls, cls.model_fields)
+        check_config(cls)
         cls.storekit_server_names = server_names(cls)
         if table is None:
             _refuse_lost_fields(cls, declared)
             return
         _refuse_server_fields(cls)
+        check_parameters(cls)
         mutable, soft = issubclass(cls, Mutable), issubclass(cls, SoftDelete)
         cls.storekit_table = table_of(
             cls.__name__, table, cls.model_fields, mutable=mutable, soft_delete=soft, **declared
         )
-        _check_defaults(cls)
+        check_enum_values(cls, cls.storekit_table)
+        check_defaults(cls, cls.storekit_table)
         cls.model_rebuild(raise_errors=False)
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_server_values(cls, values: Any, info: Any) -> Any:
-        refused = cls.storekit_server_names
-        if info.context is not LOADING and isinstance(values, dict) and not refused.isdisjoint(values):
-            names = ", ".join(sorted(refused.intersection(values)))
-            raise ValueError(f"{names}: set by storekit, not by the caller")
-        return values
+        if info.context is LOADING:
+            return values
+        if names := refused_names(values, cls.storekit_server_names):
+            raise ValueError(f"{', '.join(names)}: set by storekit, not by the caller")
+        return without(values, cls.storekit_server_names)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return guarded(cls, handler(source))
 
     @classmethod
     def plan(cls) -> str:
@@ -132,11 +145,38 @@ class Entity(BaseModel):
             if name in RESERVED:
                 raise UsageError(f"{type(self).__name__}.{name} is set by storekit, not by the caller")
             if name in type(self).model_fields and not self.model_config.get("frozen"):
-                # pydantic validates the whole object again, including fields that storekit sets, so the
-                # context allows them
-                self.__pydantic_validator__.validate_assignment(self, name, value, context=LOADING)
+                assign(self, name, value)
             else:
                 super().__setattr__(name, value)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy that stands for the same record: saving the copy writes to that record.
+
+        >>> class Note(Entity, Mutable, table="notes"):
+        ...     title: str
+        >>> note = Note(title="hello")
+        >>> note.model_copy(update={"title": "bye"}).ref_id == note.ref_id
+        True
+
+        Args:
+            update: values of fields in the copy, which are not validated before the save.
+            deep: copy nested models, lists and dicts too; the content of a Blob is never copied.
+
+        Raises:
+            UsageError: `update` has an unknown field, or one that storekit sets.
+        """
+        if unknown := (update or {}).keys() - (type(self).model_fields.keys() - RESERVED):
+            raise UsageError(
+                f"{type(self).__name__}: model_copy() cannot set {', '.join(sorted(unknown))}; "
+                "to save a new record, create a new object"
+            )
+        return super().model_copy(update=update, deep=deep)
+
+    def __copy__(self) -> Self:
+        made = super().__copy__()
+        if made.__pydantic_private__ is not None:  # a save of one object must not change the other
+            made.__pydantic_private__["_memory"] = self._memory.copy()
+        return made
 
     def __repr_args__(self) -> Any:
         # a document that is not loaded has no value: repr must not raise NotLoaded, so it shows a placeholder
@@ -251,16 +291,3 @@ def _refuse_server_fields(cls: type[Entity]) -> None:
             raise UsageError(
                 f"{cls.__name__}.{name}: storekit sets a field of this name; choose another name"
             )
-
-
-def _check_defaults(cls: type[Entity]) -> None:
-    """Raise UsageError for a default that cannot be stored."""
-    for name, column in cls.storekit_table.columns.items():
-        info = cls.model_fields[name]
-        checked_later = info.validate_default or cls.model_config.get("validate_default")
-        if info.is_required() or info.default_factory is not None or info.default is None or checked_later:
-            continue
-        try:
-            encode_column(column, info.default, f"{cls.__name__}.{name}")
-        except ValidationError as error:
-            raise UsageError(f"the default cannot be stored: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +36,12 @@ class EntityMemory:
     change: comparing the content would require reading the whole blob."""
     expired: frozenset[str] = frozenset()
     """Document fields that have expired and have no ref any more: the row has only `<field>_expired_on`."""
+    waiting: bool = False
+    """Whether `model_post_init` reads a document that is not loaded; it runs again when documents are."""
+
+    def copy(self) -> EntityMemory:
+        """Return a memory that can change independently of this one."""
+        return replace(self, digests={**self.digests}, blobs={**self.blobs})
 
     def __eq__(self, other: object) -> bool:
         # pydantic compares private attributes too, but entities with equal fields must be equal

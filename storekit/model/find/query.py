@@ -9,6 +9,7 @@ from storekit.errors import UsageError, ValidationError
 from storekit.ids import REF_ID
 from storekit.model.declare.entity import Entity
 from storekit.model.find.filters import Filter
+from storekit.model.find.operands import as_declared
 from storekit.model.table.references import find_reference, reference_names
 from storekit.model.table.table import Column, Reference, Table
 from storekit.model.values.codec import encode_column, encode_json
@@ -19,6 +20,8 @@ _MAX_VALUES = 10_000
 """Maximum number of values of one `in_`. Postgres compares each row that it reads with all of them."""
 _SHOWN = 60
 """Maximum number of characters of a value in a message."""
+_CONVERTED = {"=", "in", "<", "<=", ">", ">=", "contains"}
+"""Operators whose values are converted to the type of the column. A prefix is compared as it is given."""
 _OF_PARENT = ".ref_id"
 """End of a name such as "run.ref_id". Callers know the ref_id of a parent from a URL, but not its id."""
 
@@ -84,7 +87,11 @@ def _conditions(entity: type[Entity], name: Any, value: Any) -> Iterator[Conditi
         )
     # Only a Filter has an operator. A dict from the JSON of a request, such as {"$gt": 0}, is a value like
     # any other, and the encoder of the column rejects it, so a request cannot widen a query.
-    for operator, values in value.tests if isinstance(value, Filter) else (("=", (value,)),):
+    for operator, given in value.tests if isinstance(value, Filter) else (("=", (value,)),):
+        values = given
+        if operator in _CONVERTED:
+            item = operator == "contains" and not column.ordered
+            values = tuple(as_declared(entity, column, each, item=item) for each in given)
         yield Condition(column.name, column.sql, operator, _ENCODERS[operator](column, values, where))
 
 

@@ -74,6 +74,8 @@ class Change:
     stored: Mapping[str, StoredPart] = field(default_factory=dict)
     declared: dict[str, Any] = field(default_factory=dict)
     """Encoded values that are part of the fingerprint."""
+    identities: dict[str, str] = field(default_factory=dict)
+    """For documents with generated values: the hash without them, which the fingerprint covers."""
     holder: Entity | None = None
     """The object that was changed; None for a partial update."""
     place: int = 0

@@ -1,21 +1,19 @@
-"""Build a `Change` from an object or from a partial update."""
+"""Build a `Change` from an object."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError as PydanticError
-
 from storekit.errors import UsageError, ValidationError
-from storekit.model.declare.entity import LOADING, Entity
+from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory
-from storekit.model.save.change import Change, Request
-from storekit.model.save.documents import adapter, digest, encode_document, reasons
+from storekit.model.save.change import Change
+from storekit.model.save.documents import digest, encode_document
+from storekit.model.save.generated import fields_with_factories, generated, without
 from storekit.model.save.memory import memory_of
 from storekit.model.table.fields import Expired
 from storekit.model.values.blob import Blob
+from storekit.model.values.bson import body_hash
 from storekit.model.values.codec import encode_column
 
 
@@ -45,7 +43,33 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         change.stored, change.declared = stored.parts, encoded
     change.holder = entity
     _compare_parts(entity, memory, change)
+    _leave_out_generated(entity, change)
+    if stored is not None:
+        _refuse_frozen(change, type(entity))
     return change
+
+
+def _leave_out_generated(entity: Entity, change: Change) -> None:
+    """Leave values that default factories generated out of what the fingerprint covers."""
+    for name in fields_with_factories(type(entity)):
+        value = entity.__dict__.get(name)
+        paths = generated(value)
+        if paths and name in change.table.parts:
+            made = change.documents.get(name) or encode_document(type(entity), name, value)
+            change.identities[name] = body_hash(without(made.body, paths)).hex()
+        elif paths and name in change.declared:
+            change.declared[name] = without(change.declared[name], paths)
+
+
+def _refuse_frozen(change: Change, entity_class: type[Entity]) -> None:
+    """Raise ValidationError if a stored record would get another value in a frozen field.
+
+    pydantic refuses the assignment, but not `model_copy(update=...)` or an edit of a list in place.
+    """
+    fields = entity_class.model_fields
+    for name in (*change.columns, *change.blobs, *change.documents, *change.emptied):
+        if fields[name].frozen:
+            raise ValidationError("the field is frozen and cannot be changed", field=change.where(name))
 
 
 def _require_tenant(entity: Entity, memory: EntityMemory, tenant: UUID) -> None:
@@ -81,7 +105,7 @@ def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None
                 change.blobs[name] = value
         elif isinstance(value, Expired):
             if known is None and name not in memory.expired:
-                raise _not_content(change.where(name))
+                raise not_content(change.where(name))
         elif known is None or known.expired:
             change.documents[name] = encode_document(type(entity), name, value)
         else:
@@ -90,48 +114,6 @@ def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None
                 change.documents[name] = encode_document(type(entity), name, value)
 
 
-def _not_content(where: str) -> ValidationError:
+def not_content(where: str) -> ValidationError:
+    """Return the error about an Expired value that was passed to be saved."""
     return ValidationError("an Expired value cannot be saved; pass a document or None", field=where)
-
-
-def change_from(entity_class: type[Entity], ref_id: str, values: Mapping[str, Any]) -> Change:
-    """Read a partial update.
-
-    Raises:
-        ValidationError: a field is unknown, or a value does not fit its field.
-        UsageError: the class is append-only.
-    """
-    table, owner = entity_class.storekit_table, entity_class.__name__
-    if not table.mutable:
-        raise UsageError(f"{owner} is append-only; derive it from Mutable to change it")
-    change = Change(owner, table, "update", ref_id)
-    for name, raw in values.items():
-        if name not in table.columns and name not in table.parts:
-            known = ", ".join([*table.columns, *table.parts])
-            raise ValidationError(f"unknown field; {owner} has {known}", field=change.where(name))
-        value = _validated(entity_class, name, raw)
-        if name in table.columns:
-            change.columns[name] = encode_column(table.columns[name], value, change.where(name))
-        elif value is None:
-            change.emptied.add(name)
-        elif isinstance(value, Blob):
-            change.blobs[name] = value
-        elif isinstance(value, Expired):
-            raise _not_content(change.where(name))
-        else:
-            change.documents[name] = encode_document(entity_class, name, value)
-    change.declared, change.request = change.columns, Request("update", frozenset(values))
-    return change
-
-
-def _validated(entity_class: type[Entity], name: str, value: Any) -> Any:
-    """Validate one field, with the class's validators unless one of them needs the other fields too."""
-    decorators = entity_class.__pydantic_decorators__
-    try:
-        if any(each.info.mode != "before" for each in decorators.model_validators.values()):
-            return adapter(entity_class, name).validate_python(value)
-        blank = entity_class.model_construct()
-        entity_class.__pydantic_validator__.validate_assignment(blank, name, value, context=LOADING)
-    except PydanticError as error:
-        raise ValidationError(reasons(error), field=f"{entity_class.__name__}.{name}") from error
-    return blank.__dict__[name]

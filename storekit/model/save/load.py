@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from storekit.errors import Corrupt, NotFound, ValidationError
+from storekit.errors import Corrupt, NotFound, NotLoaded, ValidationError
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory, Stored
+from storekit.model.declare.validators import validating
 from storekit.model.save.documents import decode_document, digest
-from storekit.model.save.memory import note_document, remember
+from storekit.model.save.memory import memory_of, note_document, remember
 from storekit.model.table.fields import Expired
 from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
@@ -60,9 +61,31 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
         else:
             values[name] = None
     loaded = _built(entity, values)
+    waiting = False
+    if entity.model_post_init is Entity.model_post_init:  # sets the private attributes, no more
+        loaded.model_post_init(None)
+    else:
+        waiting = not _initialized(loaded)
     stored = Stored(row["tenant_id"], LoadedColumns(entity, row), parts)
-    remember(loaded, EntityMemory(stored, blobs=blobs, expired=frozenset(expired)))
+    remember(loaded, EntityMemory(stored, blobs=blobs, expired=frozenset(expired), waiting=waiting))
     return loaded
+
+
+def _initialized(record: Entity) -> bool:
+    """Run `model_post_init` of the class; return False if it needs a document that is not loaded."""
+    with validating(type(record)):  # as in the constructor: assignments set the value as it is
+        try:
+            record.model_post_init(None)
+        except NotLoaded:
+            return False
+    return True
+
+
+def initialize_again(record: Entity) -> None:
+    """Run `model_post_init` after documents were loaded, if it needed one that was not."""
+    memory = memory_of(record)
+    if memory.waiting:
+        memory.waiting = not _initialized(record)
 
 
 class LoadedColumns(Mapping[str, Any]):
@@ -109,7 +132,6 @@ def _built(entity: type[E], values: dict[str, Any]) -> E:
     put(made, "__pydantic_fields_set__", set(values))
     put(made, "__pydantic_extra__", None)
     put(made, "__pydantic_private__", None)
-    made.model_post_init(None)
     return made
 
 

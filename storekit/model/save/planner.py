@@ -90,7 +90,7 @@ def _identity(change: Change, index_of: Mapping[str, int]) -> list[Any]:
         values[name] = value if own is None else {"row": own}
     parts = {name: known.sha256 for name, known in change.stored.items() if name not in change.emptied}
     parts |= {name: _content_identity(change, name) for name in change.contents}
-    parts |= {name: made.sha256.hex() for name, made in change.documents.items()}
+    parts |= {name: made.sha256.hex() for name, made in change.documents.items()} | change.identities
     ref_id = None if change.operation == "insert" else change.ref_id
     request = change.request
     if request is None:

@@ -116,6 +116,10 @@ class Blob:
         self.size, self.sha256 = source.size, source.sha256.hex()
         return source
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Blob:
+        # an open file cannot be copied, and an object recognises its loaded Blob by identity
+        return self
+
     def __repr__(self) -> str:
         facts = {"size": self.size, "sha256": self.sha256, "media_type": self.media_type}
         return f"Blob({', '.join(f'{k}={v!r}' for k, v in facts.items() if v is not None)})"
