@@ -116,7 +116,10 @@ def _fields_of(
         if isinstance(mark, BlobMark):
             parts[field] = _blob(where, field, mark, options, nullable)
         elif isinstance(mark, DocumentMark):
-            parts[field] = _document(where, field, mark, options, nullable)
+            free = all(note is mark for note in info.metadata) and all(
+                option is Expired or _is_free(option) for option in options
+            )
+            parts[field] = replace(_document(where, field, mark, options, nullable), free=free)
         else:
             column = _column(where, name, field, options, nullable)
             if isinstance(mark, ReferenceMark):
@@ -204,6 +207,11 @@ def _is_object(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
+def _is_free(kind: Any) -> bool:
+    """Return whether a type says nothing about the values of a dict."""
+    return kind is dict or (get_origin(kind) is dict and get_args(kind) == (str, Any))
+
+
 def _column(where: str, table: str, field: str, options: list[Any], nullable: bool) -> Column:
     kind = options[0] if len(options) == 1 else None
     # pydantic leaves a name unresolved if it is not in the module's namespace when the class is defined
@@ -220,7 +228,7 @@ def _column(where: str, table: str, field: str, options: list[Any], nullable: bo
         return Column(field, _SCALARS[kind], nullable)
     if _is_object(kind):
         adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", kind))
-        return Column(field, "jsonb", nullable, adapter=adapter)
+        return Column(field, "jsonb", nullable, adapter=adapter, free=_is_free(kind))
     known = "str int float Decimal bool UUID datetime date StrEnum list[str|int|float] dict BaseModel"
     raise UsageError(
         f"{where}: {kind or options} cannot be a column; use one of {known}, each optionally with | None"

@@ -11,7 +11,8 @@ from storekit.model.declare.entity import Entity
 from storekit.model.find.filters import Filter
 from storekit.model.table.references import find_reference, reference_names
 from storekit.model.table.table import Column, Reference, Table
-from storekit.model.values.codec import encode_column, encode_json
+from storekit.model.values.codec import encode_operand
+from storekit.model.values.json_values import encode_operand as encode_json
 from storekit.model.values.limits import MAX_DEPTH, check_text
 from storekit.ports.statements import Condition, Parent
 
@@ -113,7 +114,7 @@ def _one(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]
     (value,) = values
     if value is None:
         raise ValidationError("None cannot be compared; use is_null()", field=where)
-    return (encode_column(column, value, where),)
+    return (encode_operand(column, value, where),)
 
 
 def _ordered(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
@@ -154,7 +155,7 @@ def _contains(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any,
     if not column.sql.endswith("[]"):
         raise ValidationError("contains() needs a list column", field=where)
     _require_spread(values, "contains", where)
-    return (encode_column(column, list(values), where),)
+    return (encode_operand(column, list(values), where),)
 
 
 def _path(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
