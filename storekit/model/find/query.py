@@ -12,7 +12,7 @@ from storekit.model.find.filters import Filter
 from storekit.model.table.references import find_reference, reference_names
 from storekit.model.table.table import Column, Reference, Table
 from storekit.model.values.codec import encode_operand
-from storekit.model.values.json_values import encode_operand as encode_json
+from storekit.model.values.json_values import encode_inner_operand
 from storekit.model.values.limits import MAX_DEPTH, check_text
 from storekit.ports.statements import Condition, Parent
 
@@ -164,7 +164,7 @@ def _path(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...
     keys = path.split(".") if isinstance(path, str) else [""]
     if not all(keys) or len(keys) > MAX_DEPTH:
         raise ValidationError(f'the path must have 1 to {MAX_DEPTH} keys, as in "address.city"', field=where)
-    return (*(check_text(key, where) for key in keys), encode_json(value, where))
+    return (*(check_text(key, where) for key in keys), encode_inner_operand(value, where))
 
 
 def _key(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:

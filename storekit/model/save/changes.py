@@ -12,11 +12,12 @@ from storekit.errors import UsageError, ValidationError
 from storekit.model.declare.entity import LOADING, Entity
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.save.change import Change
-from storekit.model.save.documents import adapter, encode_document, reasons
+from storekit.model.save.documents import adapter, encode_document
 from storekit.model.save.memory import memory_of
 from storekit.model.table.fields import Expired
 from storekit.model.values.blob import Blob
 from storekit.model.values.codec import changed, encode_column
+from storekit.model.values.walk import reasons
 
 
 def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None) -> Change:

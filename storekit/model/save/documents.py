@@ -13,7 +13,7 @@ from storekit.errors import ValidationError
 from storekit.model.values.bson import Body, body_hash, encode_body, encode_declared
 from storekit.model.values.equal import difference
 from storekit.model.values.json_values import lossy
-from storekit.model.values.walk import validated
+from storekit.model.values.walk import reasons, validated
 
 if TYPE_CHECKING:
     from storekit.model.declare.entity import Entity
@@ -52,9 +52,8 @@ def encode_document(entity: type[Entity], name: str, value: Any) -> Encoded:
     """
     where = f"{entity.__name__}.{name}"
     if entity.storekit_table.parts[name].free and type(value) is dict:
-        body, size = encode_body(
-            value, where
-        )  # the classes of its values prove that they are read as they are
+        # the classes of its values prove that they are read as they are
+        body, size = encode_body(value, where)
         return Encoded(body, size, body_hash(body))
     body, size = encode_declared(adapter(entity, name), value, where)
     read = decode_document(entity, name, body)
@@ -76,9 +75,3 @@ def decode_document(entity: type[Entity], name: str, body: Body) -> Any:
             f"the class does not accept the stored document: {reasons(error)}",
             field=f"{entity.__name__}.{name}",
         ) from error
-
-
-def reasons(error: PydanticError) -> str:
-    """Return pydantic's errors as text, without the values."""
-    found = error.errors(include_input=False, include_url=False)
-    return "; ".join(f"{'.'.join(map(str, each['loc']))} {each['msg']}".strip() for each in found)

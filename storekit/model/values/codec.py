@@ -19,8 +19,8 @@ from uuid import UUID
 
 from storekit.errors import ValidationError
 from storekit.model.table.table import Column, Table
+from storekit.model.values import json_values
 from storekit.model.values.equal import json_equal
-from storekit.model.values.json_values import decode_json, encode_checked, encode_declared, encode_exact
 from storekit.model.values.limits import check_decimal, check_float, check_int, check_text, to_utc
 
 _MAX_DIGITS = 16383
@@ -42,7 +42,11 @@ def encode_column(column: Column, value: Any, where: str) -> Any:
             raise ValidationError(f"it must be a member of {name}, not {type(value).__name__}", field=where)
         return str(value.value)
     if column.adapter is not None:
-        return encode_exact(value, where) if column.free else encode_checked(column.adapter, value, where)
+        return (
+            json_values.encode_exact(value, where)
+            if column.free
+            else json_values.encode_checked(column.adapter, value, where)
+        )
     return _ENCODERS[column.sql](value, where)
 
 
@@ -50,15 +54,19 @@ def encode_operand(column: Column, value: Any, where: str) -> Any:
     """Encode a value that a column is compared with: members of enums compare as their value does.
 
     Raises:
-        ValidationError: as `encode_column`.
+        ValidationError: as `encode_column`, except that the value may be of another class if it is equal.
     """
-    if column.enum is not None and value is not None:
-        try:
-            return column.enum(value).value
-        except ValueError as error:
-            known = ", ".join(member.value for member in column.enum)
-            raise ValidationError(f"{value!r} is not one of {known}", field=where) from error
-    return encode_column(column, _plain(value), where)
+    if value is None:
+        return _empty(column, where)
+    if column.adapter is not None:
+        return json_values.encode_operand(column.adapter, value, where)
+    if column.enum is None:
+        return encode_column(column, _plain(value), where)
+    try:
+        return column.enum(value).value
+    except ValueError as error:
+        known = ", ".join(member.value for member in column.enum)
+        raise ValidationError(f"{value!r} is not one of {known}", field=where) from error
 
 
 def encode_stored(column: Column, value: Any, where: str) -> Any:
@@ -66,7 +74,7 @@ def encode_stored(column: Column, value: Any, where: str) -> Any:
     if value is None:
         return _empty(column, where)
     if column.adapter is not None:
-        return encode_declared(column.adapter, value, where)
+        return json_values.encode_declared(column.adapter, value, where)
     return encode_column(column, value, where)
 
 
@@ -149,7 +157,7 @@ def decode_column(column: Column, value: Any) -> Any:
         return None
     if column.enum is not None:
         return column.enum(value)
-    return value if column.adapter is None else decode_json(column.adapter, value)
+    return value if column.adapter is None else json_values.decode_json(column.adapter, value)
 
 
 def parse(sql: str, encoded: Any) -> Any:

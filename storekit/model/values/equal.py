@@ -8,6 +8,7 @@ import math
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -73,8 +74,13 @@ def _by_value(given: Any, read: Any, cut: bool) -> str | None:
 
 
 def _floats(given: float, read: float, cut: bool) -> str | None:
-    same = given == read and math.copysign(1, given) == math.copysign(1, read)
-    return None if same else _changed(given, read)
+    if given != read:
+        return _changed(given, read)
+    return None if math.copysign(1, given) == math.copysign(1, read) else f": {given} would be read as {read}"
+
+
+def _decimals(given: Decimal, read: Decimal, cut: bool) -> str | None:
+    return None if given.as_tuple() == read.as_tuple() else _changed(given, read)
 
 
 def _sequences(given: Sequence[Any], read: Sequence[Any], cut: bool) -> str | None:
@@ -156,6 +162,7 @@ Comparison = Callable[[Any, Any, bool], "str | None"]
 _COMPARISONS: dict[type, Comparison] = {
     **dict.fromkeys((type(None), bool, int, str, bytes, UUID, date), _by_value),
     float: _floats,
+    Decimal: _decimals,
     dict: _mappings,
     list: _sequences,
 }

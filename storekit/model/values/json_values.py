@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from enum import Enum
 from types import NoneType
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic import ValidationError as PydanticError
 
 from storekit.errors import ValidationError
 from storekit.model.values.equal import difference
 from storekit.model.values.limits import MAX_INT, check_float, check_int, check_text
-from storekit.model.values.walk import Walk, validated, walk_declared
+from storekit.model.values.walk import Walk, reasons, validated, walk_declared
 
 _DIGITS = 1e16
 """From here on Python writes a float with an exponent, and jsonb returns one without fraction as an int."""
@@ -38,8 +40,11 @@ def encode_checked(adapter: TypeAdapter[Any], value: Any, where: str) -> Any:
     encoded, walk = _walked(adapter, value, where)
     try:
         read = decode_json(adapter, _as_stored(encoded) if walk.inexact_floats else encoded)
-    except ValueError as error:
-        raise ValidationError(f"the class would not accept the stored value: {error}", field=where) from error
+    except PydanticError as error:
+        message = f"the class would not accept the stored value: {reasons(error)}"
+        raise ValidationError(message, field=where) from error
+    if encoded is None:
+        raise lossy(f": {type(value).__name__} would be read as None", where)
     if (found := difference(value, read)) is not None:
         raise lossy(found, where)
     return encoded
@@ -50,15 +55,27 @@ def encode_declared(adapter: TypeAdapter[Any], value: Any, where: str) -> Any:
     return _walked(adapter, value, where)[0]
 
 
-def encode_operand(value: Any, where: str) -> Any:
-    """Encode a JSON value to compare with.
+def encode_operand(adapter: TypeAdapter[Any], value: Any, where: str) -> Any:
+    """Encode a value that the whole column is compared with, after the column's type has accepted it.
+
+    Raises:
+        ValidationError: the type does not accept it, or Postgres cannot store it.
+    """
+    try:
+        valid = validated(adapter, value)
+    except PydanticError as error:
+        raise ValidationError(f"it is not a value of this column: {reasons(error)}", field=where) from error
+    return encode_declared(adapter, valid, where)
+
+
+def encode_inner_operand(value: Any, where: str) -> Any:
+    """Encode a JSON value that a part of a column is compared with.
 
     Raises:
         ValidationError: it contains a class that JSON does not have, or a text or number that Postgres cannot
             store.
     """
-    walk = _Walk(where, exact=False)
-    return walk.value(value)
+    return _OperandWalk(where, exact=False).value(value)
 
 
 def lossy(found: str, where: str) -> ValidationError:
@@ -97,6 +114,22 @@ class _Walk(Walk):
                 raise ValidationError(message, field=where)
             self.inexact_floats = True
         return number
+
+
+class _OperandWalk(_Walk):
+    """Copies a JSON value to compare with: a number in another form is equal in jsonb too."""
+
+    def key(self, key: Any) -> str:
+        if not isinstance(key, str):
+            raise ValidationError(f"a JSON key must be str, not {type(key).__name__}", field=self.where)
+        return super().key(key)
+
+    def converted(self, value: Any, depth: int) -> Any:
+        if not isinstance(value, Enum | str | int | float | list | tuple | dict):
+            raise ValidationError(
+                f"{type(value).__name__} is not a JSON value; pass a plain value", field=self.where
+            )
+        return super().converted(value, depth)
 
 
 def _is_stored_as_another(number: float) -> bool:

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic import ValidationError as PydanticError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from storekit.errors import ValidationError
@@ -54,7 +55,7 @@ class Walk:
             return scalar(value, self.where)
         if self.exact:
             raise self._inexact(kind)
-        return self._converted(value, depth)
+        return self.converted(value, depth)
 
     def scalar(self, kind: type) -> Callable[[Any, str], Any] | None:
         """Return the function that checks the scalars of a class; None if the store has no such class."""
@@ -80,7 +81,8 @@ class Walk:
         (text,) = _json_form({key: None}, self.where)
         return check_text(text, self.where)
 
-    def _converted(self, value: Any, depth: int) -> Any:
+    def converted(self, value: Any, depth: int) -> Any:
+        """Return a copy of a value whose class the store does not have."""
         if isinstance(value, Enum):
             return self.value(value.value, depth)
         if isinstance(value, Mapping):
@@ -150,3 +152,9 @@ def validated(adapter: TypeAdapter[Any], stored: Any) -> Any:
     stored as text.
     """
     return adapter.validate_python(stored, strict=False)
+
+
+def reasons(error: PydanticError) -> str:
+    """Return pydantic's errors as text, without the values."""
+    found = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))} {each['msg']}".strip() for each in found)
