@@ -167,11 +167,10 @@ def _is_foreign(cls: Any) -> bool:
 
 
 def _fields(node: Any) -> Iterator[tuple[str, Any]]:
-    fields = node.get("fields", ())
-    if isinstance(fields, dict):
-        yield from fields.items()
-    else:
-        yield from ((each["name"], each) for each in fields)
+    if node["type"] in {"model-fields", "typed-dict"}:
+        yield from node["fields"].items()
+    elif node["type"] == "dataclass-args":
+        yield from ((each["name"], each) for each in node["fields"])
 
 
 def _lost(name: str, field: Any, by_name: bool) -> str | None:

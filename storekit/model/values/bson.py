@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 
 from storekit.errors import ValidationError
 from storekit.model.values.limits import check_decimal, check_float, check_int, check_text, to_utc
-from storekit.model.values.walk import Walk, walk_declared
+from storekit.model.values.walk import Scalar, Walk, walk_declared
 
 MAX_BYTES = 15 * 1024 * 1024
 """MongoDB allows 16 MiB. The rest is for the fields that storekit adds to the body, and for inexact
@@ -79,19 +79,14 @@ class _Walk(Walk):
     def __init__(self, where: str, *, exact: bool) -> None:
         super().__init__(where, exact=exact)
         self.size = 0
-
-    def scalar(self, kind: type) -> Callable[[Any, str], Any] | None:
         # a date is stored as text, so a reader needs the declared type to get a date
-        if kind not in _SCALARS or (self.exact and kind is date):
-            return None
-        convert, size = _SCALARS[kind]
+        self.scalars = _EXACT if exact else _SCALARS
 
-        def sized(value: Any, where: str) -> Any:
-            made = convert(value, where)
-            self.size += size(made)
-            return made
-
-        return sized
+    def value(self, value: Any, depth: int = 1) -> Any:
+        made = super().value(value, depth)
+        if type(value) in self.scalars:
+            self.size += _SIZES[type(made)](made)
+        return made
 
     def mapping(self, value: Mapping[Any, Any], depth: int) -> Body:
         body = super().mapping(value, depth)
@@ -132,23 +127,31 @@ def _to_milliseconds(moment: datetime, where: str) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def _text_size(text: str) -> int:
-    return 5 + len(text.encode())
-
-
-# By exact class. Sizes follow the BSON specification, without the type byte and key that the container adds;
-# text has 4 bytes of length and a zero.
-_SCALARS: Mapping[type, tuple[Callable[[Any, str], Any], Callable[[Any], int]]] = {
-    NoneType: (lambda value, _: value, lambda _: 0),
-    bool: (lambda value, _: value, lambda _: 1),
-    str: (lambda value, where: check_text(str.__str__(value), where), _text_size),
-    int: (lambda value, where: check_int(int(value), where), lambda n: 4 if -(2**31) <= n < 2**31 else 8),
-    float: (check_float, lambda _: 8),
-    Decimal: (_decimal128, lambda _: 16),
-    datetime: (_to_milliseconds, lambda _: 8),
-    date: (lambda value, _: value.isoformat(), _text_size),
-    UUID: (lambda value, _: value, lambda _: 21),
-    bytes: (lambda value, _: bytes(value), lambda content: 5 + len(content)),
+_SCALARS: Mapping[type, Scalar] = {
+    NoneType: lambda value, _: value,
+    bool: lambda value, _: value,
+    str: check_text,
+    int: check_int,
+    float: check_float,
+    Decimal: _decimal128,
+    datetime: _to_milliseconds,
+    date: lambda value, _: value.isoformat(),
+    UUID: lambda value, _: value,
+    bytes: lambda value, _: value,
+}
+_EXACT: Mapping[type, Scalar] = {kind: scalar for kind, scalar in _SCALARS.items() if kind is not date}
+# Sizes follow the BSON specification, without the type byte and key that the container adds; text has 4 bytes
+# of length and a zero.
+_SIZES: Mapping[type, Callable[[Any], int]] = {
+    NoneType: lambda _: 0,
+    bool: lambda _: 1,
+    str: lambda text: 5 + (len(text) if text.isascii() else len(text.encode())),
+    int: lambda number: 4 if -(2**31) <= number < 2**31 else 8,
+    float: lambda _: 8,
+    Decimal: lambda _: 16,
+    datetime: lambda _: 8,
+    UUID: lambda _: 21,
+    bytes: lambda content: 5 + len(content),
 }
 
 

@@ -99,12 +99,10 @@ class _Walk(Walk):
         super().__init__(where, exact=exact)
         self.inexact_floats = False
         """Whether jsonb returns a number in another form: the declared type decides what is read."""
-
-    def scalar(self, kind: type) -> Callable[[Any, str], Any] | None:
-        return self._float if kind is float else _SCALARS.get(kind)
+        self.scalars = {**_SCALARS, float: self._float}
 
     def _float(self, value: float, where: str) -> float:
-        number = float(check_float(value, where))
+        number = check_float(value, where)
         if _is_stored_as_another(number):
             if self.exact:
                 message = (
@@ -175,6 +173,6 @@ def _restored(value: Any) -> Any:
 _SCALARS: Mapping[type, Callable[[Any, str], Any]] = {
     NoneType: lambda value, _: value,
     bool: lambda value, _: value,
-    str: lambda value, where: check_text(str.__str__(value), where),
-    int: lambda value, where: check_int(int(value), where),
+    str: check_text,
+    int: check_int,
 }

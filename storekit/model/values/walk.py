@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticError
@@ -20,6 +23,18 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from storekit.errors import ValidationError
 from storekit.model.values.limits import MAX_DEPTH, check_text
 
+Scalar = Callable[[Any, str], Any]
+_BASES: Mapping[type, Callable[[Any], Any]] = {
+    str: str.__str__,  # `str()` returns the name of a member of a str enum
+    int: int.__int__,
+    float: float.__float__,
+    bytes: bytes,
+    Decimal: Decimal,
+    UUID: lambda value: UUID(int=value.int),
+    datetime: lambda value: datetime.combine(value.date(), value.timetz()),
+    date: lambda value: date.fromordinal(value.toordinal()),
+}
+"""Convert a value of a subclass to the class itself."""
 _FAILURES = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
 """What the serializers and validators of the user's classes may raise."""
 
@@ -33,6 +48,8 @@ class Walk:
     """
 
     what = "a JSON value"
+    scalars: Mapping[type, Scalar]
+    """The store's classes, each with the function that checks and copies its values."""
 
     def __init__(self, where: str, *, exact: bool) -> None:
         self.where = where
@@ -44,37 +61,40 @@ class Walk:
         Raises:
             ValidationError: the store cannot hold the value.
         """
-        if depth > MAX_DEPTH:
-            raise ValidationError(f"it is nested deeper than {MAX_DEPTH} levels", field=self.where)
         kind = type(value)
+        if kind in self.scalars:
+            return self.scalars[kind](value, self.where)
         if kind is dict:
             return self.mapping(value, depth)
         if kind is list:
             return self.items(value, depth)
-        if (scalar := self.scalar(kind)) is not None:
-            return scalar(value, self.where)
         if self.exact:
-            raise self._inexact(kind)
+            raise ValidationError(
+                f"{kind.__name__} in a place without a declared type would be different when it is read "
+                "back; declare its type in a pydantic model, or pass a plain value",
+                field=self.where,
+            )
         return self.converted(value, depth)
-
-    def scalar(self, kind: type) -> Callable[[Any, str], Any] | None:
-        """Return the function that checks the scalars of a class; None if the store has no such class."""
-        raise NotImplementedError
 
     def mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         """Return a copy of a dict."""
+        self._check_depth(value, depth)
         return {self.key(key): self.value(each, depth + 1) for key, each in value.items()}
 
     def items(self, value: Any, depth: int) -> list[Any]:
         """Return a copy of a list."""
+        self._check_depth(value, depth)
         return [self.value(each, depth + 1) for each in value]
+
+    def _check_depth(self, value: Any, depth: int) -> None:
+        if depth >= MAX_DEPTH and (value or depth > MAX_DEPTH):
+            raise ValidationError(f"it is nested deeper than {MAX_DEPTH} levels", field=self.where)
 
     def key(self, key: Any) -> str:
         """Return a key as text."""
         if type(key) is str:
             return check_text(key, self.where)
         if isinstance(key, str):
-            # `str()` returns the name of a member of a str enum instead of its value
             return check_text(str.__str__(key), self.where)
         if self.exact:
             raise ValidationError(f"a key must be str, not {type(key).__name__}", field=self.where)
@@ -94,16 +114,9 @@ class Walk:
             # another process repeats must have the same fingerprint
             return sorted(self.items(value, depth), key=repr)
         for base in type(value).__mro__[1:-1]:
-            if (scalar := self.scalar(base)) is not None:
-                return scalar(value, self.where)
+            if base in self.scalars:
+                return self.value(_BASES[base](value), depth)
         return self.value(_json_form(value, self.where, self.what), depth)
-
-    def _inexact(self, kind: type) -> ValidationError:
-        return ValidationError(
-            f"{kind.__name__} in a place without a declared type would be different when it is read back; "
-            "declare its type in a pydantic model, or pass a plain value",
-            field=self.where,
-        )
 
 
 def _json_form(value: Any, where: str, what: str = "a key of JSON") -> Any:
