@@ -11,16 +11,20 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from storekit import StorekitError, ValidationError, in_
 from storekit.bridge import settle
 from storekit.model.save.changes import change_of
 from tests.support.harness import steps, trips
-from tests.support.value_models import Valued
+from tests.support.value_models import Valued, values
 
 Named = tuple[str, Any]
 """The name of a field, and its value."""
+_DRAWN = 25
+"""Values that are generated together."""
 DOCUMENTS = [name for name in Valued.model_fields if name.endswith("_doc")]
 
 
@@ -90,6 +94,25 @@ class Tally:
             self.wrong.append(f"{way} {name}: given {given!r}, read {getattr(found, name)!r}")
 
 
+def generated(count: int) -> list[Named]:
+    """Generate values for a test that is no property test itself, because each batch needs servers."""
+    drawn: list[list[Named]] = []
+
+    @settings(
+        max_examples=count // _DRAWN + 1,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )
+    @given(batch=st.lists(values, min_size=_DRAWN, max_size=_DRAWN))
+    def draw(batch: list[Named]) -> None:
+        drawn.append(batch)
+
+    draw()
+    return [value for batch in drawn[1:] for value in batch]  # the first example is the simplest one
+
+
 async def check(records: Any, batch: Sequence[Named], tally: Tally) -> None:
     """Save the values by save_many, again by the same key, by update_many and by upsert; find them each time.
 
@@ -143,8 +166,8 @@ async def _is_stored(records: Any, good: Sequence[Named], tally: Tally) -> None:
     assert "postgres.commit" not in seen, "a record that was read and not changed was written"
 
     others = await settle(records.save_many([Valued(name="u" + key) for key in keys]))
-    values = {each.ref_id: {name: value} for each, (name, value) in zip(others, good, strict=True)}
-    await settle(records.update_many(values))
+    given = {each.ref_id: {name: value} for each, (name, value) in zip(others, good, strict=True)}
+    await settle(records.update_many(given))
     await _read(records, "update", [("u" + key, one) for key, one in pairs], tally)
 
     emptied = [made(name, None, key) for key, (name, _) in pairs]
