@@ -9,6 +9,7 @@ import pytest
 
 from storekit import IdempotencyConflict, ValidationError, json_path
 from tests.support.harness import Harness, steps
+from tests.support.value_checks import made
 from tests.support.value_models import Channel, Everyday, Nested, ShellStep, Step, Valued
 
 PAIRS: list[tuple[Any, Any]] = [(True, 1), (1, True), (0, False), (1, 1.0), (1.0, 1), (False, 0.0)]
@@ -19,14 +20,14 @@ async def test_a_change_of_class_is_a_change(harness: Harness) -> None:
     records = harness.repository(Valued)
     for before, after in PAIRS:
         for field in ("tree", "tree_doc"):
-            saved = await records.save(Valued(name=uuid4().hex, **{field: {"a": [before]}}))
+            saved = await records.save(made(field, {"a": [before]}, uuid4().hex))
             found = await records.get(saved.ref_id, load=["tree_doc"])
             setattr(found, field, {"a": [after]})
             await records.save(found)
             assert repr(await _read(records, saved, field)) == repr([after])
             await records.update(saved.ref_id, {field: {"a": [before]}})
             assert repr(await _read(records, saved, field)) == repr([before])
-            (told,) = await records.upsert([Valued(name=saved.name, **{field: {"a": [after]}})])
+            (told,) = await records.upsert([made(field, {"a": [after]}, saved.name)])
             assert (
                 repr(getattr(told, field)["a"]) == repr(await _read(records, saved, field)) == repr([after])
             )
@@ -76,9 +77,9 @@ async def test_requests_that_differ_in_class_are_different(harness: Harness) -> 
     records = harness.repository(Valued)
     for field in ("tree", "tree_doc"):
         key = uuid4().hex
-        await records.save(Valued(name=uuid4().hex, **{field: {"a": True}}), idempotency_key=key)
+        await records.save(made(field, {"a": True}, uuid4().hex), idempotency_key=key)
         with pytest.raises(IdempotencyConflict):
-            await records.save(Valued(name=key, **{field: {"a": 1}}), idempotency_key=key)
+            await records.save(made(field, {"a": 1}, key), idempotency_key=key)
 
 
 async def test_the_order_of_a_set_is_no_change(harness: Harness) -> None:
@@ -88,8 +89,8 @@ async def test_the_order_of_a_set_is_no_change(harness: Harness) -> None:
     one, other = (Everyday(texts=set(dict.fromkeys(each))) for each in (words, words[::-1]))
     for field in ("everyday", "everyday_doc"):
         key = uuid4().hex
-        saved = await records.save(Valued(name=key, **{field: one}), idempotency_key=key)
-        again = await records.save(Valued(name=key, **{field: other}), idempotency_key=key)
+        saved = await records.save(made(field, one, key), idempotency_key=key)
+        again = await records.save(made(field, other, key), idempotency_key=key)
         assert again.ref_id == saved.ref_id
         setattr(saved, field, other)
         with steps() as seen:

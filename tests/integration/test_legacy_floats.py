@@ -39,4 +39,5 @@ def test_floats_keep_all_digits(cluster: str, tmp_path: Path) -> None:
                 read += [each.value for each in page]
             (event,) = samples.history(saved[0].ref_id)
     assert (read, page.next) == (CLOSE, None)
+    assert event.after is not None
     assert float(event.after["value"]) == CLOSE[0]

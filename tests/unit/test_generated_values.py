@@ -16,7 +16,7 @@ from storekit.testing import async_memory_store, memory_store
 from tests.support.value_checks import Named, Tally, check, check_filters
 from tests.support.value_models import Valued, values
 
-EXAMPLES, BATCH = (200, 50) if settings.default.max_examples > 100 else (10, 20)
+EXAMPLES, BATCH = (200, 50) if settings().max_examples > 100 else (10, 20)
 """For each of two APIs: together 400 values, or 20,000 with the profile "thorough"."""
 batches = settings(
     deadline=None,

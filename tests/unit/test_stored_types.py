@@ -144,7 +144,7 @@ def entity(kind: Any, where: str) -> type[Entity]:
     model = create_model("Holder", v=(kind, ...), __config__=ConfigDict(arbitrary_types_allowed=True))
     wanted: Any = model | None if where == "column" else Annotated[model | None, document(collection="docs")]
     space = {"__annotations__": {"held": wanted}, "held": None, "__module__": __name__}
-    return type("Holding", (Entity, Mutable), space, table="holding")  # type: ignore[call-overload, no-any-return]
+    return type("Holding", (Entity, Mutable), space, table="holding")
 
 
 def read_back(kind: Any, where: str, value: Any) -> Any:
