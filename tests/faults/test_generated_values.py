@@ -11,13 +11,13 @@ from tests.support.adapters import APIS, opened, repository
 from tests.support.value_checks import Tally, check, generated
 from tests.support.value_models import Valued
 
-BATCHES, BATCH = 40, 250
+BATCHES, BATCH = 20, 250
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("api", APIS)
 async def test_values_are_read_as_they_were_saved_or_refused(embedded: Store, api: str) -> None:
-    """10,000 values for each API are read from the servers equal in value and class, or refused."""
+    """5,000 values for each API are read from the servers equal in value and class, or refused."""
     tally = Tally()
     async with opened(api, embedded.settings) as store:
         for _ in range(BATCHES):
