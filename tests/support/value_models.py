@@ -216,7 +216,7 @@ _anything = _trees(_plain, _texts) | _trees(_plain | _odd, _keys)
 
 def _some(model: type[BaseModel], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Generate models with a few of these fields set, without validation, as after edits in place."""
-    chosen = st.lists(st.sampled_from(sorted(fields)), max_size=3, unique=True)
+    chosen = st.lists(st.sampled_from(sorted(fields)), min_size=1, max_size=3, unique=True)
     values = chosen.flatmap(lambda names: st.fixed_dictionaries({name: fields[name] for name in names}))
     return values.map(lambda given: model.model_construct(**given))
 
@@ -261,7 +261,7 @@ _leaf = {
     "numbers": st.builds(Numbers.model_construct, st.lists(_ints | _floats, max_size=3)),
 }
 nested = _some(Nested, **_leaf, children=st.lists(_some(Nested, **_leaf), max_size=2))
-trees = st.dictionaries(_keys, _anything, max_size=3)
+trees = st.dictionaries(_keys, _anything, min_size=1, max_size=3)
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "everyday": everyday,
