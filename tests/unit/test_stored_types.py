@@ -348,3 +348,27 @@ def test_two_cuts_of_class() -> None:
         assert (type(found), found) == (float, 3.0)
         (key,) = read_back(Any, where, {Channel.MAIL: 1})
         assert (type(key), key) == (str, "mail")
+
+
+def test_a_default_of_another_class_is_refused_at_the_class() -> None:
+    """A default that pydantic does not validate must have the class that a read returns."""
+    for kind, default in ((str, Color.RED), (Color, "red"), (int, True), (dict[str, Any], {"a": Color.RED})):
+        space = {"__annotations__": {"held": kind}, "held": default, "__module__": __name__}
+        with pytest.raises(UsageError, match=r"the default cannot be stored: Plain\.held"):
+            type("Plain", (Entity,), space, table="plain")
+
+
+def test_an_item_of_another_class_is_refused() -> None:
+    """The items of an array have the class of the declared item; an enum column has members."""
+
+    class Arrays(Entity, table="arrays"):
+        texts: list[str] = Field(default=[])
+        color: Color = Color.RED
+
+    with memory_store(Arrays) as store:
+        records = store.scope(tenant=uuid4(), actor="a").repository(Arrays)
+        for name, value in (("texts", [Color.RED]), ("texts", ("a",)), ("color", "red")):
+            record = Arrays()
+            record.__dict__[name] = value
+            with pytest.raises(ValidationError, match=rf"Arrays\.{name}"):
+                records.save(record)
