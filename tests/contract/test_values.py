@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from storekit import Repository, Store
 from tests.support.entities import Everything, Report
 from tests.support.harness import Harness
+from tests.support.value_checks import Tally, check, generated
+from tests.support.value_models import Valued
 from tests.support.values import FIELDS, comparable, records
 
 BATCH = 40
@@ -52,6 +54,12 @@ def test_values_of_each_type_are_read_as_they_were_saved(
     before = [comparable(record) for record in batch]
     everything.save_many(batch)
     assert _changed(everything, batch, before) == []
+
+
+@pytest.mark.sql
+async def test_generated_values_are_read_as_they_were_saved_or_refused(harness: Harness) -> None:
+    """On servers too, every way of writing keeps value and class at every depth, or sends nothing."""
+    await check(harness.repository(Valued), generated(50), Tally())
 
 
 async def test_the_largest_document_can_be_saved(harness: Harness) -> None:

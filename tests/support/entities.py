@@ -24,6 +24,7 @@ from storekit import (
     references,
     unique,
 )
+from tests.support.value_models import Valued
 
 
 class Status(StrEnum):
@@ -298,4 +299,5 @@ ENTITIES = (
     Login,
     Lead,
     Hit,
+    Valued,
 )

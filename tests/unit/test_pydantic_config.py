@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -83,9 +83,10 @@ class Circle(BaseModel):
 
 @row('`extra="forbid"` with `computed_field`')
 def test_a_nested_model_may_forbid_extra_fields_and_compute_some() -> None:
-    """The computed field is not stored in a document, and is computed again when the document is read."""
+    """The computed field is not stored, and is computed again when the model is read."""
 
     class Shape(Entity, Mutable, table="shapes"):
+        column: Circle = Circle()
         body: Annotated[Circle | None, document(collection="shapes")] = None
 
         @computed_field  # type: ignore[prop-decorator]
@@ -94,9 +95,9 @@ def test_a_nested_model_may_forbid_extra_fields_and_compute_some() -> None:
             return self.body is not None and self.body.radius > 1
 
     shapes = repository(Shape)
-    saved = shapes.save(Shape(body=Circle(radius=3)))
+    saved = shapes.save(Shape(column=Circle(radius=2), body=Circle(radius=3)))
     found = shapes.get(saved.ref_id, load=["body"])
-    assert (found.body, found.big) == (Circle(radius=3), True)
+    assert (found.column, found.body, found.big) == (Circle(radius=2), Circle(radius=3), True)
     assert "big" not in {name for name, _ in Shape.storekit_table.types}
 
 
@@ -134,6 +135,28 @@ def test_strict_classes_refuse_conversions_everywhere() -> None:
     for name in ("value", "limit"):
         with pytest.raises(ValidationError):
             meters.find({name: "1"})
+
+
+class Exact(BaseModel):
+    model_config = ConfigDict(strict=True)
+    uid: UUID
+    pair: tuple[int, ...] = (1, 2)
+    took: timedelta = timedelta(seconds=1.5)
+
+
+@row("`strict` of a nested model")
+def test_a_strict_model_is_read_from_what_the_store_returns() -> None:
+    """A strict nested model with a UUID, a tuple and a timedelta comes back from columns and documents."""
+
+    class Probe(Entity, Mutable, table="probes"):
+        column: Exact
+        body: Annotated[Exact | None, document(collection="probes")] = None
+
+    probes = repository(Probe)
+    exact = Exact(uid=UUID(int=7))
+    saved = probes.save(Probe(column=exact, body=exact))
+    found = probes.get(saved.ref_id, load=["body"])
+    assert (found.column, found.body) == (exact, exact)
 
 
 @row("conversions")

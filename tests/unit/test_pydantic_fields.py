@@ -128,6 +128,44 @@ def test_a_serializer_whose_result_cannot_be_read_is_refused() -> None:
             pages.save(Page(**{name: Wrapped(text="a")}))
 
 
+class Shouting(BaseModel):
+    text: str = ""
+
+    @field_serializer("text")
+    def _upper(self, text: str) -> str:
+        return text.upper()
+
+
+class Hiding(BaseModel):
+    secret: int = Field(default=0, exclude=True)
+
+
+class Louder(Shouting):
+    volume: int = 11
+
+
+class Nest(BaseModel):
+    shouting: Shouting = Shouting()
+    hiding: Hiding = Hiding()
+
+
+@row("`field_serializer`, `exclude` and subclasses in a nested model")
+@pytest.mark.parametrize("name", ["column", "body"])
+def test_what_a_nested_model_would_lose_is_refused(name: str) -> None:
+    """A save is refused if a reader would get another value; if the value stays the same, it is kept."""
+
+    class Page(Entity, Mutable, table="pages"):
+        column: Nest | None = None
+        body: Annotated[Nest | None, document(collection="pages")] = None
+
+    pages = repository(Page)
+    kept = pages.save(Page(**{name: Nest(shouting=Shouting(text="LOUD"))}))
+    assert getattr(pages.get(kept.ref_id, load=["body"]), name) == Nest(shouting=Shouting(text="LOUD"))
+    for lost in (Nest(shouting=Shouting(text="a")), Nest(hiding=Hiding(secret=1)), Nest(shouting=Louder())):
+        with pytest.raises(ValidationError, match=rf"Page\.{name}: the value would be different"):
+            pages.save(Page(**{name: lost}))
+
+
 class Named(BaseModel):
     name: str
 

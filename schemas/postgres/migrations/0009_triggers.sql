@@ -25,7 +25,7 @@ $$;
 -- columns are compared here and not in WHEN, because Postgres does not alter or drop columns that a WHEN uses.
 -- Arguments: entity, its part fields.
 CREATE FUNCTION storekit.refuse_change() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 AS $$
 #variable_conflict use_variable
 DECLARE
     v_free text[] := '{version,deleted_on,deleted_by}';
@@ -70,12 +70,13 @@ $$;
 -- Events of changed rows --------------------------------------------------------------------------------
 
 -- Record one event per changed row and statement, in the transaction of the change, also for hand-written SQL. The
--- three functions run as the owner, because the app may not write events. `timezone` is set because to_jsonb uses it.
+-- three functions run as the owner, because the app may not write events. `timezone` and `extra_float_digits` are set
+-- because to_jsonb uses them.
 -- Arguments of the three: entity, its state field or '', its part fields. A table may have a column `tg_argv`:
 -- `use_variable` gives the bare name to the variable.
 CREATE FUNCTION storekit.record_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET row_security = on AS $$
 #variable_conflict use_variable
 BEGIN
     INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, after)
@@ -91,7 +92,7 @@ $$;
 -- ms.
 CREATE FUNCTION storekit.record_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET row_security = on AS $$
 #variable_conflict use_variable
 DECLARE
     v_dropped uuid[];
@@ -134,7 +135,7 @@ $$;
 
 CREATE FUNCTION storekit.record_delete() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET row_security = on AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET row_security = on AS $$
 #variable_conflict use_variable
 DECLARE
     v_dropped uuid[];

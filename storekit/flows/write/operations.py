@@ -19,8 +19,8 @@ _KEYED = {"upsert", "insert_ignore"}
 RACES = 10
 """Attempts to commit what was decided by records that were read. After each, another writer has committed.
 
-The next attempt finds what that writer has committed, so more than two are needed only if many writers change a
-record at once. There is a limit because each attempt uploads all new documents and blobs again.
+The next attempt finds what that writer has committed, so more than two are needed only if many writers change
+a record at once. There is a limit because each attempt uploads all new documents and blobs again.
 """
 
 

@@ -24,6 +24,7 @@ from pydantic import (
 from storekit.errors import UsageError
 from storekit.model.declare.name_rules import check_field, check_name, check_table
 from storekit.model.declare.rules import check_scope, keys_of, lookup_of, machine_of
+from storekit.model.declare.value_types import check_value_type, is_object
 from storekit.model.table.fields import (
     BlobMark,
     DocumentMark,
@@ -129,7 +130,10 @@ def _fields_of(
         if isinstance(mark, BlobMark):
             parts[field] = _blob(where, field, mark, options, nullable)
         elif isinstance(mark, DocumentMark):
-            parts[field] = _document(where, field, mark, options, nullable)
+            free = all(note is mark for note in info.metadata) and all(
+                option is Expired or _is_free(option) for option in options
+            )
+            parts[field] = replace(_document(where, field, mark, options, nullable), free=free)
         else:
             column = _column(where, name, field, options, nullable)
             if isinstance(mark, ReferenceMark):
@@ -194,7 +198,7 @@ def _blob(where: str, field: str, mark: BlobMark, options: list[Any], nullable: 
 
 def _document(where: str, field: str, mark: DocumentMark, options: list[Any], nullable: bool) -> Part:
     bodies = [option for option in options if option is not Expired]
-    if not bodies or not all(_is_object(body) for body in bodies):
+    if not bodies or not all(_is_object(body) and is_object(body) for body in bodies):
         raise UsageError(
             f"{where}: the type of a document field must be a pydantic model or a dict[str, ...]"
         )
@@ -207,14 +211,21 @@ def _document(where: str, field: str, mark: DocumentMark, options: list[Any], nu
         raise UsageError(f"{where}: {wants}")
     if mark.ttl is not None and mark.ttl <= timedelta(0):
         raise UsageError(f"{where}: the ttl is {mark.ttl}; it must be positive")
+    for body in bodies:
+        check_value_type(where, body)
     check_name(f"{where}: collection", mark.collection)
     return Part(field, "document", nullable, None, mark.collection, mark.ttl, mark.links)
 
 
 def _is_object(kind: Any) -> bool:
     if get_origin(kind) is dict or kind is dict:
-        return (get_args(kind) or (str, Any))[0] is str
+        return True
     return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _is_free(kind: Any) -> bool:
+    """Return whether a type says nothing about the values of a dict."""
+    return kind is dict or (get_origin(kind) is dict and get_args(kind) == (str, Any))
 
 
 def _column(where: str, table: str, field: str, options: list[Any], nullable: bool) -> Column:
@@ -232,8 +243,9 @@ def _column(where: str, table: str, field: str, options: list[Any], nullable: bo
     if kind is not None and get_origin(kind) is None and not isinstance(kind, type(Any)) and kind in _SCALARS:
         return Column(field, _SCALARS[kind], nullable)
     if _is_object(kind):
+        check_value_type(where, kind)
         adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", kind))
-        return Column(field, "jsonb", nullable, adapter=adapter)
+        return Column(field, "jsonb", nullable, adapter=adapter, free=_is_free(kind))
     known = "str int float Decimal bool UUID datetime date StrEnum list[str|int|float] dict BaseModel"
     raise UsageError(
         f"{where}: {kind or options} cannot be a column; use one of {known}, each optionally with | None"

@@ -10,7 +10,7 @@ from storekit.errors import UsageError, ValidationError
 from storekit.model.table.fields import LookupMark, Mark, MovesMark
 from storekit.model.table.indexes import Index, not_null
 from storekit.model.table.table import Column, Machine, Scope, Table
-from storekit.model.values.codec import encode_column
+from storekit.model.values.codec import encode_operand
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -134,7 +134,7 @@ def _value(where: str, column: Column, value: Any) -> Any:
     if not values or None in values or not_null in values:
         raise UsageError(f"{where}: {value!r} must be a list of values; pass None or not_null alone")
     try:
-        encoded = sorted({encode_column(column, each, where) for each in values}, key=_order)
+        encoded = sorted({encode_operand(column, each, where) for each in values}, key=_order)
     except ValidationError as error:
         raise UsageError(str(error)) from error
     return tuple(encoded) if several else encoded[0]

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from storekit.errors import ValidationError
 from storekit.model.table.table import Table
-from storekit.model.values.codec import encode_column, parse
+from storekit.model.values.codec import encode_operand, parse
 from storekit.ports.statements import Condition, Sort
 
 _FORMAT = 1
@@ -96,4 +96,4 @@ class PageCursors:
         parsed = parse(column.sql, value) if isinstance(value, str | int | float) else value
         if isinstance(parsed, Decimal):  # Postgres returns 9E+131071 with all its zeros
             parsed = parsed.normalize(_EXACT)
-        return encode_column(replace(column, nullable=sort.nullable), parsed, "after")
+        return encode_operand(replace(column, nullable=sort.nullable), parsed, "after")

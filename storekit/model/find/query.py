@@ -12,7 +12,8 @@ from storekit.model.find.filters import Filter
 from storekit.model.find.operands import as_declared
 from storekit.model.table.references import find_reference, reference_names
 from storekit.model.table.table import Column, Reference, Table
-from storekit.model.values.codec import encode_column, encode_json
+from storekit.model.values.codec import encode_operand
+from storekit.model.values.json_values import encode_inner_operand
 from storekit.model.values.limits import MAX_DEPTH, check_text
 from storekit.ports.statements import Condition, Parent
 
@@ -120,7 +121,7 @@ def _one(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]
     (value,) = values
     if value is None:
         raise ValidationError("None cannot be compared; use is_null()", field=where)
-    return (encode_column(column, value, where),)
+    return (encode_operand(column, value, where),)
 
 
 def _ordered(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
@@ -161,7 +162,7 @@ def _contains(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any,
     if not column.sql.endswith("[]"):
         raise ValidationError("contains() needs a list column", field=where)
     _require_spread(values, "contains", where)
-    return (encode_column(column, list(values), where),)
+    return (encode_operand(column, list(values), where),)
 
 
 def _path(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
@@ -170,7 +171,7 @@ def _path(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...
     keys = path.split(".") if isinstance(path, str) else [""]
     if not all(keys) or len(keys) > MAX_DEPTH:
         raise ValidationError(f'the path must have 1 to {MAX_DEPTH} keys, as in "address.city"', field=where)
-    return (*(check_text(key, where) for key in keys), encode_json(value, where))
+    return (*(check_text(key, where) for key in keys), encode_inner_operand(value, where))
 
 
 def _key(column: Column, values: tuple[Any, ...], where: str) -> tuple[Any, ...]:

@@ -8,13 +8,13 @@ from storekit.errors import UsageError, ValidationError
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.save.change import Change
-from storekit.model.save.documents import digest, encode_document
+from storekit.model.save.documents import encode_document
 from storekit.model.save.generated import fields_with_factories, generated, without
 from storekit.model.save.memory import memory_of
 from storekit.model.table.fields import Expired
 from storekit.model.values.blob import Blob
 from storekit.model.values.bson import body_hash
-from storekit.model.values.codec import encode_column
+from storekit.model.values.codec import changed, encode_column
 
 
 def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None) -> Change:
@@ -38,7 +38,11 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         change.declared = {name: value for name, value in encoded.items() if _is_declared(entity, name)}
     else:
         expected = entity.version if expected_version is None else expected_version
-        columns = {name: value for name, value in encoded.items() if value != stored.columns[name]}
+        columns = {
+            name: value
+            for name, value in encoded.items()
+            if changed(table.columns[name], value, stored.columns[name])
+        }
         change = Change(owner, table, "update", entity.ref_id, entity.id, expected, columns)
         change.stored, change.declared = stored.parts, encoded
     change.holder = entity
@@ -106,12 +110,12 @@ def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None
         elif isinstance(value, Expired):
             if known is None and name not in memory.expired:
                 raise not_content(change.where(name))
-        elif known is None or known.expired:
-            change.documents[name] = encode_document(type(entity), name, value)
         else:
-            held = memory.digests.get(name, bytes.fromhex(known.sha256))
-            if digest(value, change.where(name)) != held:
-                change.documents[name] = encode_document(type(entity), name, value)
+            # encoded also if it turns out to be unchanged: what an edit in place added may be lost
+            made = encode_document(type(entity), name, value)
+            held = None if known is None else memory.digests.get(name, bytes.fromhex(known.sha256))
+            if known is None or known.expired or made.sha256 != held:
+                change.documents[name] = made
 
 
 def not_content(where: str) -> ValidationError:

@@ -10,7 +10,10 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticError
 
 from storekit.errors import ValidationError
-from storekit.model.values.bson import Body, body_hash, encode_body
+from storekit.model.values.bson import Body, body_hash, encode_body, encode_declared
+from storekit.model.values.equal import difference
+from storekit.model.values.json_values import lossy
+from storekit.model.values.walk import reasons, validated
 
 if TYPE_CHECKING:
     from storekit.model.declare.entity import Entity
@@ -35,9 +38,9 @@ def adapter(entity: type[Entity], name: str) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def digest(value: Any, where: str) -> bytes:
-    """Return the hash of the current value of a document field."""
-    return body_hash(encode_body(value, where)[0])
+def digest(entity: type[Entity], name: str, value: Any) -> bytes:
+    """Return the hash of a document that was read, without checking whether it would be read again."""
+    return body_hash(encode_declared(adapter(entity, name), value, f"{entity.__name__}.{name}")[0])
 
 
 def encode_document(entity: type[Entity], name: str, value: Any) -> Encoded:
@@ -48,15 +51,15 @@ def encode_document(entity: type[Entity], name: str, value: Any) -> Encoded:
             value.
     """
     where = f"{entity.__name__}.{name}"
-    body, size = encode_body(value, where)
-    encoded = Encoded(body, size, body_hash(body))
+    if entity.storekit_table.parts[name].free and type(value) is dict:
+        # the classes of its values prove that they are read as they are
+        body, size = encode_body(value, where)
+        return Encoded(body, size, body_hash(body))
+    body, size = encode_declared(adapter(entity, name), value, where)
     read = decode_document(entity, name, body)
-    if read != body and digest(read, where) != encoded.sha256:
-        raise ValidationError(
-            "the value would be different when it is read back; pass the declared type, not a subclass of it",
-            field=where,
-        )
-    return encoded
+    if (found := difference(value, read, cut=True)) is not None:
+        raise lossy(found, where)
+    return Encoded(body, size, body_hash(body))
 
 
 def decode_document(entity: type[Entity], name: str, body: Body) -> Any:
@@ -66,15 +69,9 @@ def decode_document(entity: type[Entity], name: str, body: Body) -> Any:
         ValidationError: the class no longer accepts the stored document.
     """
     try:
-        return adapter(entity, name).validate_python(body)
+        return validated(adapter(entity, name), body)
     except PydanticError as error:
         raise ValidationError(
             f"the class does not accept the stored document: {reasons(error)}",
             field=f"{entity.__name__}.{name}",
         ) from error
-
-
-def reasons(error: PydanticError) -> str:
-    """Return pydantic's errors as text, without the values."""
-    found = error.errors(include_input=False, include_url=False)
-    return "; ".join(f"{'.'.join(map(str, each['loc']))} {each['msg']}".strip() for each in found)

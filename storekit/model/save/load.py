@@ -16,7 +16,7 @@ from storekit.model.table.fields import Expired
 from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
 from storekit.model.values.bson import Body
-from storekit.model.values.codec import decode_column, encode_column
+from storekit.model.values.codec import decode_column, encode_stored
 from storekit.ports.stores import StoredPart
 
 E = TypeVar("E", bound=Entity)
@@ -110,7 +110,7 @@ class LoadedColumns(Mapping[str, Any]):
         if self._encoded is None:
             owner, columns = self._entity.__name__, self._entity.storekit_table.columns
             self._encoded = {
-                each: encode_column(columns[each], decode_column(columns[each], value), f"{owner}.{each}")
+                each: encode_stored(columns[each], decode_column(columns[each], value), f"{owner}.{each}")
                 for each, value in self._row.items()
             }
         return self._encoded[name]
@@ -136,7 +136,12 @@ def _built(entity: type[E], values: dict[str, Any]) -> E:
 
 
 def put_document(entity: Entity, name: str, body: Body) -> None:
-    """Set a document field of an object, and remember the hash of the value."""
+    """Set a document field of an object, and remember the hash of the value.
+
+    The class may read another value than the stored one, for example with a new default; then the hash is
+    that of the new value. A value without a declared type is read as it is stored, and has the stored hash.
+    """
     value = decode_document(type(entity), name, body)
     entity.__dict__[name] = value
-    note_document(entity, name, digest(value, name))
+    if not entity.storekit_table.parts[name].free:
+        note_document(entity, name, digest(type(entity), name, value))

@@ -12,11 +12,13 @@ from storekit.model.declare.entity import Entity
 from storekit.model.declare.validators import validate_field, validate_record
 from storekit.model.save.change import Change, Request
 from storekit.model.save.changes import not_content
-from storekit.model.save.documents import encode_document, reasons
+from storekit.model.save.documents import encode_document
 from storekit.model.save.memory import stored_column
 from storekit.model.table.fields import Expired
 from storekit.model.values.blob import Blob
+from storekit.model.values.codec import changed as column_changed
 from storekit.model.values.codec import encode_column
+from storekit.model.values.walk import reasons
 
 _ABSENT = object()
 
@@ -102,5 +104,5 @@ def _differs(record: Entity, before: Mapping[str, Any], name: str) -> bool:
         return now is not before.get(name, _ABSENT)
     if name not in table.columns:
         return False
-    where = f"{type(record).__name__}.{name}"
-    return bool(encode_column(table.columns[name], now, where) != stored_column(record, name))
+    encoded = encode_column(table.columns[name], now, f"{type(record).__name__}.{name}")
+    return column_changed(table.columns[name], encoded, stored_column(record, name))

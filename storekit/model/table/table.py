@@ -56,6 +56,8 @@ class Column:
     enum: type[StrEnum] | None = None
     adapter: TypeAdapter[Any] | None = None
     """Converts the value of a jsonb column to JSON and back; None for other columns."""
+    free: bool = False
+    """Whether its type is `dict[str, Any]`, which says nothing about the values."""
     reference: Reference | None = None
 
     @property
@@ -75,6 +77,8 @@ class Part:
     collection: str | None = None
     ttl: timedelta | None = None
     links: tuple[str, ...] = ()
+    free: bool = False
+    """Whether it is a document of type `dict[str, Any]`, which says nothing about the values."""
 
 
 @dataclass(frozen=True, slots=True)

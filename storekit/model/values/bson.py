@@ -14,16 +14,16 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import Enum
 from json.encoder import encode_basestring_ascii
 from types import NoneType
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 from storekit.errors import ValidationError
-from storekit.model.values.limits import MAX_DEPTH, check_decimal, check_float, check_int, check_text, to_utc
+from storekit.model.values.limits import check_decimal, check_float, check_int, check_text, to_utc
+from storekit.model.values.walk import Scalar, Walk, walk_declared
 
 MAX_BYTES = 15 * 1024 * 1024
 """MongoDB allows 16 MiB. The rest is for the fields that storekit adds to the body, and for inexact
@@ -40,22 +40,33 @@ _quoted = encode_basestring_ascii
 
 
 def encode_body(value: Any, where: str) -> tuple[Body, int]:
-    """Return a document as a body of BSON's types, and its size as BSON in bytes.
+    """Return a dict of BSON's types as a body, and its size as BSON in bytes.
 
     Raises:
-        ValidationError: the document contains a value or key that BSON cannot store, is larger than 15 MiB or
-            nested deeper than 64 levels.
+        ValidationError: the document contains a value or key that BSON would not return as it is, is larger
+            than 15 MiB or nested deeper than 64 levels.
     """
-    if isinstance(value, BaseModel):
-        value = value.model_dump(by_alias=True, round_trip=True)
-    if not isinstance(value, dict):
-        raise ValidationError(
-            f"a document must be a model or a dict, not {type(value).__name__}", field=where
-        )
-    walk = _Walk(where)
-    body: Body = walk.value(value, 1)
+    walk = _Walk(where, exact=True)
+    return _checked(walk.value(value), walk)
+
+
+def encode_declared(adapter: TypeAdapter[Any], value: Any, where: str) -> tuple[Body, int]:
+    """Return a document of a declared type as a body, and its size as BSON in bytes.
+
+    Raises:
+        ValidationError: as `encode_body`, or a serializer failed.
+    """
+    return _checked(*walk_declared(adapter, value, lambda: _Walk(where, exact=False)))
+
+
+def _checked(body: Any, walk: Walk) -> tuple[Body, int]:
+    assert isinstance(walk, _Walk)  # noqa: S101 for the type checker
+    if not isinstance(body, dict):
+        raise ValidationError("a document must be a model or a dict", field=walk.where)
     if walk.size > MAX_BYTES:
-        raise ValidationError(f"the document has {walk.size} bytes; the limit is {MAX_BYTES}", field=where)
+        raise ValidationError(
+            f"the document has {walk.size} bytes; the limit is {MAX_BYTES}", field=walk.where
+        )
     return body, walk.size
 
 
@@ -64,51 +75,43 @@ def body_hash(body: Body) -> bytes:
     return hashlib.sha256(_canonical(body).encode()).digest()
 
 
-class _Walk:
+class _Walk(Walk):
     """Checks and converts a body in one pass, and adds up its size as BSON."""
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    what = "a value of a document"
+
+    def __init__(self, where: str, *, exact: bool) -> None:
+        super().__init__(where, exact=exact)
         self.size = 0
+        # a date is stored as text, so a reader needs the declared type to get a date
+        self.scalars = _EXACT if exact else _SCALARS
 
-    def value(self, value: Any, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise ValidationError(f"it is nested deeper than {MAX_DEPTH} levels", field=self.where)
-        if isinstance(value, dict):
-            return self._dict(value, depth)
-        if isinstance(value, list | tuple):
-            # BSON stores an array as a document whose keys are "0", "1", ...: 4 bytes of length and a final
-            # zero, then for each item a type byte, the key and its zero
-            self.size += 5 + sum(2 + len(str(i)) for i in range(len(value)))
-            return [self.value(each, depth + 1) for each in value]
-        if isinstance(value, BaseModel):
-            return self.value(value.model_dump(by_alias=True, round_trip=True), depth)
-        return self._scalar(value.value if isinstance(value, Enum) else value)
+    def value(self, value: Any, depth: int = 1) -> Any:
+        made = super().value(value, depth)
+        if type(value) in self.scalars:
+            self.size += _SIZES[type(made)](made)
+        return made
 
-    def _dict(self, value: dict[Any, Any], depth: int) -> Body:
-        self.size += 5
-        body = {}
-        for key, each in value.items():
-            self.size += 2 + len(self._key(key).encode())
-            body[str(key)] = self.value(each, depth + 1)
+    def mapping(self, value: Mapping[Any, Any], depth: int) -> Body:
+        body = super().mapping(value, depth)
+        self.size += 5 + sum(2 + len(key.encode()) for key in body)
         return body
 
-    def _key(self, key: Any) -> str:
-        if not isinstance(key, str) or not _KEY(key):
+    def items(self, value: Any, depth: int) -> list[Any]:
+        # BSON stores an array as a document whose keys are "0", "1", ...: 4 bytes of length and a final
+        # zero, then for each item a type byte, the key and its zero
+        self.size += 5 + sum(2 + len(str(i)) for i in range(len(value)))
+        return super().items(value, depth)
+
+    def key(self, key: Any) -> str:
+        text = super().key(key)
+        if not text or "." in text or text.startswith("$"):
             message = (
-                "a key of a document must be a non-empty str that has no '.', U+0000 or lone surrogate and "
-                f"does not start with '$'; got {key!r}"
+                "a key of a document must be a non-empty str that has no '.' and does not start with '$'; "
+                f"got {text!r}"
             )
             raise ValidationError(message, field=self.where)
-        return key
-
-    def _scalar(self, value: Any) -> Any:
-        for kind, (convert, size) in _SCALARS.items():
-            if isinstance(value, kind):
-                made = convert(value, self.where)
-                self.size += size(made)
-                return made
-        raise ValidationError(f"a document cannot contain {type(value).__name__}", field=self.where)
+        return text
 
 
 def _decimal128(number: Decimal, where: str) -> Decimal:
@@ -128,23 +131,31 @@ def _to_milliseconds(moment: datetime, where: str) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def _text_size(text: str) -> int:
-    return 5 + len(text.encode())
-
-
-# The order matters: bool is a subclass of int, and datetime of date. Sizes follow the BSON
-# specification, without the type byte and key that the container adds; text has 4 bytes of length and a zero.
-_SCALARS: Mapping[type, tuple[Callable[[Any, str], Any], Callable[[Any], int]]] = {
-    NoneType: (lambda value, _: value, lambda _: 0),
-    bool: (lambda value, _: value, lambda _: 1),
-    str: (lambda value, where: check_text(str(value), where), _text_size),
-    int: (lambda value, where: check_int(int(value), where), lambda n: 4 if -(2**31) <= n < 2**31 else 8),
-    float: (check_float, lambda _: 8),
-    Decimal: (_decimal128, lambda _: 16),
-    datetime: (_to_milliseconds, lambda _: 8),
-    date: (lambda value, _: value.isoformat(), _text_size),
-    UUID: (lambda value, _: value, lambda _: 21),
-    bytes: (lambda value, _: bytes(value), lambda content: 5 + len(content)),
+_SCALARS: Mapping[type, Scalar] = {
+    NoneType: lambda value, _: value,
+    bool: lambda value, _: value,
+    str: check_text,
+    int: check_int,
+    float: check_float,
+    Decimal: _decimal128,
+    datetime: _to_milliseconds,
+    date: lambda value, _: value.isoformat(),
+    UUID: lambda value, _: value,
+    bytes: lambda value, _: value,
+}
+_EXACT: Mapping[type, Scalar] = {kind: scalar for kind, scalar in _SCALARS.items() if kind is not date}
+# Sizes follow the BSON specification, without the type byte and key that the container adds; text has 4 bytes
+# of length and a zero.
+_SIZES: Mapping[type, Callable[[Any], int]] = {
+    NoneType: lambda _: 0,
+    bool: lambda _: 1,
+    str: lambda text: 5 + (len(text) if text.isascii() else len(text.encode())),
+    int: lambda number: 4 if -(2**31) <= number < 2**31 else 8,
+    float: lambda _: 8,
+    Decimal: lambda _: 16,
+    datetime: lambda _: 8,
+    UUID: lambda _: 21,
+    bytes: lambda content: 5 + len(content),
 }
 
 

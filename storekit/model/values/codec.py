@@ -3,6 +3,9 @@
 A write sends the columns of a record as one JSON object, which the database casts to their types. So each
 value must be unchanged by jsonb, in which numbers are numeric and text cannot contain U+0000. Encoded values
 are also compared: a save writes the columns whose encoded value has changed.
+
+A value is refused unless a read returns it with the same class. For columns of other types than jsonb the
+class of the value decides that alone, so only jsonb needs a look at what would be read (`json_values`).
 """
 
 from __future__ import annotations
@@ -14,19 +17,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter
-
 from storekit.errors import ValidationError
 from storekit.model.table.table import Column, Table
-from storekit.model.values.limits import (
-    MAX_DEPTH,
-    MAX_INT,
-    check_decimal,
-    check_float,
-    check_int,
-    check_text,
-    to_utc,
-)
+from storekit.model.values import json_values
+from storekit.model.values.equal import json_equal
+from storekit.model.values.limits import check_decimal, check_float, check_int, check_text, to_utc
 
 _MAX_DIGITS = 16383
 """Digits after the decimal point that numeric can store; before the point it can store 131072."""
@@ -36,21 +31,37 @@ def encode_column(column: Column, value: Any, where: str) -> Any:
     """Check a value against its column and return it as JSON.
 
     Raises:
-        ValidationError: the value has another type, or Postgres cannot store it.
+        ValidationError: the value has another type, Postgres cannot store it, or it would be read as another
+            value.
     """
     if value is None:
-        if not column.nullable:
-            raise ValidationError("a value is required", field=where)
-        return None
+        return _empty(column, where)
     if column.enum is not None:
-        return _enum(column, value, where)
+        if type(value) is not column.enum:
+            name = column.enum.__name__
+            raise ValidationError(f"it must be a member of {name}, not {type(value).__name__}", field=where)
+        return str(value.value)
     if column.adapter is not None:
-        return _json_column(column.adapter, value, where)
+        return (
+            json_values.encode_exact(value, where)
+            if column.free
+            else json_values.encode_checked(column.adapter, value, where)
+        )
     return _ENCODERS[column.sql](value, where)
 
 
-def _enum(column: Column, value: Any, where: str) -> str:
-    assert column.enum is not None  # noqa: S101 for the type checker
+def encode_operand(column: Column, value: Any, where: str) -> Any:
+    """Encode a value that a column is compared with: members of enums compare as their value does.
+
+    Raises:
+        ValidationError: as `encode_column`, except that the value may be of another class if it is equal.
+    """
+    if value is None:
+        return _empty(column, where)
+    if column.adapter is not None:
+        return json_values.encode_operand(column.adapter, value, where)
+    if column.enum is None:
+        return encode_column(column, _plain(value), where)
     try:
         return column.enum(value).value
     except ValueError as error:
@@ -58,11 +69,40 @@ def _enum(column: Column, value: Any, where: str) -> str:
         raise ValidationError(f"{value!r} is not one of {known}", field=where) from error
 
 
+def encode_stored(column: Column, value: Any, where: str) -> Any:
+    """Encode a value that was read from the column, without checking whether it would be read again."""
+    if value is None:
+        return _empty(column, where)
+    if column.adapter is not None:
+        return json_values.encode_declared(column.adapter, value, where)
+    return encode_column(column, value, where)
+
+
+def changed(column: Column, encoded: Any, stored: Any) -> bool:
+    """Return whether an encoded value differs from the stored one."""
+    return not json_equal(encoded, stored) if column.adapter is not None else bool(encoded != stored)
+
+
+def _empty(column: Column, where: str) -> None:
+    if not column.nullable:
+        raise ValidationError("a value is required", field=where)
+
+
+def _plain(value: Any) -> Any:
+    """Convert a value of a subclass of str or int, such as a member of an enum, to str or int."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, str):
+        return str.__str__(value)
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _of(kind: type | tuple[type, ...], value: Any, where: str) -> Any:
-    # bool is a subclass of int, but True in a bigint column is a mistake
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        name = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
-        raise ValidationError(f"it must be {name}, not {type(value).__name__}", field=where)
+    # not a subclass: a read returns the class itself, and True in a bigint column is a mistake
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    if type(value) not in kinds:
+        names = " or ".join(each.__name__ for each in kinds)
+        raise ValidationError(f"it must be {names}, not {type(value).__name__}", field=where)
     return value
 
 
@@ -79,10 +119,15 @@ def _decimal(value: Any, where: str) -> str:
 
 
 def _date(value: Any, where: str) -> str:
-    if isinstance(value, datetime):  # datetime is a subclass of date, and its time would be lost
-        raise ValidationError("it must be date, not datetime", field=where)
-    moment: date = _of(date, value, where)
-    return moment.isoformat()
+    day: date = _of(date, value, where)
+    return day.isoformat()
+
+
+def _time(value: Any, where: str) -> str:
+    # of any class: like the zone, it is not part of the instant
+    if not isinstance(value, datetime):
+        raise ValidationError(f"it must be datetime, not {type(value).__name__}", field=where)
+    return to_utc(value, where).isoformat()
 
 
 def _float(value: Any, where: str) -> float | str:
@@ -99,63 +144,11 @@ def _array(item: Callable[[Any, str], Any]) -> Callable[[Any, str], list[Any]]:
 
 
 def _text(value: Any, where: str) -> str:
-    # str() and int() turn members of enums and other subclasses into plain values, as a read returns them
-    return check_text(str(_of(str, value, where)), where)
+    return check_text(_of(str, value, where), where)
 
 
 def _int(value: Any, where: str) -> int:
-    return check_int(int(_of(int, value, where)), where)
-
-
-def _json_column(adapter: TypeAdapter[Any], value: Any, where: str) -> Any:
-    """Encode the value of a jsonb column.
-
-    The encoded value is decoded and compared with the original: NaN, or a datetime in a field of type Any,
-    would be read as a different value.
-    """
-    try:
-        valid = adapter.validate_python(value)
-        plain = adapter.dump_python(valid, mode="json", by_alias=True)
-        faithful = adapter.dump_python(adapter.validate_python(plain)) == adapter.dump_python(valid)
-    except ValueError as error:
-        raise ValidationError(f"it is not a valid JSON value: {error}", field=where) from error
-    if not faithful:
-        raise ValidationError(
-            "the value would be different when it is read back from JSON; declare a more precise type",
-            field=where,
-        )
-    return encode_json(plain, where)
-
-
-def encode_json(value: Any, where: str, depth: int = 1) -> Any:
-    """Check and copy a JSON value.
-
-    Raises:
-        ValidationError: the value contains a type that JSON does not have, or a text or number that Postgres
-            cannot store.
-    """
-    if depth > MAX_DEPTH:
-        raise ValidationError(f"it is nested deeper than {MAX_DEPTH} levels", field=where)
-    match value:
-        case None | bool():
-            return value
-        case str():
-            return check_text(str(value), where)
-        case int():
-            return check_int(int(value), where)
-        case float():
-            return check_float(value, where)
-        case list() | tuple():
-            return [encode_json(each, where, depth + 1) for each in value]
-        case dict():
-            return {_key(k, where): encode_json(v, where, depth + 1) for k, v in value.items()}
-    raise ValidationError(f"{type(value).__name__} is not a JSON value; use a BaseModel or str", field=where)
-
-
-def _key(key: Any, where: str) -> str:
-    if not isinstance(key, str):
-        raise ValidationError(f"a JSON key must be str, not {type(key).__name__}", field=where)
-    return check_text(key, where)
+    return check_int(_of(int, value, where), where)
 
 
 def decode_column(column: Column, value: Any) -> Any:
@@ -164,7 +157,7 @@ def decode_column(column: Column, value: Any) -> Any:
         return None
     if column.enum is not None:
         return column.enum(value)
-    return value if column.adapter is None else column.adapter.validate_python(_restored(value))
+    return value if column.adapter is None else json_values.decode_json(column.adapter, value)
 
 
 def parse(sql: str, encoded: Any) -> Any:
@@ -198,26 +191,10 @@ def key_of_row(table: Table, fields: Sequence[str], row: Mapping[str, Any]) -> t
     """Return the key of a row that Postgres returned, in the form of `key_of`."""
     columns = [table.columns.get(field) for field in fields]
     encoded = {
-        field: encode_column(column, decode_column(column, row[field]), field) if column else str(row[field])
+        field: encode_stored(column, decode_column(column, row[field]), field) if column else str(row[field])
         for field, column in zip(fields, columns, strict=True)
     }
     return key_of(table, fields, encoded)
-
-
-def _restored(value: Any) -> Any:
-    """Convert integers beyond 64 bits to float.
-
-    jsonb returns a float such as 1e20 without a decimal point. A saved integer has at most 64 bits, so a
-    longer one was a float.
-    """
-    match value:
-        case int() if not -MAX_INT - 1 <= value <= MAX_INT:
-            return float(value)
-        case list():
-            return [_restored(each) for each in value]
-        case dict():
-            return {key: _restored(each) for key, each in value.items()}
-    return value
 
 
 _ENCODERS: Mapping[str, Callable[[Any, str], Any]] = {
@@ -227,7 +204,7 @@ _ENCODERS: Mapping[str, Callable[[Any, str], Any]] = {
     "numeric": _decimal,
     "boolean": lambda value, where: _of(bool, value, where),
     "uuid": lambda value, where: str(_of(UUID, value, where)),
-    "timestamptz": lambda value, where: to_utc(_of(datetime, value, where), where).isoformat(),
+    "timestamptz": _time,
     "date": _date,
     "text[]": _array(_text),
     "bigint[]": _array(_int),

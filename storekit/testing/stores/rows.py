@@ -13,6 +13,7 @@ from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, No
 from storekit.model.table.keys import foreign_key_name, foreign_keys
 from storekit.model.table.table import Column, Table
 from storekit.testing.stores.moves import made_moves
+from storekit.testing.stores.search import comparable
 from storekit.testing.stores.state import Event, Row, Transaction
 from storekit.testing.stores.unique import check_unique
 
@@ -117,7 +118,11 @@ def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) ->
         was, what = found[table.machine.field], "transitioned"
         allowed = table.machine.allowed.get(was, ())
         _check_move(table, found["ref_id"], was, changed[table.machine.field], allowed)
-    diff = [name for name in changed if name != "version" and changed[name] != found.get(name)]
+    diff = [
+        name
+        for name in changed
+        if name != "version" and _differs(table, name, changed[name], found.get(name))
+    ]
     if table.mutable:
         changed |= {"updated_on": tx.now.isoformat(), "updated_by": tx.actor}
     tx.put(tx.state.rows, (table.name, tx.tenant, found["ref_id"]), changed)
@@ -125,6 +130,13 @@ def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) ->
     before, after = ({name: row.get(name) for name in diff} for row in (found, changed))
     _record(tx, table, found["ref_id"], what, changed["version"], before, after)
     return int(changed["version"])
+
+
+def _differs(table: Table, name: str, one: Any, other: Any) -> bool:
+    """Compare as PostgreSQL compares the images of a row: true differs from 1, and 1.0 equals 1.00."""
+    if one is None or other is None or table.column(name) is None:
+        return bool(one != other)
+    return bool(comparable(table, name, one) != comparable(table, name, other))
 
 
 def _check_move(table: Table, ref_id: str, from_: str | None, to: str | None, allowed: Sequence[str]) -> None:

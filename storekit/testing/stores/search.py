@@ -46,7 +46,7 @@ def matching(tx: Transaction, name: str, conditions: Sequence[Condition]) -> lis
 
 def _place(table: Table, sort: Sort, value: Any) -> tuple[bool, Any]:
     """Return the sort key of a value. NULL sorts last, hence first in descending order, as in PostgreSQL."""
-    return (True, 0) if value is None else (False, _comparable(table, sort.column, value))
+    return (True, 0) if value is None else (False, comparable(table, sort.column, value))
 
 
 def _is_after(table: Table, order: Sequence[Sort], row: Row, after: Sequence[Any]) -> bool:
@@ -62,7 +62,7 @@ def _test(tx: Transaction, table: Table, condition: Condition) -> Callable[[Row]
     if operator in {"null", "not null"}:
         return lambda row: (row[name] is None) == (operator == "null")
     if operator == "past":
-        return lambda row: row[name] is not None and _comparable(table, name, row[name]) <= tx.now
+        return lambda row: row[name] is not None and comparable(table, name, row[name]) <= tx.now
     if operator == "ref_id":
         assert condition.parent is not None  # noqa: S101 for the type checker
         parent = _parent_id(tx, condition.parent, values[0])
@@ -75,18 +75,18 @@ def _value_test(table: Table, condition: Condition) -> Callable[[Any], bool]:
     name, values = condition.column, condition.values
     match condition.operator:
         case "in":
-            wanted = {_comparable(table, name, value) for value in values[0]}
-            return lambda value: _comparable(table, name, value) in wanted
+            wanted = {comparable(table, name, value) for value in values[0]}
+            return lambda value: comparable(table, name, value) in wanted
         case "contains":
-            items = _comparable(table, name, values[0])
-            return lambda value: set(items) <= set(_comparable(table, name, value))
+            items = comparable(table, name, values[0])
+            return lambda value: set(items) <= set(comparable(table, name, value))
         case "path":
             *keys, last = values
             return lambda value: _at(value, keys) == _json(last)
         case "key":
             return lambda value: values[0] in value if isinstance(value, dict | list) else value == values[0]
-    given, test = _comparable(table, name, values[0]), _TESTS[condition.operator]
-    return lambda value: test(_comparable(table, name, value), given)
+    given, test = comparable(table, name, values[0]), _TESTS[condition.operator]
+    return lambda value: test(comparable(table, name, value), given)
 
 
 def _parent_id(tx: Transaction, parent: Parent, ref_id: str) -> str | None:
@@ -95,7 +95,7 @@ def _parent_id(tx: Transaction, parent: Parent, ref_id: str) -> str | None:
     return None if found is None or found.get("deleted_on") else str(found["id"])
 
 
-def _comparable(table: Table, name: str, value: Any) -> Any:
+def comparable(table: Table, name: str, value: Any) -> Any:
     """Convert an encoded value so that it compares as in PostgreSQL with collation C."""
     column = table.column(name)
     assert column is not None  # noqa: S101 it was checked

@@ -22,7 +22,7 @@ def check_unique(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
         # Written rows come last, so that the error names the new record, not the existing one.
         for ref_id, row in sorted(_rows(tx, table), key=lambda pair: pair[0] in written):
             values = tuple(comparable(row[column], kinds[column]) for column in columns)
-            if None in values or not _held(where, row):
+            if None in values or not _held(where, row, kinds):
                 continue
             if seen.setdefault(values, ref_id) != ref_id:
                 raise ConstraintViolation(f"{ref_id} duplicates values of another record in {name}", name)
@@ -34,12 +34,13 @@ def _rows(tx: Transaction, table: Table) -> Iterator[tuple[str, Row]]:
             yield ref_id, row
 
 
-def _held(where: Mapping[str, Any], row: Row) -> bool:
+def _held(where: Mapping[str, Any], row: Row, kinds: Mapping[str, str]) -> bool:
     """Return whether a partial key includes a row."""
-    return all(_meets(wanted, row[column]) for column, wanted in where.items())
+    return all(_meets(wanted, row[column], kinds[column]) for column, wanted in where.items())
 
 
-def _meets(wanted: Any, value: Any) -> bool:
+def _meets(wanted: Any, value: Any, kind: str) -> bool:
     if wanted is None or wanted is not_null:
         return (value is None) == (wanted is None)
-    return value in wanted if isinstance(wanted, tuple) else bool(value == wanted)
+    several = wanted if isinstance(wanted, tuple) else (wanted,)
+    return comparable(value, kind) in [comparable(each, kind) for each in several]

@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION storekit.refuse_change()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
  SET "TimeZone" TO 'UTC'
+ SET extra_float_digits TO '1'
 AS $function$
 #variable_conflict use_variable
 DECLARE
