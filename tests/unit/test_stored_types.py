@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, StrEnum
@@ -255,7 +255,12 @@ FORBIDDEN: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize("where", ["column", "document"])
-@pytest.mark.parametrize(("kind", "value"), KEPT, ids=str)
+def _names(cases: Sequence[tuple[Any, Any]]) -> list[str]:
+    """Name the cases by place and type: the text of a value may differ between two workers."""
+    return [f"{place} {getattr(kind, '__name__', 'other')}" for place, (kind, _) in enumerate(cases)]
+
+
+@pytest.mark.parametrize(("kind", "value"), KEPT, ids=_names(KEPT))
 def test_a_kept_type_is_read_with_value_and_class(where: str, kind: Any, value: Any) -> None:
     """A value of each type of the table is read equal, and of the same class."""
     found = read_back(kind, where, value)
@@ -263,7 +268,7 @@ def test_a_kept_type_is_read_with_value_and_class(where: str, kind: Any, value: 
 
 
 @pytest.mark.parametrize("where", ["column", "document"])
-@pytest.mark.parametrize(("kind", "value"), REFUSED, ids=str)
+@pytest.mark.parametrize(("kind", "value"), REFUSED, ids=_names(REFUSED))
 def test_a_value_that_would_be_read_otherwise_is_refused(where: str, kind: Any, value: Any) -> None:
     """A value that no reader would get as it is raises ValidationError with the field."""
     with pytest.raises(ValidationError, match=r"Holding\.held"):
@@ -271,7 +276,7 @@ def test_a_value_that_would_be_read_otherwise_is_refused(where: str, kind: Any, 
 
 
 @pytest.mark.parametrize("where", ["column", "document"])
-@pytest.mark.parametrize(("kind", "named"), FORBIDDEN, ids=str)
+@pytest.mark.parametrize(("kind", "named"), FORBIDDEN, ids=_names(FORBIDDEN))
 def test_a_type_that_no_store_returns_is_refused_at_the_class(where: str, kind: Any, named: str) -> None:
     """The definition of a class raises UsageError that names the field of the model and the type."""
     with pytest.raises(UsageError, match=rf"Holding\.held: Holder\.v is .*{named}"):
