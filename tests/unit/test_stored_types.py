@@ -254,12 +254,12 @@ FORBIDDEN: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize("where", ["column", "document"])
 def _names(cases: Sequence[tuple[Any, Any]]) -> list[str]:
     """Name the cases by place and type: the text of a value may differ between two workers."""
     return [f"{place} {getattr(kind, '__name__', 'other')}" for place, (kind, _) in enumerate(cases)]
 
 
+@pytest.mark.parametrize("where", ["column", "document"])
 @pytest.mark.parametrize(("kind", "value"), KEPT, ids=_names(KEPT))
 def test_a_kept_type_is_read_with_value_and_class(where: str, kind: Any, value: Any) -> None:
     """A value of each type of the table is read equal, and of the same class."""
