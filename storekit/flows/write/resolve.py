@@ -62,5 +62,6 @@ def _plain(operation: Operation, context: Context) -> Change:
     if operation.verb == "update":
         change = change_from(operation.entity_class, operation.ref_id, operation.values)
         change.expected_version = operation.expected_version
+        change.compared = operation.expected_version is not None
         return change
     return removal(operation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from storekit.errors import StorekitError, ValidationError
+from storekit.errors import Conflict, StorekitError, ValidationError
 from storekit.flows.context import Context
 from storekit.flows.read.load import found_rows, get, whole_row
 from storekit.flows.write.attempt import Committed, carry_out
@@ -35,7 +35,10 @@ async def update(
     """
     change = await _change_in(context, entity, ref_id, values, check_version(expected_version))
     if change.empty:
-        return await get(context, entity, ref_id)
+        found = await get(context, entity, ref_id)
+        if expected_version is not None and found.version != expected_version:
+            raise Conflict(change.table.name, ref_id, expected_version, found.version or 0)
+        return found
     return (await _carry_out(context, entity, [change]))[0]
 
 

@@ -11,7 +11,7 @@ from storekit.model.save.plan import PartPlan, Plan, RowPlan, Write
 from storekit.model.table.keys import foreign_keys
 from storekit.model.table.table import Table
 
-_ORDER = {"insert": 0, "update": 1, "restore": 2, "delete": 3}
+_ORDER = {"check": 0, "insert": 1, "update": 2, "restore": 3, "delete": 4}
 
 
 def stage_parts(write: Write) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ def stage_targets(plan: Plan) -> list[dict[str, Any]]:
     return [
         {"entity": row.table.name, "ref_id": row.ref_id, "expected_version": row.expected_version}
         for row in plan.rows
-        if row.operation in {"update", "delete"}
+        if row.operation in {"update", "delete", "check"}
     ]
 
 

@@ -63,6 +63,8 @@ class Change:
     """The object that was changed; None for a partial update."""
     place: int = 0
     """The position of the record in the caller's list or unit of work."""
+    compared: bool = False
+    """Whether the caller gave `expected_version`, which is then compared even if there is nothing to write."""
 
     @property
     def empty(self) -> bool:

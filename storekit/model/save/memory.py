@@ -149,7 +149,7 @@ def note_saved(changes: Sequence[Change], plan: Plan, saved: Saved) -> None:
     """Update the objects with the result of a commit."""
     for row in plan.rows:
         change = changes[row.change]
-        if change.holder is not None:
+        if change.holder is not None and row.operation != "check":
             version = saved.versions[row.table.name, row.ref_id]
             parts = {name: saved.parts[i] for name, i in row.refs.items() if i is not None}
             _settle(change.holder, change, saved, version, parts)

@@ -30,9 +30,9 @@ def make_plan(changes: Sequence[Change]) -> Plan:
         empty = change.operation == "update" and change.empty
         fresh = [] if empty else _fresh_parts(len(rows), change)
         identity.append(_identity(change, fresh, index_of))
-        if empty:
+        if empty and not change.compared:
             continue
-        table, operation = change.table, change.operation
+        table, operation = change.table, "check" if empty else change.operation
         if operation == "update" and not table.mutable:
             raise UsageError(f"{change.owner} is append-only; derive it from Mutable to change it")
         refs: dict[str, int | None] = dict.fromkeys(change.emptied)

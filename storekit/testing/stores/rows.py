@@ -27,6 +27,8 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
         # In the order in which the SQL locks rows, so that the same one of several errors is raised.
         for row in sorted(rows, key=lambda row: str(row["ref_id"])):
             check_target(tx, table, verb, row)
+    if verb == "check":
+        return []
     names = [*operation["columns"], *(f"{field}_ref" for field in operation["refs"])]
     done = [[table.name, row["ref_id"], _write_row(tx, table, verb, row, names)] for row in rows]
     if verb in {"insert", "update"}:
@@ -58,6 +60,7 @@ def _check_shape(table: Table, operation: Mapping[str, Any]) -> None:
         "update": table.mutable,
         "delete": table.mutable or table.soft_delete,
         "restore": table.soft_delete,
+        "check": True,
     }
     if not allowed[verb]:
         raise UsageError(f"table {table.name} does not support {verb}")
