@@ -122,8 +122,8 @@ class Settings(BaseModel):
     )
     s3_expires_on: AwareDatetime | None = Field(
         default=None,
-        description="time at which the temporary credentials with `s3_session_token` expire; no signed URL is "
-        "valid longer",
+        description="time at which the temporary credentials of `s3_session_token` expire; no signed URL "
+        "is valid longer",
     )
 
     lease: timedelta = Field(

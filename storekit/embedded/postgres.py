@@ -35,7 +35,7 @@ LOGINS = {
 privileges."""
 _LOGIN = "_login"
 
-LINK = {
+LINK: dict[str, Any] = {
     "hostaddr": "127.0.0.1",
     "sslmode": "disable",
     "gssencmode": "disable",

@@ -254,6 +254,17 @@ class Hit(Entity, table="hits", natural_key=("kind", "external_id")):
     proof: Annotated[Blob | None, blob(media_type="text/plain")] = None
 
 
+class Sheet(Entity, Mutable, table="sheets", natural_key=("path",)):
+    """Has a natural key, a document of its own, and a document that links a blob."""
+
+    path: str
+    n: int = 0
+    m: int = 0
+    rows: Annotated[dict[str, int] | None, document(collection="sheet_rows")] = None
+    caption: Annotated[dict[str, int] | None, document(collection="sheet_captions", links=("chart",))] = None
+    chart: Annotated[Blob | None, blob(media_type="image/png")] = None
+
+
 ENTITIES = (
     Run,
     Call,
@@ -270,4 +281,5 @@ ENTITIES = (
     Login,
     Lead,
     Hit,
+    Sheet,
 )

@@ -87,8 +87,8 @@ def _session(settings: Settings) -> Session:
     if not (settings.s3_endpoint_url and settings.s3_access_key):
         return boto3.session.Session()
     # each is (name in the configuration file, variable, default, conversion)
-    ignored = {name: (None, None, None, None) for name in _VARIABLES_OF_AWS}
-    files = {name: (None, None, os.devnull, None) for name in ("config_file", "credentials_file")}
+    ignored = dict.fromkeys(_VARIABLES_OF_AWS, (None, None, None, None))
+    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
     return boto3.session.Session(botocore_session=Found(session_vars={**ignored, **files}))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
+from uuid import UUID
 
 from storekit.errors import Conflict, StorekitError, ValidationError
 from storekit.flows.context import Context
@@ -11,6 +12,7 @@ from storekit.flows.read.load import found_rows, get, whole_row
 from storekit.flows.write.attempt import Committed, carry_out
 from storekit.flows.write.attribution import attribute
 from storekit.flows.write.operations import check_update
+from storekit.flows.write.overtaken import Overtaken, Uploads, repeated
 from storekit.flows.write.planning import documents_of, off_loop, planned
 from storekit.model.declare.entity import Entity
 from storekit.model.save.change import Change
@@ -33,35 +35,45 @@ async def update(
     One Postgres trip, or two with one wave between them if parts are written; one more, and one MongoDB read,
     if a document links a blob that changes.
     """
-    change = await _change_in(context, entity, ref_id, values, check_version(expected_version))
-    if change.empty:
+
+    async def work(uploads: Uploads) -> E:
+        change = await _change_in(context, entity, ref_id, values, check_version(expected_version))
+        if not change.empty:
+            return (
+                await _carry_out(context, entity, [change], uploads, compared=expected_version is not None)
+            )[0]
         found = await get(context, entity, ref_id)
         if expected_version is not None and found.version != expected_version:
             raise Conflict(change.table.name, ref_id, expected_version, found.version or 0)
         return found
-    return (await _carry_out(context, entity, [change]))[0]
+
+    return await repeated(context, work, _forget)
 
 
 async def update_many(context: Context, entity: type[E], values: Mapping[str, Mapping[str, Any]]) -> list[E]:
     """Write some fields of many records, all or nothing. The trips of one update."""
     if not isinstance(values, Mapping):
         raise ValidationError("it must map each ref_id to the fields to write", field="values")
-    changes: list[Change] = []
-    for i, (ref_id, each) in enumerate(values.items()):
-        try:
-            changes.append(await _change_in(context, entity, ref_id, each))
-            changes[-1].place = i
-        except StorekitError as error:
-            error.at(i)
-            raise
-    return await _carry_out(context, entity, changes) if changes else []
+
+    async def work(uploads: Uploads) -> list[E]:
+        changes: list[Change] = []
+        for i, (ref_id, each) in enumerate(values.items()):
+            try:
+                changes.append(await _change_in(context, entity, ref_id, each))
+                changes[-1].place = i
+            except StorekitError as error:
+                error.at(i)
+                raise
+        return await _carry_out(context, entity, changes, uploads) if changes else []
+
+    return await repeated(context, work, _forget)
 
 
 async def read_stored_parts(context: Context, changes: Sequence[Change]) -> None:
     """Read the stored parts that the plan of partial updates needs. One trip if it needs any, else none.
 
     The update then requires the version that was read: otherwise a document could be written with links to
-    blobs that its row no longer has.
+    blobs that its row no longer has. If another writer is faster, the update is repeated.
     """
     wanted = [change for change in changes if change.needs_stored_parts]
     if not wanted:
@@ -89,14 +101,27 @@ async def _change_in(
     return change
 
 
-async def _carry_out(context: Context, entity: type[E], changes: Sequence[Change]) -> list[E]:
+def _forget(_: UUID) -> None:
+    """Do not remember a write with an unknown outcome: no object can store it."""
+
+
+async def _carry_out(
+    context: Context, entity: type[E], changes: Sequence[Change], uploads: Uploads, *, compared: bool = False
+) -> list[E]:
+    """Write the changes.
+
+    Args:
+        compared: whether the caller gave the expected version.
+    """
     table = entity.storekit_table
     try:
         await read_stored_parts(context, changes)
         plan = await planned(context, changes)
         ref_ids = [change.ref_id for change in changes]
-        done = await carry_out(context, plan, None, lambda _: None, [whole_row(table, ref_ids)])
+        done = await carry_out(context, plan, None, _forget, [whole_row(table, ref_ids)], uploads=uploads)
     except StorekitError as error:
+        if isinstance(error, Conflict) and not compared:
+            raise Overtaken from error
         await attribute(context, changes, error)
         raise
     assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed

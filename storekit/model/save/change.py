@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -61,10 +61,12 @@ class Change:
     """Encoded values that are part of the fingerprint."""
     holder: Entity | None = None
     """The object that was changed; None for a partial update."""
+    given: Set[str] = frozenset()
+    """For an upsert that does not compare the version: the columns to write if anything is written."""
     place: int = 0
     """The position of the record in the caller's list or unit of work."""
     compared: bool = False
-    """Whether the caller gave `expected_version`, which is then compared even if there is nothing to write."""
+    """Whether the caller gave `expected_version`; it is then compared even if there is nothing to write."""
 
     @property
     def empty(self) -> bool:

@@ -39,6 +39,8 @@ def make_plan(changes: Sequence[Change]) -> Plan:
         refs |= {part.spec.name: len(parts) + n for n, part in enumerate(fresh)}
         parts += fresh
         expected, columns = change.expected_version, change.columns
+        if expected is None and operation == "update":
+            columns = change.columns = {**{name: change.declared[name] for name in change.given}, **columns}
         rows.append(RowPlan(i, table, operation, change.ref_id, change.id, expected, columns, refs))
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return Plan(tuple(rows), tuple(parts), hashlib.sha256(text.encode()).digest())
