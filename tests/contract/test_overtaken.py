@@ -118,7 +118,7 @@ async def test_an_overtaken_update_is_repeated(harness: Harness) -> None:
     """An update that compares versions by itself, for a linked document, is repeated."""
     stored, sheets = await saved(harness, chart=Blob(b"old"), caption={"a": 0}), harness.repository(Sheet)
     for write in (
-        lambda values, **keywords: sheets.update(stored.ref_id, values, **keywords),
+        lambda values: sheets.update(stored.ref_id, values),
         lambda values: sheets.update_many({stored.ref_id: values}),
     ):
         with overtaken(harness, rewrite, times=2), steps() as seen:

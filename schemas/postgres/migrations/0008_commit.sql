@@ -155,6 +155,18 @@ BEGIN
 END
 $$;
 
+-- Return the references of the tables of a circle, as SET CONSTRAINTS takes them. A transaction of the user may have
+-- deferred others, which must not be checked before its end.
+CREATE FUNCTION storekit.circle_keys(p_ops jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, storekit, pg_temp AS $$
+    SELECT string_agg(format('%I.%I', n.nspname, k.conname), ', ')
+    FROM (SELECT DISTINCT op ->> 'entity' AS name FROM jsonb_array_elements(p_ops) AS op) AS o
+    CROSS JOIN LATERAL storekit.find_managed(o.name) AS m
+    JOIN pg_namespace AS n ON n.nspname = m.schema_name
+    JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = m.table_name
+    JOIN pg_constraint AS k ON k.conrelid = c.oid AND k.contype = 'f' AND k.condeferrable;
+$$;
+
 -- Commit a write: claim it, set its parts to committed, lock and change its rows, and store the result for replays.
 -- This is one transaction, so parts, rows and events become visible together or not at all. lock_timeout: a commit
 -- that waits for a row for more than 5 s fails and can be repeated.
@@ -168,6 +180,7 @@ DECLARE
     v_outcome jsonb;
     v_rows    jsonb := '[]';
     v_op      jsonb;
+    v_keys    text;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
     v_outcome := storekit.claim(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, v_parts <> '[]');
@@ -177,9 +190,22 @@ BEGIN
     PERFORM set_config('storekit.write_id', p_write_id::text, true);
     PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
     PERFORM storekit.lock_rows(p_ops);
+    IF p_ops -> 0 ? 'circle' THEN
+        v_keys := storekit.circle_keys(p_ops);
+    END IF;
+    IF v_keys IS NOT NULL THEN
+        EXECUTE concat('SET CONSTRAINTS ', v_keys, ' DEFERRED');
+    END IF;
     FOR v_op IN SELECT op FROM jsonb_array_elements(p_ops) AS op LOOP
+        IF v_keys IS NOT NULL AND v_op ->> 'op' = 'delete' THEN
+            EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');  -- a delete reports its violations itself
+            v_keys := NULL;
+        END IF;
         v_rows := v_rows || storekit.write_rows(v_op);
     END LOOP;
+    IF v_keys IS NOT NULL THEN
+        EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');
+    END IF;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
     WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;
     -- Events of SQL that the caller runs after this call, in the same transaction, must not carry this write's id.

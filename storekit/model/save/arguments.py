@@ -54,18 +54,27 @@ def commit_operations(write: Write) -> list[dict[str, Any]]:
     """Group rows with the same columns: each group is one statement, whatever its number of rows.
 
     Inserts come first, a referenced table before the tables that refer to it. Deletes come last, in the
-    opposite order. So the caller can pass records that refer to each other in any order.
+    opposite order. So the caller can pass records that refer to each other in any order. If tables refer to
+    each other in a circle, the operations are marked `circle`: the commit then checks references at its end.
     """
     plan = write.plan
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    depth = _depths([row.table for row in plan.rows])
+    depth, circle = _depths([row.table for row in plan.rows])
+    mark = {"circle": True} if circle else {}
     for row in sorted(plan.rows, key=lambda row: _place(row, depth)):
         columns, refs = _shape(row)
         groups.setdefault((row.table.name, row.operation, columns, refs), []).append(
             _values(row, write, refs)
         )
     return [
-        {"entity": entity, "op": operation, "columns": list(columns), "refs": list(refs), "rows": rows}
+        {
+            "entity": entity,
+            "op": operation,
+            "columns": list(columns),
+            "refs": list(refs),
+            "rows": rows,
+            **mark,
+        }
         for (entity, operation, columns, refs), rows in groups.items()
     ]
 
@@ -76,18 +85,21 @@ def _place(row: RowPlan, depth: Mapping[str, int]) -> tuple[int, int]:
     return _ORDER[row.operation], -down if row.operation == "delete" else down
 
 
-def _depths(tables: Iterable[Table]) -> dict[str, int]:
-    """Number tables so that each comes after those it refers to; tables in a circle keep their order."""
+def _depths(tables: Iterable[Table]) -> tuple[dict[str, int], bool]:
+    """Number tables so that each comes after those it refers to; return whether there is a circle.
+
+    Tables in a circle keep their order.
+    """
     named = {table.name: table for table in tables}
     if len(named) == 1:
-        return dict.fromkeys(named, 0)
+        return dict.fromkeys(named, 0), False
     order = TopologicalSorter[str]()
     for name, table in named.items():
         order.add(name, *(key.target for key in foreign_keys(table) if key.target in named.keys() - {name}))
     try:
-        return {name: n for n, name in enumerate(order.static_order())}
+        return {name: n for n, name in enumerate(order.static_order())}, False
     except CycleError:
-        return {name: n for n, name in enumerate(named)}
+        return {name: n for n, name in enumerate(named)}, True
 
 
 def _shape(row: RowPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -14,6 +14,7 @@ DECLARE
     v_outcome jsonb;
     v_rows    jsonb := '[]';
     v_op      jsonb;
+    v_keys    text;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
     v_outcome := storekit.claim(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, v_parts <> '[]');
@@ -23,9 +24,22 @@ BEGIN
     PERFORM set_config('storekit.write_id', p_write_id::text, true);
     PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
     PERFORM storekit.lock_rows(p_ops);
+    IF p_ops -> 0 ? 'circle' THEN
+        v_keys := storekit.circle_keys(p_ops);
+    END IF;
+    IF v_keys IS NOT NULL THEN
+        EXECUTE concat('SET CONSTRAINTS ', v_keys, ' DEFERRED');
+    END IF;
     FOR v_op IN SELECT op FROM jsonb_array_elements(p_ops) AS op LOOP
+        IF v_keys IS NOT NULL AND v_op ->> 'op' = 'delete' THEN
+            EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');  -- a delete reports its violations itself
+            v_keys := NULL;
+        END IF;
         v_rows := v_rows || storekit.write_rows(v_op);
     END LOOP;
+    IF v_keys IS NOT NULL THEN
+        EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');
+    END IF;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
     WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;
     -- Events of SQL that the caller runs after this call, in the same transaction, must not carry this write's id.
