@@ -9,6 +9,7 @@ from typing import Any, Literal
 from storekit.errors import UsageError, ValidationError
 from storekit.flows.read.load import checked
 from storekit.model.declare.entity import Entity
+from storekit.model.save.memory import check_replayed
 from storekit.model.table.table import Table
 from storekit.model.values.limits import check_version
 
@@ -49,6 +50,8 @@ class Operation:
             check_removal(self.entity_class, self.verb, self.ref_id)
         elif self.keyed:
             self._check_keyed()
+        elif self.entity is not None:
+            check_replayed([self.entity], None)
 
     def _check_keyed(self) -> None:
         table, name = self.table, self.entity_class.__name__

@@ -19,7 +19,7 @@ from storekit.model.declare.entity import Entity
 from storekit.model.save.arguments import commit_operations
 from storekit.model.save.change import Change
 from storekit.model.save.load import entity_from, visible
-from storekit.model.save.memory import is_stored, note_saved
+from storekit.model.save.memory import check_replayed, is_stored, note_replayed, note_saved
 from storekit.model.save.plan import Plan, Write
 from storekit.model.values.limits import check_text, check_version
 
@@ -40,6 +40,7 @@ async def save(
     """
     check_entities(entity_class, entities)
     check_key(key)
+    check_replayed(entities, key)
     if expected_version is not None:
         check_version(expected_version)
     await resolve_former(context, entities, key)
@@ -66,7 +67,7 @@ async def save_changes(
         await attribute(context, changes, error)
         raise
     if isinstance(done, Replayed):
-        return await _load_replayed(context, plan, entities, done)
+        return await _load_replayed(context, plan, entities, done, str(key))
     note_saved(changes, plan, done.saved)
     return list(entities)
 
@@ -96,7 +97,9 @@ def check_key(key: str | None) -> None:
         raise ValidationError(f"it must have 1 to {_LONGEST_KEY} characters", field="idempotency_key")
 
 
-async def _load_replayed(context: Context, plan: Plan, entities: Sequence[E], done: Replayed) -> list[E]:
+async def _load_replayed(
+    context: Context, plan: Plan, entities: Sequence[E], done: Replayed, key: str
+) -> list[E]:
     """Load the records that the earlier write of the same request stored.
 
     Equal requests insert the same rows in the same order, so new rows are matched by their position. Rows
@@ -108,6 +111,9 @@ async def _load_replayed(context: Context, plan: Plan, entities: Sequence[E], do
     made = [ref_id for _, ref_id in done.rows if ref_id not in known]
     winner = dict(zip([ref_id for ref_id in mine if ref_id not in known], made, strict=True))
     stand_in = [(e.storekit_table, winner.get(e.ref_id, e.ref_id)) for e in entities]
+    for entity, (_, ref_id) in zip(entities, stand_in, strict=True):
+        if entity.ref_id != ref_id:
+            note_replayed(entity, key, ref_id)
     rows = await found_rows(context, stand_in)
     return [
         entity_from(type(entity), visible(table, context.actor.tenant, row, ref_id))

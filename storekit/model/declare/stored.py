@@ -36,6 +36,8 @@ class EntityMemory:
     change: comparing the content would require reading the whole blob."""
     expired: frozenset[str] = frozenset()
     """Document fields that have expired and have no ref any more: the row has only `<field>_expired_on`."""
+    replayed: tuple[str, str] | None = None
+    """The idempotency key of a save that returned a stored record in place of this object, and its ref_id."""
 
     def __eq__(self, other: object) -> bool:
         # pydantic compares private attributes too, but entities with equal fields must be equal

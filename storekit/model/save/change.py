@@ -16,6 +16,7 @@ from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
 from storekit.model.values.bson import Body
 from storekit.model.values.disposition import disposition
+from storekit.model.values.media_types import UNKNOWN, by_name
 from storekit.model.values.source import MeasuredSource
 from storekit.ports.stores import StoredPart
 
@@ -84,7 +85,8 @@ class Change:
             ValidationError: the type or the name is invalid, or the content cannot be read.
         """
         blob = self.blobs[name]
-        media_type = blob.media_type or self.table.parts[name].media_type or ""
+        declared = self.table.parts[name].media_type or UNKNOWN
+        media_type = blob.media_type or (by_name(blob.filename) if declared == UNKNOWN else declared)
         if not _MEDIA_TYPE(media_type):
             raise ValidationError(
                 f"{media_type!r} is not a media type, such as text/markdown", field=self.where(name)
