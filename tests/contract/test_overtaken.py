@@ -117,12 +117,16 @@ async def test_an_upsert_that_is_always_overtaken_can_be_retried(harness: Harnes
 async def test_an_overtaken_update_is_repeated(harness: Harness) -> None:
     """An update that compares versions by itself, for a linked document, is repeated."""
     stored, sheets = await saved(harness, chart=Blob(b"old"), caption={"a": 0}), harness.repository(Sheet)
-    for write in (
-        lambda values: sheets.update(stored.ref_id, values),
-        lambda values: sheets.update_many({stored.ref_id: values}),
-    ):
+
+    async def update(values: dict[str, Any]) -> None:
+        await sheets.update(stored.ref_id, values)
+
+    async def update_many(values: dict[str, Any]) -> None:
+        await sheets.update_many({stored.ref_id: values})
+
+    for n, write in enumerate((update, update_many)):
         with overtaken(harness, rewrite, times=2), steps() as seen:
-            await write({"chart": Blob(f"new {write}".encode())})
+            await write({"chart": Blob(b"new %d" % n)})
         assert (seen["s3.put"], seen["sleep"]) == (1, 2)
     now = await sheets.get(stored.ref_id, load=["caption"])
     assert now.caption == {"a": 0}

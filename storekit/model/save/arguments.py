@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
+from storekit.model.save.order import Order
 from storekit.model.save.plan import PartPlan, Plan, RowPlan, Write
-from storekit.model.table.keys import foreign_keys
-from storekit.model.table.table import Table
-
-_ORDER = {"check": 0, "insert": 1, "update": 2, "restore": 3, "delete": 4}
 
 
 def stage_parts(write: Write) -> list[dict[str, Any]]:
@@ -53,17 +50,16 @@ def commit_parts(write: Write, version_ids: Sequence[str | None]) -> list[dict[s
 def commit_operations(write: Write) -> list[dict[str, Any]]:
     """Group rows with the same columns: each group is one statement, whatever its number of rows.
 
-    Inserts come first, a referenced table before the tables that refer to it. Deletes come last, in the
-    opposite order. So the caller can pass records that refer to each other in any order. If tables refer to
-    each other in a circle, the operations are marked `circle`: the commit then checks references at its end.
+    The rows are in the order of `Order`, so the caller can pass records that refer to each other in any
+    order. If tables refer to each other in a circle, the operations are marked `circle`: the commit then
+    checks references at its end.
     """
     plan = write.plan
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    depth, circle = _depths([row.table for row in plan.rows])
-    mark = {"circle": True} if circle else {}
-    for row in sorted(plan.rows, key=lambda row: _place(row, depth)):
+    order, groups = Order(plan), dict[tuple[Any, ...], list[dict[str, Any]]]()
+    mark = {"circle": True} if order.circle else {}
+    for place, row in sorted(((order.place(row), row) for row in plan.rows), key=itemgetter(0)):
         columns, refs = _shape(row)
-        groups.setdefault((row.table.name, row.operation, columns, refs), []).append(
+        groups.setdefault((place, row.table.name, row.operation, columns, refs), []).append(
             _values(row, write, refs)
         )
     return [
@@ -75,31 +71,8 @@ def commit_operations(write: Write) -> list[dict[str, Any]]:
             "rows": rows,
             **mark,
         }
-        for (entity, operation, columns, refs), rows in groups.items()
+        for (_, entity, operation, columns, refs), rows in groups.items()
     ]
-
-
-def _place(row: RowPlan, depth: Mapping[str, int]) -> tuple[int, int]:
-    """Return the sort key of a row among the operations."""
-    down = depth[row.table.name]
-    return _ORDER[row.operation], -down if row.operation == "delete" else down
-
-
-def _depths(tables: Iterable[Table]) -> tuple[dict[str, int], bool]:
-    """Number tables so that each comes after those it refers to; return whether there is a circle.
-
-    Tables in a circle keep their order.
-    """
-    named = {table.name: table for table in tables}
-    if len(named) == 1:
-        return dict.fromkeys(named, 0), False
-    order = TopologicalSorter[str]()
-    for name, table in named.items():
-        order.add(name, *(key.target for key in foreign_keys(table) if key.target in named.keys() - {name}))
-    try:
-        return {name: n for n, name in enumerate(order.static_order())}, False
-    except CycleError:
-        return {name: n for n, name in enumerate(named)}, True
 
 
 def _shape(row: RowPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
-from storekit.model.table.keys import foreign_key_name, foreign_keys
+from storekit.model.table.keys import foreign_key_name, foreign_keys, unique_keys
 from storekit.model.table.table import Column, Table
 from storekit.testing.stores.state import Event, Row, Transaction
 from storekit.testing.stores.unique import check_unique
@@ -32,10 +32,16 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     names = [*operation["columns"], *(f"{field}_ref" for field in operation["refs"])]
     # Rows of one statement may refer to each other: Postgres checks references at its end.
     leaving = {row["ref_id"] for row in rows} if verb == "delete" else set[str]()
-    done = [[table.name, row["ref_id"], _write_row(tx, table, verb, row, names, leaving)] for row in rows]
+    # Postgres checks unique keys at each row, which matters if the rows exchange values.
+    at_each_row = verb == "update" and any({*names} & {*fields} for _, fields, _ in unique_keys(table))
+    done = []
+    for row in rows:
+        done.append([table.name, row["ref_id"], _write_row(tx, table, verb, row, names, leaving)])
+        if at_each_row:
+            check_unique(tx, table, [row])
     if verb in {"insert", "update"} and not operation.get("circle"):
         check_references(tx, table, rows)
-    if verb != "delete":
+    if verb != "delete" and not at_each_row:
         check_unique(tx, table, rows)
     return done
 
