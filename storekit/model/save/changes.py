@@ -41,6 +41,7 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         columns = {name: value for name, value in encoded.items() if value != stored.columns[name]}
         change = Change(owner, table, "update", entity.ref_id, entity.id, expected, columns)
         change.stored, change.declared = stored.parts, encoded
+        change.compared = expected_version is not None
     change.holder = entity
     _compare_parts(entity, memory, change)
     _leave_out_generated(entity, change)
