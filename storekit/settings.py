@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -40,6 +41,7 @@ _ENVIRONMENT = {
     "s3_access_key": "AWS_ACCESS_KEY_ID",
     "s3_secret_key": "AWS_SECRET_ACCESS_KEY",
     "s3_session_token": "AWS_SESSION_TOKEN",
+    "s3_expires_on": "AWS_CREDENTIAL_EXPIRATION",
 }
 
 
@@ -117,6 +119,11 @@ class Settings(BaseModel):
     s3_secret_key: SecretStr | None = Field(default=None, description="secret access key of `s3_access_key`")
     s3_session_token: SecretStr | None = Field(
         default=None, description="session token of temporary credentials; None means that they are permanent"
+    )
+    s3_expires_on: AwareDatetime | None = Field(
+        default=None,
+        description="time at which the temporary credentials of `s3_session_token` expire; no signed URL "
+        "is valid longer",
     )
 
     lease: timedelta = Field(
@@ -217,7 +224,9 @@ class Settings(BaseModel):
         return {name: "" if value is None else _plain(value) for name, value in values.items()}
 
 
-def _plain(value: SecretStr | timedelta | str | int) -> str:
+def _plain(value: SecretStr | timedelta | datetime | str | int) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, timedelta):
         return str(value.total_seconds())
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

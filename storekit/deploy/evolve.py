@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from storekit.deploy.migrate import admin_url, status
 from storekit.errors import ConfigurationError
 from storekit.model.declare.entity import Entity
-from storekit.model.table.keys import foreign_keys
 from storekit.model.table.table import Table
-from storekit.schema.diff import Difference, differences, files, missing, undeclared
+from storekit.schema.diff import Difference, differences, files, missing, missing_keys, undeclared
 from storekit.schema.lines import Line, read, shipped
+from storekit.schema.order import in_order, referenced
 from storekit.settings import Settings
 
 _MANAGED = re.compile(r"storekit\.manage\('([^']+)'")
@@ -54,22 +53,26 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
 
     lines = {None, own.name}
     # Tables of shipped lines are changed only by the migrations of their line.
-    wanted = {e.storekit_table.name: e for e in _sorted(entities) if e.storekit_table.line in lines}
-    found = []
+    wanted = {e.storekit_table.name: e for e in in_order(entities) if e.storekit_table.line in lines}
+    found: list[Difference] = []
+    late: list[Difference] = []
+    later = [*wanted]
     with connect(admin_url(settings)) as connection, as_owner(connection):
         for table, entity in wanted.items():
             with explained(f"comparing {entity.__name__} with {table}"):
-                for target in _referenced(entity):
+                later.remove(table)
+                for target in sorted(referenced(entity)):
                     if target not in wanted and not exists(connection, target):
                         fact = f"{entity.__name__} references {target}, which does not exist"
                         raise ConfigurationError(f"{fact}; pass its class too")
                 actual = facts(connection, table)
                 if actual is None:
-                    found.append(missing(entity))
+                    found.append(missing(entity, later))
+                    late += missing_keys(entity, later)
                 else:
                     found += differences(entity, declared(connection, entity), actual)
         left = (_made_by(own) & {*managed(connection)}) - wanted.keys()
-    return [*found, *map(undeclared, sorted(left))]
+    return [*found, *late, *map(undeclared, sorted(left))]
 
 
 def breaches(settings: Settings) -> list[str]:
@@ -107,25 +110,6 @@ def _made_by(own: Line) -> set[str]:
     """Return the tables that the files of a line manage."""
     texts = "\n".join(migration.text for migration in read([own]))
     return {name.replace('"', "").removeprefix("public.") for name in _MANAGED.findall(texts)}
-
-
-def _sorted(entities: Iterable[type[Entity]]) -> Iterator[type[Entity]]:
-    """Yield the classes so that each follows those it refers to; otherwise the order is kept."""
-    wanted = {entity.storekit_table.name: entity for entity in entities}
-    order = TopologicalSorter[str]()
-    for name, entity in wanted.items():
-        order.add(name, *(target for target in _referenced(entity) if target in wanted and target != name))
-    try:
-        return (wanted[name] for name in [*order.static_order()])
-    except CycleError as error:
-        circle = " -> ".join(error.args[1])
-        raise ConfigurationError(
-            f"{circle} refer to each other; add one of the references in a later migration"
-        ) from error
-
-
-def _referenced(entity: type[Entity]) -> list[str]:
-    return [key.target for key in foreign_keys(entity.storekit_table)]
 
 
 def _targets(table: Table) -> Iterator[Table]:

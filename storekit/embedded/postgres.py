@@ -35,6 +35,17 @@ LOGINS = {
 privileges."""
 _LOGIN = "_login"
 
+LINK: dict[str, Any] = {
+    "hostaddr": "127.0.0.1",
+    "sslmode": "disable",
+    "gssencmode": "disable",
+    "channel_binding": "prefer",
+    "target_session_attrs": "any",
+    "options": "",
+}
+"""Parameters of every connection: libpq would take them from PGSSLMODE, PGOPTIONS and other variables, which
+are meant for other servers."""
+
 # fsync and full_page_writes stay on, so that committed data is kept even after kill -9. wal_level stays at
 # `replica`, the default: `minimal` would rule out backups and standbys that a user may want to try.
 _SETTINGS = {
@@ -123,9 +134,13 @@ class Postgres:
                 dbname="postgres",
                 connect_timeout=PROBE_TIMEOUT,
                 autocommit=True,
+                **LINK,
             ) as connection:
                 self._create_missing(connection)
         except psycopg.OperationalError as error:
+            if "definition of service" in str(error):
+                why = "the environment variable PGSERVICE names a service that is not defined; unset it"
+                raise ConfigurationError(why) from error
             # The server runs with LC_ALL=C, so its messages are in English.
             if "authentication failed" in str(error):
                 raise _refused(

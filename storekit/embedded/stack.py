@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
@@ -177,7 +178,7 @@ def _settings(stack_directory: Directory) -> Settings:
 
     def login(user: str) -> SecretStr:
         at = f"127.0.0.1:{ports['postgres']}/{postgres.DATABASE}"
-        return SecretStr(f"postgresql://{user}:{secrets[user]}@{at}")
+        return SecretStr(f"postgresql://{user}:{secrets[user]}@{at}?{urlencode(postgres.LINK)}")
 
     at = f"127.0.0.1:{ports['mongo']}/{secantus.DATABASE}?authSource=admin&directConnection=true"
     return Settings.model_validate(

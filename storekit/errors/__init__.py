@@ -13,6 +13,7 @@
     ├ IdempotencyConflict       .key  the key was used for a different request
     ├ InProgress                .key  another process is saving with this key  (retryable)
     ├ WriteLost                 .write_id  another process took the write over  (retryable)
+    ├ TooManyConflicts        .attempts  other writers were faster each time  (retryable)
     ├ Unavailable               .store  could not be reached; nothing was committed  (retryable)
     ├ OutcomeUnknown            .write_id  the commit was sent, but its response was lost  (retryable)
     └ Corrupt                   .ref .expected .found  the stored bytes differ from those that were saved
@@ -35,6 +36,7 @@ from storekit.errors.refusals import (
 from storekit.errors.retryable import (
     InProgress,
     OutcomeUnknown,
+    TooManyConflicts,
     Unavailable,
     WriteLost,
 )
@@ -59,6 +61,7 @@ __all__ = [
     "OutcomeUnknown",
     "StorekitError",
     "TenantRequired",
+    "TooManyConflicts",
     "Unavailable",
     "UsageError",
     "ValidationError",

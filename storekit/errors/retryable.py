@@ -50,6 +50,29 @@ class WriteLost(StorekitError):
         self.write_id = write_id
 
 
+class TooManyConflicts(StorekitError):
+    """Other writers changed the same records first, in each of several attempts; nothing was committed.
+
+    Retryable: repeat the call; if it fails again, wait before the next attempt. You need not load the records
+    again: `upsert`, `insert_ignore` and an `update` without `expected_version` read them in each attempt.
+
+    >>> str(TooManyConflicts(10))
+    'other writers changed the same records first in 10 attempts; nothing was committed; call again later'
+
+    Attributes:
+        attempts: number of attempts.
+    """
+
+    retryable = True
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(
+            f"other writers changed the same records first in {attempts} attempts; nothing was committed; "
+            "call again later"
+        )
+        self.attempts = attempts
+
+
 class Unavailable(StorekitError):
     """A store could not be reached or did not respond in time; nothing was committed.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -11,9 +11,10 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from storekit.model.declare.entity import Entity
-from storekit.model.table.keys import constraint, foreign_keys, key_definitions
+from storekit.model.table.keys import ForeignKey, constraint, foreign_keys, key_definitions
 from storekit.model.table.names import literal, qualified, quoted
 from storekit.model.table.table import Column, Machine, Part, Table
+from storekit.schema.order import in_order, late_keys
 
 # ref_id is compared byte by byte (COLLATE "C"): ULIDs are then ordered by time in every locale, and an
 # upgrade of the system's collations cannot corrupt the index.
@@ -30,8 +31,11 @@ _MUTABLE = {"updated_on": "timestamptz", "updated_by": "text"}
 _SOFT_DELETE = {"deleted_on": "timestamptz", "deleted_by": "text"}
 
 
-def render(entity: type[Entity]) -> str:
-    """Return the text of the first migration of a class: its types, table, indexes and rules.
+def render(*entities: type[Entity]) -> str:
+    """Return the text of the first migration of one or several classes: types, tables, indexes and rules.
+
+    Classes that refer to each other must be rendered together. Their tables are created first, and the
+    foreign keys that close the circle are added at the end.
 
     >>> class Note(Entity, table="notes"):
     ...     title: str
@@ -39,18 +43,39 @@ def render(entity: type[Entity]) -> str:
     True
 
     Args:
-        entity: a class with a table. Tables that it refers to must exist before the migration runs.
+        entities: classes with a table, in any order. Other tables that they refer to must exist before the
+            migration runs.
     """
+    later, blocks, late = [entity.storekit_table.name for entity in entities], [], []
+    for entity in in_order(entities):
+        table = entity.storekit_table
+        later.remove(table.name)
+        blocks.append(create(entity, later))
+        late += [add_key(table, key) + "\n" for key in late_keys(entity, later)]
+    return "\n".join([*blocks, *late])
+
+
+def create(entity: type[Entity], later: Container[str] = ()) -> str:
+    """Return the SQL that creates a table, without its foreign keys to tables that are created `later`."""
     table, schema = entity.storekit_table, entity.storekit_table.name.rpartition(".")[0]
     blocks = [f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)};"] if schema else []
     blocks += [create_enum(column) for column in table.columns.values() if column.enum]
-    blocks.append(
-        create_table(table, entity.model_fields, (constraint(table, key) for key in foreign_keys(table)))
-    )
+    late = late_keys(entity, later)
+    keys = [constraint(table, key) for key in foreign_keys(table) if key not in late]
+    blocks.append(create_table(table, entity.model_fields, keys))
     blocks += [key.create(qualified(table.name)) for key in key_definitions(table) if not key.inline]
     # `manage` comes last: it reads the rows that the statements before it have inserted
     blocks += [*insert_parts(table), *insert_lookup(table), *insert_moves(table), call_manage(table)]
     return "\n\n".join(blocks) + "\n"
+
+
+def add_key(table: Table, key: ForeignKey) -> str:
+    """Return the SQL that adds a foreign key to a table.
+
+    Postgres validates the key as the owner of the table. With FORCE ROW LEVEL SECURITY the owner sees no
+    rows, so rows that violate the key would not be found. storekit.add_key lifts FORCE for the validation.
+    """
+    return f"SELECT storekit.add_key({literal(qualified(table.name))}, {literal(constraint(table, key))});"
 
 
 def create_enum(column: Column) -> str:

@@ -81,12 +81,13 @@ def leg_harness(leg: str, request: pytest.FixtureRequest) -> Iterator[Harness]:
     if where == "memory":
         memory = Memory()
         make = memory_store if api == "sync" else async_memory_store
-        yield Harness(make(*ENTITIES, memory=memory), memory.fetch, memory.move_clock)
+        rival = memory_store(*ENTITIES, memory=memory)
+        yield Harness(make(*ENTITIES, memory=memory), memory.fetch, memory.move_clock, rival=rival)
         return
     store: Store = request.getfixturevalue("embedded" if where == "servers" else where.replace("-", "_"))
     with Clock.of(store.settings).restored() as move_clock:
         opened = store if api == "sync" else AsyncStore.open(store.settings)
-        yield Harness(opened, over_http, move_clock)
+        yield Harness(opened, over_http, move_clock, rival=store)
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ async def test_a_url_serves_exactly_the_saved_bytes(harness: Harness) -> None:
     saved = await harness.call(transcript=Blob(TEXT))
     response = await harness.fetch(await harness.repository(Call).url(saved.ref_id, "transcript"))
     assert (response.status, response.body) == (200, TEXT.encode())
-    assert (response.media_type, response.disposition) == ("text/markdown", "attachment")
+    assert (response.media_type, response.disposition) == ("text/markdown; charset=utf-8", "attachment")
 
 
 async def test_a_url_keeps_serving_its_own_version(harness: Harness) -> None:

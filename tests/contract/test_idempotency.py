@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storekit import Blob, IdempotencyConflict, NotFound, trace
+from storekit import Blob, IdempotencyConflict, NotFound, UsageError, trace
 from tests.support.entities import Call, Note, Payload, Run
 from tests.support.harness import Harness, steps, trips
 
@@ -171,3 +171,23 @@ async def test_an_iterator_is_compared_by_its_media_type(harness: Harness) -> No
     second = await notes.save(Note(title="t", content=Blob(iter([b"two"]))), idempotency_key="k")
     assert second.ref_id == first.ref_id
     assert await notes.read(second.ref_id, "content") == b"one"
+
+
+async def test_an_object_of_a_replayed_save_is_not_saved_again(harness: Harness) -> None:
+    """Saving the object whose save was replayed makes no second record; the same key replays once more."""
+    runs, key = harness.repository(Run), "replayed"
+    first = await runs.save(Run(name="once"), idempotency_key=key)
+    again = Run(name="once")
+    assert (await runs.save(again, idempotency_key=key)).ref_id == first.ref_id
+    again.name = "edited"
+    for save in (
+        lambda: runs.save(again),
+        lambda: runs.save(again, idempotency_key="another"),
+        lambda: runs.save_many([again]),
+        lambda: harness.work(lambda tx: tx.save(again)),
+    ):
+        with pytest.raises(UsageError, match=f"'replayed' has saved this Run before, as {first.ref_id}"):
+            await save()
+    again.name = "once"
+    assert (await runs.save(again, idempotency_key=key)).ref_id == first.ref_id
+    assert await runs.count() == 1

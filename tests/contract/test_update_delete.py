@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 from uuid import uuid4
 
@@ -52,6 +53,42 @@ async def test_update_compares_the_version(harness: Harness) -> None:
         await runs.update(run.ref_id, {"score": 9}, expected_version=1)
     assert (caught.value.expected, caught.value.found) == (1, 2)
     assert (await runs.get(run.ref_id)).score == 1
+
+
+async def test_an_expected_version_is_compared_without_a_change(harness: Harness) -> None:
+    """A save or update that writes nothing still raises Conflict for an outdated expected_version."""
+    runs, notes = harness.repository(Run), harness.repository(Note)
+    run, note = await runs.save(Run(name="x")), await notes.save(Note(title="t", content=Blob(b"x")))
+    calls: dict[str, Callable[[int], Any]] = {
+        "save": lambda version: runs.save(run, expected_version=version),
+        "save of an append-only record": lambda version: notes.save(note, expected_version=version),
+        "update": lambda version: runs.update(run.ref_id, {}, expected_version=version),
+    }
+    for name, call in calls.items():
+        with pytest.raises(Conflict) as caught:
+            await call(99)
+        assert (caught.value.expected, caught.value.found) == (99, 1), name
+        assert (await call(1)).version == 1, name
+    assert [event.version for event in await runs.history(run.ref_id)] == [1]
+    await runs.delete(run.ref_id)
+    with pytest.raises(NotFound):
+        await runs.save(run, expected_version=1)
+
+
+async def test_a_unit_compares_the_version_of_an_unchanged_record(harness: Harness) -> None:
+    """A unit with an unchanged record and its expected_version commits only if that version is stored."""
+    runs = harness.repository(Run)
+    guard = await runs.save(Run(name="guard"))
+    await runs.update(guard.ref_id, {"score": 1})
+    for expected, committed in ((1, 0), (2, 1)):
+        name = f"guarded by {expected}"
+        with nullcontext() if committed else pytest.raises(Conflict):
+            await harness.work(
+                lambda tx: tx.update(Run, guard.ref_id, {}, expected_version=expected),  # noqa: B023
+                lambda tx: tx.save(Run(name=name)),  # noqa: B023
+            )
+        assert await runs.count({"name": name}) == committed
+    assert (await runs.get(guard.ref_id)).version == 2
 
 
 async def test_update_of_an_unknown_record_is_not_found(harness: Harness) -> None:

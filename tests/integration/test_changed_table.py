@@ -121,6 +121,33 @@ def refusal(home: Path, entity: type[Entity]) -> str:
     return str(caught.value)
 
 
+def test_variables_for_other_servers_are_ignored(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies, PG* and AWS_* variables of the process do not reach the embedded servers and their clients."""
+    nowhere = "http://127.0.0.1:9"
+    for name in ("http_proxy", "https_proxy", "all_proxy", "aws_endpoint_url_s3"):
+        monkeypatch.setenv(name, nowhere)
+        monkeypatch.setenv(name.upper(), nowhere)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    postgres = {"SSLMODE": "verify-full", "OPTIONS": "-c search_path=nowhere", "HOSTADDR": "127.0.0.9"}
+    postgres |= {"TARGETSESSIONATTRS": "standby", "GSSENCMODE": "require", "CHANNELBINDING": "require"}
+    postgres |= {"TZ": "Asia/Tokyo", "DATESTYLE": "SQL, DMY", "USER": "nobody", "CLIENTENCODING": "LATIN1"}
+    aws = {"PROFILE": "missing", "USE_FIPS_ENDPOINT": "true", "CA_BUNDLE": "/missing", "MAX_ATTEMPTS": "many"}
+    for prefix, variables in (("PG", postgres), ("AWS_", aws)):
+        for name, value in variables.items():
+            monkeypatch.setenv(prefix + name, value)
+    (home / "schema.sha256").unlink(missing_ok=True)  # so that the bucket is checked again
+    with Store.embedded(home, entities=[Author]) as store:
+        store.migrate()
+        authors = store.scope(tenant=uuid4(), actor="test").repository(Author)
+        saved = authors.save(Author(name="A"))
+        assert authors.get(saved.ref_id).created_on == saved.created_on
+        settings = store.settings
+    monkeypatch.setenv("PGSERVICE", "missing")
+    with Store.open(settings) as other, pytest.raises(ConfigurationError, match="service"):
+        other.scope(tenant=uuid4(), actor="test").repository(Author).get(saved.ref_id)
+
+
 def test_additions_to_a_class_are_migrated_at_start(home: Path) -> None:
     """Additions are written as new files and applied; old records stay and the new class can be saved."""
     tenant, before = uuid4(), len(files(home))

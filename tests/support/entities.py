@@ -282,6 +282,32 @@ class Hit(Entity, table="hits", natural_key=("kind", "external_id")):
     proof: Annotated[Blob | None, blob(media_type="text/plain")] = None
 
 
+class Team(Entity, Mutable, table="teams"):
+    """Refers to its lead, who refers to the team."""
+
+    name: str
+    lead_id: Annotated[UUID | None, references("members")] = None
+
+
+class Member(Entity, Mutable, table="members"):
+    """Refers to a team, which may refer back, and to another member."""
+
+    name: str
+    team_id: Annotated[UUID, references(Team)]
+    mentor_id: Annotated[UUID | None, references("self")] = None
+
+
+class Sheet(Entity, Mutable, table="sheets", natural_key=("path",)):
+    """Has a natural key, a document of its own, and a document that links a blob."""
+
+    path: str
+    n: int = 0
+    m: int = 0
+    rows: Annotated[dict[str, int] | None, document(collection="sheet_rows")] = None
+    caption: Annotated[dict[str, int] | None, document(collection="sheet_captions", links=("chart",))] = None
+    chart: Annotated[Blob | None, blob(media_type="image/png")] = None
+
+
 ENTITIES = (
     Run,
     Call,
@@ -300,4 +326,7 @@ ENTITIES = (
     Lead,
     Hit,
     Valued,
+    Sheet,
+    Team,
+    Member,
 )

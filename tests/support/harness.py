@@ -30,6 +30,8 @@ class Harness:
     browse: Fetch
     move_clock: Callable[[timedelta], None]
     tenant: UUID = field(default_factory=uuid4)
+    rival: Store | None = None
+    """A sync store on the same data, for another writer."""
 
     def repository(
         self, entity: type[Entity], *, tenant: UUID | str | None = None, actor: str = "user:tester"

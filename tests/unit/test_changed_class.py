@@ -45,7 +45,8 @@ def test_additions_are_written_in_order() -> None:
         "ALTER TABLE public.notes ADD COLUMN kind public.notes_kind NOT NULL DEFAULT 'draft';",
         "ALTER TABLE public.notes ADD COLUMN log_expired_on timestamptz;",
         "SELECT storekit.add_key('public.notes', 'CONSTRAINT notes_author_id_fk_a0e9a043 "
-        "FOREIGN KEY (tenant_id, author_id) REFERENCES public.authors (tenant_id, id) ON DELETE RESTRICT');",
+        "FOREIGN KEY (tenant_id, author_id) REFERENCES public.authors (tenant_id, id) "
+        "ON DELETE RESTRICT DEFERRABLE');",
         "    ('notes', 'log', 'document', interval '9 days', '{}', 'logs')",
         "    ('notes', 'status', 'new', 'draft');",
     ):

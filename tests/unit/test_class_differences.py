@@ -94,7 +94,7 @@ DECISIONS: dict[str, Change] = {
         Cascading,
         table(Grown),
         "column author_id has another reference than FOREIGN KEY",
-        "ON DELETE CASCADE');",
+        "ON DELETE CASCADE DEFERRABLE');",
     ),
     "a part": (
         Note,

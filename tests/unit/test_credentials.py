@@ -9,6 +9,7 @@ from botocore.credentials import RefreshableCredentials
 from pydantic import SecretStr
 
 from storekit.drivers.s3.credentials import Credentials, provider
+from storekit.drivers.s3.signer import Signer
 from storekit.errors import ConfigurationError
 from storekit.settings import Settings
 
@@ -21,6 +22,25 @@ def test_credentials_in_settings_are_used() -> None:
     credentials = provider(settings)
     assert credentials() == Credentials("AKIA", "s", "t")
     assert credentials() is credentials()
+
+
+def test_temporary_keys_in_the_environment_expire() -> None:
+    """No URL is valid after AWS_CREDENTIAL_EXPIRATION, the end of temporary keys in the environment."""
+    expiry = datetime.now(UTC) + timedelta(seconds=60)
+    keys = {"AWS_ACCESS_KEY_ID": "ASIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
+
+    def lifetime(**more: str) -> int:
+        settings = Settings.from_env({**keys, "AWS_CREDENTIAL_EXPIRATION": expiry.isoformat(), **more})
+        assert Settings.from_env(settings.to_env()) == settings
+        signer = Signer("https://s3.example.org", "records", "us-east-1", provider(settings))
+        return int(signer.sign("GET", "a", 900).partition("X-Amz-Expires=")[2].partition("&")[0])
+
+    assert 50 < lifetime() <= 60
+    assert lifetime(AWS_SESSION_TOKEN="") == 900  # permanent keys: the variable is left from other ones
+    with pytest.raises(ConfigurationError, match="expired"):
+        lifetime(AWS_CREDENTIAL_EXPIRATION="2020-01-01T00:00:00Z")
+    with pytest.raises(ConfigurationError, match="AWS_CREDENTIAL_EXPIRATION"):
+        lifetime(AWS_CREDENTIAL_EXPIRATION="2099-01-01T00:00:00")  # no time zone
 
 
 def test_an_access_key_without_secret_is_refused() -> None:

@@ -161,12 +161,12 @@ DECLARE
     v_done    jsonb;
     v_refused jsonb;
 BEGIN
-    IF coalesce(v_op, '') NOT IN ('insert', 'update', 'delete', 'restore', 'transition')
+    IF coalesce(v_op, '') NOT IN ('insert', 'update', 'delete', 'restore', 'transition', 'check')
        OR v_op IN ('update', 'transition') AND NOT v_table.mutable
        OR v_op = 'transition' AND v_columns || v_refs IS DISTINCT FROM ARRAY[storekit.state_field(v_table.entity)]
        OR v_op = 'delete' AND NOT (v_table.mutable OR v_table.soft_delete)
        OR v_op = 'restore' AND NOT v_table.soft_delete
-       OR v_op IN ('delete', 'restore') AND cardinality(v_columns || v_refs) > 0 THEN
+       OR v_op IN ('delete', 'restore', 'check') AND cardinality(v_columns || v_refs) > 0 THEN
         RAISE EXCEPTION 'table % does not support %', v_table.entity, v_op USING ERRCODE = 'SK400';
     END IF;
     IF EXISTS (
@@ -181,7 +181,11 @@ BEGIN
         RAISE EXCEPTION 'the batch names a row of % more than once', v_table.entity USING ERRCODE = 'SK400';
     END IF;
 
-    IF v_op = 'delete' AND NOT v_table.soft_delete THEN
+    IF v_op = 'check' THEN
+        -- Locked, so that the versions stay as they are until the commit.
+        EXECUTE format('SELECT storekit.%I(''lock'', ''{}'', ''{}'', ''[]'', $1)', 'write_' || v_table.entity) USING v_ids;
+        v_done := '{}';
+    ELSIF v_op = 'delete' AND NOT v_table.soft_delete THEN
         v_done := storekit.delete_rows(v_table.entity, v_rows, v_ids);
     ELSIF v_op = 'transition' THEN
         v_made := storekit.made_moves(v_table, v_columns[1], v_rows);
@@ -197,6 +201,9 @@ BEGIN
 
     IF NOT v_done ?& v_ids THEN
         v_refused := storekit.first_refused(v_table.entity, v_op, v_rows, ARRAY(SELECT jsonb_object_keys(v_done)));
+        IF v_op = 'check' AND v_refused IS NULL THEN
+            RETURN '[]';  -- the rows are as expected, and nothing was written
+        END IF;
         IF v_refused ->> 'found' IS NULL THEN
             RAISE EXCEPTION '% % was not found', v_table.entity, v_refused ->> 'ref_id'
                 USING ERRCODE = 'SK404', DETAIL = v_refused - '{expected,found}'::text[];
@@ -213,9 +220,22 @@ BEGIN
 END
 $$;
 
+-- Return the references of the tables of a circle, as SET CONSTRAINTS takes them. A transaction of the user may have
+-- deferred others, which must not be checked before its end.
+CREATE FUNCTION storekit.circle_keys(p_ops jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, storekit, pg_temp AS $$
+    SELECT string_agg(format('%I.%I', n.nspname, k.conname), ', ')
+    FROM (SELECT DISTINCT op ->> 'entity' AS name FROM jsonb_array_elements(p_ops) AS op) AS o
+    CROSS JOIN LATERAL storekit.find_managed(o.name) AS m
+    JOIN pg_namespace AS n ON n.nspname = m.schema_name
+    JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = m.table_name
+    JOIN pg_constraint AS k ON k.conrelid = c.oid AND k.contype = 'f' AND k.condeferrable;
+$$;
+
 -- Commit a write: claim it, set its parts to committed, lock and change its rows, and store the result for replays. An
 -- operation may have a `reason`, which its events get, and the `places` of its rows in the caller's list, which a replay
--- returns: the caller then knows which row belongs to which of its records.
+-- returns: the caller then knows which row belongs to which of its records. An operation `check` writes nothing, so it
+-- has no places.
 -- This is one transaction, so parts, rows and events become visible together or not at all. lock_timeout: a commit
 -- that waits for a row for more than 5 s fails and can be repeated.
 CREATE FUNCTION storekit.commit_v1(
@@ -229,6 +249,7 @@ DECLARE
     v_rows    jsonb := '[]';
     v_places  jsonb := '[]';
     v_op      jsonb;
+    v_keys    text;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
     v_outcome := storekit.claim(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, v_parts <> '[]');
@@ -238,7 +259,17 @@ BEGIN
     PERFORM set_config('storekit.write_id', p_write_id::text, true);
     PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
     PERFORM storekit.lock_rows(p_ops);
+    IF p_ops -> 0 ? 'circle' THEN
+        v_keys := storekit.circle_keys(p_ops);
+    END IF;
+    IF v_keys IS NOT NULL THEN
+        EXECUTE concat('SET CONSTRAINTS ', v_keys, ' DEFERRED');
+    END IF;
     FOR v_op IN SELECT op FROM jsonb_array_elements(p_ops) AS op LOOP
+        IF v_keys IS NOT NULL AND v_op ->> 'op' = 'delete' THEN
+            EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');  -- a delete reports its violations itself
+            v_keys := NULL;
+        END IF;
         IF v_op ->> 'reason' <> '' THEN
             PERFORM set_config('storekit.reason', v_op ->> 'reason', true);
         END IF;
@@ -248,6 +279,9 @@ BEGIN
             PERFORM set_config('storekit.reason', '', true);  -- it applies to this operation only
         END IF;
     END LOOP;
+    IF v_keys IS NOT NULL THEN
+        EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');
+    END IF;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
         || CASE WHEN v_places = '[]' THEN '{}' ELSE jsonb_build_object('places', v_places) END
     WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,15 @@ from storekit.schema.files import root
 from storekit.settings import Settings
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from mypy_boto3_s3 import S3Client
 
 _MISSING = {"404", "NoSuchBucket", "NotFound"}
 _OURS_ALREADY = {"BucketAlreadyOwnedByYou"}
+_VARIABLES_OF_AWS = (
+    *("profile", "ca_bundle", "max_attempts", "retry_mode"),
+    *("use_fips_endpoint", "use_dualstack_endpoint"),
+)
 _NOTHING_SET = {
     "NoSuchCORSConfiguration",
     "NoSuchLifecycleConfiguration",
@@ -47,7 +53,6 @@ def ensure_bucket(settings: Settings) -> None:
 
 
 def _client(settings: Settings) -> S3Client:
-    import boto3
     from botocore.config import Config
 
     seconds = settings.timeout.total_seconds()
@@ -57,9 +62,10 @@ def _client(settings: Settings) -> S3Client:
         connect_timeout=seconds,
         read_timeout=seconds,
         retries={"mode": "standard", "total_max_attempts": 3},
+        proxies={},  # as in the data plane: a bucket that only the control plane could reach would not help
         s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
     )
-    return boto3.session.Session().client(
+    return _session(settings).client(
         "s3",
         endpoint_url=settings.s3_endpoint_url,
         region_name=settings.s3_region,
@@ -68,6 +74,22 @@ def _client(settings: Settings) -> S3Client:
         aws_session_token=token.get_secret_value() if token else None,
         config=config,
     )
+
+
+def _session(settings: Settings) -> Session:
+    """Return a session. With a server and a key in the settings it ignores the variables and files of AWS.
+
+    They may name a profile that does not exist, or a kind of endpoint that only AWS has.
+    """
+    import boto3
+    from botocore.session import Session as Found
+
+    if not (settings.s3_endpoint_url and settings.s3_access_key):
+        return boto3.session.Session()
+    # each is (name in the configuration file, variable, default, conversion)
+    ignored = dict.fromkeys(_VARIABLES_OF_AWS, (None, None, None, None))
+    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+    return boto3.session.Session(botocore_session=Found(session_vars={**ignored, **files}))
 
 
 def _exists(client: S3Client, bucket: str) -> bool:

@@ -44,6 +44,8 @@ def provider(settings: Settings) -> Provider:
         settings.s3_access_key,
         settings.s3_secret_key.get_secret_value(),
         token.get_secret_value() if token else None,
+        # keys without a token never expire, so the variable is left from other ones
+        settings.s3_expires_on if token else None,
     )
     return lambda: fixed
 

@@ -165,7 +165,7 @@ def _life(credentials: Credentials, second: int, expires_in: int) -> int:
     left = int(credentials.expires_on.timestamp()) - second
     if left < 1:
         raise ConfigurationError(
-            "the S3 credentials have expired; renew the profile or role that provides them"
+            "the S3 credentials have expired; renew the profile, role or variables that provide them"
         )
     return min(expires_in, left)
 

@@ -10,6 +10,7 @@ from storekit.flows.read.blobs import blob_ref, blob_refs
 from storekit.flows.read.load import checked
 from storekit.model.table.table import Table
 from storekit.model.values.disposition import disposition, is_active, is_inert
+from storekit.model.values.media_types import UNKNOWN, with_charset
 from storekit.ports.stores import BlobRef
 
 
@@ -67,6 +68,7 @@ def _sign(context: Context, ref: BlobRef, expires_in: int, download_as: str | No
     """
     if inline and not is_inert(ref.media_type):
         raise UsageError(f"{ref.media_type} cannot be served inline; use inline=False")
-    content_type = "application/octet-stream" if is_active(ref.media_type) else None
+    served = UNKNOWN if is_active(ref.media_type) else with_charset(ref.media_type)
+    content_type = None if served == ref.media_type else served
     shown_as = disposition(download_as or ref.filename, inline)
     return context.ports.blobs.sign(ref, expires_in, shown_as, content_type)

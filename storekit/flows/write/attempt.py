@@ -11,23 +11,31 @@ the 27 variants of the model that omit one condition broke an invariant, so no c
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
-from storekit.errors import InProgress, OutcomeUnknown, StorekitError, Unavailable, WriteLost
+from storekit.errors import (
+    Conflict,
+    ConstraintViolation,
+    InProgress,
+    NotFound,
+    OutcomeUnknown,
+    StorekitError,
+    Unavailable,
+    WriteLost,
+)
 from storekit.flows.calls import abandon, commit, commit_call, stage
 from storekit.flows.context import Context
 from storekit.flows.replies import Held, Json, Replayed, Staged, Visible
+from storekit.flows.write.backoff import Backoff
 from storekit.flows.write.upload import Progress, upload
 from storekit.model.save.memory import Saved
 from storekit.model.save.plan import PartPlan, Plan, Write
 from storekit.ports.statements import Call, Select
 from storekit.ports.stores import StoredPart
-from storekit.trace import step
 
 R = TypeVar("R", Staged, Visible)
 _ATTEMPTS = 3
@@ -37,7 +45,6 @@ A write is taken over only if it was not renewed for a whole lease, for example 
 suspended. A process to which that happens three times in one call is too slow for its lease.
 """
 _FIRST_POLL = timedelta(milliseconds=50)
-_LONGEST_POLL = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,20 @@ class Committed:
     saved: Saved
     rows: Sequence[list[Json]]
     """The rows of each statement of `after`."""
+
+
+_REFUSED = (Conflict, NotFound, ConstraintViolation)
+"""Errors after which the write is still pending: the commit was rolled back as a whole."""
+
+
+class Keeper(Protocol):
+    """Keeps the uploaded parts of a refused attempt for the next one."""
+
+    def keep(self, attempt: Attempt) -> None:
+        """Keep the parts of an attempt that was refused."""
+
+    async def hand_over(self, attempt: Attempt) -> None:
+        """Give the kept parts to the next attempt, or abandon them if it has other parts."""
 
 
 Remember = Callable[[UUID], None]
@@ -60,8 +81,12 @@ async def carry_out(
     remember: Remember,
     after: Sequence[Select] = (),
     progress: Progress | None = None,
+    uploads: Keeper | None = None,
 ) -> Committed | Replayed:
     """Execute a plan, and repeat it if another writer takes the write over.
+
+    Args:
+        uploads: keeps the uploaded parts if the commit is refused, for the next plan of the same call.
 
     Raises:
         Conflict, NotFound: the rows are not as the plan expects; nothing was committed.
@@ -74,9 +99,14 @@ async def carry_out(
     while True:
         left -= 1
         attempt = Attempt(context, plan, key, after, progress)
+        if uploads is not None:
+            await uploads.hand_over(attempt)
         try:
             return await attempt.run()
         except BaseException as error:
+            if uploads is not None and attempt.staged is not None and isinstance(error, _REFUSED):
+                uploads.keep(attempt)
+                raise
             # also after WriteLost: the row of this attempt may still hold the key, and the next attempt would
             # wait for it
             if not await attempt.abandon_after(error):
@@ -111,6 +141,8 @@ class Attempt:
 
     async def prepare(self, others: Sequence[Write] = ()) -> Replayed | None:
         """Stage and upload the parts, if there are any, and renew the leases of `others` meanwhile."""
+        if self.staged is not None:
+            return None  # an earlier attempt has uploaded them
         plan = self.write.plan
         for row in plan.rows:
             self.context.actor.require_write(row.table)
@@ -130,6 +162,11 @@ class Attempt:
         self.staged = reply
         self.version_ids = await upload(self.context, self.write, reply, others, self.progress)
         return None
+
+    def take_over(self, former: Attempt) -> None:
+        """Commit in the write of an earlier attempt, which has uploaded the same parts."""
+        self.write = replace(former.write, plan=self.write.plan)
+        self.staged, self.version_ids = former.staged, former.version_ids
 
     @property
     def call(self) -> Call:
@@ -180,21 +217,17 @@ class Attempt:
     async def wait_for_key(self, ask: Callable[[], Awaitable[R | Replayed | Held]]) -> R | Replayed:
         """Call the ledger until no other write holds the key, at most `settings.idempotency_wait`.
 
-        The delay doubles each time and is random, so that many waiting calls do not ask at the same moment.
-        It is at most the rest of the lease of the other write, after which this write can take the key over.
+        Each pause is at most the rest of the lease of the other write, after which this write can take the
+        key over.
 
         Raises:
             InProgress: the other write still holds the key.
         """
-        waited, poll = timedelta(), _FIRST_POLL
+        waited, pauses = timedelta(), Backoff(self.context, _FIRST_POLL)
         while isinstance(reply := await ask(), Held):
             if waited >= self.context.ports.settings.idempotency_wait:
                 raise InProgress(str(self.write.key), waited.total_seconds())
-            jittered = poll * random.uniform(0.5, 1.0)  # noqa: S311 not a secret
-            delay = min(jittered, max(_FIRST_POLL, reply.lease_left))
-            with step("sleep"):
-                await self.context.ports.runtime.sleep(delay)
-            waited, poll = waited + delay, min(poll * 2, _LONGEST_POLL)
+            waited += await pauses.pause(max(_FIRST_POLL, reply.lease_left))
         return reply
 
     def _stored(self, i: int) -> StoredPart:

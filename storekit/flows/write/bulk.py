@@ -17,6 +17,7 @@ from storekit.flows.write.upload import Progress
 from storekit.model.declare.entity import Entity
 from storekit.model.save.change import Change
 from storekit.model.save.changes import change_of
+from storekit.model.save.memory import check_replayed
 
 E = TypeVar("E", bound=Entity)
 _MOST = 10_000
@@ -38,6 +39,7 @@ async def save_many(
     """
     check_entities(entity_class, entities)
     check_key(key)
+    check_replayed(entities, key)
     await resolve_former(context, entities, key)
     changes = await _chunk(context, entities, 0)
     if len(changes) == len(entities):

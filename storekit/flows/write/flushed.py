@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from storekit.errors import StorekitError, Unavailable, UsageError
+from storekit.errors import StorekitError, TooManyConflicts, Unavailable, UsageError
 from storekit.flows.context import Context
 from storekit.flows.replies import Held, Replayed, Visible, visible_from
 from storekit.flows.write import in_transaction
 from storekit.flows.write.attempt import Attempt
 from storekit.flows.write.attribution import attribute
 from storekit.flows.write.natural_keys import raced
-from storekit.flows.write.operations import RACES, Operation
+from storekit.flows.write.operations import Operation
+from storekit.flows.write.overtaken import RACES, Uploads, backoff
 from storekit.flows.write.planning import planned
 from storekit.flows.write.replay import Replay
 from storekit.flows.write.resolve import resolve
@@ -71,32 +72,45 @@ class Writes:
         """Return whether the row is in a write that is flushed but not yet in the transaction."""
         return self.session is None and any(row in each.rows for each in self.flushed)
 
-    async def flush(self, operations: Sequence[Operation]) -> None:
+    async def flush(self, operations: Sequence[Operation], uploads: Uploads | None = None) -> None:
         """Make one write of some operations: upload its parts, or write it if the transaction has begun.
 
-        Inside the transaction, if another writer used a natural key first, only this write is undone and the
-        keys are looked up again. Before the transaction nothing is written, so `begin` handles that case.
+        If another writer was faster, the keys are looked up again. Inside the transaction only this write is
+        undone for that.
+
+        Args:
+            uploads: the parts of an earlier attempt of the same write.
         """
         key, self.key = self.key, None
         entities = [each.entity for each in operations if each.entity is not None]
+        pauses = backoff(self.context)
         for left in reversed(range(RACES)):
             if self.session is not None:
                 self._undo += restore_undecided(entities)
             await resolve_former_of_key(self._inner, entities, key)
             changes = await resolve(self._inner, operations, self._unseen, whole=key is not None)
             try:
-                await self.send(changes, operations, key)
+                await self.send(changes, operations, key, uploads)
             except StorekitError as error:
-                if not left or self.session is None or not raced(operations, error):
+                if not raced(operations, error):
                     raise
-                self.flushed.pop()
+                if not left:
+                    raise TooManyConflicts(RACES) from error
             else:
                 return
+            if self.session is None:
+                await pauses.pause()
+            else:
+                self.flushed.pop()  # without a pause, since the transaction holds locks
 
     async def send(
-        self, changes: Sequence[Change], operations: Sequence[Operation] = (), key: str | None = None
+        self,
+        changes: Sequence[Change],
+        operations: Sequence[Operation] = (),
+        key: str | None = None,
+        uploads: Uploads | None = None,
     ) -> None:
-        """Make one write of some changes.
+        """Make one write of some changes, with the parts of an earlier attempt if they are the same.
 
         Raises:
             Replay: an earlier write with the key has committed; nothing was written.
@@ -108,6 +122,8 @@ class Writes:
             raise UsageError(TOO_LATE)
         rows = frozenset((row.table.name, row.ref_id) for row in plan.rows)
         flushed = Flushed(Attempt(self.context, plan, key), changes, operations, rows)
+        if uploads is not None:
+            await uploads.hand_over(flushed.attempt)
         try:
             # the upload also renews the leases of the writes that were flushed before
             replayed = await flushed.attempt.prepare([each.attempt.write for each in self.flushed])
@@ -128,7 +144,7 @@ class Writes:
         not repeated after a deadlock: Postgres has rolled back all of it, including what its owner did
         before.
         """
-        left = RACES
+        left, pauses = RACES, backoff(self.context)
         while True:
             left -= 1
             try:
@@ -136,9 +152,12 @@ class Writes:
             except StorekitError as error:
                 lost = [each for each in self.flushed if raced(each.operations, error)]
                 deadlock = isinstance(error, RolledBack) and self.within is None
-                if not left or not (lost or deadlock):
+                if not (lost or deadlock) or (deadlock and not left):
                     raise
                 await self.undo()
+                if not left:
+                    raise TooManyConflicts(RACES) from error
+                await pauses.pause()
                 for each in lost:
                     await self._send_again(each)
 
@@ -205,14 +224,15 @@ class Writes:
         place = self.flushed.index(lost)
         later = self.flushed[place + 1 :]
         del self.flushed[place:]
+        uploads = Uploads(lambda _: lost.remember(), lost.attempt)
         try:
-            if not await lost.attempt.abandon():
-                lost.remember()
-            key = lost.attempt.write.key
-            changes = await resolve(self._inner, lost.operations, self._unseen, whole=key is not None)
-            await self.send(changes, lost.operations, key)
+            self.key = lost.attempt.write.key  # the write takes it again
+            await self.flush(lost.operations, uploads)
+            await uploads.drop()  # nothing is left to write
         finally:
             self.flushed += later
+            if uploads.kept is not None:
+                self.flushed.append(lost)  # to be given up with the others
 
     async def _write(self, session: Session, flushed: Flushed) -> None:
         try:

@@ -7,7 +7,7 @@ record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,11 +99,13 @@ async def look_up_keys(
 def raced(operations: Sequence[Operation], error: StorekitError) -> bool:
     """Return whether the error means that another writer was faster since the look-up.
 
-    The other writer inserted a record with the natural key, updated or deleted the record that had it, or
-    changed a record that an update was judged by.
+    The other writer inserted a record with the natural key, or updated or deleted the record that had it. An
+    update without an expected version is repeated too: it compares the version by itself if validators look
+    at the record, or if a document must be copied.
     """
     if isinstance(error, Conflict) and any(
-        each.judged and each.ref_id == error.ref_id for each in operations
+        each.verb == "update" and each.expected_version is None and each.ref_id == error.ref_id
+        for each in operations
     ):
         return True
     keyed = [each for each in operations if each.keyed]
@@ -131,10 +133,20 @@ def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Cont
         check_record(found, next(iter(given)))
     operation.outcome = found
     change = change_of(found, context.actor.tenant)
-    if not (judged or change.blobs or change.documents or change.emptied):
-        # the new column values do not depend on the old ones, so a concurrent change is not a conflict
-        change.expected_version = None
+    if not judged and _overwrites(change, given):
+        # nothing that is written depends on the stored record, so a concurrent change is not a conflict. All
+        # given columns are written then: if only those that differ were, two concurrent upserts could leave a
+        # mixture of both
+        change.expected_version, change.given = None, given & table.columns.keys()
     return change
+
+
+def _overwrites(change: Change, given: Set[str]) -> bool:
+    """Return whether all given parts are written and no document links a blob."""
+    touched = change.blobs.keys() | change.documents.keys() | change.emptied
+    specs = change.table.parts
+    linked = {name for spec in specs.values() if spec.links for name in (spec.name, *spec.links)}
+    return touched.isdisjoint(linked) and given & specs.keys() <= touched
 
 
 def _key(operation: Operation) -> Key:

@@ -9,19 +9,13 @@ from typing import Any, Literal
 from storekit.errors import UsageError, ValidationError
 from storekit.flows.read.load import checked
 from storekit.model.declare.entity import Entity
-from storekit.model.declare.validators import looks_at_record
+from storekit.model.save.memory import check_replayed
 from storekit.model.table.table import Table
 from storekit.model.values.limits import check_version
 
 Verb = Literal["save", "advance", "update", "transition", "delete", "restore", "upsert", "insert_ignore"]
 """What a caller can ask for; `advance` saves the record of an import cursor."""
 _KEYED = {"upsert", "insert_ignore"}
-RACES = 10
-"""Attempts to commit what was decided by records that were read. After each, another writer has committed.
-
-The next attempt finds what that writer has committed, so more than two are needed only if many writers change
-a record at once. There is a limit because each attempt uploads all new documents and blobs again.
-"""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,11 +55,8 @@ class Operation:
             checked([self.ref_id])
         elif self.keyed:
             self._check_keyed()
-
-    @property
-    def judged(self) -> bool:
-        """Whether it updates any version of a record, which is read because validators look at it."""
-        return self.verb == "update" and self.expected_version is None and looks_at_record(self.entity_class)
+        elif self.entity is not None:
+            check_replayed([self.entity], None)
 
     def _check_keyed(self) -> None:
         table, name = self.table, self.entity_class.__name__

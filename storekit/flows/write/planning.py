@@ -105,6 +105,7 @@ def _measure_one(change: Change) -> None:
             continue
         del change.blobs[name]
         if change.holder is not None:
+            change.expected_version = change.holder.version  # an upsert now depends on the stored content
             note_unchanged(change.holder, name, blob)
 
 

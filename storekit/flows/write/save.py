@@ -18,7 +18,7 @@ from storekit.flows.write.upload import Progress
 from storekit.model.declare.entity import Entity
 from storekit.model.save.change import Change
 from storekit.model.save.load import entity_from, visible
-from storekit.model.save.memory import note_saved
+from storekit.model.save.memory import check_replayed, note_replayed, note_saved
 from storekit.model.values.limits import check_text, check_version
 
 E = TypeVar("E", bound=Entity)
@@ -38,6 +38,7 @@ async def save(
     """
     check_entities(entity_class, entities)
     check_key(key)
+    check_replayed(entities, key)
     if expected_version is not None:
         check_version(expected_version)
     await resolve_former(context, entities, key)
@@ -64,7 +65,7 @@ async def save_changes(
         await attribute(context, changes, error)
         raise
     if isinstance(done, Replayed):
-        return await _load_replayed(context, entities, done)
+        return await _load_replayed(context, entities, done, str(key))
     note_saved(changes, plan, done.saved)
     return list(entities)
 
@@ -96,7 +97,7 @@ def check_key(key: str | None) -> None:
         raise ValidationError(f"it must have 1 to {_LONGEST_KEY} characters", field="idempotency_key")
 
 
-async def _load_replayed(context: Context, entities: Sequence[E], done: Replayed) -> list[E]:
+async def _load_replayed(context: Context, entities: Sequence[E], done: Replayed, key: str) -> list[E]:
     """Load the records that the earlier write of the same request stored.
 
     A record that it did not write, because nothing had changed, has the same ref_id in both requests.
@@ -105,6 +106,9 @@ async def _load_replayed(context: Context, entities: Sequence[E], done: Replayed
         (entity.storekit_table, done.rows[i][0] if i in done.rows else entity.ref_id)
         for i, entity in enumerate(entities)
     ]
+    for entity, (_, ref_id) in zip(entities, stand_in, strict=True):
+        if entity.ref_id != ref_id:
+            note_replayed(entity, key, ref_id)
     rows = await found_rows(context, stand_in)
     return [
         entity_from(type(entity), visible(table, context.actor.tenant, row, ref_id))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from uuid import UUID
 
 from storekit.errors import Conflict, StorekitError, ValidationError
 from storekit.flows.context import Context
 from storekit.flows.read.load import found_rows, get, whole_row
 from storekit.flows.write.attempt import Committed, carry_out
 from storekit.flows.write.attribution import attribute
-from storekit.flows.write.operations import RACES, check_update
+from storekit.flows.write.operations import check_update
+from storekit.flows.write.overtaken import Overtaken, Uploads, repeated
 from storekit.flows.write.planning import documents_of, off_loop, planned
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.validators import looks_at_record
@@ -39,18 +41,18 @@ async def update(
     """
     check_update(entity, ref_id, values)
     check_version(expected_version)
-    for left in reversed(range(RACES)):
-        found = await read_judged(context, [(entity, ref_id, values)])
-        change = await _change_in(context, entity, ref_id, values, found, expected_version)
-        if change.empty:
-            return await get(context, entity, ref_id)
-        try:
-            return (await _carry_out(context, entity, [change]))[0]
-        except Conflict:
-            # the record was changed after it was read to be judged: read and judge it again
-            if not left or not found or expected_version is not None:
-                raise
-    raise AssertionError("unreachable")
+
+    async def work(uploads: Uploads) -> E:
+        judged = await read_judged(context, [(entity, ref_id, values)])
+        change = await _change_in(context, entity, ref_id, values, judged, expected_version)
+        if not change.empty:
+            return (await _carry_out(context, entity, [change], uploads))[0]
+        found = await get(context, entity, ref_id)
+        if expected_version is not None and found.version != expected_version:
+            raise Conflict(change.table.name, ref_id, expected_version, found.version or 0)
+        return found
+
+    return await repeated(context, work, _forget)
 
 
 async def update_many(context: Context, entity: type[E], values: Mapping[str, Mapping[str, Any]]) -> list[E]:
@@ -60,19 +62,17 @@ async def update_many(context: Context, entity: type[E], values: Mapping[str, Ma
     for i, (ref_id, each) in enumerate(values.items()):
         with _placed(i):
             check_update(entity, ref_id, each)
-    for left in reversed(range(RACES)):
+
+    async def work(uploads: Uploads) -> list[E]:
         found = await read_judged(context, [(entity, ref_id, each) for ref_id, each in values.items()])
         changes: list[Change] = []
         for i, (ref_id, each) in enumerate(values.items()):
             with _placed(i):
                 changes.append(await _change_in(context, entity, ref_id, each, found))
             changes[-1].place = i
-        try:
-            return await _carry_out(context, entity, changes) if changes else []
-        except Conflict:
-            if not left or not found:
-                raise
-    raise AssertionError("unreachable")
+        return await _carry_out(context, entity, changes, uploads) if changes else []
+
+    return await repeated(context, work, _forget)
 
 
 async def read_judged(
@@ -108,13 +108,13 @@ def change_to(
     rows = found.get((table.name, ref_id))
     if rows is None:
         change = change_from(entity, ref_id, values)
-        change.expected_version = expected_version
+        change.expected_version, change.compared = expected_version, expected_version is not None
         return change
     row = visible(table, context.actor.tenant, rows, ref_id)
     if expected_version not in (None, row["version"]):
         raise Conflict(table.name, ref_id, expected_version, row["version"])
     change = change_from(entity, ref_id, values, entity_from(entity, row))
-    change.expected_version = row["version"]
+    change.expected_version, change.compared = row["version"], expected_version is not None
     return change
 
 
@@ -122,7 +122,7 @@ async def read_stored_parts(context: Context, changes: Sequence[Change]) -> None
     """Read the stored parts that the plan of partial updates needs. One trip if it needs any, else none.
 
     The update then requires the version that was read: otherwise a document could be written with links to
-    blobs that its row no longer has.
+    blobs that its row no longer has. If another writer is faster, the update is repeated.
     """
     wanted = [change for change in changes if change.needs_stored_parts]
     if not wanted:
@@ -161,14 +161,22 @@ def _placed(i: int) -> Iterator[None]:
         raise
 
 
-async def _carry_out(context: Context, entity: type[E], changes: Sequence[Change]) -> list[E]:
+def _forget(_: UUID) -> None:
+    """Do not remember a write with an unknown outcome: no object can store it."""
+
+
+async def _carry_out(
+    context: Context, entity: type[E], changes: Sequence[Change], uploads: Uploads
+) -> list[E]:
     table = entity.storekit_table
     try:
         await read_stored_parts(context, changes)
         plan = await planned(context, changes)
         ref_ids = [change.ref_id for change in changes]
-        done = await carry_out(context, plan, None, lambda _: None, [whole_row(table, ref_ids)])
+        done = await carry_out(context, plan, None, _forget, [whole_row(table, ref_ids)], uploads=uploads)
     except StorekitError as error:
+        if isinstance(error, Conflict) and not any(change.compared for change in changes):
+            raise Overtaken from error
         await attribute(context, changes, error)
         raise
     assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed

@@ -74,6 +74,7 @@ _SCALARS: Mapping[Any, str] = {
 _ARRAYS: Mapping[Any, str] = {str: "text[]", int: "bigint[]", float: "double precision[]"}
 _MARKS = (BlobMark, DocumentMark, ReferenceMark, MovesMark, LookupMark)
 _CALLS = (blob, document, references, moves, lookup)
+_LONGEST_TTL = timedelta(days=365_000)
 _MAX_SQL_NAME = 63
 """Bytes that Postgres allows for a name and for an enum label."""
 
@@ -211,6 +212,8 @@ def _document(where: str, field: str, mark: DocumentMark, options: list[Any], nu
         raise UsageError(f"{where}: {wants}")
     if mark.ttl is not None and mark.ttl <= timedelta(0):
         raise UsageError(f"{where}: the ttl is {mark.ttl}; it must be positive")
+    if mark.ttl is not None and mark.ttl > _LONGEST_TTL:  # the expiry must be before the year 10000
+        raise UsageError(f"{where}: the ttl is {mark.ttl.days:,} days; the limit is {_LONGEST_TTL.days:,}")
     for body in bodies:
         check_value_type(where, body)
     check_name(f"{where}: collection", mark.collection)

@@ -38,6 +38,8 @@ class EntityMemory:
     """Document fields that have expired and have no ref any more: the row has only `<field>_expired_on`."""
     waiting: bool = False
     """Whether `model_post_init` reads a document that is not loaded; it runs again when documents are."""
+    replayed: tuple[str, str] | None = None
+    """The idempotency key of a save that returned a stored record in place of this object, and its ref_id."""
 
     def copy(self) -> EntityMemory:
         """Return a memory that can change independently of this one."""

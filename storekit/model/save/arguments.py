@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
+from storekit.model.save.order import Order
 from storekit.model.save.plan import Plan, RowPlan, Write
-from storekit.model.table.keys import foreign_keys
-from storekit.model.table.table import Table
-
-_ORDER = {"insert": 0, "update": 1, "transition": 1, "restore": 2, "delete": 3}
 
 
 def stage_parts(write: Write) -> list[dict[str, Any]]:
@@ -37,7 +34,7 @@ def stage_targets(plan: Plan) -> list[dict[str, Any]]:
     return [
         {"entity": row.table.name, "ref_id": row.ref_id, "expected_version": row.expected_version}
         for row in plan.rows
-        if row.operation in {"update", "delete"}
+        if row.operation in {"update", "delete", "check"}
     ]
 
 
@@ -52,15 +49,16 @@ def commit_parts(write: Write, version_ids: Sequence[str | None]) -> list[dict[s
 def commit_operations(write: Write) -> list[dict[str, Any]]:
     """Group rows with the same columns: each group is one statement, whatever its number of rows.
 
-    Inserts come first, a referenced table before the tables that refer to it. Deletes come last, in the
-    opposite order. So the caller can pass records that refer to each other in any order. A write with a key
-    also gets the place of each row in the caller's list, which the ledger keeps for a replay.
+    The rows are in the order of `Order`, so the caller can pass records that refer to each other in any
+    order. If tables refer to each other in a circle, the operations are marked `circle`: the commit then
+    checks references at its end. A write with a key also gets the place of each row in the caller's list,
+    which the ledger keeps for a replay; rows that are only checked are not part of its result.
     """
     plan = write.plan
-    groups: dict[tuple[Any, ...], list[RowPlan]] = {}
-    depth = _depths([row.table for row in plan.rows])
-    for row in sorted(plan.rows, key=lambda row: _place(row, depth)):
-        groups.setdefault((row.table.name, row.operation, row.reason, *_shape(row)), []).append(row)
+    order, groups = Order(plan), dict[tuple[Any, ...], list[RowPlan]]()
+    mark = {"circle": True} if order.circle else {}
+    for place, row in sorted(((order.place(row), row) for row in plan.rows), key=itemgetter(0)):
+        groups.setdefault((place, row.table.name, row.operation, row.reason, *_shape(row)), []).append(row)
     return [
         {
             "entity": entity,
@@ -68,31 +66,12 @@ def commit_operations(write: Write) -> list[dict[str, Any]]:
             "columns": list(columns),
             "refs": list(refs),
             "rows": [_values(row, write, refs) for row in rows],
+            **mark,
             **({} if reason is None else {"reason": reason}),
-            **({} if write.key is None else {"places": [row.change for row in rows]}),
+            **({} if write.key is None or operation == "check" else {"places": [row.change for row in rows]}),
         }
-        for (entity, operation, reason, columns, refs), rows in groups.items()
+        for (_, entity, operation, reason, columns, refs), rows in groups.items()
     ]
-
-
-def _place(row: RowPlan, depth: Mapping[str, int]) -> tuple[int, int]:
-    """Return the sort key of a row among the operations."""
-    down = depth[row.table.name]
-    return _ORDER[row.operation], -down if row.operation == "delete" else down
-
-
-def _depths(tables: Iterable[Table]) -> dict[str, int]:
-    """Number tables so that each comes after those it refers to; tables in a circle keep their order."""
-    named = {table.name: table for table in tables}
-    if len(named) == 1:
-        return dict.fromkeys(named, 0)
-    order = TopologicalSorter[str]()
-    for name, table in named.items():
-        order.add(name, *(key.target for key in foreign_keys(table) if key.target in named.keys() - {name}))
-    try:
-        return {name: n for n, name in enumerate(order.static_order())}
-    except CycleError:
-        return {name: n for n, name in enumerate(named)}
 
 
 def _shape(row: RowPlan) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
 from storekit.model.values.bson import Body
 from storekit.model.values.disposition import disposition
+from storekit.model.values.media_types import UNKNOWN, by_name
 from storekit.model.values.source import MeasuredSource
 from storekit.ports.stores import StoredPart
 
@@ -78,6 +79,8 @@ class Change:
     """For documents with generated values: the hash without them, which the fingerprint covers."""
     holder: Entity | None = None
     """The object that was changed; None for a partial update."""
+    given: Set[str] = frozenset()
+    """For an upsert that does not compare the version: the columns to write if anything is written."""
     place: int = 0
     """The position of the record in the caller's list or unit of work."""
     request: Request | None = None
@@ -85,6 +88,8 @@ class Change:
     """Whether nothing is written, because the natural key exists: it is part of the fingerprint only."""
     reason: str | None = None
     """The text that the event of the change gets."""
+    compared: bool = False
+    """Whether the caller gave `expected_version`; it is then compared even if there is nothing to write."""
 
     @property
     def empty(self) -> bool:
@@ -103,7 +108,8 @@ class Change:
             ValidationError: the type or the name is invalid, or the content cannot be read.
         """
         blob, where = self.blobs[name], self.where(name)
-        media_type = blob.media_type or self.table.parts[name].media_type or ""
+        declared = self.table.parts[name].media_type or UNKNOWN
+        media_type = blob.media_type or (by_name(blob.filename) if declared == UNKNOWN else declared)
         if not _MEDIA_TYPE(media_type):
             raise ValidationError(f"{media_type!r} is not a media type, such as text/markdown", field=where)
         try:

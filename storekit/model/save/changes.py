@@ -45,6 +45,7 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         }
         change = Change(owner, table, "update", entity.ref_id, entity.id, expected, columns)
         change.stored, change.declared = stored.parts, encoded
+        change.compared = expected_version is not None
     change.holder = entity
     _compare_parts(entity, memory, change)
     _leave_out_generated(entity, change)

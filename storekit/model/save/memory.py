@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from storekit.errors import UsageError
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory, Stored
 from storekit.model.save.change import Change
@@ -69,6 +70,27 @@ def note_document(entity: Entity, name: str, digest: bytes) -> None:
 def note_unchanged(entity: Entity, name: str, blob: Blob) -> None:
     """Remember that a new blob equals the stored one, so that its source file is no longer needed."""
     memory_of(entity).blobs[name] = blob
+
+
+def note_replayed(entity: Entity, key: str, ref_id: str) -> None:
+    """Remember that a save with a key returned a stored record in place of this new object."""
+    memory_of(entity).replayed = key, ref_id
+
+
+def check_replayed(entities: Sequence[Entity], key: str | None) -> None:
+    """Check that no object would be inserted although its request was committed before, under another id.
+
+    Raises:
+        UsageError: a save with another key returned a stored record in place of the object.
+    """
+    for i, entity in enumerate(entities):
+        replayed = memory_of(entity).replayed
+        if replayed is not None and replayed[0] != key:
+            error = UsageError(
+                f"idempotency key {replayed[0]!r} has saved this {type(entity).__name__} before, as "
+                f"{replayed[1]}; use the object that the save with the key returned"
+            )
+            raise error.at(i) if len(entities) > 1 else error
 
 
 def undecided(entities: Iterable[Entity]) -> dict[Undecided, list[Entity]]:
@@ -152,7 +174,7 @@ def note_saved(changes: Sequence[Change], plan: Plan, saved: Saved) -> None:
     """Update the objects with the result of a commit."""
     for row in plan.rows:
         change = changes[row.change]
-        if change.holder is not None:
+        if change.holder is not None and row.operation != "check":
             version = saved.versions[row.table.name, row.ref_id]
             parts = {name: saved.parts[i] for name, i in row.refs.items() if i is not None}
             _settle(change.holder, change, saved, version, parts)

@@ -16,7 +16,8 @@ from storekit.model.table.table import Part, Table
 from storekit.model.values.bson import Body
 from storekit.model.values.source import MeasuredSource
 
-RowOperation = Literal["insert", "update", "delete", "restore", "transition"]
+RowOperation = Literal["insert", "update", "delete", "restore", "transition", "check"]
+"""A check writes nothing: it requires that the row exists and has the expected version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,16 +28,19 @@ def make_plan(changes: Sequence[Change]) -> Plan:
     index_of = {new: i for i, change in enumerate(changes) if (new := _new_id(change)) is not None}
     for i, change in enumerate(changes):
         identity.append(_identity(change, index_of))
-        if change.empty:
+        if change.empty and not change.compared:
             continue
-        table, operation = change.table, change.operation
+        table, operation = change.table, "check" if change.empty else change.operation
         fresh = _fresh_parts(len(rows), change)
         if operation == "update" and not table.mutable:
             raise UsageError(f"{change.owner} is append-only; derive it from Mutable to change it")
         refs: dict[str, int | None] = dict.fromkeys(change.emptied)
         refs |= {part.spec.name: len(parts) + n for n, part in enumerate(fresh)}
         parts += fresh
-        what = change.ref_id, change.id, change.expected_version, change.columns, refs, change.reason
+        expected, columns = change.expected_version, change.columns
+        if expected is None and operation == "update":
+            columns = change.columns = {**{name: change.declared[name] for name in change.given}, **columns}
+        what = change.ref_id, change.id, expected, columns, refs, change.reason
         rows.append(RowPlan(i, table, operation, *what))
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return Plan(tuple(rows), tuple(parts), hashlib.sha256(text.encode()).digest())

@@ -157,8 +157,12 @@ def foreign_key_name(table: Table, key: ForeignKey) -> str:
 
 
 def constraint(table: Table, key: ForeignKey) -> str:
-    """Return the definition of a foreign key with its name."""
-    return f"CONSTRAINT {foreign_key_name(table, key)} {key.clause}"
+    """Return the definition of a foreign key with its name.
+
+    It is deferrable, so that a commit can insert rows that refer to each other in a circle of tables. Each
+    statement still checks it, unless its transaction defers it.
+    """
+    return f"CONSTRAINT {foreign_key_name(table, key)} {key.clause} DEFERRABLE"
 
 
 def _index(table: Table, declared: Index, body: str, *, named: bool = True) -> KeyDefinition:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from os import PathLike
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from storekit.errors import UsageError, ValidationError
+from storekit.model.values.disposition import name_of
 from storekit.model.values.source import CHUNK, Content, MeasuredSource, opener, seekable, spooled
 
 if TYPE_CHECKING:
@@ -32,11 +32,13 @@ class Blob:
     Blob(media_type='text/markdown')
 
     Args:
-        content: `str` (stored as UTF-8), `bytes`, a path, a file object opened in binary mode, or an iterable
-            of `bytes`; at most 5 GiB.
-        media_type: type/subtype. Default: the media type of the field.
+        content: `str` (stored as UTF-8), `bytes`, `bytearray`, `memoryview`, a path, a file object opened in
+            binary mode, or an iterable of these bytes; at most 5 GiB. A file is read from its position, which
+            must not be its end. The bytes of a `bytearray` or `memoryview` are copied at once.
+        media_type: type/subtype. Default: the media type of the field; if the field has none, that of the
+            file name's extension. Text is served as UTF-8 unless the type has another charset.
         filename: name under which browsers save the content, at most 255 characters. Default: the name of the
-            file if `content` is a path, otherwise none.
+            file if `content` is a path, otherwise none; characters that a header cannot have become "_".
 
     Attributes:
         size: number of bytes; None until the Blob is saved.
@@ -53,6 +55,8 @@ class Blob:
     def __init__(
         self, content: Content, *, media_type: str | None = None, filename: str | None = None
     ) -> None:
+        if isinstance(content, bytearray | memoryview):
+            content = bytes(content)  # a copy: the owner may change these bytes before the save
         if not isinstance(content, str | bytes | PathLike | Iterable) and not hasattr(content, "read"):
             raise UsageError(
                 "the content of a Blob must be str, bytes, a path, a file or an iterable of bytes, "
@@ -67,7 +71,7 @@ class Blob:
         self.rereadable = file or isinstance(content, str | bytes | PathLike)
         """Whether the same bytes can be read again; an iterator can be read only once."""
         self.media_type = media_type
-        self.filename = Path(content).name if isinstance(content, PathLike) and not filename else filename
+        self.filename = name_of(content) if isinstance(content, PathLike) and not filename else filename
         self.size: int | None = None
         self.sha256: str | None = None
 
@@ -113,6 +117,12 @@ class Blob:
             source = MeasuredSource(opener(self._content, self._start))
         except (OSError, ValueError, ValidationError) as error:
             raise ValidationError(f"the content cannot be read: {error}", field=where) from error
+        if self._start and not source.size:
+            raise ValidationError(
+                f"the file has no content after its position {self._start:,}, so 0 bytes would be saved; "
+                "call seek(0) before you pass it",
+                field=where,
+            )
         self.size, self.sha256 = source.size, source.sha256.hex()
         return source
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
+from os import PathLike
+from typing import Any
 from urllib.parse import quote
 
 from storekit.errors import ValidationError
@@ -13,7 +16,7 @@ LONGEST = 255
 
 # Control characters, line separators and lone surrogates would break the header. Characters that override the
 # writing direction could make "gpj.exe" look like "exe.jpg".
-_HOSTILE = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_HOSTILE = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # Browsers differ in how they read quotes, backslashes and percent signs in the plain form.
 _NOT_PLAIN = re.compile(r"[^ !#-$&-\[\]-~]")
 
@@ -36,13 +39,27 @@ def disposition(filename: str | None, inline: bool) -> str:
         raise ValidationError(f"the file name has {len(filename)} characters; the limit is {LONGEST}")
     if found := _HOSTILE.search(filename):
         raise ValidationError(f"a file name may not contain U+{ord(found[0]):04X}; remove that character")
+    filename = filename.replace("/", "_").replace("\\", "_")  # some programs take them for directories
     plain = _NOT_PLAIN.sub("_", filename)
     if plain == filename:
         return f'{kind}; filename="{filename}"'
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='!#$&+-.^_`|~')}"
 
 
-_ACTIVE = re.compile(r"html|xml|svg|script|ecma|wasm", re.IGNORECASE)
+def name_of(path: PathLike[Any]) -> str:
+    """Return the file name of a path in a form that can be stored: it was not chosen for a download.
+
+    >>> from pathlib import Path
+    >>> name_of(Path("reports/q\\n1.pdf"))
+    'q_1.pdf'
+    """
+    name = _HOSTILE.sub("_", os.path.basename(os.fsdecode(path)))
+    stem, extension = os.path.splitext(name)
+    return stem[: LONGEST - len(extension)] + extension if len(name) > LONGEST else name
+
+
+# the types of Office documents contain "xml", but browsers download them
+_ACTIVE = re.compile(r"html|xml(?!formats-officedocument\.)|svg|script|ecma|wasm", re.IGNORECASE)
 _INERT = re.compile(
     r"(?:(?:image|audio|video)/[\w.+-]+|text/(?:plain|markdown|csv)|application/(?:pdf|json))\s*(?:;|$)",
     re.IGNORECASE | re.ASCII,

@@ -23,7 +23,7 @@ _SPOOL = 8 << 20
 MAX_SIZE = 5 << 30
 """Bytes that S3 accepts in one PUT, which is atomic and verified against its x-amz-checksum-sha256."""
 
-Content = str | bytes | PathLike[str] | IO[bytes] | Iterable[bytes]
+Content = str | bytes | bytearray | memoryview | PathLike[str] | IO[bytes] | Iterable[bytes]
 Opener = Callable[[], BinaryIO]
 
 
@@ -96,7 +96,7 @@ def spooled(content: Iterable[bytes]) -> IO[bytes]:
     read = getattr(content, "read", None)
     spool = cast(IO[bytes], _Spool(_SPOOL))
     for chunk in iter(lambda: read(CHUNK), b"") if read else content:
-        if not isinstance(chunk, bytes):
+        if not isinstance(chunk, bytes | bytearray | memoryview):
             raise ValidationError(f"an iterator of content must yield bytes, not {type(chunk).__name__}")
         spool.write(chunk)
     return spool

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator
 
-from storekit.model.table.keys import ForeignKey, KeyDefinition, constraint, is_storekit_index
+from storekit.model.table.keys import ForeignKey, KeyDefinition, is_storekit_index
 from storekit.model.table.names import literal, quoted
+from storekit.schema import ddl
 from storekit.schema.diff.difference import Difference
 from storekit.schema.diff.pair import Pair
 
@@ -91,12 +92,10 @@ def _references(pair: Pair) -> Iterator[Difference]:
             continue
         if rivals:  # for example with another on_delete; replacing it changes the effect of a deletion
             drops = "".join(f"{_drop_key(pair, name)}\n" for name in rivals)
-            sql = f"{drops}{_add(pair, constraint(pair.table, key))}"
+            sql = f"{drops}{ddl.add_key(pair.table, key)}"
             yield pair.decide(f"column {column} has another reference than {key.clause}", sql)
         else:
-            yield pair.add(
-                f"the reference of column {column} is missing", _add(pair, constraint(pair.table, key))
-            )
+            yield pair.add(f"the reference of column {column} is missing", ddl.add_key(pair.table, key))
     columns = {key.columns for key in declared}
     for name, key in present.items():
         if key.columns not in columns and _is_storekit_reference(pair, key):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
-from storekit.model.table.keys import foreign_key_name, foreign_keys
+from storekit.model.table.keys import foreign_key_name, foreign_keys, unique_keys
 from storekit.model.table.table import Column, Table
 from storekit.testing.stores.moves import made_moves
 from storekit.testing.stores.search import comparable
@@ -33,11 +33,21 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
         # In the order in which the SQL locks rows, so that the same one of several errors is raised.
         for row in sorted(rows, key=lambda row: str(row["ref_id"])):
             check_target(tx, table, verb, row)
+    if verb == "check":
+        return []
     names = [*operation["columns"], *(f"{field}_ref" for field in operation["refs"])]
-    done = {row["ref_id"]: _write_row(tx, table, verb, row, names) for row in rows}
-    if verb in {"insert", "update"}:
-        _check_references(tx, table, rows)
-    if verb != "delete":
+    # Rows of one statement may refer to each other: Postgres checks references at its end.
+    leaving = {row["ref_id"] for row in rows} if verb == "delete" else set[str]()
+    # Postgres checks unique keys at each row, which matters if the rows exchange values.
+    at_each_row = verb == "update" and any({*names} & {*fields} for _, fields, _ in unique_keys(table))
+    done: dict[str, int] = {}
+    for row in rows:
+        done[row["ref_id"]] = _write_row(tx, table, verb, row, names, leaving)
+        if at_each_row:
+            check_unique(tx, table, [row])
+    if verb in {"insert", "update"} and not operation.get("circle"):
+        check_references(tx, table, rows)
+    if verb != "delete" and not at_each_row:
         check_unique(tx, table, rows)
     versions = {**done, **made}
     return [[table.name, row["ref_id"], versions[row["ref_id"]]] for row in asked]
@@ -66,6 +76,7 @@ def _check_shape(table: Table, operation: Mapping[str, Any]) -> None:
         "transition": table.mutable,
         "delete": table.mutable or table.soft_delete,
         "restore": table.soft_delete,
+        "check": True,
     }
     if not allowed[verb]:
         raise UsageError(f"table {table.name} does not support {verb}")
@@ -75,7 +86,9 @@ def _check_shape(table: Table, operation: Mapping[str, Any]) -> None:
         raise UsageError(f"the batch names a row of {table.name} more than once")
 
 
-def _write_row(tx: Transaction, table: Table, verb: str, row: Row, names: list[str]) -> int:
+def _write_row(
+    tx: Transaction, table: Table, verb: str, row: Row, names: list[str], leaving: Set[str]
+) -> int:
     values = deepcopy({name: row[name] for name in names})
     if verb == "insert":
         return _insert(tx, table, row, values)
@@ -89,7 +102,7 @@ def _write_row(tx: Transaction, table: Table, verb: str, row: Row, names: list[s
     if table.soft_delete:
         gone = {"deleted_on": tx.now.isoformat(), "deleted_by": tx.actor}
         return change(tx, table, found, gone, "deleted")
-    return _remove(tx, table, found)
+    return _remove(tx, table, found, leaving)
 
 
 def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
@@ -144,14 +157,15 @@ def _check_move(table: Table, ref_id: str, from_: str | None, to: str | None, al
         raise InvalidTransition(table.name, ref_id, from_, str(to), tuple(sorted(allowed)))
 
 
-def _remove(tx: Transaction, table: Table, found: Row) -> int:
-    """Delete a row, and apply `on_delete` to the rows that refer to it."""
+def _remove(tx: Transaction, table: Table, found: Row, leaving: Set[str] = frozenset()) -> int:
+    """Delete a row, and apply `on_delete` to the rows that refer to it, except those that are leaving too."""
     tx.drop(tx.state.rows, (table.name, tx.tenant, found["ref_id"]))
     tx.drop(tx.state.ids, (table.name, tx.tenant, found["id"]))
     # Remove the row before following the references to it, so that a circle of cascades ends.
     for other, column in tx.referring(table):
         for row in _pointing(tx, other, column, found["id"], everywhere=table.scope == "global"):
-            _let_go(tx, other, column, row)
+            if other is not table or row["ref_id"] not in leaving:
+                _let_go(tx, other, column, row)
     _supersede(tx, [found[name] for name in _refs(table)])
     _record(tx, table, found["ref_id"], "deleted", found["version"] + 1, before=found)
     return int(found["version"]) + 1
@@ -179,7 +193,7 @@ def _let_go(tx: Transaction, table: Table, column: Column, row: Row) -> None:
             raise _broken(table, column, f"{row['ref_id']} still refers to it")
 
 
-def _check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
+def check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
     """Check references after the whole operation: rows of one batch may refer to each other."""
     for column in table.columns.values():
         if column.reference is None:

@@ -20,7 +20,7 @@ from storekit.testing.stores.claims import (
     own_write,
     too_old,
 )
-from storekit.testing.stores.rows import check_target, write_rows
+from storekit.testing.stores.rows import check_references, check_target, write_rows
 from storekit.testing.stores.state import PartRow, Transaction, WriteRow
 
 _SHORTEST, _LONGEST = timedelta(milliseconds=1), timedelta(days=1)
@@ -64,6 +64,9 @@ def commit(tx: Transaction, given: Arguments) -> Reply:
         return outcome
     _commit_parts(tx, write_id, parts, operations)
     rows = [row for operation in operations for row in _write(tx, operation)]
+    for operation in operations:
+        if operation.get("circle") and operation["op"] in {"insert", "update"}:
+            check_references(tx, tx.table(operation["entity"]), operation["rows"])
     places = [place for operation in operations for place in operation.get("places", ())]
     result = {"rows": rows, **({"places": places} if places else {})}
     write = replace(tx.state.writes[tx.tenant, write_id], result=result)

@@ -21,7 +21,7 @@ CREATE TABLE public.activity_outputs (
     parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, ref_id),
-    CONSTRAINT activity_outputs_run_id_fk_3d22eff8 FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE RESTRICT
+    CONSTRAINT activity_outputs_run_id_fk_3d22eff8 FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE RESTRICT DEFERRABLE
 );
 
 CREATE INDEX ON public.activity_outputs (run_id, tenant_id, ref_id);

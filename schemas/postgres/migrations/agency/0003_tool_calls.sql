@@ -22,7 +22,7 @@ CREATE TABLE public.tool_calls (
     parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, ref_id),
-    CONSTRAINT tool_calls_run_id_fk_3a4abac9 FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE RESTRICT
+    CONSTRAINT tool_calls_run_id_fk_3a4abac9 FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE RESTRICT DEFERRABLE
 );
 
 CREATE INDEX ON public.tool_calls (run_id, tenant_id, ref_id);

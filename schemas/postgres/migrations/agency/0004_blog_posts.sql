@@ -24,7 +24,7 @@ CREATE TABLE public.blog_posts (
     parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, ref_id),
-    CONSTRAINT blog_posts_output_id_fk_2a668862 FOREIGN KEY (tenant_id, output_id) REFERENCES public.activity_outputs (tenant_id, id) ON DELETE RESTRICT
+    CONSTRAINT blog_posts_output_id_fk_2a668862 FOREIGN KEY (tenant_id, output_id) REFERENCES public.activity_outputs (tenant_id, id) ON DELETE RESTRICT DEFERRABLE
 );
 
 CREATE INDEX ON public.blog_posts (output_id, tenant_id, ref_id);

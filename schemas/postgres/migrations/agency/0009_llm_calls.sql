@@ -14,7 +14,7 @@ CREATE TABLE public.llm_calls (
     parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
     PRIMARY KEY (tenant_id, id),
     UNIQUE (tenant_id, ref_id),
-    CONSTRAINT llm_calls_run_id_fk_9645e34d FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE RESTRICT
+    CONSTRAINT llm_calls_run_id_fk_9645e34d FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs (tenant_id, id) ON DELETE RESTRICT DEFERRABLE
 );
 
 CREATE INDEX ON public.llm_calls (run_id, tenant_id, ref_id);

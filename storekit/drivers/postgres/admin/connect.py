@@ -42,6 +42,9 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
             "POSTGRES_ADMIN_URL cannot be parsed; it must be postgresql://login:password@host:port/database"
         ) from None
     with connection:
+        # whatever PGTZ, PGDATESTYLE or the role say: a migration must mean the same everywhere, and psycopg
+        # reads times in this style only
+        connection.execute("SET timezone = 'UTC'; SET datestyle = 'ISO, MDY'")
         yield connection
 
 

@@ -27,6 +27,7 @@ from storekit.settings import Login, Settings
 _REFUSAL = re.compile(
     r"[\w ]*authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist"
     r"|no such (?:user|database)\b.*"  # PgBouncer's
+    r"|definition of service .* not found"  # PGSERVICE
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
 )
 # An explicit list, so that no other text that libpq quotes gets into an error. The first three lines and

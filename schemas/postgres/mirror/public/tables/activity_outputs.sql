@@ -20,7 +20,7 @@ CREATE TABLE public.activity_outputs (
     parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
     CONSTRAINT activity_outputs_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT activity_outputs_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
-    CONSTRAINT activity_outputs_run_id_fk_3d22eff8 FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs(tenant_id, id) ON DELETE RESTRICT,
+    CONSTRAINT activity_outputs_run_id_fk_3d22eff8 FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs(tenant_id, id) ON DELETE RESTRICT DEFERRABLE,
     CONSTRAINT content_ref_live FOREIGN KEY (tenant_id, content_ref, parts_live) REFERENCES storekit.part(tenant_id, part_id, live),
     CONSTRAINT metadata_ref_live FOREIGN KEY (tenant_id, metadata_ref, parts_live) REFERENCES storekit.part(tenant_id, part_id, live),
     CONSTRAINT activity_outputs_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)

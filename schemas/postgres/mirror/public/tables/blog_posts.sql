@@ -23,7 +23,7 @@ CREATE TABLE public.blog_posts (
     parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
     CONSTRAINT blog_posts_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT blog_posts_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
-    CONSTRAINT blog_posts_output_id_fk_2a668862 FOREIGN KEY (tenant_id, output_id) REFERENCES public.activity_outputs(tenant_id, id) ON DELETE RESTRICT,
+    CONSTRAINT blog_posts_output_id_fk_2a668862 FOREIGN KEY (tenant_id, output_id) REFERENCES public.activity_outputs(tenant_id, id) ON DELETE RESTRICT DEFERRABLE,
     CONSTRAINT blog_posts_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
 );
 CREATE INDEX blog_posts_created_on_ix_59649ea8 ON public.blog_posts USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (deleted_on IS NULL);

@@ -22,7 +22,7 @@ CREATE TABLE public.tool_calls (
     CONSTRAINT tool_calls_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT tool_calls_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
     CONSTRAINT payload_ref_live FOREIGN KEY (tenant_id, payload_ref, parts_live) REFERENCES storekit.part(tenant_id, part_id, live),
-    CONSTRAINT tool_calls_run_id_fk_3a4abac9 FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs(tenant_id, id) ON DELETE RESTRICT,
+    CONSTRAINT tool_calls_run_id_fk_3a4abac9 FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs(tenant_id, id) ON DELETE RESTRICT DEFERRABLE,
     CONSTRAINT tool_calls_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
 );
 CREATE INDEX tool_calls_created_on_ix_a6ba1258 ON public.tool_calls USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (deleted_on IS NULL);

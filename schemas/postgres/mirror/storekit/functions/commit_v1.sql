@@ -15,6 +15,7 @@ DECLARE
     v_rows    jsonb := '[]';
     v_places  jsonb := '[]';
     v_op      jsonb;
+    v_keys    text;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
     v_outcome := storekit.claim(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, v_parts <> '[]');
@@ -24,7 +25,17 @@ BEGIN
     PERFORM set_config('storekit.write_id', p_write_id::text, true);
     PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
     PERFORM storekit.lock_rows(p_ops);
+    IF p_ops -> 0 ? 'circle' THEN
+        v_keys := storekit.circle_keys(p_ops);
+    END IF;
+    IF v_keys IS NOT NULL THEN
+        EXECUTE concat('SET CONSTRAINTS ', v_keys, ' DEFERRED');
+    END IF;
     FOR v_op IN SELECT op FROM jsonb_array_elements(p_ops) AS op LOOP
+        IF v_keys IS NOT NULL AND v_op ->> 'op' = 'delete' THEN
+            EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');  -- a delete reports its violations itself
+            v_keys := NULL;
+        END IF;
         IF v_op ->> 'reason' <> '' THEN
             PERFORM set_config('storekit.reason', v_op ->> 'reason', true);
         END IF;
@@ -34,6 +45,9 @@ BEGIN
             PERFORM set_config('storekit.reason', '', true);  -- it applies to this operation only
         END IF;
     END LOOP;
+    IF v_keys IS NOT NULL THEN
+        EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');
+    END IF;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
         || CASE WHEN v_places = '[]' THEN '{}' ELSE jsonb_build_object('places', v_places) END
     WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;

@@ -18,12 +18,12 @@ DECLARE
     v_done    jsonb;
     v_refused jsonb;
 BEGIN
-    IF coalesce(v_op, '') NOT IN ('insert', 'update', 'delete', 'restore', 'transition')
+    IF coalesce(v_op, '') NOT IN ('insert', 'update', 'delete', 'restore', 'transition', 'check')
        OR v_op IN ('update', 'transition') AND NOT v_table.mutable
        OR v_op = 'transition' AND v_columns || v_refs IS DISTINCT FROM ARRAY[storekit.state_field(v_table.entity)]
        OR v_op = 'delete' AND NOT (v_table.mutable OR v_table.soft_delete)
        OR v_op = 'restore' AND NOT v_table.soft_delete
-       OR v_op IN ('delete', 'restore') AND cardinality(v_columns || v_refs) > 0 THEN
+       OR v_op IN ('delete', 'restore', 'check') AND cardinality(v_columns || v_refs) > 0 THEN
         RAISE EXCEPTION 'table % does not support %', v_table.entity, v_op USING ERRCODE = 'SK400';
     END IF;
     IF EXISTS (
@@ -38,7 +38,11 @@ BEGIN
         RAISE EXCEPTION 'the batch names a row of % more than once', v_table.entity USING ERRCODE = 'SK400';
     END IF;
 
-    IF v_op = 'delete' AND NOT v_table.soft_delete THEN
+    IF v_op = 'check' THEN
+        -- Locked, so that the versions stay as they are until the commit.
+        EXECUTE format('SELECT storekit.%I(''lock'', ''{}'', ''{}'', ''[]'', $1)', 'write_' || v_table.entity) USING v_ids;
+        v_done := '{}';
+    ELSIF v_op = 'delete' AND NOT v_table.soft_delete THEN
         v_done := storekit.delete_rows(v_table.entity, v_rows, v_ids);
     ELSIF v_op = 'transition' THEN
         v_made := storekit.made_moves(v_table, v_columns[1], v_rows);
@@ -54,6 +58,9 @@ BEGIN
 
     IF NOT v_done ?& v_ids THEN
         v_refused := storekit.first_refused(v_table.entity, v_op, v_rows, ARRAY(SELECT jsonb_object_keys(v_done)));
+        IF v_op = 'check' AND v_refused IS NULL THEN
+            RETURN '[]';  -- the rows are as expected, and nothing was written
+        END IF;
         IF v_refused ->> 'found' IS NULL THEN
             RAISE EXCEPTION '% % was not found', v_table.entity, v_refused ->> 'ref_id'
                 USING ERRCODE = 'SK404', DETAIL = v_refused - '{expected,found}'::text[];
