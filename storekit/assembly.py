@@ -163,11 +163,13 @@ def _ledger(assembly: Assembly) -> Ledger:
 
 
 def _documents(assembly: Assembly) -> Documents:
-    from storekit.drivers.mongo.documents import MongoDocuments, connect
+    from storekit.drivers.mongo.clients import ClientPerLoop, OneClient
+    from storekit.drivers.mongo.connect import connect
+    from storekit.drivers.mongo.documents import MongoDocuments
 
     settings = assembly.settings
-    client = connect(settings, asynchronous=assembly.asynchronous)
-    return MongoDocuments(client, settings.mongo_database, assembly.runtime)
+    clients = ClientPerLoop(settings) if assembly.asynchronous else OneClient(connect(settings))
+    return MongoDocuments(clients, settings.mongo_database, assembly.runtime)
 
 
 def _blobs(assembly: Assembly) -> Blobs:

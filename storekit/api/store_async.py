@@ -31,7 +31,7 @@ class AsyncStore:
     in an `async with` block, which closes its connections. It is safe to share between tasks. A forked
     child process opens its own connections.
 
-    Use it in one event loop only.
+    Several event loops can use one store, one after another or at once.
 
     It connects to each server at the first use: MongoDB is needed only if you save documents, S3 only
     if you save blobs.
