@@ -15,6 +15,7 @@
     ├ WriteLost                 .write_id  another process took the write over  (retryable)
     ├ Unavailable               .store  could not be reached; nothing was committed  (retryable)
     ├ OutcomeUnknown            .write_id  the commit was sent, but its response was lost  (retryable)
+    ├ Unreadable                .table .ref_id .field .version  the class cannot hold a stored value
     └ Corrupt                   .ref .expected .found  the stored bytes differ from those that were saved
 
 To retry a retryable error, repeat the call with the same object or the same idempotency key: the write
@@ -31,6 +32,7 @@ from storekit.errors.refusals import (
     IdempotencyConflict,
     InvalidTransition,
     NotFound,
+    Unreadable,
 )
 from storekit.errors.retryable import (
     InProgress,
@@ -60,6 +62,7 @@ __all__ = [
     "StorekitError",
     "TenantRequired",
     "Unavailable",
+    "Unreadable",
     "UsageError",
     "ValidationError",
     "WriteLost",

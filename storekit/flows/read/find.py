@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from storekit.errors import Corrupt
+from storekit.errors import Corrupt, Unreadable, ValidationError
 from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import document_fields, load_documents, whole_row
@@ -62,7 +62,17 @@ async def find(
             )
     items = tuple(entity_from(entity, row) for row in rows[:limit])
     await load_documents(context, items, documents)
-    return Page(items, cursors.seal(rows[limit - 1]) if len(rows) > limit else None)
+    return Page(items, _next(cursors, statement, rows[limit - 1]) if len(rows) > limit else None)
+
+
+def _next(cursors: PageCursors, statement: Search, last: Mapping[str, Any]) -> str:
+    try:
+        return cursors.seal(last)
+    except ValidationError as error:
+        if error.field != "after":
+            raise
+        columns = ", ".join(each.column for each in statement.order)
+        raise Unreadable(statement.table, last["ref_id"], columns, str(error)) from error
 
 
 async def count(

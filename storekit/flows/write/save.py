@@ -18,7 +18,7 @@ from storekit.flows.write.upload import Progress
 from storekit.model.declare.entity import Entity
 from storekit.model.save.arguments import commit_operations
 from storekit.model.save.change import Change
-from storekit.model.save.load import entity_from, visible
+from storekit.model.save.load import committed_from, visible
 from storekit.model.save.memory import is_stored, note_saved
 from storekit.model.save.plan import Plan, Write
 from storekit.model.values.limits import check_text, check_version
@@ -109,7 +109,8 @@ async def _load_replayed(context: Context, plan: Plan, entities: Sequence[E], do
     winner = dict(zip([ref_id for ref_id in mine if ref_id not in known], made, strict=True))
     stand_in = [(e.storekit_table, winner.get(e.ref_id, e.ref_id)) for e in entities]
     rows = await found_rows(context, stand_in)
-    return [
-        entity_from(type(entity), visible(table, context.actor.tenant, row, ref_id))
-        for entity, (table, ref_id), row in zip(entities, stand_in, rows, strict=True)
-    ]
+    tenant, replayed = context.actor.tenant, []
+    for entity, (table, ref_id), found in zip(entities, stand_in, rows, strict=True):
+        row = visible(table, tenant, found, ref_id)
+        replayed.append(committed_from(type(entity), tenant, [row], ref_id, row["version"]))
+    return replayed

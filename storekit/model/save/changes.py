@@ -18,6 +18,9 @@ from storekit.model.table.fields import Expired
 from storekit.model.values.blob import Blob
 from storekit.model.values.codec import encode_column
 
+_UNKNOWN = object()
+"""The stored value of a column that the class cannot hold: no value equals it."""
+
 
 def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None) -> Change:
     """Compare an object with what was loaded or saved.
@@ -30,7 +33,9 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
     _require_tenant(entity, memory, tenant)
     values = entity.__dict__
     encoded = {
-        name: encode_column(column, values[name], f"{owner}.{name}") for name, column in table.columns.items()
+        name: encode_column(column, values[name], f"{owner}.{name}")
+        for name, column in table.columns.items()
+        if name in values or name not in memory.unreadable
     }
     stored = memory.stored
     if stored is None:
@@ -40,7 +45,8 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         change.declared = {name: value for name, value in encoded.items() if _is_declared(entity, name)}
     else:
         expected = entity.version if expected_version is None else expected_version
-        columns = {name: value for name, value in encoded.items() if value != stored.columns[name]}
+        held = stored.columns
+        columns = {name: value for name, value in encoded.items() if value != held.get(name, _UNKNOWN)}
         change = Change(owner, table, "update", entity.ref_id, entity.id, expected, columns)
         change.stored, change.declared = stored.parts, encoded
     change.holder = entity

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from storekit.errors import Corrupt, NotFound, ValidationError
+from pydantic import ValidationError as PydanticError
+
+from storekit.errors import Corrupt, NotFound, Unreadable, ValidationError
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory, Stored
-from storekit.model.save.documents import decode_document, digest
-from storekit.model.save.memory import note_document, remember
+from storekit.model.save.documents import decode_document, digest, reasons
+from storekit.model.save.memory import note_document, note_unreadable, remember
 from storekit.model.table.fields import Expired
 from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
 from storekit.model.values.bson import Body
 from storekit.model.values.codec import decode_column, encode_column
-from storekit.ports.stores import StoredPart
+from storekit.model.values.readable import readable
+from storekit.ports.stores import UNDECODED, StoredPart
 
 E = TypeVar("E", bound=Entity)
+_SHOWN = 200
+"""Characters of a reason that an error repeats."""
 
 
 def visible(table: Table, tenant: UUID, rows: Sequence[Mapping[str, Any]], ref_id: str) -> Mapping[str, Any]:
@@ -36,14 +41,20 @@ def visible(table: Table, tenant: UUID, rows: Sequence[Mapping[str, Any]], ref_i
 
 
 def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
-    """Build an object from a row. Its documents are not loaded, unless they are empty or have expired."""
+    """Build an object from a row. Its documents are not loaded, unless they are empty or have expired.
+
+    A value that the class cannot hold is left out of the object, so that one value never hides a record, or
+    the other records of a page. `Entity.__getattr__` raises the error when the field is read.
+    """
     table = entity.storekit_table
-    values = {name: row[name] for name in table.base}
+    unreadable = {name: f"it is {row[name]:.60}" for name in row.get(UNDECODED, ())}
+    values = {name: row[name] for name in table.base if name not in unreadable}
     for name, column in table.columns.items():
-        value = row[name]
-        if value is None and not column.nullable:
-            raise ValidationError("it is required", field=f"{entity.__name__}.{name}")
-        values[name] = decode_column(column, value)
+        try:
+            if name not in unreadable:
+                values[name] = readable(column, row[name])
+        except (ValueError, ArithmeticError) as error:
+            unreadable[name] = reason(error)
     parts: dict[str, StoredPart] = {}
     expired: set[str] = set()
     blobs: dict[str, Blob] = {}
@@ -60,9 +71,30 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
         else:
             values[name] = None
     loaded = _built(entity, values)
-    stored = Stored(row["tenant_id"], LoadedColumns(entity, row), parts)
-    remember(loaded, EntityMemory(stored, blobs=blobs, expired=frozenset(expired)))
+    stored = Stored(row["tenant_id"], LoadedColumns(entity, row, unreadable), parts)
+    remember(loaded, EntityMemory(stored, blobs=blobs, unreadable=unreadable, expired=frozenset(expired)))
     return loaded
+
+
+def committed_from(
+    entity: type[E], tenant: UUID, rows: Sequence[Mapping[str, Any]], ref_id: str, version: int
+) -> E:
+    """Build the object of a row that the call has committed.
+
+    Raises:
+        Unreadable: it cannot be built, because code of the class failed; the message says what is committed.
+    """
+    try:
+        return entity_from(entity, visible(entity.storekit_table, tenant, rows, ref_id))
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise Unreadable(entity.storekit_table.name, ref_id, None, why, version=version) from error
+
+
+def reason(error: Exception) -> str:
+    """Return why a class cannot hold a value, in one line."""
+    text = reasons(error) if isinstance(error, PydanticError) else str(error)
+    return text.partition("\n")[0][:_SHOWN]
 
 
 class LoadedColumns(Mapping[str, Any]):
@@ -74,12 +106,13 @@ class LoadedColumns(Mapping[str, Any]):
 
     __slots__ = ("_encoded", "_entity", "_row")
 
-    def __init__(self, entity: type[Entity], row: Mapping[str, Any]) -> None:
+    def __init__(self, entity: type[Entity], row: Mapping[str, Any], unreadable: Container[str]) -> None:
         self._entity = entity
         # copy lists: the object has the list of the row, which the user may edit in place
         self._row = {
             name: [*value] if isinstance(value := row[name], list) else value
             for name in entity.storekit_table.columns
+            if name not in unreadable
         }
         self._encoded: dict[str, Any] | None = None
 
@@ -115,6 +148,11 @@ def _built(entity: type[E], values: dict[str, Any]) -> E:
 
 def put_document(entity: Entity, name: str, body: Body) -> None:
     """Set a document field of an object, and remember the hash of the value."""
-    value = decode_document(type(entity), name, body)
+    try:
+        value = decode_document(type(entity), name, body)
+        known = digest(value, name)
+    except ValidationError as error:
+        note_unreadable(entity, name, reason(error))
+        return
     entity.__dict__[name] = value
-    note_document(entity, name, digest(value, name))
+    note_document(entity, name, known)
