@@ -53,8 +53,8 @@ class Facts:
     scope: str | None = None
     """None if `manage` was never called for the table."""
     guards: Mapping[str, str] = field(default_factory=dict)
-    """Objects that `manage` creates for a table: row-level security, policies, triggers, checks of values, and
-    keys of parts."""
+    """Objects that `manage` creates for a table: row-level security, policies, triggers, checks of values,
+    and keys of parts."""
     writable: frozenset[str] = frozenset()
     """Columns that the application's role may write with SQL of its own."""
     empty: bool = True
