@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
 from weakref import WeakSet
 
-from storekit.errors import UsageError
-from storekit.flows.context import Unresolved
-from storekit.ports.stores import Blobs, Documents, Ledger, Runtime
+from storekit.errors import StorekitError, UsageError
+from storekit.flows.calls import abandon
+from storekit.flows.context import Context, Unresolved
+from storekit.ports.stores import Blobs, Documents, Ledger, RolledBack, Runtime
 from storekit.settings import Login, Settings
 
 T = TypeVar("T")
@@ -112,9 +113,10 @@ class Assembly:
         return self._ledger, self._documents, self._blobs, self._runtime
 
     async def close(self) -> None:
-        """Close the drivers. Later calls raise UsageError."""
+        """Abandon the pending writes and close the drivers. Later calls raise UsageError."""
         with self._lock:
             self._closed = True
+        await self._give_up()
         for driver in self._drivers:
             built, driver.built = driver.built, None
             if built is not None:
@@ -122,9 +124,23 @@ class Assembly:
         for other in self._others.values():
             await other.close()
 
+    async def _give_up(self) -> None:
+        """Abandon all pending writes, also those that other threads or tasks still work on.
+
+        Another process can then save with their keys at once. Otherwise it would wait for their leases.
+        """
+        for write_id, actor in self.unresolved.close().items():
+            try:
+                await abandon(Context(self, actor), write_id)
+            except RolledBack:
+                continue
+            except StorekitError:  # Postgres cannot be reached: the leases end the writes
+                return
+
     def _reset_in_child(self) -> None:
         """Reset the assembly in a forked child, which must not use the connections of its parent."""
         self._lock = threading.RLock()  # another thread of the parent may have held the lock
+        self.unresolved.forget_pending()
         inherited = [driver.built for driver in self._drivers if driver.built is not driver.given]
         for driver in self._drivers:
             driver.built = None if self._closed else driver.given
