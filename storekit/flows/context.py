@@ -26,7 +26,7 @@ class Unresolved:
     def __init__(self) -> None:
         self._writes: dict[tuple[UUID, str], UUID] = {}
         self._pending: dict[UUID, Actor] = {}
-        self._closed = False
+        self.closed = False
 
     def begin(self, actor: Actor, write_id: UUID) -> None:
         """Store a write that is about to be staged.
@@ -34,7 +34,7 @@ class Unresolved:
         Raises:
             UsageError: the store is closed.
         """
-        if self._closed:
+        if self.closed:
             raise UsageError("the store is closed; use it inside its with block")
         while len(self._pending) >= _MOST_UNRESOLVED:
             self._pending.pop(next(iter(self._pending)), None)
@@ -46,7 +46,7 @@ class Unresolved:
 
     def close(self) -> dict[UUID, Actor]:
         """Remove and return all pending writes; no further one can begin."""
-        self._closed = True
+        self.closed = True
         pending, self._pending = self._pending, {}
         return pending
 

@@ -81,7 +81,7 @@ async def carry_out(
             finally:  # a second cancellation may end the call
                 if not settled:
                     remember(attempt.write.write_id)
-            if not left or not isinstance(error, WriteLost):
+            if not left or not isinstance(error, WriteLost) or context.ports.unresolved.closed:
                 raise
 
 
