@@ -123,9 +123,10 @@ class AsyncStore:
     async def close(self) -> None:
         """Close all connections. Embedded servers stop if no other process uses them.
 
-        The `async with` block calls it at its end. Later calls on this store raise `UsageError`.
+        The `async with` block calls it at its end. Later calls on this store raise `UsageError`. Saves that
+        still run are abandoned and raise an error, so that another process can repeat them at once.
 
-        Cost: no trip; the connections are closed.
+        Cost: one Postgres trip for each save that was uploading or has an unknown outcome.
 
         Example:
             >>> store = AsyncStore.open()
