@@ -31,12 +31,12 @@ SELECT storekit.manage('public.notes');
 @pytest.mark.parametrize("api", APIS)
 async def test_a_replaced_enum_type_stops_no_running_process(evolving: Evolving, api: str) -> None:
     """After a migration replaces the type of a column, each call of a process that runs succeeds, once."""
-    kind = note()
+    kind: Any = note()
     async with opened(api, evolving.settings) as store:
         notes: Any = repository(store, TENANT, kind)
         ref_id = (await settle(notes.save(kind(title="a")))).ref_id
 
-        calls = {
+        calls: dict[str, Any] = {
             "get": lambda: notes.get(ref_id),
             "find": lambda: notes.find({"status": "draft"}, unindexed=True),
             "count": lambda: notes.count({"status": "draft"}),

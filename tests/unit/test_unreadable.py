@@ -30,11 +30,12 @@ class OtherLines(BaseModel):
 
 def declared(kinds: list[str], lines: type[BaseModel]) -> type[Entity]:
     """Return a version of one class."""
-    Kind = StrEnum("Kind", {each.upper(): each for each in kinds})  # noqa: N806 it is a class
+    make: Any = StrEnum
+    Kind = make("Kind", [(each.upper(), each) for each in kinds])  # noqa: N806 it is a class
 
     class Invoice(Entity, Mutable, SoftDelete, table="invoices", natural_key=("note",)):
         note: str = ""
-        kind: Kind = Kind.PLAIN  # type: ignore[valid-type]
+        kind: Kind = Kind.PLAIN
         summary: lines | None = None  # type: ignore[valid-type]
         body: Annotated[lines | None, document(collection="bodies")] = None  # type: ignore[valid-type]
         flow: Annotated[Flow, moves({Flow.OPEN: [Flow.PAID]})] = Flow.OPEN
@@ -52,7 +53,7 @@ class Invoices:
         memory, tenant = Memory(), uuid4()
         make = memory_store if api == "sync" else async_memory_store
         self.old, self.new = (
-            make(version, memory=memory).scope(tenant=tenant, actor="test").repository(version)  # type: ignore[operator]
+            make(version, memory=memory).scope(tenant=tenant, actor="test").repository(version)
             for version in (Old, New)
         )
 
@@ -159,6 +160,7 @@ async def test_an_upsert_changes_the_given_fields_only(invoices: Invoices) -> No
     """upsert updates a record with a value that the class cannot hold, and leaves that value as it is."""
     made = await invoices.made_by_new()
     old: Any = Old
+    changed: Any
     [changed] = await settle(invoices.old.upsert([old(note="a", summary=Lines(total=9))]))
     assert (changed.ref_id, changed.version, changed.summary) == (made.ref_id, 2, Lines(total=9))
     unreadable(changed, "kind")
