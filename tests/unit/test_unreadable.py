@@ -35,7 +35,7 @@ def declared(kinds: list[str], lines: type[BaseModel]) -> type[Entity]:
 
     class Invoice(Entity, Mutable, SoftDelete, table="invoices", natural_key=("note",)):
         note: str = ""
-        kind: Kind = Kind.PLAIN
+        kind: Kind = Kind.PLAIN  # type: ignore[valid-type]
         summary: lines | None = None  # type: ignore[valid-type]
         body: Annotated[lines | None, document(collection="bodies")] = None  # type: ignore[valid-type]
         flow: Annotated[Flow, moves({Flow.OPEN: [Flow.PAID]})] = Flow.OPEN
