@@ -47,12 +47,20 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
     the other records of a page. `Entity.__getattr__` raises the error when the field is read.
     """
     table = entity.storekit_table
-    unreadable = {name: f"it is {row[name]:.60}" for name in row.get(UNDECODED, ())}
-    values = {name: row[name] for name in table.base if name not in unreadable}
+    unreadable: dict[str, str] = {}
+    values = {name: row[name] for name in table.base}
+    if UNDECODED in row:
+        unreadable |= {name: f"it is {row[name]:.60}" for name in row[UNDECODED]}
+        values = {name: value for name, value in values.items() if name not in unreadable}
     for name, column in table.columns.items():
+        value = row[name]
+        if name in unreadable:
+            continue
+        if value is None and column.nullable:
+            values[name] = None
+            continue
         try:
-            if name not in unreadable:
-                values[name] = readable(column, row[name])
+            values[name] = readable(column, value)
         except (ValueError, ArithmeticError) as error:
             unreadable[name] = reason(error)
     parts: dict[str, StoredPart] = {}

@@ -20,18 +20,19 @@ def readable(column: Column, value: Any) -> Any:
     Raises:
         ValueError: the class cannot hold the value.
     """
-    if value is None:
-        if not column.nullable:
-            raise ValueError("it is NULL")
-        return None
+    if value is None and not column.nullable:
+        raise ValueError("it is NULL")
+    if column.enum is not None or column.adapter is not None:
+        return decode_column(column, value)
     holds = _HOLDS.get(column.sql)
-    if holds is not None and not holds(value):
+    if value is not None and holds is not None and not holds(value):
         raise ValueError(f"it is {value!s:.60}")
-    return decode_column(column, value)
+    return value
 
 
 def _flat(items: Any) -> bool:
-    return not any(each is None or isinstance(each, list) for each in items)
+    # all items of an array with several dimensions are lists
+    return None not in items and not (items and isinstance(items[0], list))
 
 
 _HOLDS: Mapping[str, Callable[[Any], bool]] = {
