@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
 from weakref import WeakSet
 
-from storekit.errors import UsageError
-from storekit.flows.context import Unresolved
-from storekit.ports.stores import Blobs, Documents, Ledger, Runtime
+from storekit.errors import StorekitError, UsageError
+from storekit.flows.calls import abandon
+from storekit.flows.context import Context, Unresolved
+from storekit.ports.stores import Blobs, Documents, Ledger, RolledBack, Runtime
 from storekit.settings import Login, Settings
 
 T = TypeVar("T")
@@ -24,11 +25,13 @@ def _ledger(assembly: Assembly) -> Ledger:
 
 
 def _documents(assembly: Assembly) -> Documents:
-    from storekit.drivers.mongo.documents import MongoDocuments, connect
+    from storekit.drivers.mongo.clients import ClientPerLoop, OneClient
+    from storekit.drivers.mongo.connect import connect
+    from storekit.drivers.mongo.documents import MongoDocuments
 
     settings = assembly.settings
-    client = connect(settings, asynchronous=assembly.asynchronous)
-    return MongoDocuments(client, settings.mongo_database, assembly.runtime)
+    clients = ClientPerLoop(settings) if assembly.asynchronous else OneClient(connect(settings))
+    return MongoDocuments(clients, settings.mongo_database, assembly.runtime)
 
 
 def _blobs(assembly: Assembly) -> Blobs:
@@ -125,18 +128,33 @@ class Assembly:
             await self.runtime.blocking(lambda: [getattr(self, name) for name in missing])
 
     async def close(self) -> None:
-        """Close the drivers. Later calls raise UsageError."""
+        """Abandon the pending writes and close the drivers. Later calls raise UsageError."""
         with self.lock:
             self._closed = True
+        await self._give_up()
         for name in _DRIVERS:
             if (driver := vars(self).pop(name, None)) is not None:
                 await driver.close()
         for other in self._others.values():
             await other.close()
 
+    async def _give_up(self) -> None:
+        """Abandon all pending writes, also those that other threads or tasks still work on.
+
+        Another process can then save with their keys at once. Otherwise it would wait for their leases.
+        """
+        for write_id, actor in self.unresolved.close().items():
+            try:
+                await abandon(Context(self, actor), write_id)
+            except RolledBack:
+                continue
+            except StorekitError:  # Postgres cannot be reached: the leases end the writes
+                return
+
     def _reset_in_child(self) -> None:
         """Reset the assembly in a forked child, which must not use the connections of its parent."""
         self.lock = threading.RLock()  # another thread of the parent may have held the lock
+        self.unresolved.forget_pending()
         built = {name: vars(self).pop(name) for name in _DRIVERS if name in vars(self)}
         if not self._closed:
             vars(self).update(self._given)

@@ -44,7 +44,7 @@ RULES = [
     (r"\basynchronous\b(?!=)", "synchronous"),
     (r"\bbetween(\s+)tasks\b", r"between\1threads"),
     (r"\b([Oo]ne|another) task\b", r"\1 thread"),
-    (r"\n\n +(A task that is cancelled|Use it in one event loop|It runs in a thread)[^.]*\.(?=\n)", ""),
+    (r"\n\n +(A task that is cancelled|Several event loops can|It runs in a thread)[^.]*\.(?=\n)", ""),
 ]
 
 

@@ -31,7 +31,7 @@ class AsyncStore:
     in an `async with` block, which closes its connections. It is safe to share between tasks. A forked
     child process opens its own connections.
 
-    Use it in one event loop only.
+    Several event loops can use one store, one after another or at once.
 
     It connects to each server at the first use: MongoDB is needed only if you save documents, S3 only
     if you save blobs.
@@ -123,9 +123,10 @@ class AsyncStore:
     async def close(self) -> None:
         """Close all connections. Embedded servers stop if no other process uses them.
 
-        The `async with` block calls it at its end. Later calls on this store raise `UsageError`.
+        The `async with` block calls it at its end. Later calls on this store raise `UsageError`. Saves that
+        still run are abandoned and raise an error, so that another process can repeat them at once.
 
-        Cost: no trip; the connections are closed.
+        Cost: one Postgres trip for each save that was uploading or has an unknown outcome.
 
         Example:
             >>> store = AsyncStore.open()

@@ -13,6 +13,7 @@ from storekit.model.table.table import Table
 from storekit.schema.diff import Difference, differences, files, missing, missing_keys, undeclared
 from storekit.schema.lines import Line, read, shipped
 from storekit.schema.order import in_order, referenced
+from storekit.schema.taken_names import check_names
 from storekit.settings import Settings
 
 _MANAGED = re.compile(r"storekit\.manage\('([^']+)'")
@@ -41,6 +42,7 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
     All migrations must have been applied.
 
     Raises:
+        UsageError: two classes lead to the same name of a table, index or type.
         ConfigurationError: POSTGRES_ADMIN_URL is not set, a class refers to one without a table, or Postgres
             refused to create the table of a class.
         Unavailable: Postgres cannot be reached.
@@ -51,6 +53,8 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
     from storekit.drivers.postgres.admin.declared import declared
     from storekit.drivers.postgres.admin.runner import connect
 
+    entities = list(entities)
+    check_names(entities)
     lines = {None, own.name}
     # Tables of shipped lines are changed only by the migrations of their line.
     wanted = {e.storekit_table.name: e for e in in_order(entities) if e.storekit_table.line in lines}

@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from storekit.bridge import run
 
@@ -72,9 +73,9 @@ class TaskRuntime:
 
     def __init__(self, max_puts: int) -> None:
         self._pool = ThreadPoolExecutor(max_puts, thread_name_prefix="storekit")
-        self._slots = asyncio.Semaphore(
-            max_puts
-        )  # an async put, such as one to MongoDB, takes no thread of the pool
+        self._max_puts = max_puts
+        # an async put, such as one to MongoDB, takes no thread of the pool; a semaphore belongs to one loop
+        self._slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
     async def wave(
         self,
@@ -83,7 +84,8 @@ class TaskRuntime:
         every: timedelta,
         on_done: Callable[[T], None] = lambda _: None,
     ) -> list[T]:
-        tasks = [asyncio.create_task(self._one(put, on_done)) for put in puts]
+        slots = self._slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._max_puts))
+        tasks = [asyncio.create_task(_one(put, on_done, slots)) for put in puts]
         try:
             while True:
                 seconds = every.total_seconds()
@@ -98,12 +100,6 @@ class TaskRuntime:
                 task.cancel()
             await _wait_for_all(tasks)
         return _results(tasks)
-
-    async def _one(self, put: Put[T], on_done: Callable[[T], None]) -> T:
-        async with self._slots:
-            done = await put()
-        on_done(done)
-        return done
 
     async def blocking(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
@@ -120,6 +116,13 @@ class TaskRuntime:
 
     async def close(self) -> None:
         self._pool.shutdown(wait=False)
+
+
+async def _one(put: Put[T], on_done: Callable[[T], None], slots: asyncio.Semaphore) -> T:
+    async with slots:
+        done = await put()
+    on_done(done)
+    return done
 
 
 async def _wait_for_all(futures: Sequence[asyncio.Future[Any]]) -> None:

@@ -16,6 +16,7 @@
     ├ TooManyConflicts        .attempts  other writers were faster each time  (retryable)
     ├ Unavailable               .store  could not be reached; nothing was committed  (retryable)
     ├ OutcomeUnknown            .write_id  the commit was sent, but its response was lost  (retryable)
+    ├ Unreadable                .table .ref_id .field .version  the class cannot hold a stored value
     └ Corrupt                   .ref .expected .found  the stored bytes differ from those that were saved
 
 To retry a retryable error, repeat the call with the same object or the same idempotency key: the write
@@ -32,6 +33,7 @@ from storekit.errors.refusals import (
     IdempotencyConflict,
     InvalidTransition,
     NotFound,
+    Unreadable,
 )
 from storekit.errors.retryable import (
     InProgress,
@@ -63,6 +65,7 @@ __all__ = [
     "TenantRequired",
     "TooManyConflicts",
     "Unavailable",
+    "Unreadable",
     "UsageError",
     "ValidationError",
     "WriteLost",

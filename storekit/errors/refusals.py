@@ -109,6 +109,43 @@ class ConstraintViolation(StorekitError):
         self.fields = fields
 
 
+class Unreadable(StorekitError):
+    """A stored record has a value that this version of its class cannot hold.
+
+    Another version of the class or hand-written SQL wrote it. Reading the field raises this error; all other
+    fields of the record can be read, and saving it does not change the field. If the whole object could not
+    be built after a change, `version` is set and the change is committed.
+
+    Do not retry: deploy the class that can hold the value, or write another value with `update` or SQL.
+
+    >>> str(Unreadable("notes", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "status", "'late' is not a valid Status"))
+    "notes 01JZ6N0E5V8Q4Y2T7R9WXBCDFG: this class cannot hold the stored value of status ('late' is not ..."
+
+    Attributes:
+        table: table of the record.
+        ref_id: ref_id of the record, a ULID.
+        field: the field that cannot be read; None if the object could not be built for another reason.
+        version: version that the call has committed; None if it was a read.
+    """
+
+    def __init__(
+        self, table: str, ref_id: str, field: str | None, why: str, *, version: int | None = None
+    ) -> None:
+        if version is None:
+            what = f"the stored value of {field}" if field else "the stored values"
+            message = f"this class cannot hold {what} ({why}); other fields can be read; correct the value"
+        else:
+            message = (
+                f"version {version} is committed, but its object could not be built ({why}); "
+                "do not repeat the call; correct the class and read the record with get()"
+            )
+        super().__init__(f"{table} {ref_id}: {message}")
+        self.table = table
+        self.ref_id = ref_id
+        self.field = field
+        self.version = version
+
+
 class IdempotencyConflict(StorekitError):
     """The idempotency key was already used for a different request; nothing was changed.
 

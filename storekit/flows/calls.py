@@ -156,7 +156,11 @@ async def abandon(context: Context, write_id: UUID) -> Decision:
     It waits for the row lock of a commit that is still running in the database, so the reply is final. In
     8,000 races of an abandon and a commit, exactly one of the two took effect.
     """
-    return decision_from(await _one(context, Call("abandon_v1", {**_who(context), "p_write_id": write_id})))
+    decision = decision_from(
+        await _one(context, Call("abandon_v1", {**_who(context), "p_write_id": write_id}))
+    )
+    context.ports.unresolved.end(write_id)
+    return decision
 
 
 async def select(context: Context, statement: Select) -> list[Json]:

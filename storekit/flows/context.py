@@ -16,14 +16,43 @@ _MOST_UNRESOLVED = 10_000
 
 
 class Unresolved:
-    """Writes of this process whose outcome is unknown, by tenant and idempotency key.
+    """Writes of this process whose outcome is unknown, by tenant and idempotency key, and all pending ones.
 
-    It contains only writes that this process has stopped working on: abandoning a write that another thread
-    still works on would make that thread fail. It keeps the latest 10,000; an older one ends with its lease.
+    By key it contains only writes that this process has stopped working on: abandoning a write that another
+    thread still works on would make that thread fail. It keeps the latest 10,000 of each kind; an older one
+    ends with its lease.
     """
 
     def __init__(self) -> None:
         self._writes: dict[tuple[UUID, str], UUID] = {}
+        self._pending: dict[UUID, Actor] = {}
+        self.closed = False
+
+    def begin(self, actor: Actor, write_id: UUID) -> None:
+        """Store a write that is about to be staged.
+
+        Raises:
+            UsageError: the store is closed.
+        """
+        if self.closed:
+            raise UsageError("the store is closed; use it inside its with block")
+        while len(self._pending) >= _MOST_UNRESOLVED:
+            self._pending.pop(next(iter(self._pending)), None)
+        self._pending[write_id] = actor
+
+    def end(self, write_id: UUID) -> None:
+        """Remove a write that is committed or aborted."""
+        self._pending.pop(write_id, None)
+
+    def close(self) -> dict[UUID, Actor]:
+        """Remove and return all pending writes; no further one can begin."""
+        self.closed = True
+        pending, self._pending = self._pending, {}
+        return pending
+
+    def forget_pending(self) -> None:
+        """Forget the pending writes, in a forked child: its parent still works on them."""
+        self._pending = {}
 
     def add(self, tenant: UUID, key: str, write_id: UUID) -> None:
         """Store a write until the next save with its key."""

@@ -17,6 +17,13 @@ _WORTH_A_THREAD = 16 * 1024
 """Bytes of documents whose work takes 0.1 ms or more; a hop to a thread takes 0.06 ms."""
 
 
+UNDECODED = "undecoded:"
+"""Key of a row: the names of the columns whose value is given as text, because Python's type cannot hold it.
+
+The key is absent if there are none. A column's name cannot contain a colon.
+"""
+
+
 class RolledBack(Unavailable):
     """Postgres rolled back the transaction because of a deadlock or a race; it can be repeated at once."""
 

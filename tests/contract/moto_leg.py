@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from storekit import Settings, Store
+from storekit.drivers.mongo.clients import OneClient
 from storekit.drivers.mongo.documents import CODEC, MongoDocuments
 from storekit.drivers.runtime import ThreadRuntime
 from storekit.drivers.s3.control import ensure_bucket
@@ -76,7 +77,9 @@ def moto_store(real: Settings) -> Iterator[Store]:
     }
     settings = real.model_copy(update=changes)
     ensure_bucket(settings)
-    store = Store(settings, drivers={"documents": MongoDocuments(_Client(), "mocked", ThreadRuntime(1))})
+    store = Store(
+        settings, drivers={"documents": MongoDocuments(OneClient(_Client()), "mocked", ThreadRuntime(1))}
+    )
     try:
         yield store
     finally:

@@ -127,7 +127,7 @@ async def test_the_key_of_a_dead_writer_is_taken_over_after_its_lease(harness: H
         pass
 
     def kill(name: str, phase: str) -> None:
-        if name == "postgres.commit":
+        if name in {"postgres.commit", "postgres.abandon"}:
             raise Killed
 
     with trace.listen(kill), pytest.raises(Killed):
@@ -148,20 +148,46 @@ def _forget(harness: Harness, key: str) -> None:
     assert harness.store._ports.unresolved.take(harness.tenant, key)
 
 
-async def test_a_process_abandons_its_own_failed_write(harness: Harness) -> None:
-    """The next save with the key abandons a write that failed in this process, without waiting."""
+class Cancelled(BaseException):
+    """It ends a call from outside, as CancelledError and KeyboardInterrupt do."""
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, Cancelled])
+@pytest.mark.parametrize("at", ["postgres.stage", "s3.put", "postgres.commit"])
+async def test_a_failed_save_frees_its_key(harness: Harness, at: str, failure: type[BaseException]) -> None:
+    """A save that fails or is cancelled abandons its write at once: no process has to wait for its lease."""
     calls, run = harness.repository(Call), await harness.run()
 
     def fail(name: str, phase: str) -> None:
-        if name == "postgres.commit":
-            raise RuntimeError("out of luck")
+        if (name, phase) == (at, "finished" if at == "postgres.stage" else "started"):
+            raise failure
 
-    with trace.listen(fail), pytest.raises(RuntimeError):
+    with trace.listen(fail), steps() as seen, pytest.raises(failure):
         await calls.save(_call(run), idempotency_key="k")
+    assert seen["postgres.abandon"] == 1
+    assert harness.store._ports.unresolved.take(harness.tenant, "k") is None
     with steps() as seen:
         saved = await calls.save(_call(run), idempotency_key="k")
-    assert (seen["postgres.abandon"], seen["sleep"]) == (1, 0)
+    assert (seen["postgres.abandon"], seen["sleep"]) == (0, 0)
     assert saved.version == 1
+
+
+async def test_a_save_that_was_cancelled_after_its_commit_is_found(harness: Harness) -> None:
+    """A cancelled save that turns out to be committed is returned by the next save of the object or key."""
+    calls, run = harness.repository(Call), await harness.run()
+
+    def fail(name: str, phase: str) -> None:
+        if (name, phase) == ("postgres.commit", "finished"):
+            raise Cancelled
+
+    one, two = _call(run), _call(run)
+    with trace.listen(fail):
+        with pytest.raises(Cancelled):
+            await calls.save(one)
+        with pytest.raises(Cancelled):
+            await calls.save(two, idempotency_key="k")
+    assert (await calls.save(one)).version == 1
+    assert (await calls.save(_call(run), idempotency_key="k")).ref_id == two.ref_id
 
 
 async def test_an_iterator_is_compared_by_its_media_type(harness: Harness) -> None:

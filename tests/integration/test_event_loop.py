@@ -1,10 +1,12 @@
-"""Large documents and the event loop: what takes long runs in a thread."""
+"""The async API and event loops: several can use one store, and what takes long runs in a thread."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -85,3 +87,22 @@ def _expect(threads: Threads, work: set[str], *, loop: bool) -> None:
     aside = {piece for piece, ran in threads.items() if ran - {here}}
     threads.clear()
     assert (on_loop, aside) == ((work, set()) if loop else (set(), work))
+
+
+def test_one_store_serves_several_event_loops(embedded: Store) -> None:
+    """One AsyncStore saves and loads documents in one event loop after another, and in several at once."""
+    store = AsyncStore.open(embedded.settings)
+
+    async def job() -> None:
+        repository = store.scope(tenant=uuid4(), actor="user:tester").repository(Everything)
+        # more collections and records than a store uploads at once, so that uploads wait for each other
+        saved = await repository.save_many([Everything(doc=SMALL, text=str(n)) for n in range(3)])
+        for each in saved:
+            assert (await repository.get(each.ref_id, load=["doc"])).doc == SMALL
+
+    for _ in range(2):
+        asyncio.run(job())
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(asyncio.run, job()) for _ in range(2)]:
+            done.result()
+    asyncio.run(store.close())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from copy import deepcopy
+from copy import copy, deepcopy
 from uuid import UUID
 
 import pytest
 
 from storekit import (
+    ConfigurationError,
     Conflict,
     ConstraintViolation,
     Corrupt,
@@ -19,14 +20,22 @@ from storekit import (
     NotLoaded,
     OutcomeUnknown,
     StorekitError,
+    TenantRequired,
+    TooManyConflicts,
     Unavailable,
+    Unreadable,
     UsageError,
     ValidationError,
     WriteLost,
+    errors,
 )
 from storekit.ports.stores import RolledBack
 
 _ERRORS: list[StorekitError] = [
+    ConfigurationError("why"),
+    TenantRequired("why"),
+    Unreadable("notes", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "status", "why"),
+    Unreadable("notes", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", None, "why", version=2),
     StorekitError("why", step="s3.put"),
     UsageError("why"),
     NotLoaded("Call.payload", "load it"),
@@ -40,6 +49,7 @@ _ERRORS: list[StorekitError] = [
     WriteLost(UUID(int=1), "why"),
     Unavailable("s3", "why", step="s3.put"),
     RolledBack("postgres", "why"),
+    TooManyConflicts(10),
     OutcomeUnknown(UUID(int=1)),
     Corrupt("key", "2 bytes", "1 byte"),
 ]
@@ -49,6 +59,11 @@ _ERRORS: list[StorekitError] = [
 def test_an_error_survives_pickling_and_copying(error: StorekitError) -> None:
     """The class, the message and all attributes are the same on the other side."""
     error.at(3)
-    for other in (pickle.loads(pickle.dumps(error)), deepcopy(error)):
+    for other in (pickle.loads(pickle.dumps(error)), copy(error), deepcopy(error)):
         assert type(other) is type(error)
         assert (str(other), vars(other)) == (str(error), vars(error))
+
+
+def test_every_error_is_tested_here() -> None:
+    """The list above contains an error of each class that storekit exports."""
+    assert {type(error).__name__ for error in _ERRORS} >= {*errors.__all__}

@@ -96,7 +96,7 @@ def test_a_save_raises_in_progress_after_waiting_for_a_key() -> None:
     ]
 
     def stop(name: str, phase: str) -> None:
-        if name == "postgres.commit":
+        if name in {"postgres.commit", "postgres.abandon"}:  # as a process that is killed
             raise KeyboardInterrupt
 
     with trace.listen(stop), pytest.raises(KeyboardInterrupt):

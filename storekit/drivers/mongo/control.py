@@ -8,7 +8,8 @@ from typing import Any
 
 from pymongo.errors import CollectionInvalid
 
-from storekit.drivers.mongo.documents import connect, translated
+from storekit.drivers.mongo.connect import connect
+from storekit.drivers.mongo.documents import translated
 from storekit.schema import files
 from storekit.settings import Settings
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import pymongo
 from bson import decode, encode
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, TypeCodec, TypeDecoder, TypeRegistry
@@ -18,9 +17,9 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import errors
 
 from storekit.bridge import settle
+from storekit.drivers.mongo.clients import Clients
 from storekit.errors import ConfigurationError, Corrupt, Unavailable, ValidationError, WriteLost
 from storekit.ports.stores import DocumentPut, Runtime, aside
-from storekit.settings import Settings
 
 _DUPLICATE_KEY = 11000
 _REFUSED_BY_VALIDATOR = 121
@@ -58,35 +57,6 @@ _RAW: CodecOptions[RawBSONDocument] = CodecOptions(
 )
 
 
-def connect(settings: Settings, *, asynchronous: bool = False) -> Any:
-    """Create a client, which connects at its first use.
-
-    Raises:
-        ConfigurationError: MONGO_URL is not set or cannot be parsed.
-    """
-    if settings.mongo_url is None:
-        raise ConfigurationError("MONGO_URL is not set; it is needed for records with documents")
-    milliseconds = int(settings.timeout.total_seconds() * 1000)
-    kind = pymongo.AsyncMongoClient if asynchronous else pymongo.MongoClient
-    # The message of pymongo may contain the password, so its exception must not be the context of ours.
-    with suppress(errors.PyMongoError, ValueError):
-        return kind(
-            settings.mongo_url.get_secret_value(),
-            serverSelectionTimeoutMS=milliseconds,
-            connectTimeoutMS=milliseconds,
-            timeoutMS=milliseconds,  # for the whole operation, including its retry
-            # With a weaker write concern a failover could roll back a document that a Postgres commit refers
-            # to.
-            w="majority",
-            journal=True,
-            appname="storekit",
-        )
-    raise ConfigurationError(
-        "MONGO_URL cannot be parsed; it must be mongodb://login:password@host:port, with login and password "
-        "percent-encoded"
-    )
-
-
 class MongoDocuments:
     """Documents by part id, written once and never changed.
 
@@ -94,15 +64,14 @@ class MongoDocuments:
     loop, which a document of 15 MB would block. Large documents are encoded in a thread instead.
     """
 
-    def __init__(self, client: Any, database: str, runtime: Runtime) -> None:
-        self._client = client
-        self._database = client.get_database(database, codec_options=_RAW)
-        self._runtime = runtime
+    def __init__(self, clients: Clients, database: str, runtime: Runtime) -> None:
+        self._clients, self._database, self._runtime = clients, database, runtime
 
     async def insert(self, puts: Sequence[DocumentPut]) -> None:
-        collection = self._database[puts[0].collection]
+        client = await self._clients.client()
+        collection = self._collection(client, puts[0].collection)
         encoded = await aside(self._runtime, sum(put.size for put in puts), lambda: _encoded(puts))
-        with translated(self._client):
+        with translated(client):
             try:
                 # Unordered, so that the other documents are inserted even if one is a duplicate.
                 await settle(collection.insert_many(encoded, ordered=False))
@@ -131,12 +100,16 @@ class MongoDocuments:
     ) -> dict[UUID, Mapping[str, Any]]:
         # Read from the primary, which is the default: a secondary might not have the document yet.
         query = {"_id": {"$in": list(ids)}, "tenantId": tenant}
-        with translated(self._client):
-            found = await settle(self._database[collection].find(query).to_list())
+        client = await self._clients.client()
+        with translated(client):
+            found = await settle(self._collection(client, collection).find(query).to_list())
         return await aside(self._runtime, sum(len(each.raw) for each in found), lambda: _decoded(found))
 
+    def _collection(self, client: Any, name: str) -> Any:
+        return client.get_database(self._database, codec_options=_RAW)[name]
+
     async def close(self) -> None:
-        await settle(self._client.close())
+        await self._clients.close()
 
 
 def _encoded(puts: Iterable[DocumentPut]) -> list[RawBSONDocument]:

@@ -25,6 +25,16 @@ from storekit.errors import (
 )
 from storekit.ports.stores import RolledBack
 
+LOST = "26000"
+"""The session does not have a prepared statement."""
+STALE = {LOST, "0A000", "42804", "42883", "XX000"}
+"""SQLSTATEs of a statement that was prepared before a table or type changed.
+
+Its result type differs, it compares a new type with an old one, or a type that it needs does not exist any
+more. All of them have other causes too.
+"""
+_REPLAN = "RevalidateCachedQuery"
+"""The server's function that reports 0A000 for a stale statement; other functions have other reasons."""
 _SETTING = "call_string_check_hook"
 """The server's function that checks a new setting. Of storekit's settings it can refuse only the role."""
 _ENUM = {"enum_in", "enum_recv"}
@@ -33,14 +43,18 @@ _ENUM = {"enum_in", "enum_recv"}
 
 def raise_for(result: PGresult) -> NoReturn:
     """Raise the error for a failed result. Nothing of its transaction was committed."""
-    state = _field(result, DiagnosticField.SQLSTATE)
     raise error_for(
-        state,
+        state_of(result),
         _field(result, DiagnosticField.MESSAGE_PRIMARY) or "the connection failed",
         _field(result, DiagnosticField.MESSAGE_DETAIL),
         _field(result, DiagnosticField.CONSTRAINT_NAME) or None,
         source=_field(result, DiagnosticField.SOURCE_FUNCTION),
     )
+
+
+def state_of(result: PGresult) -> str:
+    """Return the SQLSTATE of a failed result; empty if the connection failed."""
+    return _field(result, DiagnosticField.SQLSTATE)
 
 
 def error_for(
@@ -75,6 +89,8 @@ def error_for(
             return ConfigurationError(
                 f"storekit is not set up in this database ({message}); run storekit migrate"
             )
+        case "0A000" if source == _REPLAN:
+            return RolledBack("postgres", f"{message} ({state})")
         case "40001" | "40P01":
             return RolledBack("postgres", f"{message} ({state})")
     match state[:2]:

@@ -12,10 +12,10 @@ from hashlib import blake2b
 from typing import TypeAlias
 
 import psycopg
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from storekit.drivers.postgres.errors import raise_for
+from storekit.drivers.postgres.errors import LOST, STALE, raise_for, state_of
 from storekit.ports.stores import AnswerLost
 
 Composed: TypeAlias = tuple[str, list[bytes | None]]
@@ -27,23 +27,79 @@ class TimedOut(AnswerLost):
     """The server did not respond in time."""
 
 
+class Prepared(dict[str, bytes]):
+    """The names of a connection's prepared statements, by text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._edition = 0
+        self._lost = False
+
+    def name(self, text: str) -> bytes:
+        """Derive a statement's name from its text.
+
+        Behind a pooler several clients share a session of the server. With numbered names, `_1` of one client
+        would run the statement of another client. A name that is a hash of the text is the same in all
+        clients. A forgotten statement stays in the server's session, so its successor gets another name.
+        """
+        edition = f"_{self._edition}" if self._edition else ""
+        return f"sk{blake2b(text.encode(), digest_size=16).hexdigest()}{edition}".encode()
+
+    def may_be_stale(self, state: str) -> bool:
+        """Return whether an error of this SQLSTATE may be due to a stale statement.
+
+        If a session loses its statements again and again, a pooler resets it, and the settings must change.
+        """
+        return state in STALE and not (state == LOST and self._lost)
+
+    def forget(self, state: str) -> None:
+        """Forget all statements after an error of this SQLSTATE."""
+        self.clear()
+        self._edition += 1
+        self._lost = self._lost or state == LOST
+
+
+class _Stale(Exception):
+    """A prepared statement may be stale; the argument is the failed result."""
+
+
 _GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
 
 
-def exchange(pgconn: PGconn, statements: Sequence[Composed], prepared: dict[str, bytes] | None) -> Waiting:
+def exchange(pgconn: PGconn, statements: Sequence[Composed], prepared: Prepared | None) -> Waiting:
     """Send all statements, then read all results.
 
     Without BEGIN the statements of a pipeline form one implicit transaction, which commits at the sync point.
+    If a prepared statement may be stale, because a table or type has changed, the transaction that the
+    exchange began was rolled back. The exchange is then sent once more, without prepared statements, which is
+    one more trip.
 
     Args:
-        prepared: the names of this connection's prepared statements by text; new ones are added. None sends
-            the text each time, which costs a `url` 406 us instead of 151.
+        prepared: this connection's prepared statements; new ones are added. None sends the text each time,
+            which costs a `url` 406 us instead of 151.
 
     Raises:
         AnswerLost: the connection broke before the server confirmed the sync point, so the transaction may
             or may not have committed.
         StorekitError: the server refused a statement; nothing was committed.
     """
+    begun_before = pgconn.transaction_status != TransactionStatus.IDLE
+    try:
+        return (yield from _exchange_once(pgconn, statements, prepared))
+    except _Stale as stale:
+        result: PGresult = stale.args[0]
+        state = state_of(result)
+        # statements of an earlier exchange would be missing from a transaction that is begun anew
+        if prepared is None or begun_before or not prepared.may_be_stale(state):
+            raise_for(result)
+    # the exchange itself may have contained BEGIN
+    undo: list[Composed] = [] if pgconn.transaction_status == TransactionStatus.IDLE else [("ROLLBACK", [])]
+    results = yield from _exchange_once(pgconn, [*undo, *statements], None)
+    prepared.forget(state)  # only now: an error with another cause would otherwise add names at each call
+    return results[len(undo) :]
+
+
+def _exchange_once(pgconn: PGconn, statements: Sequence[Composed], prepared: Prepared | None) -> Waiting:
     try:
         pgconn.enter_pipeline_mode()
         new = _send(pgconn, statements, prepared)
@@ -61,7 +117,7 @@ def exchange(pgconn: PGconn, statements: Sequence[Composed], prepared: dict[str,
 
 
 def _send(
-    pgconn: PGconn, statements: Sequence[Composed], prepared: dict[str, bytes] | None
+    pgconn: PGconn, statements: Sequence[Composed], prepared: Prepared | None
 ) -> dict[int, tuple[str, bytes]]:
     """Queue all statements. Return the text and name of each new prepared one, by its result's position."""
     new: dict[int, tuple[str, bytes]] = {}
@@ -72,7 +128,7 @@ def _send(
         else:
             name = prepared.get(text)
             if name is None:
-                name = _name(text)
+                name = prepared.name(text)
                 if (text, name) not in new.values():  # the same statement can occur twice in one exchange
                     pgconn.send_prepare(name, text.encode())
                     new[position] = text, name
@@ -81,15 +137,6 @@ def _send(
         position += 1
     pgconn.pipeline_sync()
     return new
-
-
-def _name(text: str) -> bytes:
-    """Derive a statement's name from its text.
-
-    Behind a pooler several clients share a session of the server. With numbered names, `_1` of one client
-    would run the statement of another client. A name that is a hash of the text is the same in all clients.
-    """
-    return b"sk" + blake2b(text.encode(), digest_size=16).hexdigest().encode()
 
 
 def _receive(pgconn: PGconn) -> Waiting:
@@ -112,7 +159,7 @@ def _receive(pgconn: PGconn) -> Waiting:
 def _checked(
     results: list[PGresult],
     new: dict[int, tuple[str, bytes]],
-    prepared: dict[str, bytes] | None,
+    prepared: Prepared | None,
     expected: int,
 ) -> list[PGresult]:
     """Return one result for each statement; raise the first refusal.
@@ -123,6 +170,8 @@ def _checked(
     answers = []
     for position, result in enumerate(results):
         if result.status not in _GOOD:
+            if prepared is not None and state_of(result) in STALE:
+                raise _Stale(result)
             raise_for(result)
         if position in new and prepared is not None:
             text, name = new[position]

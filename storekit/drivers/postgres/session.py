@@ -19,7 +19,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import tuple_row
 
 from storekit.bridge import settle
-from storekit.drivers.postgres.exchange import Composed
+from storekit.drivers.postgres.exchange import Composed, Prepared
 from storekit.drivers.postgres.joined import Joined
 from storekit.drivers.postgres.queries import reads
 from storekit.drivers.postgres.wire import compose, new_reader, read
@@ -177,7 +177,7 @@ class OwnSession(_Transaction):
         connection, self._connection = self._connection, None
         connection.lent_to_unit = False
         if self._exposed:
-            connection.prepared, connection.row_factory = {}, tuple_row
+            connection.prepared, connection.row_factory = Prepared(), tuple_row
         await settle(self._executor.give_back(connection))
 
 

@@ -9,8 +9,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg import adapt, adapters
 from psycopg.abc import Buffer, Transformer
+from psycopg.pq import Format
 from psycopg.pq.abc import PGresult
 from pydantic_core import from_json
 
@@ -29,7 +31,7 @@ from storekit.ports.statements import (
     Statement,
     Written,
 )
-from storekit.ports.stores import BlobRef, StoredPart
+from storekit.ports.stores import UNDECODED, BlobRef, StoredPart
 
 
 class _Json(adapt.Loader):
@@ -137,8 +139,17 @@ def _part(facts: list[Any] | None) -> StoredPart | None:
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
     """Decode the row images with Decimal numbers: an audit must not round them to floats."""
-    images = {name: json.loads(row[name], parse_float=Decimal) for name in ("before", "after") if row[name]}
+    images = {name: json.loads(row[name], **_EXACT) for name in ("before", "after") if row[name]}
     return {**row, **images}
+
+
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) < _LONG else Decimal(text)
+
+
+_LONG = 1000
+"""Digits of an integer that becomes a Decimal: Python refuses to parse integers of more than 4300."""
+_EXACT: dict[str, Any] = {"parse_float": Decimal, "parse_int": _integer}
 
 
 def _blobs(reader: Transformer, result: PGresult) -> dict[str, BlobRef | None]:
@@ -155,5 +166,25 @@ def _document(result: PGresult) -> dict[str, Any]:
 def _rows(reader: Transformer, result: PGresult) -> list[dict[str, Any]]:
     reader.set_pgresult(result)
     names = [(result.fname(i) or b"").decode() for i in range(result.nfields)]
-    values = reader.load_rows(0, result.ntuples, tuple)
+    try:
+        values = reader.load_rows(0, result.ntuples, tuple)
+    except (psycopg.DataError, ValueError):
+        return [_row_by_value(reader, result, i, names) for i in range(result.ntuples)]
     return [dict(zip(names, row, strict=True)) for row in values]
+
+
+def _row_by_value(reader: Transformer, result: PGresult, row: int, names: Sequence[str]) -> dict[str, Any]:
+    """Decode a row value by value; a value that Python cannot hold stays text.
+
+    Postgres has timestamps before the year 1 and after 9999, and numbers of more digits than Python parses.
+    """
+    found: dict[str, Any] = {}
+    for column, name in enumerate(names):
+        value = result.get_value(row, column)
+        try:
+            loader = reader.get_loader(result.ftype(column), Format.TEXT)
+            found[name] = None if value is None else loader.load(value)
+        except (psycopg.DataError, ValueError):
+            found[name] = (value or b"").decode()
+            found.setdefault(UNDECODED, []).append(name)
+    return found

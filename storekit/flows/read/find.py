@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from storekit.errors import Corrupt
+from storekit.errors import Corrupt, Unreadable, ValidationError
 from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import document_fields, load_documents, whole_row
@@ -65,7 +65,18 @@ async def find(context: Context, entity: type[E], query: Query) -> Page[E]:
             )
     items = tuple(entity_from(entity, row) for row in rows[: query.limit])
     await load_documents(context, items, documents)
-    return Page(items, cursors.seal(rows[query.limit - 1]) if len(rows) > query.limit else None)
+    more = len(rows) > query.limit
+    return Page(items, _next(cursors, statement, rows[query.limit - 1]) if more else None)
+
+
+def _next(cursors: PageCursors, statement: Search, last: Mapping[str, Any]) -> str:
+    try:
+        return cursors.seal(last)
+    except ValidationError as error:
+        if error.field != "after":
+            raise
+        columns = ", ".join(each.column for each in statement.order)
+        raise Unreadable(statement.table, last["ref_id"], columns, str(error)) from error
 
 
 async def count(context: Context, entity: type[Entity], query: Query) -> int:

@@ -107,11 +107,15 @@ async def carry_out(
             if uploads is not None and attempt.staged is not None and isinstance(error, _REFUSED):
                 uploads.keep(attempt)
                 raise
-            # also after WriteLost: the row of this attempt may still hold the key, and the next attempt would
-            # wait for it
-            if not await attempt.abandon_after(error):
-                remember(attempt.write.write_id)
-            if not left or not isinstance(error, WriteLost):
+            settled = False
+            try:
+                # also after WriteLost: the row of this attempt may still hold the key, and the next attempt
+                # would wait for it
+                settled = await attempt.abandon_after(error)
+            finally:  # a second cancellation may end the call
+                if not settled:
+                    remember(attempt.write.write_id)
+            if not left or not isinstance(error, WriteLost) or context.ports.unresolved.closed:
                 raise
 
 
@@ -129,6 +133,8 @@ class Attempt:
         self.context, self.after, self.progress = context, after, progress
         self.write = Write.of(plan, key)
         self.staged: Staged | None = None
+        self._sent = False
+        """Whether the write may be in the ledger as pending."""
         self.version_ids: list[str | None] = []
 
     async def run(self) -> Committed | Replayed:
@@ -137,7 +143,12 @@ class Attempt:
         if replayed is not None:
             return replayed
         reply = await self.wait_for_key(self._commit)
+        self.settled()
         return reply if isinstance(reply, Replayed) else self.committed(reply)
+
+    def settled(self) -> None:
+        """Forget that the write is pending: it is committed, or another write has its key."""
+        self.context.ports.unresolved.end(self.write.write_id)
 
     async def prepare(self, others: Sequence[Write] = ()) -> Replayed | None:
         """Stage and upload the parts, if there are any, and renew the leases of `others` meanwhile."""
@@ -156,8 +167,11 @@ class Attempt:
             if self.progress is not None:
                 self.progress(len(plan.rows), len(plan.rows))
             return None
+        self.context.ports.unresolved.begin(self.context.actor, self.write.write_id)
+        self._sent = True
         reply = await self.wait_for_key(self._stage)
         if isinstance(reply, Replayed):
+            self.settled()
             return reply
         self.staged = reply
         self.version_ids = await upload(self.context, self.write, reply, others, self.progress)
@@ -166,7 +180,7 @@ class Attempt:
     def take_over(self, former: Attempt) -> None:
         """Commit in the write of an earlier attempt, which has uploaded the same parts."""
         self.write = replace(former.write, plan=self.write.plan)
-        self.staged, self.version_ids = former.staged, former.version_ids
+        self.staged, self.version_ids, self._sent = former.staged, former.version_ids, former._sent
 
     @property
     def call(self) -> Call:
@@ -185,28 +199,31 @@ class Attempt:
         return Committed(Saved(actor.tenant, actor.name, reply.now, reply.versions, parts), reply.rows)
 
     async def abandon_after(self, error: BaseException) -> bool:
-        """Abandon the write after a definite failure, which frees its key at once.
+        """Abandon the write after a failure or a cancellation, which frees its key at once.
 
-        Returns False if the write may still be pending or committed. A write with an unknown outcome is not
-        abandoned here, since it may have been committed, nor is one of a cancelled task, which must do no
-        more I/O. The next save of the same object or key settles such a write; without one, it ends with its
-        lease.
+        A cancelled task does this one trip more: without it, another process would wait for the lease.
+        Returns False if the write may still be pending or committed. If Postgres cannot be reached, it is not
+        abandoned here: the next save of the same object or key settles it, or closing the store. If nothing
+        does, it ends with its lease.
         """
-        if not isinstance(error, StorekitError) or isinstance(error, OutcomeUnknown):
+        if isinstance(error, OutcomeUnknown | GeneratorExit):  # a closed coroutine cannot await
             return False
         if isinstance(error, Unavailable) and error.store == "postgres":
             return False
-        return await self.abandon()
+        if self.staged is None and isinstance(error, StorekitError):
+            self.settled()
+            return True  # nothing is in the ledger: the failed call was rolled back
+        # without parts only the commit was sent, and only a lost reply leaves it undecided
+        return self._sent and await self.abandon()
 
     async def abandon(self) -> bool:
         """Abort the write, and return whether it is known to be aborted."""
-        if self.staged is None:
+        if not self._sent:
             return True  # without parts nothing is in the ledger: the failed commit was rolled back
         try:
-            await abandon(self.context, self.write.write_id)
+            return await abandon(self.context, self.write.write_id) == "aborted"
         except StorekitError:
             return False
-        return True
 
     async def _stage(self) -> Staged | Replayed | Held:
         return await stage(self.context, self.write)

@@ -17,7 +17,7 @@ from storekit.ids import new_id
 from storekit.model.declare.entity import Entity
 from storekit.model.find.orders import order_of
 from storekit.model.find.query import conditions_of
-from storekit.model.save.load import entity_from, visible
+from storekit.model.save.load import committed_from
 from storekit.model.table.machine import state_of
 from storekit.model.table.table import Table
 from storekit.model.values.limits import check_limit
@@ -58,9 +58,10 @@ async def claim(
     if reply is None:
         return []
     found = {row["ref_id"]: row for row in rows}
+    tenant = context.actor.tenant
     return [
-        entity_from(entity, visible(table, context.actor.tenant, [found[ref_id]], ref_id))
-        for _, ref_id, _ in reply["rows"]
+        committed_from(entity, tenant, [found[ref_id]], ref_id, version)
+        for _, ref_id, version in reply["rows"]
     ]
 
 

@@ -128,8 +128,12 @@ class Writes:
             # the upload also renews the leases of the writes that were flushed before
             replayed = await flushed.attempt.prepare([each.attempt.write for each in self.flushed])
         except BaseException as error:
-            if not await flushed.attempt.abandon_after(error):
-                flushed.remember()
+            settled = False
+            try:
+                settled = await flushed.attempt.abandon_after(error)
+            finally:
+                if not settled:
+                    flushed.remember()
             raise
         if replayed is not None:
             raise Replay(operations, replayed)
@@ -166,6 +170,8 @@ class Writes:
         assert self.session is not None  # noqa: S101 it was begun
         ids = [each.attempt.write.write_id for each in self.flushed]
         await in_transaction.commit(self.session, ids, lent=lent or self.within is not None)
+        for each in self.flushed:
+            each.attempt.settled()
 
     async def undo(self) -> None:
         """Roll the transaction back, if there is one, and restore the objects."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from storekit.errors import StorekitError, TooManyConflicts
+from storekit.errors import TooManyConflicts
 from storekit.flows.context import Context
 from storekit.flows.write.attempt import Attempt, Remember
 from storekit.flows.write.backoff import Backoff
@@ -56,8 +56,14 @@ class Uploads:
     async def drop(self, *, abandon: bool = True) -> None:
         """Abandon the kept parts, or remember their write if that is not possible."""
         kept, self.kept = self.kept, None
-        if kept is not None and not (abandon and await kept.abandon()):
-            self.remember(kept.write.write_id)
+        if kept is None:
+            return
+        settled = False
+        try:
+            settled = abandon and await kept.abandon()
+        finally:  # a cancellation may end the call
+            if not settled:
+                self.remember(kept.write.write_id)
 
 
 class Overtaken(Exception):
@@ -80,8 +86,8 @@ async def repeated(context: Context, work: Callable[[Uploads], Awaitable[T]], re
                     raise TooManyConflicts(RACES) from lost.__cause__
             await pauses.pause()
     except BaseException as error:
-        # a cancelled task must do no more I/O
-        await uploads.drop(abandon=isinstance(error, StorekitError))
+        # a closed coroutine cannot await
+        await uploads.drop(abandon=not isinstance(error, GeneratorExit))
         raise
     raise AssertionError  # the last attempt has returned or raised
 

@@ -11,7 +11,7 @@ from storekit.flows.write.attempt import Committed, carry_out
 from storekit.flows.write.operations import Operation
 from storekit.model.declare.entity import Entity
 from storekit.model.save.change import Change
-from storekit.model.save.load import entity_from, visible
+from storekit.model.save.load import committed_from
 from storekit.model.save.planner import make_plan
 from storekit.ports.statements import Select
 
@@ -31,7 +31,8 @@ async def restore(context: Context, entity: type[E], ref_id: str, expected_versi
     after = [whole_row(table, checked([ref_id]))]
     operation = Operation("restore", entity, ref_id, expected_version=expected_version)
     done = await _carry_out(context, operation, after)
-    return entity_from(entity, visible(table, context.actor.tenant, done.rows[0], ref_id))
+    version = done.saved.versions[table.name, ref_id]
+    return committed_from(entity, context.actor.tenant, done.rows[0], ref_id, version)
 
 
 def removal(operation: Operation) -> Change:

@@ -10,7 +10,7 @@ from storekit.flows.read.load import found_rows, load_documents
 from storekit.flows.replies import Replayed
 from storekit.flows.write.operations import Operation
 from storekit.flows.write.planning import documents_of
-from storekit.model.save.load import entity_from, visible
+from storekit.model.save.load import committed_from, visible
 from storekit.model.save.memory import become
 
 
@@ -44,17 +44,18 @@ async def take_stored(context: Context, operations: Sequence[Operation], done: R
     loaded = []
     for (each, ref_id), row in zip(saved, rows, strict=True):
         try:
-            loaded.append(
-                entity_from(each.entity_class, visible(each.table, context.actor.tenant, row, ref_id))
-            )
+            found = visible(each.table, context.actor.tenant, row, ref_id)
         except NotFound as error:
             raise error.at(each.place) from None
+        loaded.append(
+            committed_from(each.entity_class, context.actor.tenant, [found], ref_id, found["version"])
+        )
     for entity_class in {each.entity_class for each, _ in saved}:
         several = [each for each in loaded if type(each) is entity_class]
         await load_documents(context, several, documents_of(entity_class.storekit_table))
-    for (each, _), found in zip(saved, loaded, strict=True):
+    for (each, _), record in zip(saved, loaded, strict=True):
         assert each.entity is not None  # noqa: S101 it was saved
-        become(each.entity, found)
+        become(each.entity, record)
 
 
 def _saved(operation: Operation, done: Replayed, i: int) -> str | None:

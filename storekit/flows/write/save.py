@@ -17,7 +17,7 @@ from storekit.flows.write.unresolved import remember, resolve_former
 from storekit.flows.write.upload import Progress
 from storekit.model.declare.entity import Entity
 from storekit.model.save.change import Change
-from storekit.model.save.load import entity_from, visible
+from storekit.model.save.load import committed_from, visible
 from storekit.model.save.memory import check_replayed, note_replayed, note_saved
 from storekit.model.values.limits import check_text, check_version
 
@@ -110,7 +110,8 @@ async def _load_replayed(context: Context, entities: Sequence[E], done: Replayed
         if entity.ref_id != ref_id:
             note_replayed(entity, key, ref_id)
     rows = await found_rows(context, stand_in)
-    return [
-        entity_from(type(entity), visible(table, context.actor.tenant, row, ref_id))
-        for entity, (table, ref_id), row in zip(entities, stand_in, rows, strict=True)
-    ]
+    tenant, replayed = context.actor.tenant, []
+    for entity, (table, ref_id), found in zip(entities, stand_in, rows, strict=True):
+        row = visible(table, tenant, found, ref_id)
+        replayed.append(committed_from(type(entity), tenant, [row], ref_id, row["version"]))
+    return replayed

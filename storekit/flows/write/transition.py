@@ -12,7 +12,7 @@ from storekit.flows.write.operations import Operation
 from storekit.ids import new_id
 from storekit.model.declare.entity import Entity
 from storekit.model.save.change import Change
-from storekit.model.save.load import entity_from, visible
+from storekit.model.save.load import committed_from
 from storekit.model.table.machine import state_of
 from storekit.model.values.limits import check_length, check_text, check_version
 
@@ -38,7 +38,7 @@ async def transition(
     await context.ports.ready(documents=False, blobs=False)
     asked = calls.Move(table.name, ref_id, state, reason, expected_version)
     rows = await calls.transition(context, new_id(), asked, whole_row(table, [ref_id]))
-    return entity_from(entity, visible(table, context.actor.tenant, rows, ref_id))
+    return committed_from(entity, context.actor.tenant, rows, ref_id, rows[0]["version"])
 
 
 def move(operation: Operation) -> Change:

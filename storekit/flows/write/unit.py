@@ -175,9 +175,8 @@ class Unit:
     async def _give_up(self, error: BaseException) -> None:
         """Undo the unit and restore the objects.
 
-        A write whose commit has an unknown outcome is not abandoned here. After a cancellation nothing is
-        abandoned either, since a cancelled task does no more I/O than it must. The next save of the objects
-        settles the writes.
+        A write whose commit has an unknown outcome is not abandoned here: the next save of the objects
+        settles it, or closing the store.
         If a call of another task is running, that call undoes the unit when it ends: only then is its work
         complete.
         """
@@ -185,7 +184,7 @@ class Unit:
             return
         self._enter(Phase.ENDED)
         if not self._busy:
-            await self.writes.give_up(abandon=isinstance(error, Exception) and not self._in_doubt)
+            await self.writes.give_up(abandon=_can_abandon(error) and not self._in_doubt)
 
     async def _end_replayed(self, replay: Replay) -> None:
         """End the unit and its block: an earlier unit with the same key has committed."""
@@ -221,7 +220,7 @@ class Unit:
             raise
         except BaseException as error:
             if self.phase is Phase.ENDED:
-                await self.writes.give_up(abandon=isinstance(error, Exception))
+                await self.writes.give_up(abandon=_can_abandon(error))
                 raise
             # COMMIT is the last statement of its trip, so after any error response it has not taken effect.
             # Only a lost response leaves that open, and it is raised as OutcomeUnknown.
@@ -235,3 +234,7 @@ class Unit:
     def _enter(self, phase: Phase) -> None:
         assert phase in _NEXT[self.phase], (self.phase, phase)  # noqa: S101 a bug of this file
         self.phase = phase
+
+
+def _can_abandon(error: BaseException) -> bool:
+    return not isinstance(error, GeneratorExit)  # a closed coroutine cannot await

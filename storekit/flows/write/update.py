@@ -18,7 +18,7 @@ from storekit.flows.write.planning import documents_of, off_loop, planned
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.validators import looks_at_record
 from storekit.model.save.change import Change
-from storekit.model.save.load import entity_from, visible
+from storekit.model.save.load import committed_from, entity_from, visible
 from storekit.model.save.updates import change_from
 from storekit.model.values.limits import check_version
 
@@ -182,4 +182,5 @@ async def _carry_out(
     assert isinstance(done, Committed)  # noqa: S101 only a key can be replayed
     # the rows were read in the transaction of the commit, so they contain no later change of another writer
     rows = {row["ref_id"]: [row] for row in done.rows[0]}
-    return [entity_from(entity, visible(table, context.actor.tenant, rows.get(r, []), r)) for r in ref_ids]
+    versions, tenant = done.saved.versions, context.actor.tenant
+    return [committed_from(entity, tenant, rows.get(r, []), r, versions[table.name, r]) for r in ref_ids]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Private
 from pydantic_core import CoreSchema
 
 from storekit import ids
-from storekit.errors import NotLoaded, UsageError
+from storekit.errors import NotLoaded, Unreadable, UsageError
 from storekit.model.declare.aliases import server_names
 from storekit.model.declare.annotations import table_of
 from storekit.model.declare.class_rules import (
@@ -137,6 +137,9 @@ class Entity(BaseModel):
 
         def __getattr__(self, name: str) -> Any:
             table = getattr(type(self), "storekit_table", None)
+            memory = (object.__getattribute__(self, "__pydantic_private__") or {}).get("_memory")
+            if table is not None and memory is not None and name in memory.unreadable:
+                raise Unreadable(table.name, self.ref_id, name, memory.unreadable[name])
             if table is not None and name in table.parts:
                 raise NotLoaded(f"{type(self).__name__}.{name}", f'load it with get(ref_id, load=["{name}"])')
             return super().__getattr__(name)
@@ -186,8 +189,10 @@ class Entity(BaseModel):
             (name, facts[name]) for name in dict.fromkeys(("id", "ref_id", *own, *facts)) if name in facts
         )
         table = getattr(type(self), "storekit_table", None)
+        unreadable = self._memory.unreadable if table else {}
+        yield from ((name, _UNREADABLE) for name in unreadable)
         for name in table.parts if table else ():
-            if name not in self.__dict__:
+            if name not in self.__dict__ and name not in unreadable:
                 yield name, _NOT_LOADED
 
 
@@ -203,12 +208,14 @@ def require_table(entity: type[Entity]) -> Table:
     return table
 
 
-class _NotLoadedText:
+class _Placeholder(str):
+    __slots__ = ()
+
     def __repr__(self) -> str:
-        return "<not loaded>"
+        return str(self)
 
 
-_NOT_LOADED = _NotLoadedText()
+_NOT_LOADED, _UNREADABLE = _Placeholder("<not loaded>"), _Placeholder("<unreadable>")
 
 
 class _Columns(BaseModel):

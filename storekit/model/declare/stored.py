@@ -34,6 +34,8 @@ class EntityMemory:
     blobs: dict[str, Blob] = field(default_factory=dict)
     """The Blob objects that were loaded or saved. They are compared by identity, so another object is a
     change: comparing the content would require reading the whole blob."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Fields whose stored value the class cannot hold, with the reason. They are absent from the object."""
     expired: frozenset[str] = frozenset()
     """Document fields that have expired and have no ref any more: the row has only `<field>_expired_on`."""
     waiting: bool = False
@@ -43,7 +45,7 @@ class EntityMemory:
 
     def copy(self) -> EntityMemory:
         """Return a memory that can change independently of this one."""
-        return replace(self, digests={**self.digests}, blobs={**self.blobs})
+        return replace(self, digests={**self.digests}, blobs={**self.blobs}, unreadable={**self.unreadable})
 
     def __eq__(self, other: object) -> bool:
         # pydantic compares private attributes too, but entities with equal fields must be equal

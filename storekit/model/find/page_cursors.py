@@ -8,6 +8,7 @@ another start among records that its sender is allowed to list.
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,10 @@ _FORMAT = 1
 """Part of the digest: increment it when the format changes, so that old cursors are rejected."""
 _MAX_LENGTH = 16 * 1024
 """Maximum number of characters: a cursor is sent in URLs and headers."""
+_NUMBER = re.compile(r"NaN|-?inf(inity)?", re.IGNORECASE).fullmatch
+_TIME = re.compile(r"-?infinity|[0-9]{4,6}-[0-9]{2}-[0-9]{2}( [0-9:.]+\+[0-9:]+)?( BC)?").fullmatch
+_BEYOND = {"numeric": _NUMBER, "double precision": _NUMBER, "timestamptz": _TIME, "date": _TIME}
+"""Values of Postgres that no class can hold, as text, by SQL type."""
 _EXACT = Context(prec=MAX_PREC)
 
 
@@ -93,7 +98,13 @@ class PageCursors:
         """Encode a value of a row; a value that is already encoded stays the same."""
         column = self._table.column(sort.column)
         assert column is not None  # noqa: S101 the order was checked
-        parsed = parse(column.sql, value) if isinstance(value, str | int | float) else value
-        if isinstance(parsed, Decimal):  # Postgres returns 9E+131071 with all its zeros
-            parsed = parsed.normalize(_EXACT)
-        return encode_operand(replace(column, nullable=sort.nullable), parsed, "after")
+        try:
+            parsed = parse(column.sql, value) if isinstance(value, str | int | float) else value
+            if isinstance(parsed, Decimal):  # Postgres returns 9E+131071 with all its zeros
+                parsed = parsed.normalize(_EXACT)
+            return encode_operand(replace(column, nullable=sort.nullable), parsed, "after")
+        except (ValueError, ArithmeticError, ValidationError):
+            # a class cannot hold infinity or the year 20000, but Postgres orders them, so pages go past them
+            if column.sql in _BEYOND and _BEYOND[column.sql](str(value)):
+                return str(value)
+            raise

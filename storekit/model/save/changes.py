@@ -28,7 +28,9 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
     _require_tenant(entity, memory, tenant)
     values = entity.__dict__
     encoded = {
-        name: encode_column(column, values[name], f"{owner}.{name}") for name, column in table.columns.items()
+        name: encode_column(column, values[name], f"{owner}.{name}")
+        for name, column in table.columns.items()
+        if name in values or name not in memory.unreadable
     }
     stored = memory.stored
     if stored is None:
@@ -38,10 +40,11 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         change.declared = {name: value for name, value in encoded.items() if _is_declared(entity, name)}
     else:
         expected = entity.version if expected_version is None else expected_version
+        held = stored.columns  # without the values that the class cannot hold: no value equals them
         columns = {
             name: value
             for name, value in encoded.items()
-            if changed(table.columns[name], value, stored.columns[name])
+            if name not in held or changed(table.columns[name], value, held[name])
         }
         change = Change(owner, table, "update", entity.ref_id, entity.id, expected, columns)
         change.stored, change.declared = stored.parts, encoded

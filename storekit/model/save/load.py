@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from storekit.errors import Corrupt, NotFound, NotLoaded, ValidationError
+from pydantic import ValidationError as PydanticError
+
+from storekit.errors import Corrupt, NotFound, NotLoaded, Unreadable, ValidationError
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory, Stored
 from storekit.model.declare.validators import validating
 from storekit.model.save.documents import decode_document, digest
-from storekit.model.save.memory import memory_of, note_document, remember
+from storekit.model.save.memory import memory_of, note_document, note_unreadable, remember
 from storekit.model.table.fields import Expired
 from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
 from storekit.model.values.bson import Body
 from storekit.model.values.codec import decode_column, encode_stored
-from storekit.ports.stores import StoredPart
+from storekit.model.values.readable import readable
+from storekit.model.values.walk import reasons
+from storekit.ports.stores import UNDECODED, StoredPart
 
 E = TypeVar("E", bound=Entity)
+_SHOWN = 200
+"""Characters of a reason that an error repeats."""
 
 
 def visible(table: Table, tenant: UUID, rows: Sequence[Mapping[str, Any]], ref_id: str) -> Mapping[str, Any]:
@@ -37,14 +43,28 @@ def visible(table: Table, tenant: UUID, rows: Sequence[Mapping[str, Any]], ref_i
 
 
 def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
-    """Build an object from a row. Its documents are not loaded, unless they are empty or have expired."""
+    """Build an object from a row. Its documents are not loaded, unless they are empty or have expired.
+
+    A value that the class cannot hold is left out of the object, so that one value never hides a record, or
+    the other records of a page. `Entity.__getattr__` raises the error when the field is read.
+    """
     table = entity.storekit_table
+    unreadable: dict[str, str] = {}
     values = {name: row[name] for name in table.base}
+    if UNDECODED in row:
+        unreadable |= {name: f"it is {row[name]:.60}" for name in row[UNDECODED]}
+        values = {name: value for name, value in values.items() if name not in unreadable}
     for name, column in table.columns.items():
         value = row[name]
-        if value is None and not column.nullable:
-            raise ValidationError("it is required", field=f"{entity.__name__}.{name}")
-        values[name] = decode_column(column, value)
+        if name in unreadable:
+            continue
+        if value is None and column.nullable:
+            values[name] = None
+            continue
+        try:
+            values[name] = readable(column, value)
+        except (ValueError, ArithmeticError) as error:
+            unreadable[name] = reason(error)
     parts: dict[str, StoredPart] = {}
     expired: set[str] = set()
     blobs: dict[str, Blob] = {}
@@ -61,22 +81,24 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
         else:
             values[name] = None
     loaded = _built(entity, values)
-    waiting = False
-    if entity.model_post_init is Entity.model_post_init:  # sets the private attributes, no more
-        loaded.model_post_init(None)
-    else:
-        waiting = not _initialized(loaded)
-    stored = Stored(row["tenant_id"], LoadedColumns(entity, row), parts)
-    remember(loaded, EntityMemory(stored, blobs=blobs, expired=frozenset(expired), waiting=waiting))
+    Entity.model_post_init(loaded, None)  # sets the private attributes, no more
+    stored = Stored(row["tenant_id"], LoadedColumns(entity, row, unreadable), parts)
+    memory = EntityMemory(stored, blobs=blobs, unreadable=unreadable, expired=frozenset(expired))
+    remember(loaded, memory)
+    if entity.model_post_init is not Entity.model_post_init:
+        memory.waiting = not _initialized(loaded)
     return loaded
 
 
 def _initialized(record: Entity) -> bool:
-    """Run `model_post_init` of the class; return False if it needs a document that is not loaded."""
+    """Run `model_post_init` of the class; return False if it needs a field that the object does not have.
+
+    That is a document that is not loaded, or a value that the class cannot hold.
+    """
     with validating(type(record)):  # as in the constructor: assignments set the value as it is
         try:
             record.model_post_init(None)
-        except NotLoaded:
+        except (NotLoaded, Unreadable):
             return False
     return True
 
@@ -88,6 +110,27 @@ def initialize_again(record: Entity) -> None:
         memory.waiting = not _initialized(record)
 
 
+def committed_from(
+    entity: type[E], tenant: UUID, rows: Sequence[Mapping[str, Any]], ref_id: str, version: int
+) -> E:
+    """Build the object of a row that the call has committed.
+
+    Raises:
+        Unreadable: it cannot be built, because code of the class failed; the message says what is committed.
+    """
+    try:
+        return entity_from(entity, visible(entity.storekit_table, tenant, rows, ref_id))
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise Unreadable(entity.storekit_table.name, ref_id, None, why, version=version) from error
+
+
+def reason(error: Exception) -> str:
+    """Return why a class cannot hold a value, in one line."""
+    text = reasons(error) if isinstance(error, PydanticError) else str(error)
+    return text.partition("\n")[0][:_SHOWN]
+
+
 class LoadedColumns(Mapping[str, Any]):
     """The encoded columns of a row, for a save to compare with. They are encoded at the first access.
 
@@ -97,12 +140,13 @@ class LoadedColumns(Mapping[str, Any]):
 
     __slots__ = ("_encoded", "_entity", "_row")
 
-    def __init__(self, entity: type[Entity], row: Mapping[str, Any]) -> None:
+    def __init__(self, entity: type[Entity], row: Mapping[str, Any], unreadable: Container[str]) -> None:
         self._entity = entity
         # copy lists: the object has the list of the row, which the user may edit in place
         self._row = {
             name: [*value] if isinstance(value := row[name], list) else value
             for name in entity.storekit_table.columns
+            if name not in unreadable
         }
         self._encoded: dict[str, Any] | None = None
 
@@ -141,7 +185,13 @@ def put_document(entity: Entity, name: str, body: Body) -> None:
     The class may read another value than the stored one, for example with a new default; then the hash is
     that of the new value. A value without a declared type is read as it is stored, and has the stored hash.
     """
-    value = decode_document(type(entity), name, body)
+    part = entity.storekit_table.parts[name]
+    try:
+        value = decode_document(type(entity), name, body)
+        known = None if part.free else digest(type(entity), name, value)
+    except ValidationError as error:
+        note_unreadable(entity, name, reason(error))
+        return
     entity.__dict__[name] = value
-    if not entity.storekit_table.parts[name].free:
-        note_document(entity, name, digest(type(entity), name, value))
+    if known is not None:
+        note_document(entity, name, known)

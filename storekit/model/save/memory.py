@@ -53,7 +53,7 @@ def stored_parts(entity: Entity) -> Mapping[str, StoredPart]:
 def stored_column(entity: Entity, name: str) -> Any:
     """Return the encoded value of a column in the database; None for a new object."""
     stored = memory_of(entity).stored
-    return stored.columns[name] if stored else None
+    return stored.columns.get(name) if stored else None
 
 
 def column_values(change: Change) -> Mapping[str, Any]:
@@ -65,6 +65,11 @@ def column_values(change: Change) -> Mapping[str, Any]:
 def note_document(entity: Entity, name: str, digest: bytes) -> None:
     """Remember the hash of a document as it was loaded, so that an edit in place counts as a change."""
     memory_of(entity).digests[name] = digest
+
+
+def note_unreadable(entity: Entity, name: str, why: str) -> None:
+    """Remember that the class cannot hold the stored value of a field, which is absent from the object."""
+    memory_of(entity).unreadable[name] = why
 
 
 def note_unchanged(entity: Entity, name: str, blob: Blob) -> None:
@@ -131,7 +136,7 @@ def snapshot(entity: Entity) -> Callable[[], None]:
 
     def restore() -> None:
         noted = memory_of(entity).blobs
-        for name in entity.storekit_table.base:
+        for name in entity.storekit_table.base.keys() & before.keys():
             entity.__dict__[name] = before[name]
         for name in entity.storekit_table.parts.keys() & before.keys():
             # otherwise the user has assigned another value since then
@@ -144,15 +149,17 @@ def snapshot(entity: Entity) -> Callable[[], None]:
 
 def take_over(entity: Entity, loaded: Entity) -> None:
     """Treat an object as loaded from a stored record; fields that differ from the record count as changes."""
-    entity.__dict__.update({name: loaded.__dict__[name] for name in entity.storekit_table.base})
+    base = entity.storekit_table.base.keys() & loaded.__dict__.keys()
+    entity.__dict__.update({name: loaded.__dict__[name] for name in base})
     known = memory_of(loaded)
     remember(entity, EntityMemory(known.stored, expired=known.expired))
 
 
 def become(entity: Entity, loaded: Entity) -> None:
     """Make an object equal to one that was loaded: its ids, its values and what it remembers."""
-    for name in entity.storekit_table.parts:
-        entity.__dict__.pop(name, None)  # a document that is not loaded has no value
+    # a document that is not loaded has no value, nor has a field whose stored value the class cannot hold
+    for name in (*entity.storekit_table.parts, *memory_of(loaded).unreadable):
+        entity.__dict__.pop(name, None)
     entity.__dict__.update(loaded.__dict__)
     remember(entity, memory_of(loaded))
 
@@ -205,4 +212,6 @@ def _settle(
     known = {} if memory.stored is None else memory.stored.parts
     parts = {**{name: part for name, part in known.items() if name not in change.emptied}, **fresh}
     stored = Stored(saved.tenant, dict(column_values(change)), parts)
-    remember(entity, EntityMemory(stored, None, digests, blobs, memory.expired - touched))
+    written = touched | change.columns.keys()
+    unreadable = {name: why for name, why in memory.unreadable.items() if name not in written}
+    remember(entity, EntityMemory(stored, None, digests, blobs, unreadable, memory.expired - touched))

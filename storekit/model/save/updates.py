@@ -13,7 +13,7 @@ from storekit.model.declare.validators import validate_field, validate_record
 from storekit.model.save.change import Change, Request
 from storekit.model.save.changes import not_content
 from storekit.model.save.documents import encode_document
-from storekit.model.save.memory import stored_column
+from storekit.model.save.memory import memory_of, stored_column
 from storekit.model.table.fields import Expired
 from storekit.model.values.blob import Blob
 from storekit.model.values.codec import changed as column_changed
@@ -105,4 +105,6 @@ def _differs(record: Entity, before: Mapping[str, Any], name: str) -> bool:
     if name not in table.columns:
         return False
     encoded = encode_column(table.columns[name], now, f"{type(record).__name__}.{name}")
+    if name in memory_of(record).unreadable:
+        return True
     return column_changed(table.columns[name], encoded, stored_column(record, name))

@@ -163,6 +163,8 @@ def _restored(value: Any) -> Any:
     match value:
         case int() if not -MAX_INT - 1 <= value <= MAX_INT:
             return float(value)
+        case float() if not math.isfinite(value):
+            raise ValueError("it contains a number that a float cannot hold")
         case list():
             return [_restored(each) for each in value]
         case dict():

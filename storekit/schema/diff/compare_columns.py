@@ -149,6 +149,8 @@ def _retype(pair: Pair, name: str) -> str:
     column, own, old = pair.table.columns.get(name), quoted(name), actual.enum
     alter, kind = f"ALTER TABLE {pair.name} ALTER COLUMN {own}", declared.type
     lines = [pair.free(name).rstrip()] if pair.free(name) else []
+    if f"check {name}_storable" in pair.actual.guards:
+        lines.append(f"ALTER TABLE {pair.name} DROP CONSTRAINT {quoted(f'{name}_storable')};")
     # an index whose WHERE compares the column with a value of the old type prevents the change
     partial = {n: d for n, d in pair.actual.indexes.items() if re.search(rf" WHERE .*\b{own}\b", d)}
     lines += [f"DROP INDEX IF EXISTS {pair.beside(each)};" for each in partial]

@@ -98,6 +98,9 @@ def _comes_with_a_difference(pair: Pair, guard: str) -> bool:
     match guard.split():
         case ["key", ref]:
             return ref.removesuffix("_ref_live") not in actual.parts
+        case ["check", name]:
+            column = name.removesuffix("_storable")
+            return declared.columns.get(column) != actual.columns.get(column)
         case ["policy", "lookup"]:
             return declared.lookups != actual.lookups
         case ["trigger", "storekit_move" | "storekit_begin"]:

@@ -53,7 +53,8 @@ class Facts:
     scope: str | None = None
     """None if `manage` was never called for the table."""
     guards: Mapping[str, str] = field(default_factory=dict)
-    """Objects that `manage` creates for a table: row-level security, policies, triggers, keys of parts."""
+    """Objects that `manage` creates for a table: row-level security, policies, triggers, checks of values,
+    and keys of parts."""
     writable: frozenset[str] = frozenset()
     """Columns that the application's role may write with SQL of its own."""
     empty: bool = True
@@ -75,6 +76,9 @@ def declared_facts(table: Table, seen: Facts) -> Facts:
     The scratch table has no foreign keys, because they would lock the tables that they point to.
     """
     keys = dict.fromkeys((f"key {part}_ref_live" for part in table.parts), "foreign key")
+    # without its part, the scratch table has the time of an expiry as a column of the class
+    expiries = {f"check {part}_expired_on_storable" for part in table.parts}
+    guards = {name: text for name, text in seen.guards.items() if name not in expiries}
     return Facts(
         columns=seen.columns,
         checks=seen.checks,
@@ -83,7 +87,7 @@ def declared_facts(table: Table, seen: Facts) -> Facts:
         lookups=frozenset({table.lookup} if table.lookup else ()),
         moves=_moves(table),
         scope=table.scope,
-        guards={**seen.guards, **keys},
+        guards={**guards, **keys},
         writable=frozenset(table.columns) if table.scope != "global" else frozenset(),
     )
 

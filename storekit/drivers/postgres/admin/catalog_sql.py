@@ -39,7 +39,7 @@ WITH this AS (
 ), "check" AS (
     SELECT k.conname AS name, pg_get_constraintdef(k.oid, true) AS fact
     FROM pg_constraint AS k JOIN this ON k.conrelid = this.oid
-    WHERE k.contype = 'c' AND k.conname <> 'storekit_scope'
+    WHERE k.contype = 'c' AND k.conname <> 'storekit_scope' AND k.conname NOT LIKE '%%\\_storable'
 ), foreign_key AS (
     SELECT k.conname AS name, jsonb_build_object(
         'columns', (SELECT jsonb_agg(a.attname ORDER BY u.place)
@@ -72,6 +72,10 @@ WITH this AS (
     SELECT 'trigger ' || t.tgname, t.tgenabled::text
     FROM pg_trigger AS t JOIN this ON t.tgrelid = this.oid
     WHERE NOT t.tgisinternal AND starts_with(t.tgname, 'storekit_')
+    UNION ALL
+    SELECT 'check ' || k.conname, pg_get_expr(k.conbin, k.conrelid, true)
+    FROM pg_constraint AS k JOIN this ON k.conrelid = this.oid
+    WHERE k.contype = 'c' AND k.conname LIKE '%%\\_storable'
 )
 SELECT jsonb_build_object(
     'columns', (SELECT jsonb_object_agg(name, fact) FROM "column"),

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.abc import Transformer
 
 from storekit.drivers.postgres.drive import drive, drive_async
-from storekit.drivers.postgres.exchange import Waiting, exchange
+from storekit.drivers.postgres.exchange import Prepared, Waiting, exchange
 from storekit.drivers.postgres.pool.endpoint import Endpoint
 from storekit.drivers.postgres.pool.logins import EXEMPT_ROLES
 from storekit.drivers.postgres.wire import new_reader
@@ -26,7 +26,7 @@ hours."""
 class _Pooled:
     """What a pooled connection adds to that of psycopg: prepared statements, a reader and a process id."""
 
-    prepared: dict[str, bytes]
+    prepared: Prepared | None
     reader: Transformer
     readable: select.poll
     process: int
@@ -36,7 +36,7 @@ class _Pooled:
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.prepared = {}
+        self.prepared = Prepared()
         self.process = os.getpid()
         self.reader = new_reader()
         self.readable = select.poll()

@@ -23,7 +23,8 @@ CREATE TABLE public.activity_outputs (
     CONSTRAINT activity_outputs_run_id_fk_3d22eff8 FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs(tenant_id, id) ON DELETE RESTRICT DEFERRABLE,
     CONSTRAINT content_ref_live FOREIGN KEY (tenant_id, content_ref, parts_live) REFERENCES storekit.part(tenant_id, part_id, live),
     CONSTRAINT metadata_ref_live FOREIGN KEY (tenant_id, metadata_ref, parts_live) REFERENCES storekit.part(tenant_id, part_id, live),
-    CONSTRAINT activity_outputs_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
+    CONSTRAINT activity_outputs_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text),
+    CONSTRAINT reviewed_on_storable CHECK (reviewed_on >= to_timestamp('-62135596800'::bigint::double precision) AND reviewed_on < to_timestamp('253402300800'::bigint::double precision))
 );
 CREATE INDEX activity_outputs_content_ref_tenant_id_idx ON public.activity_outputs USING btree (content_ref, tenant_id);
 CREATE INDEX activity_outputs_created_on_ix_78badd9f ON public.activity_outputs USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (deleted_on IS NULL);

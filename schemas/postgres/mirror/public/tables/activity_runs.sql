@@ -19,7 +19,9 @@ CREATE TABLE public.activity_runs (
     parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
     CONSTRAINT activity_runs_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT activity_runs_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
-    CONSTRAINT activity_runs_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
+    CONSTRAINT activity_runs_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text),
+    CONSTRAINT finished_on_storable CHECK (finished_on >= to_timestamp('-62135596800'::bigint::double precision) AND finished_on < to_timestamp('253402300800'::bigint::double precision)),
+    CONSTRAINT started_on_storable CHECK (started_on >= to_timestamp('-62135596800'::bigint::double precision) AND started_on < to_timestamp('253402300800'::bigint::double precision))
 );
 CREATE INDEX activity_runs_created_on_ix_c49ee2a2 ON public.activity_runs USING btree (tenant_id, created_on DESC, ref_id DESC);
 CREATE INDEX activity_runs_created_on_ix_fad49adc ON public.activity_runs USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (status = ANY (ARRAY['pending'::public.activity_runs_status, 'running'::public.activity_runs_status]));

@@ -24,7 +24,9 @@ CREATE TABLE public.blog_posts (
     CONSTRAINT blog_posts_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT blog_posts_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
     CONSTRAINT blog_posts_output_id_fk_2a668862 FOREIGN KEY (tenant_id, output_id) REFERENCES public.activity_outputs(tenant_id, id) ON DELETE RESTRICT DEFERRABLE,
-    CONSTRAINT blog_posts_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
+    CONSTRAINT blog_posts_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text),
+    CONSTRAINT published_on_storable CHECK (published_on >= to_timestamp('-62135596800'::bigint::double precision) AND published_on < to_timestamp('253402300800'::bigint::double precision)),
+    CONSTRAINT reviewed_on_storable CHECK (reviewed_on >= to_timestamp('-62135596800'::bigint::double precision) AND reviewed_on < to_timestamp('253402300800'::bigint::double precision))
 );
 CREATE INDEX blog_posts_created_on_ix_59649ea8 ON public.blog_posts USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE (deleted_on IS NULL);
 CREATE INDEX blog_posts_created_on_ix_e39b8828 ON public.blog_posts USING btree (tenant_id, created_on DESC, ref_id DESC) WHERE ((status = 'in_review'::public.blog_posts_status) AND (deleted_on IS NULL));

@@ -15,6 +15,7 @@ CREATE TABLE public.contracts (
     CONSTRAINT contracts_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT contracts_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
     CONSTRAINT pdf_ref_live FOREIGN KEY (tenant_id, pdf_ref, parts_live) REFERENCES storekit.part(tenant_id, part_id, live),
+    CONSTRAINT accepted_on_storable CHECK (accepted_on >= to_timestamp('-62135596800'::bigint::double precision) AND accepted_on < to_timestamp('253402300800'::bigint::double precision)),
     CONSTRAINT contracts_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
 );
 CREATE INDEX contracts_pdf_ref_tenant_id_idx ON public.contracts USING btree (pdf_ref, tenant_id);

@@ -16,6 +16,7 @@ CREATE TABLE public.llm_calls (
     CONSTRAINT llm_calls_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT llm_calls_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
     CONSTRAINT llm_calls_run_id_fk_9645e34d FOREIGN KEY (tenant_id, run_id) REFERENCES public.activity_runs(tenant_id, id) ON DELETE RESTRICT DEFERRABLE,
+    CONSTRAINT cost_storable CHECK (cost > '-Infinity'::numeric AND cost < 'Infinity'::numeric),
     CONSTRAINT llm_calls_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
 );
 CREATE INDEX llm_calls_created_on_ix_67205112 ON public.llm_calls USING btree (tenant_id, created_on, ref_id);

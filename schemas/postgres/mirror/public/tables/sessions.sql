@@ -15,6 +15,7 @@ CREATE TABLE public.sessions (
     parts_live boolean NOT NULL GENERATED ALWAYS AS (true) STORED,
     CONSTRAINT sessions_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT sessions_tenant_id_ref_id_key UNIQUE (tenant_id, ref_id),
+    CONSTRAINT expires_on_storable CHECK (expires_on >= to_timestamp('-62135596800'::bigint::double precision) AND expires_on < to_timestamp('253402300800'::bigint::double precision)),
     CONSTRAINT sessions_ref_id_check CHECK (ref_id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'::text)
 );
 CREATE INDEX sessions_expires_on_ix_296bcba8 ON public.sessions USING btree (tenant_id, expires_on, ref_id);

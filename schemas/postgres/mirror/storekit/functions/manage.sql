@@ -62,6 +62,7 @@ BEGIN
     ON CONFLICT DO NOTHING;
 
     PERFORM storekit.key_refs(p_table, v_fields),
+            storekit.guard_values(p_table, v_columns),
             storekit.protect(p_table, v_schema, v_columns, v_mutable, p_scope),
             storekit.add_triggers(p_table, v_entity, v_fields, v_mutable, v_state),
             storekit.guard_append_only(p_table, v_entity, v_fields, v_mutable),
