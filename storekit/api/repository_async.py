@@ -496,7 +496,8 @@ class AsyncRepository(Generic[E]):
             NotLoaded: a validator reads a document (`.index`); nothing was changed.
             ConstraintViolation: the natural key belongs to a soft-deleted record (`.index`), or a
                 database constraint rejected a record; nothing was committed.
-            Conflict: a record was changed during the call; nothing was committed. Call again.
+            TooManyConflicts: other writers were faster in each of ten attempts; nothing was committed.
+                Retryable: call again.
             InvalidTransition: a state machine does not allow a change of state; nothing was changed.
             Unavailable: a server could not be reached; nothing was committed. Retryable: call again.
             OutcomeUnknown: the commit was sent, but its response was lost. Retryable: call again with
@@ -528,6 +529,8 @@ class AsyncRepository(Generic[E]):
                 was sent.
             ValidationError: a value cannot be stored (`.index`); nothing was sent.
             ConstraintViolation: a database constraint rejected a record; nothing was committed.
+            TooManyConflicts: other writers were faster in each of ten attempts; nothing was committed.
+                Retryable: call again.
             Unavailable: a server could not be reached; nothing was committed. Retryable: call again.
             OutcomeUnknown: the commit was sent, but its response was lost. Retryable: call again with
                 the same objects.
@@ -567,8 +570,9 @@ class AsyncRepository(Generic[E]):
             UsageError: the class is append-only; nothing was sent.
             NotLoaded: a validator reads a document; nothing was changed. Load the record, change it and
                 save it.
-            Conflict: the record has another version than `expected_version`, or other writers changed it
-                each time that a validator had judged it (then call again); nothing was changed.
+            Conflict: the record has another version than `expected_version`; nothing was changed.
+            TooManyConflicts: other writers were faster in each of ten attempts; nothing was committed.
+                Retryable: call again.
             InvalidTransition: the state machine does not allow this change of state; nothing was
                 changed.
             ConstraintViolation: a database constraint rejected the values; nothing was changed.
@@ -605,7 +609,8 @@ class AsyncRepository(Generic[E]):
             UsageError: the class is append-only; nothing was sent.
             NotLoaded: a validator reads a document; nothing was changed. Load the record, change it and
                 save it.
-            Conflict: a record was changed during the call; nothing was changed. Call again.
+            TooManyConflicts: other writers were faster in each of ten attempts; nothing was committed.
+                Retryable: call again.
             InvalidTransition: a state machine does not allow a change of state; nothing was changed.
             ConstraintViolation: a database constraint rejected the values; nothing was changed.
             WriteLost: another process took the write over, so it was not committed. Retryable: call

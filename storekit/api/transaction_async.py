@@ -51,6 +51,8 @@ class AsyncTransaction:
         InvalidTransition: at the end of the block: a state machine does not allow a change of state.
         ConstraintViolation: at the end of the block: a database constraint rejected a record.
         ValidationError: at the end of the block: a value cannot be stored.
+        TooManyConflicts: at the end of the block: other writers were faster in each of ten attempts of an
+            upsert or update; nothing was committed. Retryable: run the whole block again.
         WriteLost: at the end of the block: another process took over a write of the unit. Retryable:
             run the whole block again.
         Unavailable: at the end of the block: a server could not be reached, or Postgres ended the

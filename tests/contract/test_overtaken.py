@@ -134,6 +134,21 @@ async def test_an_overtaken_update_is_repeated(harness: Harness) -> None:
         await sheets.update(stored.ref_id, {"chart": Blob(b"x")}, expected_version=now.version)
 
 
+async def test_an_overtaken_unit_with_a_key_uploads_once(harness: Harness) -> None:
+    """A unit with a key keeps its uploads and its key over the attempts, also after a flush."""
+    sheets = harness.repository(Sheet)
+    for n, flushes in enumerate((False, True)):
+        stored = await saved(harness, chart=Blob(b"old %d" % n), caption={"a": n})
+        for expected in ({"s3.put": 1, "sleep": 2, "postgres.abandon": 0}, {"s3.put": 0, "sleep": 0}):
+            with overtaken(harness, rewrite, times=2), steps() as seen:
+                async with harness.unit(idempotency_key=f"k{n}") as tx:
+                    tx.upsert([Sheet(path="a", n=9, chart=Blob(b"new %d" % n))])
+                    if flushes:
+                        await settle(tx.flush())
+            assert ({name: seen[name] for name in expected}, tx.replayed) == (expected, not expected["sleep"])
+        assert await sheets.read(stored.ref_id, "chart") == b"new %d" % n
+
+
 @pytest.mark.sql
 async def test_an_overtaken_unit_uploads_once(harness: Harness) -> None:
     """A unit with SQL of the user looks records up again after other writers, and keeps its uploads."""

@@ -138,6 +138,20 @@ async def test_emptying_a_part_is_part_of_the_request(harness: Harness) -> None:
             tx.update(Call, call.ref_id, {"name": "n", "payload": None})
 
 
+async def test_a_repeated_unit_with_a_check_finds_its_records(harness: Harness) -> None:
+    """An unchanged record whose version is compared is not mistaken for a record that was saved."""
+    stored = await harness.repository(Run).save(Run(name="stored"))
+    made = []
+    for version in (1, 2):
+        async with harness.unit(idempotency_key="k") as tx:
+            tx.update(Run, stored.ref_id, {}, expected_version=1)
+            made.append(tx.save(Run(name="new")))
+        assert tx.replayed == (version == 2)
+        await harness.repository(Run).update(stored.ref_id, {"score": version})
+    assert (made[1].ref_id, made[1].name, made[1].version) == (made[0].ref_id, "new", 1)
+    assert await harness.repository(Run).count() == 2
+
+
 async def test_a_failed_unit_frees_its_key(harness: Harness) -> None:
     """After a refusal the key can be used at once, for another request too."""
     absent = Run(name="absent").ref_id

@@ -40,6 +40,10 @@ class Note(Entity, Mutable, table="letters"):
     title: str
 
 
+class Elsewhere(Entity, table="elsewhere"):
+    name: str
+
+
 class Stray(Entity, table="strays"):
     """A class without a table."""
 
@@ -137,15 +141,17 @@ def test_variables_for_other_servers_are_ignored(home: Path, monkeypatch: pytest
         for name, value in variables.items():
             monkeypatch.setenv(prefix + name, value)
     (home / "schema.sha256").unlink(missing_ok=True)  # so that the bucket is checked again
-    with Store.embedded(home, entities=[Author]) as store:
+    with Store.embedded(home, entities=[Elsewhere]) as store:
         store.migrate()
-        authors = store.scope(tenant=uuid4(), actor="test").repository(Author)
-        saved = authors.save(Author(name="A"))
-        assert authors.get(saved.ref_id).created_on == saved.created_on
-        settings = store.settings
+        # other settings than those of the worker's store, whose connections are open already
+        settings = store.settings.model_copy(update={"pool_queue": store.settings.pool_queue + 1})
+        with Store.open(settings) as fresh:
+            records = fresh.scope(tenant=uuid4(), actor="test").repository(Elsewhere)
+            saved = records.save(Elsewhere(name="A"))
+            assert records.get(saved.ref_id).created_on == saved.created_on
     monkeypatch.setenv("PGSERVICE", "missing")
     with Store.open(settings) as other, pytest.raises(ConfigurationError, match="service"):
-        other.scope(tenant=uuid4(), actor="test").repository(Author).get(saved.ref_id)
+        other.scope(tenant=uuid4(), actor="test").repository(Elsewhere).get(saved.ref_id)
 
 
 def test_additions_to_a_class_are_migrated_at_start(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any, Self
 
 import pydantic
@@ -16,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from storekit import Conflict, Entity, Mutable, ValidationError, trace
+from storekit import Conflict, Entity, Mutable, TooManyConflicts, ValidationError, trace
 from tests.support.features import repository, row, scope_of
 from tests.support.harness import steps, trips
 
@@ -178,6 +179,35 @@ def test_an_update_is_judged_again_if_the_record_was_changed_meanwhile(way: str)
     with pytest.raises(ValidationError, match="sold more"):
         update({"sold": 8})
     assert (bookings.get(ref_id).sold, bookings.get(ref_id).seats) == (7, 7)
+
+
+@pytest.mark.parametrize("way", ["update", "update_many", "unit"])
+def test_an_update_that_is_always_overtaken_is_judged_ten_times(way: str) -> None:
+    """After ten attempts with pauses between them, the update raises a retryable error and writes nothing."""
+    scope = scope_of(Booking)
+    bookings = scope.repository(Booking)
+    ref_id = bookings.save(Booking(sold=0)).ref_id
+    seen = Counter[str]()
+
+    def interfere(name: str, phase: trace.Phase) -> None:
+        seen[name] += phase == "started"
+        if (name, phase) == ("postgres.commit", "started") and not seen["other"] % 2:
+            seen["other"] += 1  # the commit of the other writer must not call it again
+            bookings.update(ref_id, {"seats": 10 + seen["other"]})
+            seen["other"] += 1
+
+    def in_unit() -> None:
+        with scope.transaction() as tx:
+            tx.update(Booking, ref_id, {"sold": 7})
+
+    ways = {
+        "update": lambda: bookings.update(ref_id, {"sold": 7}),
+        "update_many": lambda: bookings.update_many({ref_id: {"sold": 7}}),
+        "unit": in_unit,
+    }
+    with trace.listen(interfere), pytest.raises(TooManyConflicts):
+        ways[way]()
+    assert (bookings.get(ref_id).sold, seen["sleep"], seen["postgres.commit"]) == (0, 9, 20)
 
 
 def test_a_judged_update_compares_the_version_that_was_passed() -> None:

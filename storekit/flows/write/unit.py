@@ -9,12 +9,13 @@ from typing import Any
 
 from storekit.errors import OutcomeUnknown, StorekitError, UsageError
 from storekit.flows.context import Context
-from storekit.flows.write.flushed import TOO_LATE, Row, Writes
+from storekit.flows.write.flushed import Row
 from storekit.flows.write.operations import Operation
 from storekit.flows.write.replay import BlockReplayed, Replay, take_stored
 from storekit.flows.write.save import check_key
 from storekit.flows.write.single import carry_out_operations
 from storekit.flows.write.transition import check_reason
+from storekit.flows.write.writes import TOO_LATE, Writes
 from storekit.model.save.changes import change_of
 
 

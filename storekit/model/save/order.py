@@ -40,7 +40,9 @@ class Order:
         if row.operation not in _UPDATES or row.table.name not in self._inserted:
             return False
         refers = any(row.values.get(c.name) in self._new for c in row.table.columns.values() if c.reference)
-        return not refers and any(row.values.keys() & {*fields} for _, fields, _ in unique_keys(row.table))
+        return not refers and any(
+            row.values.keys() & {*fields, *where} for _, fields, where in unique_keys(row.table)
+        )
 
 
 def _tables_to_delete_early(plan: Plan, depth: Mapping[str, int]) -> set[str]:

@@ -39,7 +39,9 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     # Rows of one statement may refer to each other: Postgres checks references at its end.
     leaving = {row["ref_id"] for row in rows} if verb == "delete" else set[str]()
     # Postgres checks unique keys at each row, which matters if the rows exchange values.
-    at_each_row = verb == "update" and any({*names} & {*fields} for _, fields, _ in unique_keys(table))
+    at_each_row = verb == "update" and any(
+        {*names} & {*fields, *where} for _, fields, where in unique_keys(table)
+    )
     done: dict[str, int] = {}
     for row in rows:
         done[row["ref_id"]] = _write_row(tx, table, verb, row, names, leaving)

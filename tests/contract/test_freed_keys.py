@@ -1,0 +1,74 @@
+"""Unique keys that a unit of work frees and gives to another record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from storekit import ConstraintViolation
+from storekit.bridge import settle
+from tests.support.entities import Order, OrderStatus, Sheet
+from tests.support.harness import Harness
+
+
+async def test_a_unit_gives_a_freed_key_to_another_record(harness: Harness) -> None:
+    """A record may take the natural key of one that the same unit deletes or renames, in any order."""
+    sheets = harness.repository(Sheet)
+    old, renamed, taker = await sheets.save_many([Sheet(path=path) for path in "abc"])
+    new, next_ = Sheet(path="a", n=1), Sheet(path="b", n=1)
+    renamed.path = "z"
+    await harness.work(
+        lambda tx: tx.save(new),
+        lambda tx: tx.delete(Sheet, old.ref_id),
+        lambda tx: tx.save(next_),
+        lambda tx: tx.save(renamed),
+    )
+    assert {each.path: each.n for each in await sheets.find()} == {"a": 1, "b": 1, "z": 0, "c": 0}
+    taker.path = "a"
+    await harness.work(lambda tx: tx.delete(Sheet, new.ref_id), lambda tx: tx.save(taker))
+    assert (await sheets.find({"path": "a"}))[0].ref_id == taker.ref_id
+
+
+async def test_keys_are_not_exchanged_at_once(harness: Harness) -> None:
+    """Two records cannot exchange a unique key in one step; a free value in between makes it possible."""
+    sheets = harness.repository(Sheet)
+    a, b = await sheets.save_many([Sheet(path="a"), Sheet(path="b")])
+    a.path, b.path = "b", "a"
+    with pytest.raises(ConstraintViolation) as caught:
+        await harness.work(lambda tx: tx.save_many([a, b]))
+    assert caught.value.fields == ("path",)
+    assert {each.path for each in await sheets.find()} == {"a", "b"}
+
+
+@pytest.mark.sql
+async def test_keys_are_exchanged_over_a_free_value(harness: Harness) -> None:
+    """In one unit with an open transaction a record can be saved twice, so two records can exchange a key."""
+    sheets = harness.repository(Sheet)
+    a, b = await sheets.save_many([Sheet(path="a"), Sheet(path="b")])
+    async with harness.unit() as tx:
+        await settle(tx.connection)
+        for record, path in ((a, "between"), (b, "a"), (a, "b")):
+            record.path = path
+            tx.save(record)
+            await tx.flush()
+    assert [(await sheets.get(each.ref_id)).path for each in (a, b)] == ["b", "a"]
+
+
+async def test_a_transition_frees_a_key_of_its_state(harness: Harness) -> None:
+    """A new record may take the values of one that leaves the states of a partial unique index."""
+    orders = harness.repository(Order)
+
+    def transition(tx: Any, ref_id: str) -> None:
+        tx.transition(Order, ref_id, OrderStatus.CONFIRMED)
+
+    def update(tx: Any, ref_id: str) -> None:
+        tx.update(Order, ref_id, {"status": OrderStatus.CONFIRMED})
+
+    for leave in (transition, update):
+        old, new = await orders.save(Order(number="1", batch="b")), Order(number="2", batch="b")
+        async with harness.unit() as tx:
+            tx.save(new)
+            leave(tx, old.ref_id)
+        assert [each.ref_id for each in await orders.find({"status": OrderStatus.PENDING})] == [new.ref_id]
+        await orders.delete(new.ref_id)
