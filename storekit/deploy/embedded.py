@@ -103,7 +103,8 @@ def _open_decisions(
     more = "".join(f"\n\nand this to {path}:\n\n{following[path]}" for path in others)
     return (
         f"the database differs from {names} ({'; '.join(map(str, decisions))}); start in an empty directory, "
-        f"or write this to {first}:\n\n{following[first]}{more}"
+        f"or write this to {first}, remove the comment signs of what you want, and start again:\n\n"
+        f"{following[first]}{more}"
     )
 
 

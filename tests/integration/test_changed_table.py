@@ -180,7 +180,7 @@ def test_a_change_that_needs_a_decision_is_refused(home: Path) -> None:
         "the database differs from Numbered (public.tickets: column number is text, not bigint); "
     )
     assert files(home) == before
-    path, sql = re.findall(r"write this to (\S+\.sql):", said)[0], said.partition("\n\n")[2]
+    path, sql = re.findall(r"write this to (\S+\.sql),", said)[0], said.partition("\n\n")[2]
     Path(path).write_text("\n".join(line.removeprefix("-- ") for line in sql.splitlines()[1:]))
     with Store.embedded(home, entities=[Numbered]) as changed:
         tickets = changed.scope(tenant=tenant, actor="test").repository(Numbered)
