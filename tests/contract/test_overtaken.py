@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -112,6 +113,24 @@ async def test_an_upsert_that_is_always_overtaken_can_be_retried(harness: Harnes
     assert await sheets.read(stored.ref_id, "chart") == b"old"
     await sheets.upsert([sheet])
     assert await sheets.read(stored.ref_id, "chart") == b"new"
+
+
+async def test_an_overtaken_call_that_is_cancelled_abandons_its_uploads(harness: Harness) -> None:
+    """A call that is cancelled before its next attempt abandons the write that has its uploaded parts."""
+    await saved(harness, chart=Blob(b"old"), caption={"a": 0})
+
+    def cancel(name: str, phase: trace.Phase) -> None:
+        if (name, phase) == ("sleep", "started"):
+            raise asyncio.CancelledError
+
+    with (
+        overtaken(harness, rewrite, times=1),
+        steps() as seen,
+        trace.listen(cancel),
+        pytest.raises(asyncio.CancelledError),
+    ):
+        await harness.repository(Sheet).upsert([Sheet(path="a", n=9, chart=Blob(b"new"))])
+    assert (seen["postgres.stage"], seen["postgres.abandon"]) == (1, 1)
 
 
 async def test_an_overtaken_update_is_repeated(harness: Harness) -> None:

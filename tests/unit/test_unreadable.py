@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, PrivateAttr
 
-from storekit import Entity, Mutable, SoftDelete, Unreadable, document, moves
+from storekit import Entity, Mutable, SoftDelete, Unreadable, document, index, moves
 from storekit.bridge import settle
 from storekit.testing import Memory, async_memory_store, memory_store
 
@@ -33,7 +33,9 @@ def declared(kinds: list[str], lines: type[BaseModel]) -> type[Entity]:
     make: Any = StrEnum
     Kind = make("Kind", [(each.upper(), each) for each in kinds])  # noqa: N806 it is a class
 
-    class Invoice(Entity, Mutable, SoftDelete, table="invoices", natural_key=("note",)):
+    class Invoice(
+        Entity, Mutable, SoftDelete, table="invoices", natural_key=("note",), indexes=[index("flow")]
+    ):
         note: str = ""
         kind: Kind = Kind.PLAIN  # type: ignore[valid-type]
         summary: lines | None = None  # type: ignore[valid-type]
@@ -113,6 +115,7 @@ CHANGES: dict[str, Callable[[Any, str], Any]] = {
     "update": lambda old, ref_id: old.update(ref_id, {"note": "x"}),
     "update_many": lambda old, ref_id: old.update_many({ref_id: {"note": "x"}}),
     "transition": lambda old, ref_id: old.transition(ref_id, "paid"),
+    "claim": lambda old, _: old.claim({"flow": Flow.OPEN}, "paid", 1),
     "restore": lambda old, ref_id: old.restore(ref_id),
 }
 
@@ -164,6 +167,50 @@ async def test_an_upsert_changes_the_given_fields_only(invoices: Invoices) -> No
     [changed] = await settle(invoices.old.upsert([old(note="a", summary=Lines(total=9))]))
     assert (changed.ref_id, changed.version, changed.summary) == (made.ref_id, 2, Lines(total=9))
     unreadable(changed, "kind")
+
+
+class Deriving(Entity, Mutable, table="invoices"):
+    note: str = ""
+    kind: Flow | None = None
+    _label: str = PrivateAttr("")
+
+    def model_post_init(self, context: Any, /) -> None:
+        self._label = f"{self.note} {self.kind}"
+
+
+def test_a_derived_value_hides_no_record() -> None:
+    """A record is returned also if its `model_post_init` reads a value that the class cannot hold."""
+    memory, tenant = Memory(), uuid4()
+    deriving, new = (
+        memory_store(each, memory=memory).scope(tenant=tenant, actor="test").repository(each)
+        for each in (Deriving, New)
+    )
+    record: Any = New
+    made = new.save(record(note="a", kind="recurring"))
+    found: Any = deriving.get(made.ref_id)
+    assert (found.note, found._label) == ("a", "")
+    with pytest.raises(Unreadable):
+        _ = found.kind
+
+
+def test_a_repeated_unit_keeps_what_it_cannot_read() -> None:
+    """The objects of a unit that was committed before have no value in a field that cannot be held, so a
+    later save leaves it as it is."""
+    memory, tenant = Memory(), uuid4()
+    old, new = (memory_store(each, memory=memory).scope(tenant=tenant, actor="test") for each in (Old, New))
+    record: Any = Old
+    for again in (False, True):
+        made: Any = record(note="a")
+        with old.transaction(idempotency_key="k") as tx:
+            tx.save(made)
+        assert tx.replayed is again
+        if not again:
+            new.repository(New).update(made.ref_id, {"kind": "recurring"})
+    unreadable(made, "kind")
+    made.summary = Lines(total=1)
+    old.repository(Old).save(made)
+    stored: Any = new.repository(New).get(made.ref_id)
+    assert (stored.kind, stored.version) == ("recurring", 3)
 
 
 class Careful(Entity, Mutable, table="invoices"):
