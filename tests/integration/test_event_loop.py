@@ -35,8 +35,9 @@ SEAMS = {
     "to BSON": (driver, "Decimal128"),
     "from BSON": (Decimal128, "to_decimal"),
 }
-SAVED = {"encode", "hash", "try", "to BSON"}
-LOADED = {"from BSON", "verify", "decode", "encode", "hash"}
+# a document without a declared type is not tried when it is saved, nor encoded when it is loaded
+SAVED = {"encode", "hash", "to BSON"}
+LOADED = {"from BSON", "verify", "decode"}
 
 
 @pytest.fixture
