@@ -45,6 +45,6 @@ def postgres_15(embedded: Settings, directory: Path) -> Iterator[Settings]:
             "postgres_reporter_url": None,
         }
         settings = embedded.model_copy(update=urls)
-        migrate(settings, [write_line(directory, "app", *(render(entity) for entity in ENTITIES))])
+        migrate(settings, [write_line(directory, "app", render(*ENTITIES))])
         grant(database.url("admin"), MEMBERS)
         yield settings
