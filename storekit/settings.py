@@ -139,7 +139,7 @@ class Settings(BaseModel):
         description="interval at which a running upload renews its lease; must be shorter than `lease`",
     )
     # Longer than the lease: a caller whose predecessor was killed takes the key over instead of raising. The
-    # other 15 s are for a commit of that predecessor that still runs, since nobody takes the key from it.
+    # other 15 s are for a commit of that predecessor that still runs, since no other write takes its key.
     idempotency_wait: timedelta = Field(
         default=timedelta(seconds=75),
         ge=timedelta(),

@@ -90,7 +90,7 @@ class Transaction:
 
     @property
     def replayed(self) -> bool:
-        """Tell whether an earlier unit with the same idempotency key had committed.
+        """Return whether an earlier unit with the same idempotency key had committed.
 
         Cost: no I/O.
 

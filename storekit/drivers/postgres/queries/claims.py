@@ -1,4 +1,4 @@
-"""The SQL of a claim: lock records of a queue that nobody else holds, and move them, in one statement.
+"""The SQL of a claim: one statement that locks records of a queue, if they are not locked, and moves them.
 
 Locked records are skipped, so concurrent claims never wait for each other and never get the same record. The
 records are locked by the statement that moves them, so a claim is one trip and no record is locked in vain.
