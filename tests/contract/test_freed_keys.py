@@ -8,7 +8,7 @@ import pytest
 
 from storekit import ConstraintViolation
 from storekit.bridge import settle
-from tests.support.entities import Order, OrderStatus, Sheet
+from tests.support.entities import Order, OrderStatus, Sheet, Slot, Status
 from tests.support.harness import Harness
 
 
@@ -30,29 +30,33 @@ async def test_a_unit_gives_a_freed_key_to_another_record(harness: Harness) -> N
     assert (await sheets.find({"path": "a"}))[0].ref_id == taker.ref_id
 
 
-async def test_keys_are_not_exchanged_at_once(harness: Harness) -> None:
-    """Two records cannot exchange a unique key in one step; a free value in between makes it possible."""
-    sheets = harness.repository(Sheet)
-    a, b = await sheets.save_many([Sheet(path="a"), Sheet(path="b")])
-    a.path, b.path = "b", "a"
+async def test_keys_of_enums_and_booleans_are_not_exchanged_at_once(harness: Harness) -> None:
+    """A key of enums, booleans and references is not exchanged at once, and nothing is written."""
+    slots = harness.repository(Slot)
+    a, b = await slots.save_many(
+        [Slot(status=Status.DONE, flag=True), Slot(status=Status.RUNNING, flag=True)]
+    )
+    a.status, b.status = b.status, a.status
     with pytest.raises(ConstraintViolation) as caught:
-        await harness.work(lambda tx: tx.save_many([a, b]))
-    assert caught.value.fields == ("path",)
-    assert {each.path for each in await sheets.find()} == {"a", "b"}
+        await slots.save_many([a, b])
+    assert caught.value.fields == ("status", "flag")
+    assert (await slots.get(a.ref_id)).status is Status.DONE
 
 
 @pytest.mark.sql
 async def test_keys_are_exchanged_over_a_free_value(harness: Harness) -> None:
-    """In one unit with an open transaction a record can be saved twice, so two records can exchange a key."""
-    sheets = harness.repository(Sheet)
-    a, b = await sheets.save_many([Sheet(path="a"), Sheet(path="b")])
+    """An open transaction can save a record twice, so two records of one unit can exchange any key."""
+    slots = harness.repository(Slot)
+    a, b = await slots.save_many(
+        [Slot(status=Status.DONE, flag=True), Slot(status=Status.RUNNING, flag=True)]
+    )
     async with harness.unit() as tx:
         await settle(tx.connection)
-        for record, path in ((a, "between"), (b, "a"), (a, "b")):
-            record.path = path
+        for record, status in ((a, None), (b, Status.DONE), (a, Status.RUNNING)):
+            record.status = status
             tx.save(record)
             await tx.flush()
-    assert [(await sheets.get(each.ref_id)).path for each in (a, b)] == ["b", "a"]
+    assert [(await slots.get(each.ref_id)).status for each in (a, b)] == [Status.RUNNING, Status.DONE]
 
 
 async def test_a_transition_frees_a_key_of_its_state(harness: Harness) -> None:

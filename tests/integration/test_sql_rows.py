@@ -7,6 +7,9 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
 from storekit.ids import new_id, new_ref_id
 from tests.support.postgres import Database
 from tests.support.write_api import (
@@ -188,3 +191,19 @@ def test_times_in_events_are_utc(database: Database, api: Api) -> None:
     api.connection.execute("SET timezone = 'Asia/Tokyo'")
     ref_id = api.insert("tasks", name="x", at="2026-01-01T00:00:00+09:00")
     assert events(database, ref_id)[0][3]["at"] == "2025-12-31T15:00:00+00:00"
+
+
+def test_the_app_cannot_hide_a_change(database: Database, api: Api) -> None:
+    """Only the owner may mark a temporary value: an update to version -1 by the app has its event."""
+    ref_id = api.insert()
+    change = "UPDATE jobs SET title = 'x', version = -1 WHERE ref_id = %s"
+    with api.connection.transaction():
+        api.commit(new_id(), [change_op("update", "jobs", {"ref_id": ref_id, "title": "by commit"})])
+        with pytest.raises(InsufficientPrivilege), api.connection.transaction():
+            api.connection.execute(change, (ref_id,))
+    database.ask("GRANT UPDATE (version) ON jobs TO storekit_app")
+    with api.connection.transaction():
+        api.commit(new_id(), [change_op("update", "jobs", {"ref_id": ref_id, "title": "again"})])
+        api.connection.execute(change, (ref_id,))
+    assert [event[3]["title"] for event in events(database, ref_id)[1:]] == ["by commit", "again", "x"]
+    assert database.ask("SELECT title, version FROM jobs WHERE ref_id = %s", ref_id) == [("x", 4)]

@@ -141,6 +141,17 @@ class Everything(Columns, table="everything"):
     doc: Annotated[dict[str, Any] | None, document(collection="everything_docs")] = None
 
 
+class Slot(
+    Columns,
+    table="slots",
+    indexes=[
+        *map(unique, ("text", "number", "real", "money", "uid", "moment", "day")),
+        unique("status", "flag"),
+    ],
+):
+    """A unique key of each type of column."""
+
+
 class OrderStatus(StrEnum):
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -318,6 +329,7 @@ ENTITIES = (
     Note,
     Wide,
     Everything,
+    Slot,
     Order,
     Job,
     Tariff,

@@ -250,6 +250,7 @@ DECLARE
     v_places  jsonb := '[]';
     v_op      jsonb;
     v_keys    text;
+    v_freed   jsonb;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
     v_outcome := storekit.claim(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, v_parts <> '[]');
@@ -259,6 +260,9 @@ BEGIN
     PERFORM set_config('storekit.write_id', p_write_id::text, true);
     PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
     PERFORM storekit.lock_rows(p_ops);
+    IF p_ops -> 0 ? 'exchange' THEN
+        v_freed := storekit.begin_exchange(p_ops);
+    END IF;
     IF p_ops -> 0 ? 'circle' THEN
         v_keys := storekit.circle_keys(p_ops);
     END IF;
@@ -281,6 +285,9 @@ BEGIN
     END LOOP;
     IF v_keys IS NOT NULL THEN
         EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');
+    END IF;
+    IF v_freed IS NOT NULL THEN
+        PERFORM storekit.end_exchange(p_write_id, v_freed);
     END IF;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
         || CASE WHEN v_places = '[]' THEN '{}' ELSE jsonb_build_object('places', v_places) END

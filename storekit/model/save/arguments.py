@@ -51,12 +51,13 @@ def commit_operations(write: Write) -> list[dict[str, Any]]:
 
     The rows are in the order of `Order`, so the caller can pass records that refer to each other in any
     order. If tables refer to each other in a circle, the operations are marked `circle`: the commit then
-    checks references at its end. A write with a key also gets the place of each row in the caller's list,
-    which the ledger keeps for a replay; rows that are only checked are not part of its result.
+    checks references at its end. If rows may exchange values of a unique key, they are marked `exchange`: the
+    commit then frees these values first. A write with a key also gets the place of each row in the caller's
+    list, which the ledger keeps for a replay; rows that are only checked are not part of its result.
     """
     plan = write.plan
     order, groups = Order(plan), dict[tuple[Any, ...], list[RowPlan]]()
-    mark = {"circle": True} if order.circle else {}
+    mark = {name: True for name in ("circle", "exchange") if getattr(order, name)}
     for place, row in sorted(((order.place(row), row) for row in plan.rows), key=itemgetter(0)):
         groups.setdefault((place, row.table.name, row.operation, row.reason, *_shape(row)), []).append(row)
     return [

@@ -2,11 +2,13 @@
 
 Inserts come before updates, which may refer to new rows, and updates before deletes, to which a row may no
 longer refer. But Postgres checks a unique key at each row. So a row that frees a key, by a delete or a new
-value, comes before the inserts of its table, if no reference forbids that.
+value, comes before the inserts of its table, if no reference forbids that. Rows that may exchange the values
+of a key have no such order: the commit frees their keys first.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
@@ -24,6 +26,7 @@ class Order:
 
     def __init__(self, plan: Plan) -> None:
         self._depth, self.circle = _depths(row.table for row in plan.rows)
+        self.exchange = _may_exchange(plan)
         self._early = _tables_to_delete_early(plan, self._depth)
         self._new = {str(row.id) for row in plan.rows if row.operation == "insert"}
         self._inserted = {row.table.name for row in plan.rows if row.operation == "insert"}
@@ -43,6 +46,18 @@ class Order:
         return not refers and any(
             row.values.keys() & {*fields, *where} for _, fields, where in unique_keys(row.table)
         )
+
+
+def _may_exchange(plan: Plan) -> bool:
+    """Return whether an update changes a unique key of which another row of the write gets a value too."""
+    keyed = [row for row in plan.rows if row.operation in {"insert", "update"}]
+    rows, updates = Counter[str](), set[str]()
+    for row in keyed:
+        for name, fields, _ in unique_keys(row.table):
+            if row.values.keys() & {*fields}:
+                rows[name] += 1
+                updates |= {name} if row.operation == "update" else set()
+    return any(rows[name] > 1 for name in updates)
 
 
 def _tables_to_delete_early(plan: Plan, depth: Mapping[str, int]) -> set[str]:

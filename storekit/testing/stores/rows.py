@@ -45,6 +45,7 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     done: dict[str, int] = {}
     for row in rows:
         done[row["ref_id"]] = _write_row(tx, table, verb, row, names, leaving)
+        tx.freed -= {each for each in tx.freed if each[1] == row["ref_id"]}
         if at_each_row:
             check_unique(tx, table, [row])
     if verb in {"insert", "update"} and not operation.get("circle"):

@@ -127,6 +127,8 @@ class Transaction:
         self.state, self.tenant, self.actor = state, tenant, actor
         self.now = state.clock.now()
         self.reason: str | None = None
+        self.freed: set[tuple[str, str]] = set()
+        """Keys that rows gave up until their operation writes them: name of the key, ref_id."""
         self._undo: list[Callable[[], object]] = []
 
     def put(self, space: dict[K, V], key: K, value: V) -> None:

@@ -22,6 +22,7 @@ from storekit.testing.stores.claims import (
 )
 from storekit.testing.stores.rows import check_references, check_target, write_rows
 from storekit.testing.stores.state import PartRow, Transaction, WriteRow
+from storekit.testing.stores.unique import free_keys
 
 _SHORTEST, _LONGEST = timedelta(milliseconds=1), timedelta(days=1)
 _OLDEST_RENEWED = timedelta(hours=24)
@@ -63,6 +64,8 @@ def commit(tx: Transaction, given: Arguments) -> Reply:
     if outcome is not None:
         return outcome
     _commit_parts(tx, write_id, parts, operations)
+    if any(operation.get("exchange") for operation in operations):
+        free_keys(tx, operations)
     rows = [row for operation in operations for row in _write(tx, operation)]
     for operation in operations:
         if operation.get("circle") and operation["op"] in {"insert", "update"}:

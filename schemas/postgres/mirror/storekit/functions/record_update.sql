@@ -30,6 +30,7 @@ BEGIN
             FROM jsonb_each(p.after) AS a
             WHERE p.before -> a.key <> a.value AND a.key NOT IN ('version', 'updated_on', 'updated_by')
         ) AS d
+        WHERE p.version <> (p.before ->> 'version')::bigint  -- touch() keeps it for a temporary value
     ), recorded AS (
         INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, before, after)
         SELECT c.tenant_id, TG_ARGV[0], c.ref_id, c.version,
