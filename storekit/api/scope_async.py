@@ -1,4 +1,4 @@
-"""The asynchronous scope: one tenant and one actor."""
+"""The asynchronous scope: one tenant, one actor and what they act for."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class AsyncScope:
             idempotency_key: identifies the unit, 1 to 255 characters: units with the same key and the same
                 planned operations are committed once, however often and by how many processes they are
                 run. See `AsyncTransaction`. Default: no key.
-            reason: a text that is stored with the events of the unit's records, at most 4,000 characters.
-                Events of your own SQL do not get it. Default: none.
+            reason: a text that is stored with the events of the unit, those of your own SQL included; at
+                most 4,000 characters. Default: none.
             within: a psycopg connection, with an open transaction, that the unit joins. The changes of
                 the unit become visible when that transaction commits; a unit that fails undoes only its
                 own changes. Default: the unit begins its own transaction.
@@ -83,7 +83,7 @@ class AsyncScope:
             The unit of work, a context manager.
 
         Raises:
-            ValidationError: the key or the reason is empty, too long or not a str.
+            ValidationError: the key is empty, or the key or the reason is too long or not a str.
             UsageError: the store is closed, or both a key and `within` are given. A connection that
                 cannot be joined is reported at its first use.
 

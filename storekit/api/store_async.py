@@ -138,7 +138,14 @@ class AsyncStore:
             await in_thread(self._servers.stop)
             self._assembly = None
 
-    def scope(self, *, tenant: UUID | str | None, actor: str) -> AsyncScope:
+    def scope(
+        self,
+        *,
+        tenant: UUID | str | None,
+        actor: str,
+        on_behalf_of: str | None = None,
+        context: dict[str, Any] | None = None,
+    ) -> AsyncScope:
         """Return a scope for a tenant and an actor. No other call takes a tenant.
 
         Cost: no I/O.
@@ -148,24 +155,34 @@ class AsyncStore:
                 records, and global records.
             actor: who acts, for example `"user:jane"`; 1 to 255 characters. It is recorded with each
                 change.
+            on_behalf_of: for whom the actor acts, for example the user of an agent; 1 to 255 characters. It
+                is recorded with each change. Default: none.
+            context: facts about the request that are recorded with each change, such as its id or the
+                address of the client: a dict of JSON values, at most 4,096 bytes. Default: none.
 
         Returns:
             The scope.
 
         Raises:
             TenantRequired: `tenant` is None, the nil UUID, or not a UUID.
-            UsageError: `actor` is empty or not a str, or the store is closed.
-            ValidationError: `actor` is too long, or contains a character that Postgres cannot store.
+            UsageError: `actor` or `on_behalf_of` is empty or not a str, or the store is closed.
+            ValidationError: a name is too long or contains a character that Postgres cannot store, or
+                `context` is too large or not a dict of JSON values.
 
         Example:
-            >>> acme = store.scope(tenant=tenant_id, actor="user:jane")
+            >>> acme = store.scope(tenant=tenant_id, actor="agent:writer", on_behalf_of="user:jane")
             >>> saved = await acme.repository(Article).save(Article(slug="autumn"))
             >>> saved.created_by
+            'agent:writer'
+            >>> events = await acme.repository(Article).history(saved.ref_id)
+            >>> events[0].on_behalf_of
             'user:jane'
         """
-        return AsyncScope(self._ports.opened(), Actor.of(tenant, actor))
+        return AsyncScope(self._ports.opened(), Actor.of(tenant, actor, on_behalf_of, context))
 
-    def admin(self, *, actor: str) -> AsyncScope:
+    def admin(
+        self, *, actor: str, on_behalf_of: str | None = None, context: dict[str, Any] | None = None
+    ) -> AsyncScope:
         """Return a scope that writes global records: those of classes with `scope="global"`.
 
         All tenants can read global records; only this scope can write them. It cannot read or write the
@@ -175,21 +192,25 @@ class AsyncStore:
 
         Args:
             actor: who acts, for example `"user:operator"`; 1 to 255 characters.
+            on_behalf_of: for whom the actor acts, as for `scope`. Default: none.
+            context: facts about the request, as for `scope`. Default: none.
 
         Returns:
             The scope. Its calls log in with `POSTGRES_ADMIN_URL`, and raise `ConfigurationError` if it
             is not set.
 
         Raises:
-            UsageError: `actor` is empty or not a str, or the store is closed.
-            ValidationError: `actor` is too long, or contains a character that Postgres cannot store.
+            UsageError: `actor` or `on_behalf_of` is empty or not a str, or the store is closed.
+            ValidationError: a name is too long or contains a character that Postgres cannot store, or
+                `context` is too large or not a dict of JSON values.
 
         Example:
             >>> class Plan(Entity, Mutable, table="plans", scope="global"):
             ...     name: str
             >>> plans = store.admin(actor="user:operator").repository(Plan)
         """
-        return AsyncScope(self._ports.opened().acting_as(Login.ADMIN), Actor.of_admin(actor))
+        by = Actor.of_admin(actor, on_behalf_of, context)
+        return AsyncScope(self._ports.opened().acting_as(Login.ADMIN), by)
 
     async def lookup(self, entity: type[Entity], value: str) -> Found | None:
         """Find a record by a secret, before its tenant is known.

@@ -75,6 +75,7 @@ def commit_call(context: Context, write: Write, version_ids: Sequence[str | None
         **_claim(context, write),
         "p_parts": commit_parts(write, version_ids),
         "p_ops": commit_operations(write),
+        **_origin(context),
     }
     return Call("commit_v1", arguments)
 
@@ -105,6 +106,7 @@ async def transition(context: Context, write_id: UUID, move: Move, after: Select
         "p_to": move.to,
         "p_reason": move.reason,
         "p_expected_version": move.expected_version,
+        **_origin(context),
     }
     call = Call("transition_v1", arguments)
     reply, rows = await _visible(context, write_id, [call, after], "postgres.transition")
@@ -210,6 +212,10 @@ def _ledger(context: Context) -> Ledger:
 
 def _who(context: Context) -> dict[str, Any]:
     return {"p_tenant": context.actor.tenant, "p_actor": context.actor.name}
+
+
+def _origin(context: Context) -> dict[str, Any]:
+    return {"p_on_behalf_of": context.actor.on_behalf_of, "p_context": context.actor.context}
 
 
 def _claim(context: Context, write: Write) -> dict[str, Any]:

@@ -10,6 +10,17 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Who makes a change, on whose behalf, in which context and why; the events of the change keep it."""
+
+    actor: str
+    on_behalf_of: str | None = None
+    context: str | None = None
+    """A JSON object, as text."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call of a function of storekit's write API: one transaction, one reply."""
 
@@ -157,7 +168,7 @@ class Claim:
     """
 
     table: str
-    actor: str
+    origin: Origin
     write_id: UUID
     queues: tuple[Search, ...]
     """Where to look, in turn, each in its order."""
@@ -166,7 +177,6 @@ class Claim:
     limit: int
     lease: tuple[str, timedelta] | None = None
     """A column that gets the time at which the lease ends, by the clock of the database."""
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

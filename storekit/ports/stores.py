@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 from uuid import UUID
 
 from storekit.errors import Unavailable
-from storekit.ports.statements import Call, Statement
+from storekit.ports.statements import Call, Origin, Statement
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -48,7 +48,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
+    def session(self, tenant: UUID, origin: Origin, within: Any = None) -> Session:
         """Prepare an explicit transaction: on a connection of its own, or as part of the caller's. No I/O.
 
         Raises:

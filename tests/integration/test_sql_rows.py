@@ -161,7 +161,7 @@ def test_several_tables_are_one_commit(database: Database, api: Api) -> None:
     call = insert_op("tasks", [{"name": "x", "run_id": run["rows"][0]["id"]}])
     reply = api.commit(write := new_id(), [run, call])
     assert [row[0] for row in reply["rows"]] == ["jobs", "tasks"]
-    events = database.ask('SELECT actor, "session_user" FROM storekit.event WHERE write_id = %s', write)
+    events = database.ask("SELECT actor, login FROM storekit.event WHERE write_id = %s", write)
     assert events == [("agent:writer", "app")] * 2
 
 

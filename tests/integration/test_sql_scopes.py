@@ -183,7 +183,7 @@ def test_a_report_reads_all_tenants_and_is_audited(database: Database, api: Api)
         assert str(api.tenant) in {row[0]["tenant_id"] for row in rows}
         assert len(rows) > 1
     assert database.ask(
-        'SELECT type, actor, "session_user", tenant_id FROM storekit.event'
+        "SELECT type, actor, login, tenant_id FROM storekit.event"
         " WHERE entity = 'report.sessions_by_tenant' ORDER BY id DESC LIMIT 1"
     ) == [("report.read", "user:cfo", "reporter", NIL)]
 

@@ -149,7 +149,8 @@ def fresh_database(super_url: str) -> Iterator[Database]:
     with psycopg.connect(super_url, autocommit=True) as connection:
         connection.execute(
             b"DO $$ BEGIN IF to_regrole('admin') IS NULL THEN CREATE ROLE admin LOGIN CREATEROLE;"
-            b" CREATE ROLE app LOGIN; CREATE ROLE worker LOGIN; CREATE ROLE auditor LOGIN; END IF; END $$"
+            b" CREATE ROLE app LOGIN; CREATE ROLE worker LOGIN; CREATE ROLE auditor LOGIN;"
+            b" GRANT pg_read_all_stats TO admin WITH ADMIN OPTION; END IF; END $$"
         )
         with _created(connection, super_url) as database:
             yield database

@@ -57,7 +57,7 @@ SELECT refused(format('SELECT report.read_v1(''bob'', %L)', name), 'SK400', 'the
     coalesce(name, 'null') || ' is not a report')
     FROM unnest(ARRAY['none', 'storekit.part', 'public.sessions', 'llm_costs; DROP TABLE sessions', NULL]) AS name;
 RESET ROLE;
-SELECT results_eq($$SELECT tenant_id, entity, type, actor, "session_user" = session_user
+SELECT results_eq($$SELECT tenant_id, entity, type, actor, login = session_user
     FROM storekit.event_inbox WHERE type = 'report.read'$$,
     $$VALUES (storekit.nil(), 'report.llm_costs', 'report.read', 'bob', true)$$, 'each read is an event');
 SELECT be('reports');

@@ -24,7 +24,7 @@ from storekit.drivers.postgres.joined import Joined
 from storekit.drivers.postgres.queries import reads
 from storekit.drivers.postgres.wire import compose, new_reader, read
 from storekit.errors import StorekitError, Unavailable, UsageError, ValidationError
-from storekit.ports.statements import Call, Statement
+from storekit.ports.statements import Call, Origin, Statement
 from storekit.ports.stores import AnswerLost
 
 _UNIT_SAVEPOINT = "storekit_unit"
@@ -48,8 +48,8 @@ class Executor(Protocol):
 class _Transaction(ABC):
     """The statements that both kinds of session send inside the transaction."""
 
-    def __init__(self, executor: Executor, tenant: UUID, actor: str) -> None:
-        self._executor, self._tenant, self._actor = executor, tenant, actor
+    def __init__(self, executor: Executor, tenant: UUID, origin: Origin) -> None:
+        self._executor, self._tenant, self._origin = executor, tenant, origin
 
     @property
     @abstractmethod
@@ -115,8 +115,8 @@ class _Transaction(ABC):
 class OwnSession(_Transaction):
     """A transaction on a pooled connection, from BEGIN to COMMIT."""
 
-    def __init__(self, executor: Executor, tenant: UUID, actor: str) -> None:
-        super().__init__(executor, tenant, actor)
+    def __init__(self, executor: Executor, tenant: UUID, origin: Origin) -> None:
+        super().__init__(executor, tenant, origin)
         self._connection: Any = None
         self._exposed = False
         """Whether the user got the connection and may have changed its session."""
@@ -142,7 +142,7 @@ class OwnSession(_Transaction):
         role = self._executor.role
         as_role: list[Composed] = [(reads.SET_ROLE, [role.encode()])] if role else []
         # BEGIN, the scope and the first calls share one trip.
-        opening: list[Composed] = [("BEGIN", []), *as_role, _set_scope(self._tenant, self._actor)]
+        opening: list[Composed] = [("BEGIN", []), *as_role, _set_scope(self._tenant, self._origin)]
         return _read(calls, await self._execute(*opening, *map(reads.call, calls)))
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
@@ -184,11 +184,11 @@ class OwnSession(_Transaction):
 class JoinedSession(_Transaction):
     """A savepoint inside a transaction that the caller began and will end."""
 
-    def __init__(self, executor: Executor, tenant: UUID, actor: str, joined: Joined) -> None:
-        super().__init__(executor, tenant, actor)
+    def __init__(self, executor: Executor, tenant: UUID, origin: Origin, joined: Joined) -> None:
+        super().__init__(executor, tenant, origin)
         self._joined = joined
         self._begun = False
-        self._previous_actor = ""
+        self._previous: Origin | None = None
 
     @property
     def _channel(self) -> Any:
@@ -204,21 +204,22 @@ class JoinedSession(_Transaction):
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         _require_in_transaction(self._joined.connection)
-        opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (reads.CURRENT_ACTOR, [])]
+        opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (reads.CURRENT_ORIGIN, [])]
         self._begun = True  # set before the trip: a call that fails in it must roll back to the savepoint
-        scope = _set_scope(self._tenant, self._actor)
+        scope = _set_scope(self._tenant, self._origin)
         results = await self._execute(*opening, scope, *map(reads.call, calls))
         if not results[2].ntuples:
             raise UsageError(
                 "the transaction to join belongs to another tenant; use a transaction of this tenant"
             )
-        self._previous_actor = (results[1].get_value(0, 0) or b"").decode()
+        found = [(results[1].get_value(0, i) or b"").decode() for i in range(4)]
+        self._previous = Origin(*found)
         return _read(calls, results)
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         _require_in_transaction(self._joined.connection)
-        # RELEASE keeps settings, so the owner's actor must be restored for the statements that follow.
-        again = [_set_scope(self._tenant, self._previous_actor)] if self._previous_actor else []
+        # RELEASE keeps settings, so those of the owner must be restored for the statements that follow.
+        again = [_set_scope(self._tenant, self._previous)] if self._previous else []
         try:
             release: Composed = (f"RELEASE SAVEPOINT {_UNIT_SAVEPOINT}", [])
             await self._execute_if_committed(writes, release, *again)
@@ -252,9 +253,10 @@ These are the parts of DISCARD ALL, which cannot run in the implicit transaction
 """
 
 
-def _set_scope(tenant: UUID, actor: str) -> Composed:
-    """Set the tenant and the actor; returns no row if the transaction belongs to another tenant."""
-    return reads.SET_SCOPE, [str(tenant).encode(), actor.encode()]
+def _set_scope(tenant: UUID, origin: Origin) -> Composed:
+    """Set the tenant and the origin; returns no row if the transaction belongs to another tenant."""
+    named = origin.actor, origin.on_behalf_of or "", origin.context or ""
+    return reads.SET_SCOPE, [str(tenant).encode(), *map(reads.encode, named), reads.encode(origin.reason)]
 
 
 def _require_in_transaction(connection: BaseConnection[Any]) -> None:

@@ -45,6 +45,8 @@ class Writes:
     """The idempotency key, until the first write takes it. That write holds the key for the whole unit: it is
     staged first, or is the first statement of the transaction, so no other write of the unit and none of the
     user's SQL runs before the key is claimed."""
+    reason: str | None = None
+    """The reason of the unit, which events of the user's SQL get."""
     flushed: list[Flushed] = field(default_factory=list)
     session: Session | None = None
     """The transaction, once it has begun."""
@@ -256,4 +258,4 @@ class Writes:
 
     def _new_session(self) -> Session:
         actor = self.context.actor
-        return self.context.ports.ledger.session(actor.tenant, actor.name, self.within)
+        return self.context.ports.ledger.session(actor.tenant, actor.origin(self.reason), self.within)

@@ -26,7 +26,7 @@ from storekit.model.declare.validators import LOADING, assign, guarded
 from storekit.model.table.indexes import Index
 from storekit.model.table.table import RESERVED, Scope, Table
 
-_KEYWORDS = ("scope", "line", "indexes", "natural_key")
+_KEYWORDS = ("scope", "line", "indexes", "natural_key", "reason_required")
 
 
 class Entity(BaseModel):
@@ -52,6 +52,7 @@ class Entity(BaseModel):
         line: line of shipped migrations that creates the table; None (the default) for your own migrations.
         indexes: `index(...)` and `unique(...)` of the class.
         natural_key: fields that identify a record, unique per tenant; `upsert` finds records by them.
+        reason_required: whether each change needs `reason=`. Postgres refuses a change without a reason too.
 
     Raises:
         UsageError: when the class is defined, for a field or keyword that cannot be stored.
@@ -81,6 +82,7 @@ class Entity(BaseModel):
         line: str | None = None,
         indexes: Sequence[Index] = (),
         natural_key: Sequence[str] = (),
+        reason_required: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence, Set
 from copy import deepcopy
 from dataclasses import replace
@@ -27,7 +28,7 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     _check_shape(table, operation)
     made: Mapping[str, int] = {}
     if verb == "transition":
-        made, verb = made_moves(tx, table, operation["columns"][0], rows), "update"
+        made = made_moves(tx, table, operation["columns"][0], rows)
     asked, rows = rows, [row for row in rows if row["ref_id"] not in made]
     if verb != "insert":
         # In the order in which the SQL locks rows, so that the same one of several errors is raised.
@@ -39,7 +40,7 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     # Rows of one statement may refer to each other: Postgres checks references at its end.
     leaving = {row["ref_id"] for row in rows} if verb == "delete" else set[str]()
     # Postgres checks unique keys at each row, which matters if the rows exchange values.
-    at_each_row = verb == "update" and any(
+    at_each_row = verb in {"update", "transition"} and any(
         {*names} & {*fields, *where} for _, fields, where in unique_keys(table)
     )
     done: dict[str, int] = {}
@@ -48,7 +49,7 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
         tx.freed -= {each for each in tx.freed if each[1] == row["ref_id"]}
         if at_each_row:
             check_unique(tx, table, [row])
-    if verb in {"insert", "update"} and not operation.get("circle"):
+    if verb in {"insert", "update", "transition"} and not operation.get("circle"):
         check_references(tx, table, rows)
     if verb != "delete" and not at_each_row:
         check_unique(tx, table, rows)
@@ -98,8 +99,8 @@ def _write_row(
     found = tx.row(table.name, row["ref_id"])
     assert found is not None  # noqa: S101 it was checked
     match verb:
-        case "update":
-            return change(tx, table, found, values, "updated")
+        case "update" | "transition":
+            return change(tx, table, found, values, "updated", asked=verb == "transition")
         case "restore":
             return change(tx, table, found, {"deleted_on": None, "deleted_by": None}, "restored")
     if table.soft_delete:
@@ -127,8 +128,13 @@ def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
     return 1
 
 
-def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) -> int:
-    """Change a row as the row trigger does: increment the version, set updated_on and updated_by."""
+def change(tx: Transaction, table: Table, found: Row, values: Row, what: str, *, asked: bool = False) -> int:
+    """Change a row as the row trigger does: increment the version, set updated_on and updated_by.
+
+    A row that stays as it is keeps its version, unless a transition to its state was asked for.
+    """
+    if not asked and all(_same(table, name, value, found.get(name)) for name, value in values.items()):
+        return int(found["version"])
     changed = {**found, **values, "version": found["version"] + 1}
     if table.machine and found[table.machine.field] != changed[table.machine.field]:
         was, what = found[table.machine.field], "transitioned"
@@ -137,7 +143,7 @@ def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) ->
     diff = [
         name
         for name in changed
-        if name != "version" and _differs(table, name, changed[name], found.get(name))
+        if name != "version" and not _same(table, name, changed[name], found.get(name))
     ]
     if table.mutable:
         changed |= {"updated_on": tx.now.isoformat(), "updated_by": tx.actor}
@@ -149,10 +155,22 @@ def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) ->
 
 
 def _differs(table: Table, name: str, one: Any, other: Any) -> bool:
-    """Compare as PostgreSQL compares the images of a row: true differs from 1, and 1.0 equals 1.00."""
+    """Compare as PostgreSQL compares values: true differs from 1, and 1.0 equals 1.00."""
     if one is None or other is None or table.column(name) is None:
         return bool(one != other)
     return bool(comparable(table, name, one) != comparable(table, name, other))
+
+
+def _same(table: Table, name: str, one: Any, other: Any) -> bool:
+    """Return whether PostgreSQL stores both values as the same bytes: 1.0 and 1.00 differ."""
+    return not _differs(table, name, one, other) and _stored(table, name, one) == _stored(table, name, other)
+
+
+def _stored(table: Table, name: str, value: Any) -> str:
+    column = table.column(name)
+    if column is not None and column.sql == "numeric" and value is not None:
+        return format(Decimal(str(value)), "f")
+    return json.dumps(value, sort_keys=True) if column is not None and column.sql == "jsonb" else ""
 
 
 def _check_move(table: Table, ref_id: str, from_: str | None, to: str | None, allowed: Sequence[str]) -> None:
@@ -238,7 +256,9 @@ def _record(
 ) -> None:
     key = (table.name, tx.tenant, ref_id)
     images = _exact(table, before), _exact(table, after)
-    event = Event(tx.now, f"{table.name}.{what}", version, tx.actor, tx.reason, *images)
+    context = None if tx.context is None else json.loads(tx.context)
+    origin = tx.actor, tx.on_behalf_of, tx.reason, context
+    event = Event(tx.now, f"{table.name}.{what}", version, *origin, *images)
     tx.put(tx.state.events, key, (*tx.state.events.get(key, ()), event))
 
 

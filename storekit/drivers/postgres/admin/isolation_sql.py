@@ -51,7 +51,8 @@ _UNFORCED = """
     ('storekit.managed', 'managed tables'),
     ('storekit.event_type', 'event types'),
     ('storekit.move', 'allowed state transitions'),
-    ('storekit.event_head', 'position of the sequencer')
+    ('storekit.event_head', 'position of the sequencer'),
+    ('storekit.lease', 'which process does the work of all')
 )
 SELECT format('table %s does not %s row level security', name,
               CASE WHEN relrowsecurity THEN 'force' ELSE 'enable' END)

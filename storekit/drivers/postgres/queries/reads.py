@@ -29,17 +29,22 @@ SET_TENANT = (
 UNSORTED = ", set_config('enable_sort', 'off', true)"
 """Appended to `SET_TENANT` for look-ups by key: rules out plans that use another index and then sort."""
 SET_SCOPE = (
-    "SELECT set_config('storekit.tenant', $1, true), set_config('storekit.actor', $2, true) "
+    "SELECT set_config('storekit.tenant', $1, true), set_config('storekit.actor', $2, true), "
+    "set_config('storekit.on_behalf_of', $3, true), set_config('storekit.context', $4, true), "
+    "set_config('storekit.reason', coalesce($5, current_setting('storekit.reason', true), ''), true) "
     "WHERE coalesce(nullif(current_setting('storekit.tenant', true), ''), $1) = $1"
 )
-"""Sets tenant and actor, unless the transaction has another tenant: then it returns no row."""
+"""Sets tenant and origin, unless the transaction has another tenant: then it returns no row."""
 RESTORE_TENANT = "SELECT set_config('storekit.tenant', $1, true)"
 REQUIRE_COMMITTED = (
     "SELECT 1 / (count(*) = $3::bigint)::int FROM storekit.write "
     "WHERE tenant_id = $1::uuid AND write_id = ANY ($2::uuid[]) AND state = 'committed'"
 )
 """Divides by zero unless all writes are committed: the server then skips the rest of the pipeline."""
-CURRENT_ACTOR = "SELECT nullif(current_setting('storekit.actor', true), '')"
+CURRENT_ORIGIN = (
+    "SELECT current_setting('storekit.actor', true), current_setting('storekit.on_behalf_of', true), "
+    "current_setting('storekit.context', true), current_setting('storekit.reason', true)"
+)
 SET_ROLE = "SELECT set_config('role', $1, true)"
 """Sets the role of this transaction only: a pooler may give the session to another client next."""
 
@@ -49,7 +54,7 @@ PART = (
 )
 
 _EVENTS = (
-    "SELECT e.occurred_on, e.type, e.version, e.actor, e.reason, "
+    "SELECT e.occurred_on, e.type, e.version, e.actor, e.on_behalf_of, e.reason, e.context, "
     "e.before::text, e.after::text FROM storekit.event e "
     "WHERE e.tenant_id = $1::uuid AND e.entity = $2 AND e.ref_id = $3 "
     "ORDER BY e.version DESC, e.occurred_on DESC LIMIT $4::bigint"
@@ -57,10 +62,11 @@ _EVENTS = (
 
 _WRITE = {"p_tenant": "uuid", "p_actor": "text", "p_write_id": "uuid"}
 _CLAIM = {**_WRITE, "p_key": "text", "p_fingerprint": "bytea"}
+_ORIGIN = {"p_on_behalf_of": "text", "p_context": "jsonb"}
 FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "stage_v1": {**_CLAIM, "p_lease": "interval", "p_parts": "jsonb", "p_targets": "jsonb"},
     "renew_v1": {**_WRITE, "p_lease": "interval"},
-    "commit_v1": {**_CLAIM, "p_parts": "jsonb", "p_ops": "jsonb"},
+    "commit_v1": {**_CLAIM, "p_parts": "jsonb", "p_ops": "jsonb", **_ORIGIN},
     "abandon_v1": _WRITE,
     "transition_v1": {
         **_WRITE,
@@ -69,6 +75,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_to": "text",
         "p_reason": "text",
         "p_expected_version": "bigint",
+        **_ORIGIN,
     },
     "lookup_v1": {"p_entity": "text", "p_value": "text"},
 }

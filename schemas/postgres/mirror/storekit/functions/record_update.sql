@@ -28,9 +28,10 @@ BEGIN
         FROM pair AS p CROSS JOIN LATERAL (
             SELECT jsonb_object_agg(a.key, p.before -> a.key) AS before, jsonb_object_agg(a.key, a.value) AS after
             FROM jsonb_each(p.after) AS a
-            WHERE p.before -> a.key <> a.value AND a.key NOT IN ('version', 'updated_on', 'updated_by')
+            -- Compared as text: 1.0 and 1.00 are equal as numbers, but the stored value changes.
+            WHERE (p.before -> a.key)::text <> a.value::text AND a.key NOT IN ('version', 'updated_on', 'updated_by')
         ) AS d
-        WHERE p.version <> (p.before ->> 'version')::bigint  -- touch() keeps it for a temporary value
+        WHERE p.version <> (p.before ->> 'version')::bigint  -- touch() keeps it if nothing changes
     ), recorded AS (
         INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, before, after)
         SELECT c.tenant_id, TG_ARGV[0], c.ref_id, c.version,

@@ -1,0 +1,18 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE OR REPLACE FUNCTION storekit.lead_v1(p_name text, p_holder text, p_for interval)
+ RETURNS bigint
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
+AS $function$
+    INSERT INTO storekit.lease AS l (name, term, holder, until, heartbeat)
+    VALUES (p_name, 1, p_holder, storekit.now() + p_for, storekit.now())
+    ON CONFLICT (name) DO UPDATE SET
+        term = l.term + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END,
+        holder = excluded.holder, until = excluded.until, heartbeat = excluded.heartbeat
+    WHERE l.holder = excluded.holder OR l.until < storekit.now()
+    RETURNING term;
+$function$;
+
+ALTER FUNCTION storekit.lead_v1(text,text,interval) OWNER TO storekit_owner;
+GRANT EXECUTE ON FUNCTION storekit.lead_v1(text,text,interval) TO storekit_worker;

@@ -1,0 +1,13 @@
+-- Written by `storekit schema mirror`: make changes in a migration, then run it again.
+
+CREATE OR REPLACE FUNCTION storekit.resign_v1(p_name text, p_holder text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
+AS $function$
+    UPDATE storekit.lease AS l SET until = storekit.now() - interval '1 microsecond'
+    WHERE l.name = p_name AND l.holder = p_holder;
+$function$;
+
+ALTER FUNCTION storekit.resign_v1(text,text) OWNER TO storekit_owner;
+GRANT EXECUTE ON FUNCTION storekit.resign_v1(text,text) TO storekit_worker;
