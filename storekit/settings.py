@@ -62,6 +62,7 @@ class Login(StrEnum):
     APP = "app"
     ADMIN = "admin"
     REPORTER = "reporter"
+    WORKER = "worker"
 
 
 class Settings(BaseModel):
@@ -86,7 +87,8 @@ class Settings(BaseModel):
     )
     postgres_worker_url: SecretStr | None = Field(
         default=None,
-        description="connection URL of a login that is a member of the role storekit_worker; not used yet",
+        description="connection URL of a login that is a member of the role storekit_worker; "
+        "required by store.relay, storekit relay and storekit doctor",
     )
     postgres_reporter_url: SecretStr | None = Field(
         default=None,

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from storekit.api.import_cursor import Cursor
 from storekit.api.repository import Repository
 from storekit.api.transaction import Transaction
 from storekit.assembly import Assembly
+from storekit.bridge import run
 from storekit.flows.context import Actor, Context
+from storekit.flows.wait_for import wait_for
 from storekit.model.declare.entity import Entity
 
 if TYPE_CHECKING:
@@ -96,6 +99,34 @@ class Scope:
             (1, 1)
         """
         return Transaction(self._opened, within, idempotency_key, reason)
+
+    def wait_for(self, target: int | datetime | Entity, *, timeout: float = 10.0) -> int:
+        """Wait until the log of events has a position, is complete up to an instant, or has a record's event.
+
+        Use it in tests, and to read through a consumer what you have written: the consumer has handled your
+        change once it is past the position that this call returns.
+
+        Cost: one Postgres trip for each look: at once, then after 5 to 250 ms.
+
+        Args:
+            target: a position; an aware datetime, to wait until no further event can have occurred at or
+                before it; or a saved record, to wait for the event of its present version.
+            timeout: how long to wait, in seconds. Default: 10.
+
+        Returns:
+            The last position of the log, which is at least that of the target.
+
+        Raises:
+            NotSequenced: the target was not reached in time. Retryable: call again; is a relay running?
+            UsageError: the target is none of these, or the record was not saved.
+            ValidationError: the datetime is naive, or the timeout is negative.
+            Unavailable: Postgres could not be reached. Retryable: call again.
+
+        Example:
+            >>> saved = acme.repository(Article).save(Article(slug="autumn"))
+            >>> position = acme.wait_for(saved)
+        """
+        return run(wait_for(self._opened, target, timeout))
 
     def cursor(self, name: str) -> Cursor:
         """Return an import cursor, which stores how far the data of another system was imported.

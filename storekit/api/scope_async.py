@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from storekit.api.import_cursor_async import AsyncCursor
@@ -9,6 +10,7 @@ from storekit.api.repository_async import AsyncRepository
 from storekit.api.transaction_async import AsyncTransaction
 from storekit.assembly import Assembly
 from storekit.flows.context import Actor, Context
+from storekit.flows.wait_for import wait_for
 from storekit.model.declare.entity import Entity
 
 if TYPE_CHECKING:
@@ -95,6 +97,36 @@ class AsyncScope:
             (1, 1)
         """
         return AsyncTransaction(self._opened, within, idempotency_key, reason)
+
+    async def wait_for(self, target: int | datetime | Entity, *, timeout: float = 10.0) -> int:
+        """Wait until the log of events has a position, is complete up to an instant, or has a record's event.
+
+        Use it in tests, and to read through a consumer what you have written: the consumer has handled your
+        change once it is past the position that this call returns.
+
+        A task that is cancelled stops waiting.
+
+        Cost: one Postgres trip for each look: at once, then after 5 to 250 ms.
+
+        Args:
+            target: a position; an aware datetime, to wait until no further event can have occurred at or
+                before it; or a saved record, to wait for the event of its present version.
+            timeout: how long to wait, in seconds. Default: 10.
+
+        Returns:
+            The last position of the log, which is at least that of the target.
+
+        Raises:
+            NotSequenced: the target was not reached in time. Retryable: call again; is a relay running?
+            UsageError: the target is none of these, or the record was not saved.
+            ValidationError: the datetime is naive, or the timeout is negative.
+            Unavailable: Postgres could not be reached. Retryable: call again.
+
+        Example:
+            >>> saved = await acme.repository(Article).save(Article(slug="autumn"))
+            >>> position = await acme.wait_for(saved)
+        """
+        return await wait_for(self._opened, target, timeout)
 
     def cursor(self, name: str) -> AsyncCursor:
         """Return an import cursor, which stores how far the data of another system was imported.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+from storekit.api.relay import Relay
 from storekit.api.scope import Scope
 from storekit.assembly import Assembly
 from storekit.bridge import run
@@ -114,6 +115,7 @@ class Store:
         if self._servers is not None and self._assembly is None:
             settings = self._servers.start()
             self._assembly = Assembly(settings, asynchronous=False)
+            self._assembly.begin_relay()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -296,6 +298,27 @@ class Store:
         """
         settings = self._ports.opened().settings
         return migrate(settings, lines, to=to, dry_run=dry_run)
+
+    def relay(self) -> Relay:
+        """Return a relay, which moves committed events to the log while its block runs.
+
+        An embedded store has one already. In production, run `storekit relay` in a process of its own, or
+        this in one of your processes.
+
+        Cost: no I/O now; see `Relay`.
+
+        Returns:
+            The relay, a context manager.
+
+        Raises:
+            UsageError: the store is closed.
+            ConfigurationError: when the block begins: `POSTGRES_WORKER_URL` is not set.
+
+        Example:
+            >>> with store.relay():
+            ...     saved = acme.repository(Article).save(Article(slug="autumn"))
+        """
+        return Relay(self._ports.opened())
 
     @property
     def settings(self) -> Settings:

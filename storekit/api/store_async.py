@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+from storekit.api.relay_async import AsyncRelay
 from storekit.api.scope_async import AsyncScope
 from storekit.assembly import Assembly
 from storekit.bridge import in_thread
@@ -115,6 +116,7 @@ class AsyncStore:
         if self._servers is not None and self._assembly is None:
             settings = await in_thread(self._servers.start)
             self._assembly = Assembly(settings, asynchronous=True)
+            self._assembly.begin_relay()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -299,6 +301,27 @@ class AsyncStore:
         """
         settings = self._ports.opened().settings
         return await in_thread(migrate, settings, lines, to=to, dry_run=dry_run)
+
+    def relay(self) -> AsyncRelay:
+        """Return a relay, which moves committed events to the log while its block runs.
+
+        An embedded store has one already. In production, run `storekit relay` in a process of its own, or
+        this in one of your processes.
+
+        Cost: no I/O now; see `AsyncRelay`.
+
+        Returns:
+            The relay, a context manager.
+
+        Raises:
+            UsageError: the store is closed.
+            ConfigurationError: when the block begins: `POSTGRES_WORKER_URL` is not set.
+
+        Example:
+            >>> async with store.relay():
+            ...     saved = await acme.repository(Article).save(Article(slug="autumn"))
+        """
+        return AsyncRelay(self._ports.opened())
 
     @property
     def settings(self) -> Settings:

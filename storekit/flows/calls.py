@@ -138,12 +138,15 @@ async def _visible(context: Context, write_id: UUID, statements: Sequence[Statem
         left -= 1
         with step(name):
             try:
-                return await ledger.pipeline(actor.tenant, actor.name, statements)
+                answers = await ledger.pipeline(actor.tenant, actor.name, statements)
             except AnswerLost as error:
                 raise OutcomeUnknown(write_id) from error
             except RolledBack:
                 if not left:
                     raise
+            else:
+                context.ports.committed()
+                return answers
 
 
 async def renew(context: Context, write: Write) -> Lease | None:

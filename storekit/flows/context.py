@@ -88,6 +88,10 @@ class Ports(Protocol):
         """
         ...
 
+    def committed(self) -> None:
+        """Tell the relays of this process that events wait to be moved."""
+        ...
+
     @property
     def unresolved(self) -> Unresolved: ...
 

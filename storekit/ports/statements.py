@@ -189,4 +189,25 @@ class Written:
     write_id: UUID
 
 
-Statement = Call | Select | Match | Search | Count | Locate | Events | Report | Claim | Written
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A call of a function for the worker's login, alone in its trip. The reply is JSON."""
+
+    name: str
+    values: tuple[Any, ...]
+    timeout: timedelta
+    """After which the server ends the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Read how far the sequencer is, and whether the event of one record is still to be moved."""
+
+    table: str | None = None
+    ref_id: str | None = None
+    version: int | None = None
+
+
+Statement = (
+    Call | Select | Match | Search | Count | Locate | Events | Report | Claim | Written | Work | Progress
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Protocol, TypeVar
@@ -244,6 +244,20 @@ class Blobs(Protocol):
     async def close(self) -> None: ...
 
 
+Job = Callable[[Callable[[timedelta], Awaitable[None]], Callable[[], bool]], Coroutine[Any, Any, None]]
+"""Work that pauses by its first argument, and ends soon after its second one returns True."""
+
+
+class Background(Protocol):
+    """Work that goes on beside the caller."""
+
+    def wake(self) -> None:
+        """End its present pause, or the next one."""
+
+    async def stop(self) -> None:
+        """Stop it, and wait for the end of what it is doing."""
+
+
 class Runtime(Protocol):
     """How puts, blocking work and sleep run: in threads for the sync API, in tasks for the async one."""
 
@@ -266,6 +280,10 @@ class Runtime(Protocol):
         ...
 
     async def sleep(self, delay: timedelta) -> None: ...
+
+    def background(self, job: Job) -> Background:
+        """Begin to work beside the caller, until it is stopped."""
+        ...
 
     async def close(self) -> None: ...
 

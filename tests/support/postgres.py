@@ -35,8 +35,8 @@ _SETTINGS = ("jit=off", "fsync=off", "max_connections=60", "listen_addresses=127
 
 
 @contextmanager
-def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
-    """Run a new cluster and yield the URL of its superuser; stop and delete it afterwards.
+def fresh_cluster(binaries: Path = BINARIES, *more: str) -> Iterator[str]:
+    """Run a new cluster, with `more` settings, and yield the URL of its superuser; delete it afterwards.
 
     As root, the server runs as `nobody`, in a directory that this user can reach.
     """
@@ -57,7 +57,7 @@ def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
             "--no-sync",
             **who,
         )
-        options = [part for setting in _SETTINGS for part in ("-c", setting)]
+        options = [part for setting in (*_SETTINGS, *more) for part in ("-c", setting)]
         command = [str(programs / "postgres"), "-D", str(data), "-k", name, "-p", str(port), *options]
         with (directory / "log").open("wb") as log:
             server = subprocess.Popen(command, stderr=log, cwd="/", **who)

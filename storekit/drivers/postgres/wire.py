@@ -17,7 +17,7 @@ from psycopg.pq.abc import PGresult
 from pydantic_core import from_json
 
 from storekit.drivers.postgres.exchange import Composed
-from storekit.drivers.postgres.queries import claims, reads, search
+from storekit.drivers.postgres.queries import claims, reads, search, worker
 from storekit.ports.statements import (
     Call,
     Claim,
@@ -25,10 +25,12 @@ from storekit.ports.statements import (
     Events,
     Locate,
     Match,
+    Progress,
     Report,
     Search,
     Select,
     Statement,
+    Work,
     Written,
 )
 from storekit.ports.stores import UNDECODED, BlobRef, StoredPart
@@ -57,6 +59,8 @@ def new_reader() -> Transformer:
 
 def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = None) -> list[Composed]:
     """Compose one exchange. Functions take their tenant as an argument; reads need it set before them."""
+    if isinstance(statements[0], Work):
+        return worker.work(statements[0])
     composed: list[Composed] = [(reads.SET_ROLE, [role.encode()])] if role else []
     if queries := [statement for statement in statements if not isinstance(statement, Call)]:
         composed.append((f"{reads.SET_TENANT}{_planned(queries)}", [str(tenant).encode()]))
@@ -78,9 +82,11 @@ def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = No
                 composed.append(claims.claim(statement, tenant))
             case Written():
                 composed.append(claims.written(statement, tenant))
+            case Progress():
+                composed.append(reads.progress(statement, tenant))
             case Report():
                 composed.append(reads.report(statement))
-            case _:
+            case Select():
                 composed.append(reads.select(statement, tenant))
     return composed
 
@@ -107,7 +113,7 @@ def read(reader: Transformer, statements: Sequence[Statement], results: Sequence
 
 def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
     match statement:
-        case Call():
+        case Call() | Work():
             return _document(result)
         case Claim():
             return _document(result) if result.ntuples else None
@@ -115,6 +121,8 @@ def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
             return _blobs(reader, result)
         case Events():
             return [_event(row) for row in _rows(reader, result)]
+        case Progress():
+            return _rows(reader, result)[0]
         case Report():
             return [row["row"] for row in _rows(reader, result)]
         case Count():

@@ -155,6 +155,7 @@ class Writes:
         assert self.session is not None  # noqa: S101 it was begun
         ids = [each.attempt.write.write_id for each in self.flushed]
         await in_transaction.commit(self.session, ids, lent=lent or self.within is not None)
+        self.context.ports.committed()
         for each in self.flushed:
             each.attempt.settled()
 

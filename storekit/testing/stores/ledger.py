@@ -18,11 +18,13 @@ from storekit.ports.statements import (
     Locate,
     Match,
     Origin,
+    Progress,
     Report,
     Search,
     Select,
     Statement,
     Via,
+    Work,
     Written,
 )
 from storekit.ports.stores import BlobRef, Session, StoredPart
@@ -119,6 +121,8 @@ def _answer(tx: Transaction, statement: Statement) -> Any:
             raise UsageError(
                 f"the report {statement.name} is a view in Postgres; a memory store has no reports"
             )
+        case Work() | Progress():
+            raise UsageError("a memory store has no event log; test this with Store.embedded")
     return _events(tx, statement)
 
 

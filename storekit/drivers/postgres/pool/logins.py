@@ -47,6 +47,9 @@ LOGINS: Mapping[Login, LoginRules] = {
     Login.REPORTER: LoginRules(
         "postgres_reporter_url", "POSTGRES_REPORTER_URL", "a login that is a member of storekit_reporter"
     ),
+    Login.WORKER: LoginRules(
+        "postgres_worker_url", "POSTGRES_WORKER_URL", "a login that is a member of storekit_worker"
+    ),
 }
 
 EXEMPT_ROLES = """

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from storekit.ports.statements import Call, Events, Locate, Match, Report, Select, Via
+from storekit.ports.statements import Call, Events, Locate, Match, Progress, Report, Select, Via
 
 # Behind a pooler each transaction may run in another session, so every read sets what it needs in its own
 # transaction. Four settings take 22.6 us, the tenant alone 21.3 us. The tenant must be set by a statement
@@ -58,6 +58,12 @@ _EVENTS = (
     "e.before::text, e.after::text FROM storekit.event e "
     "WHERE e.tenant_id = $1::uuid AND e.entity = $2 AND e.ref_id = $3 "
     "ORDER BY e.version DESC, e.occurred_on DESC LIMIT $4::bigint"
+)
+
+_PROGRESS = (
+    "SELECT h.pos, h.complete_through, EXISTS (SELECT FROM storekit.event_inbox i "
+    "WHERE i.tenant_id = $1::uuid AND i.entity = $2 AND i.ref_id = $3 AND i.version <= $4::bigint) "
+    "AS waiting FROM storekit.event_head h"
 )
 
 _WRITE = {"p_tenant": "uuid", "p_actor": "text", "p_write_id": "uuid"}
@@ -200,6 +206,12 @@ def _ref_ids(ref_ids: tuple[str, ...]) -> bytes:
 def events(statement: Events, tenant: UUID) -> tuple[str, list[bytes | None]]:
     """Compose a SELECT of the latest events of a record."""
     return _EVENTS, [encode(each) for each in (tenant, statement.table, statement.ref_id, statement.limit)]
+
+
+def progress(statement: Progress, tenant: UUID) -> tuple[str, list[bytes | None]]:
+    """Compose a SELECT of the end of the log and of one record in the inbox, in one snapshot."""
+    row = statement.table, statement.ref_id, statement.version
+    return _PROGRESS, [encode(each) for each in (tenant, *row)]
 
 
 def report(statement: Report) -> tuple[str, list[bytes | None]]:

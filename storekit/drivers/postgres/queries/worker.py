@@ -1,0 +1,36 @@
+"""The SQL of the worker: calls of the sequencer's functions, each bounded in time by the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from storekit.drivers.postgres.queries.reads import encode
+from storekit.ports.statements import Work
+
+_Composed: TypeAlias = tuple[str, list[bytes | None]]
+
+_TEXTS: Mapping[str, str] = {
+    "relay": "SELECT storekit.relay_v1($1::text, $2::interval, $3::integer)",
+    "waiting": "SELECT to_jsonb(EXISTS (SELECT FROM storekit.event_inbox))",
+    "add_partition": "SELECT to_jsonb(storekit.add_partition_v1())",
+    "resign": "SELECT to_jsonb(storekit.resign_v1('sequencer', $1::text)::text)",
+    "health": "SELECT storekit.relay_health_v1()",
+}
+# The move needs a new snapshot after it has locked the head, whatever the default of the database is.
+_ISOLATION = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+# A process that is stopped between two messages must not keep the lock of the head either.
+_LIMITS = (
+    "SELECT set_config('statement_timeout', $1, true), "
+    "set_config('idle_in_transaction_session_timeout', $1, true)"
+)
+
+
+def work(statement: Work) -> list[_Composed]:
+    """Compose a call with its isolation and its time limits, which apply to this transaction only."""
+    limit = f"{int(statement.timeout.total_seconds() * 1000)}ms".encode()
+    return [
+        (_ISOLATION, []),
+        (_LIMITS, [limit]),
+        (_TEXTS[statement.name], [encode(value) for value in statement.values]),
+    ]
