@@ -120,13 +120,13 @@ def test_a_session_without_activity_statistics_stops_completeness(log: Database)
 
 def test_without_the_grant_nothing_is_complete(log: Database) -> None:
     """A worker that may not see the sessions of others never publishes a time, and doctor says why."""
-    log.ask("REVOKE pg_read_all_stats FROM storekit_worker CASCADE")
+    log.ask("REVOKE pg_read_all_stats FROM storekit_worker", login="admin")
     try:
         assert bound(log) is None
         checks = examine(Settings.model_validate({"postgres_worker_url": log.url("worker")}))
         assert any("not a member of pg_read_all_stats" in each.text for each in checks)
     finally:
-        log.ask("GRANT pg_read_all_stats TO storekit_worker")
+        log.ask("GRANT pg_read_all_stats TO storekit_worker", login="admin")
 
 
 def test_a_prepared_transaction_holds_completeness_back(tmp_path: Any) -> None:

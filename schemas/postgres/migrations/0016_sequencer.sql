@@ -171,7 +171,7 @@ BEGIN
         pos = pos + v_moved,
         sequenced_on = v_on,
         complete_through = CASE WHEN v_old.unknown IS NULL AND v_moved < v_room
-            THEN greatest(complete_through, least(v_read, v_old.since) - p_margin) ELSE complete_through END
+            THEN greatest(complete_through, least(v_read, v_old.since) - greatest(p_margin, interval '1 microsecond')) ELSE complete_through END
     RETURNING * INTO v_head;
     IF v_moved > 0 THEN
         -- Once for each move, and never by a writer: a commit that notifies holds a lock on the whole database.
