@@ -124,13 +124,17 @@ class Assembly:
 
     def begin_relay(self) -> Background:
         """Begin to move events, in a thread or task of its own. `end_relay` or `close` ends it."""
-        worker = self.acting_as(Login.WORKER)
+        few = self.settings.model_copy(update={"pool_min": 1, "pool_size": 2})  # it uses one connection
+        worker = Assembly(few, asynchronous=self.asynchronous, drivers=self._given, login=Login.WORKER)
         _ = worker.ledger  # a missing setting is reported now
         context = Context(worker, Actor(NIL, "relay"))
         holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
         async def job(pause: Pause, stopped: Callable[[], bool]) -> None:
-            await Sequencer(context, holder, pause, stopped).run()
+            try:
+                await Sequencer(context, holder, pause, stopped).run()
+            finally:
+                await worker.close()
 
         relay = self.opened().runtime.background(job)
         self._relays.append(relay)

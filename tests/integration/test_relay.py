@@ -123,13 +123,14 @@ async def test_a_relay_needs_the_worker(log: Database) -> None:
 @pytest.mark.parametrize("api", ["sync", "async"])
 async def test_a_relay_ends_with_its_block(log: Database, api: str) -> None:
     """After the block the lease is free, and no thread or task of the relay is left."""
+    before = set(threading.enumerate())
     async with opened(api, settings(log)) as store:
         async with relaying(store):
             await asyncio.to_thread(
                 until, lambda: log.ask("SELECT 1 FROM storekit.lease WHERE until > storekit.now()")
             )
         assert not log.ask("SELECT 1 FROM storekit.lease WHERE until > storekit.now()")
-        assert not [each for each in threading.enumerate() if each.name == "storekit-relay"]
+        assert not [each for each in set(threading.enumerate()) - before if each.name == "storekit-relay"]
         assert not [each for each in asyncio.all_tasks() if each.get_name() == "storekit-relay"]
 
 

@@ -225,7 +225,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, storekit, pg_temp AS $$
     ON CONFLICT (name) DO UPDATE SET
         term = l.term + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END,
         holder = excluded.holder, until = excluded.until, heartbeat = excluded.heartbeat
-    WHERE l.holder = excluded.holder OR l.until < storekit.now()
+    -- A lease that ends later than one that begins now is from before the clock was set back.
+    WHERE l.holder = excluded.holder OR l.until < storekit.now() OR l.until > excluded.until
     RETURNING term;
 $$;
 

@@ -1,5 +1,5 @@
 -- The sequencer: it moves events, numbers them and chains their hashes. The tests in Python commit transactions.
-SELECT plan(45);
+SELECT plan(46);
 
 SELECT function_is('storekit.wall_clock()', 'timestamp with time zone', 'invoker volatile', 'bound', 'worker');
 SELECT is(storekit.wall_clock() > storekit.now(), true, 'storekit.wall_clock() goes on within a transaction');
@@ -77,6 +77,9 @@ SELECT storekit.resign_v1('x', 'two');
 SELECT is(storekit.lead_v1('x', 'two', '1 minute'), NULL, 'only the holder can end a lease');
 SELECT storekit.resign_v1('x', 'one');
 SELECT is(storekit.lead_v1('x', 'two', '1 minute'), 2::bigint, 'the next leader has the next term');
+
+UPDATE storekit.lease SET until = until + interval '1 day';
+SELECT is(storekit.lead_v1('x', 'three', '1 minute'), 3::bigint, 'a lease from before the clock was set back has ended');
 
 -- relay_v1, relay_health_v1 and oldest_transaction
 SELECT function_is('storekit.relay_v1(p_holder text, p_lease interval, p_limit integer)', 'jsonb', 'invoker volatile', 'storekit path',
