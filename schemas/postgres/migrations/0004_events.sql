@@ -27,7 +27,7 @@ CREATE TABLE storekit.event_inbox (
     reason       text             DEFAULT nullif(current_setting('storekit.reason', true), ''),
     context      jsonb            DEFAULT nullif(current_setting('storekit.context', true), '')::jsonb,
     CONSTRAINT event_context CHECK (jsonb_typeof(context) = 'object' AND octet_length(context::text) <= 4096)
-);
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);  -- moved events leave dead rows
 CREATE INDEX event_inbox_row ON storekit.event_inbox (tenant_id, ref_id);
 
 -- The log. `pos` numbers all events, `seq` those of one tenant. 0016_sequencer.sql describes what `hash` covers.

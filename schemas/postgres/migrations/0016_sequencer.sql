@@ -31,8 +31,10 @@ RETURN pg_catalog.clock_timestamp();
 -- every hash can still be verified, and nobody can find out a value by trying. JSON is hashed as the stored text.
 -- storekit/model/values/event_hash.py computes the same.
 
+-- With ::text Postgres puts the expression in place of each call, which takes 0.1 us instead of 1 us: without it, || with a
+-- number is not immutable.
 CREATE FUNCTION storekit.hash_line(p_name text, p_value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN p_name || coalesce(' ' || octet_length(p_value) || ' ' || p_value, ' -') || E'\n';
+RETURN p_name || coalesce(' ' || octet_length(p_value)::text || ' ' || p_value, ' -') || E'\n';
 
 -- A time in UTC with microseconds, independent of the settings of the session.
 CREATE FUNCTION storekit.hash_time(p_time timestamptz) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE

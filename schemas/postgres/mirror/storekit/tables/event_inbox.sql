@@ -19,7 +19,7 @@ CREATE TABLE storekit.event_inbox (
     context jsonb DEFAULT NULLIF(current_setting('storekit.context'::text, true), ''::text)::jsonb,
     CONSTRAINT event_inbox_pkey PRIMARY KEY (id),
     CONSTRAINT event_context CHECK (jsonb_typeof(context) = 'object'::text AND octet_length(context::text) <= 4096)
-);
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000);
 CREATE INDEX event_inbox_row ON storekit.event_inbox USING btree (tenant_id, ref_id);
 ALTER TABLE storekit.event_inbox ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE storekit.event_inbox ENABLE ROW LEVEL SECURITY;
