@@ -31,7 +31,7 @@ async def test_a_unit_gives_a_freed_key_to_another_record(harness: Harness) -> N
 
 
 async def test_keys_of_enums_and_booleans_are_not_exchanged_at_once(harness: Harness) -> None:
-    """A key of enums, booleans and references is not exchanged at once, and nothing is written."""
+    """A key of enums and booleans is not exchanged at once, and nothing is written."""
     slots = harness.repository(Slot)
     a, b = await slots.save_many(
         [Slot(status=Status.DONE, flag=True), Slot(status=Status.RUNNING, flag=True)]

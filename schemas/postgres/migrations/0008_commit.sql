@@ -142,6 +142,20 @@ BEGIN
 END
 $$;
 
+-- Raise an error for what first_refused returned, unless it is NULL: the row is missing or has another version.
+CREATE FUNCTION storekit.refuse_row(p_entity text, p_refused jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+BEGIN
+    IF p_refused ->> 'found' IS NULL AND p_refused IS NOT NULL THEN
+        RAISE EXCEPTION '% % was not found', p_entity, p_refused ->> 'ref_id'
+            USING ERRCODE = 'SK404', DETAIL = p_refused - '{expected,found}'::text[];
+    ELSIF p_refused IS NOT NULL THEN
+        RAISE EXCEPTION '% % has version %, not %', p_entity, p_refused ->> 'ref_id',
+            p_refused ->> 'found', p_refused ->> 'expected' USING ERRCODE = 'SK409', DETAIL = p_refused;
+    END IF;
+END
+$$;
+
 -- Check and execute one operation. Returns [[entity, ref_id, version], ...] in the order of the request. Each row must
 -- have the same keys: a recordset reads a missing key as NULL and ignores an unknown key, and an update that has a row
 -- twice applies only one of the two. In all three cases a value would be lost without an error. A `transition` is an
@@ -204,12 +218,7 @@ BEGIN
         IF v_op = 'check' AND v_refused IS NULL THEN
             RETURN '[]';  -- the rows are as expected, and nothing was written
         END IF;
-        IF v_refused ->> 'found' IS NULL THEN
-            RAISE EXCEPTION '% % was not found', v_table.entity, v_refused ->> 'ref_id'
-                USING ERRCODE = 'SK404', DETAIL = v_refused - '{expected,found}'::text[];
-        END IF;
-        RAISE EXCEPTION '% % has version %, not %', v_table.entity, v_refused ->> 'ref_id',
-            v_refused ->> 'found', v_refused ->> 'expected' USING ERRCODE = 'SK409', DETAIL = v_refused;
+        PERFORM storekit.refuse_row(v_table.entity, coalesce(v_refused, '{}'));
     END IF;
     -- In the order of the request, not of the locks: a caller that replays the write matches its rows by their
     -- position.
@@ -270,7 +279,7 @@ BEGIN
         EXECUTE concat('SET CONSTRAINTS ', v_keys, ' DEFERRED');
     END IF;
     FOR v_op IN SELECT op FROM jsonb_array_elements(p_ops) AS op LOOP
-        IF v_keys IS NOT NULL AND v_op ->> 'op' = 'delete' THEN
+        IF v_keys IS NOT NULL AND v_freed IS NULL AND v_op ->> 'op' = 'delete' THEN
             EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');  -- a delete reports its violations itself
             v_keys := NULL;
         END IF;
@@ -283,11 +292,11 @@ BEGIN
             PERFORM set_config('storekit.reason', '', true);  -- it applies to this operation only
         END IF;
     END LOOP;
+    IF v_freed IS NOT NULL THEN
+        PERFORM storekit.end_exchange(p_write_id, p_ops, v_freed);
+    END IF;
     IF v_keys IS NOT NULL THEN
         EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');
-    END IF;
-    IF v_freed IS NOT NULL THEN
-        PERFORM storekit.end_exchange(p_write_id, v_freed);
     END IF;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
         || CASE WHEN v_places = '[]' THEN '{}' ELSE jsonb_build_object('places', v_places) END

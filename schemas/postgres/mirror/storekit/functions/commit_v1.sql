@@ -36,7 +36,7 @@ BEGIN
         EXECUTE concat('SET CONSTRAINTS ', v_keys, ' DEFERRED');
     END IF;
     FOR v_op IN SELECT op FROM jsonb_array_elements(p_ops) AS op LOOP
-        IF v_keys IS NOT NULL AND v_op ->> 'op' = 'delete' THEN
+        IF v_keys IS NOT NULL AND v_freed IS NULL AND v_op ->> 'op' = 'delete' THEN
             EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');  -- a delete reports its violations itself
             v_keys := NULL;
         END IF;
@@ -49,11 +49,11 @@ BEGIN
             PERFORM set_config('storekit.reason', '', true);  -- it applies to this operation only
         END IF;
     END LOOP;
+    IF v_freed IS NOT NULL THEN
+        PERFORM storekit.end_exchange(p_write_id, p_ops, v_freed);
+    END IF;
     IF v_keys IS NOT NULL THEN
         EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');
-    END IF;
-    IF v_freed IS NOT NULL THEN
-        PERFORM storekit.end_exchange(p_write_id, v_freed);
     END IF;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
         || CASE WHEN v_places = '[]' THEN '{}' ELSE jsonb_build_object('places', v_places) END
