@@ -40,8 +40,8 @@ def free_keys(tx: Transaction, operations: Sequence[Mapping[str, Any]]) -> None:
         table, kinds = tx.table(entity), dict(tx.table(entity).types)
         own = [operation for operation in operations if operation["entity"] == entity]
         before = {row["ref_id"]: _found(tx, table, row) for row in _rows_of(own, "update", "transition")}
-        after = [_found(tx, table, row) | row for row in _rows_of(own, "insert", "update", "transition")]
-        after += [_found(tx, table, row) | row | {"deleted_on": None} for row in _rows_of(own, "restore")]
+        after = [_found(tx, table, row) | {**row} for row in _rows_of(own, "insert", "update", "transition")]
+        after += [_found(tx, table, row) | {**row, "deleted_on": None} for row in _rows_of(own, "restore")]
         for name, columns, where in unique_keys(table):
             if not any(_can_spare(table, each) for each in columns):
                 continue
