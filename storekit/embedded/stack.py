@@ -225,7 +225,8 @@ def _start_missing(
         seaweedfs.SeaweedFS(stack_directory, secrets),
         secantus.Secantus(stack_directory, secrets),
     ]
-    runner = Runner(stack_directory, connection, Ports(stack_directory), secrets)
+    ports = Ports(stack_directory, seaweedfs.is_usable)
+    runner = Runner(stack_directory, connection, ports, secrets)
     with ThreadPoolExecutor(len(servers)) as threads:
         starts = [threads.submit(runner.start, each) for each in servers if each.name in wanted]
         try:
