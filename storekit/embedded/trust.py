@@ -18,6 +18,7 @@ _MOST_LINKS = 40
 """Symbolic links on one path; the kernel has the same limit."""
 _DATA = "postgres"
 """The entry of a stack that may belong to the other uid as which root runs PostgreSQL."""
+_UID_MAP, _OVERFLOW_UID = Path("/proc/self/uid_map"), Path("/proc/sys/kernel/overflowuid")
 _ACCESS_LIST = "system.posix_acl_access"
 
 
@@ -46,7 +47,7 @@ def check_way(path: Path) -> None:
             _check_directory(entry, found)
             here = entry
             continue
-        _check_owner(entry, found, {os.geteuid(), _ROOT})
+        _check_owner(entry, found, _trusted())
         links += 1
         if links > _MOST_LINKS:
             raise ConfigurationError(f"{path} leads through more than {_MOST_LINKS} symbolic links")
@@ -115,9 +116,29 @@ def _entries(path: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _check_directory(path: Path, found: os.stat_result) -> None:
-    _check_owner(path, found, {os.geteuid(), _ROOT})
+    _check_owner(path, found, _trusted())
     if not found.st_mode & stat.S_ISVTX:
         _check_mode(path, found)
+
+
+def _trusted() -> set[int]:
+    """Return the uids that may own the directories above a stack: this user, and root by any of its names.
+
+    A sandbox may be a user namespace without root. The files of all users that it does not contain seem to
+    have one uid then, and those above a stack are usually root's.
+    """
+    return {os.geteuid(), _ROOT} | _outside(_UID_MAP, _OVERFLOW_UID)
+
+
+@cache
+def _outside(uid_map: Path, overflow_uid: Path) -> frozenset[int]:
+    try:
+        lines = uid_map.read_text().splitlines()
+        uid = int(overflow_uid.read_text())
+    except OSError:  # not Linux
+        return frozenset()
+    ranges = [range(first, first + count) for first, _, count in (map(int, line.split()) for line in lines)]
+    return frozenset() if any(uid in each for each in ranges) else frozenset({uid})
 
 
 def _check_owner(path: Path, found: os.stat_result, owners: set[int]) -> None:

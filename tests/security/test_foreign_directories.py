@@ -191,6 +191,29 @@ def test_links_on_the_way(home: Path, give: Callable[[Path], None]) -> None:
     assert "belongs to uid" in refused(link / "stack")
 
 
+@pytest.mark.parametrize(
+    ("uid_map", "accepted"),
+    [("0 0 4294967295\n", False), ("0 1000 1\n1 9 70000\n", False), ("4242 4242 1\n", True), (None, False)],
+)
+def test_a_sandbox_without_root(
+    home: Path,
+    tmp_path: Path,
+    give: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+    uid_map: str | None,
+    accepted: bool,
+) -> None:
+    """A parent whose owner is outside of the user namespace is accepted, a stack of such a user is not."""
+    give(home.parent)
+    give(home)
+    monkeypatch.setattr(trust, "_UID_MAP", tmp_path / "uid_map")
+    monkeypatch.setattr(trust, "_OVERFLOW_UID", tmp_path / "overflowuid")
+    (tmp_path / "overflowuid").write_text(f"{home.stat().st_uid}\n")
+    if uid_map:
+        (tmp_path / "uid_map").write_text(uid_map)
+    assert refused(home).startswith(f"{home} belongs to uid") == accepted
+
+
 def test_the_umask_opens_nothing(tmp_path: Path) -> None:
     """With any umask, nobody else may change a new stack and its parents, so the next start accepts them."""
     program = (
