@@ -77,7 +77,13 @@ class AsyncStore:
         return cls(settings or Settings.from_env())
 
     @classmethod
-    def embedded(cls, path: str | PathLike[str], entities: Iterable[type[Entity]] = ()) -> Self:
+    def embedded(
+        cls,
+        path: str | PathLike[str],
+        entities: Iterable[type[Entity]] = (),
+        *,
+        settings: Settings | None = None,
+    ) -> Self:
         """Create a store with real servers that run in a directory, for development and tests.
 
         The servers start when the `async with` block begins, and stop when the last process that uses
@@ -90,15 +96,18 @@ class AsyncStore:
             path: the directory that holds all data. It is created if missing and kept afterwards.
             entities: classes whose tables are created or extended: the changes are written as migration
                 files under `path`, and applied. Default: none.
+            settings: limits and sizes of the pool, for example `Settings(pool_size=5)`. The addresses and
+                credentials are those of the embedded servers. Default: the defaults of `Settings`; the
+                environment is not read.
 
         Returns:
             The store, a context manager.
 
         Raises:
-            UsageError: an entity has no table.
+            UsageError: an entity has no table, or `settings` contains an address or a credential.
             ConfigurationError: when the block begins: the extra is not installed, a server cannot
-                start, or a change of a class could lose data and needs your decision; the message
-                states the remedy.
+                start, another user owns or may change the directory or something in it, or a change of
+                a class could lose data and needs your decision; the message states the remedy.
 
         Example:
             >>> async with AsyncStore.embedded("data", entities=[Article]) as store:
@@ -109,7 +118,7 @@ class AsyncStore:
         """
         from storekit.deploy.embedded import EmbeddedServers
 
-        return cls(None, EmbeddedServers(Path(path), list(entities)))
+        return cls(None, EmbeddedServers(Path(path), list(entities), settings))
 
     async def __aenter__(self) -> Self:
         if self._servers is not None and self._assembly is None:

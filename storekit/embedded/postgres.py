@@ -135,6 +135,7 @@ class Postgres:
                 connect_timeout=PROBE_TIMEOUT,
                 autocommit=True,
                 **LINK,
+                **_requirement(psycopg.pq.version()),
             ) as connection:
                 self._create_missing(connection)
         except psycopg.OperationalError as error:
@@ -170,6 +171,12 @@ class Postgres:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             statement = sql.SQL("CREATE DATABASE {} OWNER {}")
             connection.execute(statement.format(sql.Identifier(DATABASE), sql.Identifier(ADMIN)))
+
+
+def _requirement(libpq: int) -> dict[str, Any]:
+    """Return the parameter without which libpq sends the password to whoever listens on the port and asks."""
+    # LINK does not contain it: URLs are for every client, and libpq knows it from 16 on.
+    return {"require_auth": "scram-sha-256"} if libpq >= 160_000 else {}
 
 
 def _join_groups(connection: Connection[Any], there: set[str]) -> None:

