@@ -67,7 +67,7 @@ def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = No
     first = _first_query(statements)
     for position, statement in enumerate(statements):
         if position == first:
-            composed.append((_settings(_planned(statements)), [str(tenant).encode()]))
+            composed.append((_joined(reads.SET_TENANT, _planned(statements)), [str(tenant).encode()]))
         match statement:
             case Call():
                 composed.append(reads.call(statement))
@@ -110,9 +110,9 @@ def may_write(statements: Sequence[Statement]) -> bool:
 
 
 @lru_cache
-def _settings(more: str) -> str:
-    """Return the text that sets the tenant and all settings. Cached, so that it is hashed once."""
-    return f"{reads.SET_TENANT}{more}"
+def _joined(settings: str, more: str) -> str:
+    """Return both texts as one. Cached, so that it is hashed once."""
+    return f"{settings}{more}"
 
 
 def _planned(statements: Sequence[Statement]) -> str:
