@@ -105,7 +105,7 @@ def _send(
     new: dict[int, tuple[str | None, bytes]] = {}
     position = 0
     # Statements are closed before the others are sent, because the server skips what follows an error.
-    for name in prepared.make_room(text for text, _ in statements) if prepared is not None else ():
+    for name in prepared.make_room(statements) if prepared is not None else ():
         pgconn.send_close_prepared(name)
         new[position] = None, name
         position += 1

@@ -35,9 +35,8 @@ class Prepared(OrderedDict[str, bytes]):
         edition = f"_{self._edition}" if self._edition else ""
         return f"sk{blake2b(text.encode(), digest_size=16).hexdigest()}{edition}".encode()
 
-    def make_room(self, texts: Iterable[str]) -> Sequence[bytes]:
-        """Forget the statements that were not used for longest, so that with these texts there are not too
-        many.
+    def make_room(self, statements: Iterable[tuple[str, object]]) -> Sequence[bytes]:
+        """Forget the statements that were not used for longest, so that these ones fit.
 
         Callers of an API may decide which filters a query has. Without a limit, each new combination would
         take memory of the server for the life of the connection.
@@ -46,7 +45,7 @@ class Prepared(OrderedDict[str, bytes]):
             The names of forgotten statements, which the server must be told to forget too.
         """
         new = 0
-        for text in texts:
+        for text, _ in statements:
             try:
                 self.move_to_end(text)
             except KeyError:
@@ -60,8 +59,7 @@ class Prepared(OrderedDict[str, bytes]):
 
     @property
     def full(self) -> bool:
-        """Whether no statement can be added. Only an older libpq, which cannot close statements, lets this
-        happen."""
+        """Whether no statement can be added, because the libpq cannot close any."""
         return len(self) >= MOST
 
     def may_be_stale(self, state: str) -> bool:

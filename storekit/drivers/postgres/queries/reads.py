@@ -16,10 +16,9 @@ from storekit.errors import ValidationError
 from storekit.ports.statements import Call, Events, Locate, Match, Report, Select, Via
 
 # Behind a pooler each transaction may run in another session, so every read sets what it needs in its own
-# transaction. The tenant and nine settings take
-# 17.8 us of the server, the tenant alone 13.5 us. They must be set by a statement
-# before the SELECT: within one statement the order of evaluation is undefined, and a policy could still see
-# the previous tenant.
+# transaction. The tenant and nine settings take 17.8 us of the server, the tenant alone 13.5 us. They must be
+# set by a statement before the SELECT: within one statement the order of evaluation is undefined, and a policy
+# could still see the previous tenant.
 PINNED = {
     # Functions, operators, types and casts are those of Postgres: a login that may create objects in a schema
     # of the session's search_path could otherwise plant overloads, which would run as this login.
