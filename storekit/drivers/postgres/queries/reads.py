@@ -17,8 +17,8 @@ from storekit.ports.statements import Call, Events, Locate, Match, Report, Selec
 
 # Behind a pooler each transaction may run in another session, so every read sets what it needs in its own
 # transaction. The tenant and nine settings take 17.8 us of the server, the tenant alone 13.5 us. They must be
-# set by a statement before the SELECT: within one statement the order of evaluation is undefined, and a policy
-# could still see the previous tenant.
+# set by a statement before the SELECT: within one statement the order of evaluation is undefined, and a
+# policy could still see the previous tenant.
 PINNED = {
     # Functions, operators, types and casts are those of Postgres: a login that may create objects in a schema
     # of the session's search_path could otherwise plant overloads, which would run as this login.
@@ -31,7 +31,7 @@ PINNED = {
     "row_security": "on",
     # Each read is a look-up by key. A plan cached while the table was small must not scan the table later.
     "enable_seqscan": "off",
-    # On by default before Postgres 19. A plan without the forbidden nodes would "cost" enough to be compiled.
+    # On by default. A plan that has to use a forbidden node would "cost" enough to be compiled.
     "jit": "off",
 }
 """The settings that the results or the plans of a read depend on.
