@@ -1,6 +1,8 @@
 -- Runs before the migrations, each time, as the admin login: creates the roles, the schema and the record of
 -- migrations. Idempotent. Roles belong to the whole cluster, so in a second database they exist already.
 
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 DO $$
 DECLARE
     v_role text;

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
+_LONGEST = 10_000
+"""Characters of a message. A message quotes the beginning of a value only; this limits what escapes that."""
+
 
 class StorekitError(Exception):
     """Base class of all errors that storekit raises.
@@ -21,7 +24,7 @@ class StorekitError(Exception):
     index: int | None = None
 
     def __init__(self, message: str, *, step: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]}...")
         self.step = step
 
     def at(self, index: int) -> Self:

@@ -44,7 +44,7 @@ def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
         directory = Path(name)
         who = as_nobody(directory)
         programs = _reachable_programs(binaries, directory) if who else binaries
-        data, port = directory / "data", free_port()
+        data = directory / "data"
         _run(
             programs / "initdb",
             "-D",
@@ -57,18 +57,51 @@ def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
             "--no-sync",
             **who,
         )
-        options = [part for setting in _SETTINGS for part in ("-c", setting)]
-        command = [str(programs / "postgres"), "-D", str(data), "-k", name, "-p", str(port), *options]
-        with (directory / "log").open("wb") as log:
-            server = subprocess.Popen(command, stderr=log, cwd="/", **who)
-        try:
-            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            wait_until_ready(url, server)
+        with _served(programs, data, who) as url:
             yield url
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(20)
-            shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
+def standby(super_url: str, binaries: Path = BINARIES) -> Iterator[str]:
+    """Run a standby that has what the cluster has now, and yield the URL of its superuser."""
+    with tempfile.TemporaryDirectory(prefix="storekit-sql-") as name:
+        directory = Path(name)
+        who = as_nobody(directory)
+        programs = _reachable_programs(binaries, directory) if who else binaries
+        data = directory / "data"
+        _run(
+            programs / "pg_basebackup",
+            "-d",
+            super_url,
+            "-D",
+            data,
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+            **who,
+        )
+        (data / "standby.signal").touch()
+        with _served(programs, data, who) as url:
+            yield url
+
+
+@contextmanager
+def _served(programs: Path, data: Path, who: dict[str, Any]) -> Iterator[str]:
+    directory, port = data.parent, free_port()
+    options = [part for setting in _SETTINGS for part in ("-c", setting)]
+    command = [str(programs / "postgres"), "-D", str(data), "-k", str(directory), "-p", str(port), *options]
+    with (directory / "log").open("wb") as log:
+        server = subprocess.Popen(command, stderr=log, cwd="/", **who)
+    try:
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        wait_until_ready(url, server)
+        yield url
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(20)
+        shutil.rmtree(data, ignore_errors=True)
 
 
 def as_nobody(*paths: Path) -> dict[str, Any]:

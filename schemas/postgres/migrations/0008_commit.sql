@@ -245,13 +245,14 @@ $$;
 -- operation may have a `reason`, which its events get, and the `places` of its rows in the caller's list, which a replay
 -- returns: the caller then knows which row belongs to which of its records. An operation `check` writes nothing, so it
 -- has no places.
--- This is one transaction, so parts, rows and events become visible together or not at all. lock_timeout: a commit
--- that waits for a row for more than 5 s fails and can be repeated.
+-- This is one transaction, so parts, rows and events become visible together or not at all.
 CREATE FUNCTION storekit.commit_v1(
     p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_parts jsonb, p_ops jsonb
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET lock_timeout = '5s' AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off
+SET lock_timeout = '5s' AS $$
 DECLARE
     v_parts   jsonb := coalesce(p_parts, '[]');
     v_outcome jsonb;
@@ -260,13 +261,14 @@ DECLARE
     v_op      jsonb;
     v_keys    text;
     v_freed   jsonb;
+    v_set     text;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
     v_outcome := storekit.claim(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, v_parts <> '[]');
     IF v_outcome IS NOT NULL THEN
         RETURN v_outcome;
     END IF;
-    PERFORM set_config('storekit.write_id', p_write_id::text, true);
+    v_set := set_config('storekit.write_id', p_write_id::text, true);
     PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
     PERFORM storekit.lock_rows(p_ops);
     IF p_ops -> 0 ? 'exchange' THEN
@@ -284,12 +286,12 @@ BEGIN
             v_keys := NULL;
         END IF;
         IF v_op ->> 'reason' <> '' THEN
-            PERFORM set_config('storekit.reason', v_op ->> 'reason', true);
+            v_set := set_config('storekit.reason', v_op ->> 'reason', true);
         END IF;
         v_rows := v_rows || storekit.write_rows(v_op);
         v_places := v_places || coalesce(v_op -> 'places', '[]');
         IF v_op ->> 'reason' <> '' THEN
-            PERFORM set_config('storekit.reason', '', true);  -- it applies to this operation only
+            v_set := set_config('storekit.reason', '', true);  -- it applies to this operation only
         END IF;
     END LOOP;
     IF v_freed IS NOT NULL THEN
@@ -302,7 +304,7 @@ BEGIN
         || CASE WHEN v_places = '[]' THEN '{}' ELSE jsonb_build_object('places', v_places) END
     WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;
     -- Events of SQL that the caller runs after this call, in the same transaction, must not carry this write's id.
-    PERFORM set_config('storekit.write_id', '', true);
+    v_set := set_config('storekit.write_id', '', true);
     RETURN jsonb_build_object('outcome', 'committed', 'now', storekit.now(), 'rows', v_rows);
 END
 $$;
@@ -314,7 +316,9 @@ $$;
 -- unknown.
 CREATE FUNCTION storekit.abandon_v1(p_tenant uuid, p_actor text, p_write_id uuid) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET lock_timeout = '5s' AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off
+SET lock_timeout = '5s' AS $$
 DECLARE
     v_outcome jsonb;
 BEGIN
@@ -354,7 +358,9 @@ CREATE FUNCTION storekit.transition_v1(
     p_reason text, p_expected_version bigint
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET lock_timeout = '5s' AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off
+SET lock_timeout = '5s' AS $$
 DECLARE
     v_field text;
 BEGIN

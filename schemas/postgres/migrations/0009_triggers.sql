@@ -78,13 +78,14 @@ $$;
 -- Events of changed rows --------------------------------------------------------------------------------
 
 -- Record one event per changed row and statement, in the transaction of the change, also for hand-written SQL. The
--- three functions run as the owner, because the app may not write events. `timezone` and `extra_float_digits` are set
--- because to_jsonb uses them.
+-- three functions run as the owner, because the app may not write events. The settings are those
+-- that to_jsonb uses.
 -- Arguments of the three: entity, its state field or '', its part fields. A table may have a column `tg_argv`:
 -- `use_variable` gives the bare name to the variable.
 CREATE FUNCTION storekit.record_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET row_security = on AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres'
+SET bytea_output = 'hex' SET extra_float_digits = 1 SET row_security = on AS $$
 #variable_conflict use_variable
 BEGIN
     INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, after)
@@ -100,7 +101,8 @@ $$;
 -- ms.
 CREATE FUNCTION storekit.record_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET row_security = on AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres'
+SET bytea_output = 'hex' SET extra_float_digits = 1 SET row_security = on AS $$
 #variable_conflict use_variable
 DECLARE
     v_dropped uuid[];
@@ -144,7 +146,8 @@ $$;
 
 CREATE FUNCTION storekit.record_delete() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET extra_float_digits = 1 SET row_security = on AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres'
+SET bytea_output = 'hex' SET extra_float_digits = 1 SET row_security = on AS $$
 #variable_conflict use_variable
 DECLARE
     v_dropped uuid[];

@@ -5,7 +5,9 @@
 -- see rows of all tenants, and only rows with this value.
 CREATE FUNCTION storekit.lookup_v1(p_entity text, p_value text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off
+SET lock_timeout = '5s' AS $$
 DECLARE
     v_table storekit.managed := storekit.find_managed(p_entity);
     v_field text := (SELECT f.field FROM storekit.field AS f WHERE f.table_name = v_table.entity AND f.kind = 'column');
@@ -42,9 +44,13 @@ CREATE POLICY report ON storekit.event_inbox FOR INSERT TO storekit_reports
 SET LOCAL ROLE storekit_reports;
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
--- Read a report, and record in the same transaction who read it.
+-- Read a report, and record in the same transaction who read it. A report reads whole tables, so no kind of plan is
+-- forbidden.
 CREATE FUNCTION report.read_v1(p_actor text, p_report text) RETURNS SETOF jsonb
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres'
+SET bytea_output = 'hex' SET extra_float_digits = 1 SET standard_conforming_strings = on SET row_security = on
+SET enable_seqscan = on SET enable_sort = on SET plan_cache_mode = auto SET jit = off AS $$
 BEGIN
     IF coalesce(p_actor, '') = '' THEN
         RAISE EXCEPTION 'an actor is required' USING ERRCODE = 'SK400';

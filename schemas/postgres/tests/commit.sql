@@ -4,7 +4,7 @@ SELECT plan(41);
 -- commit_v1
 SELECT function_is('storekit.commit_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, '
         'p_fingerprint bytea, p_parts jsonb, p_ops jsonb)',
-    'jsonb', 'definer volatile', 'storekit path, TimeZone=UTC, enable_seqscan=off, lock_timeout=5s', 'app');
+    'jsonb', 'definer volatile', 'storekit path, pinned', 'app');
 SELECT be('app');
 SELECT is(commit('w1', run('a'), run('b')),
     jsonb_build_object('outcome', 'committed', 'now', storekit.now(), 'rows', jsonb_build_array(

@@ -3,7 +3,7 @@ SELECT plan(29);
 
 -- lookup_v1
 SELECT function_is('storekit.lookup_v1(p_entity text, p_value text)', 'jsonb', 'definer volatile',
-    'storekit path, enable_seqscan=off', 'app');
+    'storekit path, pinned', 'app');
 SELECT be('app', 'acme');
 INSERT INTO sessions (token_digest, user_name, expires_on) VALUES ('one', 'u', storekit.now()), ('twice', 'u', storekit.now());
 SELECT be('app', 'other');
@@ -32,7 +32,9 @@ SELECT is_empty('SELECT FROM sessions', 'the setting alone shows no rows to the 
 -- report.read_v1
 RESET ROLE;
 SELECT function_is('report.read_v1(p_actor text, p_report text)', 'SETOF jsonb', 'definer volatile',
-    'catalog path, TimeZone=UTC', 'reporter', 'storekit_reports');
+    'catalog path, TimeZone=UTC, DateStyle=ISO, MDY, IntervalStyle=postgres, bytea_output=hex, extra_float_digits=1, '
+    'standard_conforming_strings=on, row_security=on, enable_seqscan=on, enable_sort=on, plan_cache_mode=auto, jit=off',
+    'reporter', 'storekit_reports');
 SELECT views_are('report', '{llm_costs}'::name[]);
 SELECT be('app', 'acme');
 SELECT commit('a', run('run'));

@@ -3,7 +3,7 @@ SELECT plan(22);
 
 SELECT function_is('storekit.transition_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, '
         'p_ref_id text, p_to text, p_reason text, p_expected_version bigint)',
-    'jsonb', 'definer volatile', 'storekit path, TimeZone=UTC, enable_seqscan=off, lock_timeout=5s', 'app');
+    'jsonb', 'definer volatile', 'storekit path, pinned', 'app');
 SELECT be('app');
 SELECT commit('w', run('run'));
 CREATE FUNCTION pg_temp.move(p_write text, p_to text, p_version bigint DEFAULT NULL, p_reason text DEFAULT NULL,

@@ -37,6 +37,16 @@ _REPLAN = "RevalidateCachedQuery"
 """The server's function that reports 0A000 for a stale statement; other functions have other reasons."""
 _SETTING = "call_string_check_hook"
 """The server's function that checks a new setting. Of storekit's settings it can refuse only the role."""
+OTHER_DEFAULTS = {"40001", "25006"}
+"""SQLSTATEs of a transaction that has other modes than storekit asks for.
+
+40001: it is not READ COMMITTED, and met a concurrent change. 25006: it is read-only. Both come from defaults
+of the login, the database or the environment.
+"""
+_HOT_STANDBY = "call_bool_check_hook"
+"""The server's function that refuses READ WRITE (0A000) while the server is a standby."""
+_LONGEST = 500
+"""Characters of a message of the server in an error."""
 _ENUM = {"enum_in", "enum_recv"}
 """The server's functions that parse an enum label; other functions report 22P02 for other types."""
 
@@ -45,11 +55,16 @@ def raise_for(result: PGresult) -> NoReturn:
     """Raise the error for a failed result. Nothing of its transaction was committed."""
     raise error_for(
         state_of(result),
-        _field(result, DiagnosticField.MESSAGE_PRIMARY) or "the connection failed",
+        shortened(_field(result, DiagnosticField.MESSAGE_PRIMARY)) or "the connection failed",
         _field(result, DiagnosticField.MESSAGE_DETAIL),
         _field(result, DiagnosticField.CONSTRAINT_NAME) or None,
         source=_field(result, DiagnosticField.SOURCE_FUNCTION),
     )
+
+
+def shortened(message: str) -> str:
+    """Cut a message of the server, which may quote a whole value."""
+    return message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
 
 
 def state_of(result: PGresult) -> str:
@@ -66,6 +81,8 @@ def error_for(
             return ConfigurationError(_about_the_schema(message))
         case "22P02" if source in _ENUM:
             return ConfigurationError(_about_the_schema(message))
+        case "SK412":
+            return ConfigurationError(f"{message}; reset this setting of the login or database")
         case "SK409" | "SK404" | "SK410":
             return _about_a_row(state, json.loads(detail))
         case "SK400" | "SK403" | "SK405" | "SK004":
@@ -89,6 +106,10 @@ def error_for(
             return ConfigurationError(
                 f"storekit is not set up in this database ({message}); run storekit migrate"
             )
+        case "25006":
+            return _read_only(message)
+        case "0A000" if source == _HOT_STANDBY:
+            return _read_only(message)
         case "0A000" if source == _REPLAN:
             return RolledBack("postgres", f"{message} ({state})")
         case "40001" | "40P01":
@@ -109,6 +130,12 @@ def error_for(
         case "" | "08" | "53" | "57" | "58":
             return Unavailable("postgres", message)
     return StorekitError(f"postgres: {message} ({state})")
+
+
+def _read_only(message: str) -> Unavailable:
+    return Unavailable(
+        "postgres", f"the server is read-only, as a standby is ({message}); connect to the primary server"
+    )
 
 
 def _about_the_schema(message: str) -> str:

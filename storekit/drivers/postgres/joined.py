@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import BaseConnection
 from psycopg.pq import TransactionStatus
 
+from storekit.drivers.postgres.pool.encodings import other_encoding
 from storekit.errors import UsageError
 
 
@@ -39,6 +40,8 @@ def join(within: Any, kind: type[BaseConnection[Any]], role: str | None) -> Join
         )
     if within.closed:
         raise UsageError("the connection to join is closed")
+    if why := other_encoding(within.pgconn):
+        raise UsageError(f"the connection to join cannot be used: its {why}")
     status = within.pgconn.transaction_status
     if status == TransactionStatus.IDLE:
         raise UsageError(

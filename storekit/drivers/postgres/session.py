@@ -19,9 +19,11 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import tuple_row
 
 from storekit.bridge import settle
-from storekit.drivers.postgres.exchange import Composed, Prepared
+from storekit.drivers.postgres.exchange import Composed
 from storekit.drivers.postgres.joined import Joined
+from storekit.drivers.postgres.prepared import Prepared
 from storekit.drivers.postgres.queries import reads
+from storekit.drivers.postgres.transact import BEGIN_TO_WRITE
 from storekit.drivers.postgres.wire import compose, new_reader, read
 from storekit.errors import StorekitError, Unavailable, UsageError, ValidationError
 from storekit.ports.statements import Call, Statement
@@ -142,7 +144,7 @@ class OwnSession(_Transaction):
         role = self._executor.role
         as_role: list[Composed] = [(reads.SET_ROLE, [role.encode()])] if role else []
         # BEGIN, the scope and the first calls share one trip.
-        opening: list[Composed] = [("BEGIN", []), *as_role, _set_scope(self._tenant, self._actor)]
+        opening: list[Composed] = [(BEGIN_TO_WRITE, []), *as_role, _set_scope(self._tenant, self._actor)]
         return _read(calls, await self._execute(*opening, *map(reads.call, calls)))
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
@@ -189,6 +191,7 @@ class JoinedSession(_Transaction):
         self._joined = joined
         self._begun = False
         self._previous_actor = ""
+        self._row_security: bytes | None = None
 
     @property
     def _channel(self) -> Any:
@@ -204,7 +207,7 @@ class JoinedSession(_Transaction):
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         _require_in_transaction(self._joined.connection)
-        opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (reads.CURRENT_ACTOR, [])]
+        opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (reads.CURRENT, [])]
         self._begun = True  # set before the trip: a call that fails in it must roll back to the savepoint
         scope = _set_scope(self._tenant, self._actor)
         results = await self._execute(*opening, scope, *map(reads.call, calls))
@@ -213,12 +216,15 @@ class JoinedSession(_Transaction):
                 "the transaction to join belongs to another tenant; use a transaction of this tenant"
             )
         self._previous_actor = (results[1].get_value(0, 0) or b"").decode()
+        self._row_security = results[1].get_value(0, 1)
         return _read(calls, results)
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         _require_in_transaction(self._joined.connection)
-        # RELEASE keeps settings, so the owner's actor must be restored for the statements that follow.
-        again = [_set_scope(self._tenant, self._previous_actor)] if self._previous_actor else []
+        # RELEASE keeps settings, so those of the owner must be restored for the statements that follow.
+        again: list[Composed] = [(reads.SET_ROW_SECURITY, [self._row_security])]
+        if self._previous_actor:
+            again.append(_set_scope(self._tenant, self._previous_actor))
         try:
             release: Composed = (f"RELEASE SAVEPOINT {_UNIT_SAVEPOINT}", [])
             await self._execute_if_committed(writes, release, *again)
@@ -242,7 +248,7 @@ _OPEN = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 _RESET: list[Composed] = [
     (each, [])
     for each in (
-        "RESET ALL", "SELECT pg_advisory_unlock_all()", "UNLISTEN *", "CLOSE ALL", "DISCARD TEMP",
+        "RESET ALL", "SELECT pg_catalog.pg_advisory_unlock_all()", "UNLISTEN *", "CLOSE ALL", "DISCARD TEMP",
         "DISCARD SEQUENCES", "DEALLOCATE ALL",
     )
 ]  # fmt: skip

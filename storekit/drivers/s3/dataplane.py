@@ -157,7 +157,7 @@ class DataPlane:
 
 def _put_headers(put: BlobPut) -> dict[str, str]:
     if not _MEDIA_TYPE(put.media_type):
-        raise ValidationError(f"media type {put.media_type!r} must be ASCII, such as 'text/plain'")
+        raise ValidationError(f"media type {put.media_type!r:.60} must be ASCII, such as 'text/plain'")
     return {
         "content-length": str(put.source.size),
         "content-type": put.media_type,

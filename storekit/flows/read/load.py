@@ -92,7 +92,9 @@ def part_of(table: Table, field: str, kind: str | None = None) -> Part:
     if part is None or (kind is not None and part.kind != kind):
         known = ", ".join(p.name for p in table.parts.values() if kind is None or p.kind == kind) or "none"
         instead = f" ({_READERS[part.kind]})" if part else ""
-        raise UsageError(f"{table.name}.{field} is not a {kind or 'part'}{instead}; it has {known}")
+        raise UsageError(
+            f"{table.name}.{field!s:.{_SHOWN}} is not a {kind or 'part'}{instead}; it has {known}"
+        )
     return part
 
 

@@ -9,9 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from storekit.errors import ValidationError
+from storekit.errors.shown import shown
 from storekit.model.declare.entity import Entity
 from storekit.model.save.documents import Encoded
 from storekit.model.save.plan import RowOperation
+from storekit.model.table.fields import LONGEST_MEDIA_TYPE
 from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
 from storekit.model.values.bson import Body
@@ -110,8 +112,15 @@ class Change:
         blob, where = self.blobs[name], self.where(name)
         declared = self.table.parts[name].media_type or UNKNOWN
         media_type = blob.media_type or (by_name(blob.filename) if declared == UNKNOWN else declared)
+        if len(media_type) > LONGEST_MEDIA_TYPE:
+            raise ValidationError(
+                f"the media type has {len(media_type)} characters; the limit is {LONGEST_MEDIA_TYPE}",
+                field=where,
+            )
         if not _MEDIA_TYPE(media_type):
-            raise ValidationError(f"{media_type!r} is not a media type, such as text/markdown", field=where)
+            raise ValidationError(
+                f"{shown(media_type)} is not a media type, such as text/markdown", field=where
+            )
         try:
             disposition(blob.filename, inline=False)
         except ValidationError as error:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError as PydanticError
 
 from storekit.errors import UsageError, ValidationError
+from storekit.errors.shown import SHOWN
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.validators import validate_field, validate_record
 from storekit.model.save.change import Change, Request
@@ -43,7 +44,9 @@ def change_from(
     for name in values:
         if name not in table.columns and name not in table.parts:
             known = ", ".join([*table.columns, *table.parts])
-            raise ValidationError(f"unknown field; {owner} has {known}", field=change.where(name))
+            raise ValidationError(
+                f"unknown field; {owner} has {known}", field=change.where(str(name)[:SHOWN])
+            )
     for name, value in _validated(entity_class, values, record).items():
         if name in table.columns:
             change.columns[name] = encode_column(table.columns[name], value, change.where(name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from storekit.errors import UsageError, ValidationError
+from storekit.errors.shown import shown
 from storekit.model.table.table import Table
 
 
@@ -30,6 +31,6 @@ def state_of(table: Table, value: str) -> str:
     states = [member.value for member in column.enum or ()]
     if not isinstance(value, str) or str(value) not in states:
         raise ValidationError(
-            f"{value!r} is not one of {', '.join(states)}", field=f"{table.name}.{column.name}"
+            f"{shown(value)} is not one of {', '.join(states)}", field=f"{table.name}.{column.name}"
         )
     return str(value)

@@ -13,6 +13,18 @@ MAX_INT = 2**63 - 1
 MAX_DEPTH = 64
 """Levels of nesting; MongoDB allows 100, and the body is nested in a document of its own."""
 
+MAX_COLUMN = 16 * 1024 * 1024
+"""Bytes of the value of one column: of a text in UTF-8, of a list or JSON value as JSON text."""
+
+
+def check_size(size: int, where: str) -> None:
+    """Raise ValidationError if the value of a column has too many bytes."""
+    if size > MAX_COLUMN:
+        raise ValidationError(
+            f"it has {size} bytes; the limit of a column is {MAX_COLUMN}; store larger content in a blob",
+            field=where,
+        )
+
 
 def check_text(text: str, where: str) -> str:
     """Return the text, or raise ValidationError if it contains U+0000 or a lone surrogate."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
+from storekit.drivers.postgres.pool.encodings import UTF8, other_encoding
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.schema.lint import NO_TRANSACTION
 
@@ -15,6 +16,35 @@ from storekit.schema.lint import NO_TRANSACTION
 # value used in the transaction that added it, is an error of the file.
 _RETRYABLE = {"08", "40", "53", "57", "58"}
 _LOCK_TIMEOUT = "55P03"
+_READ_ONLY = "25006"
+PATH = "SET LOCAL search_path = pg_catalog, pg_temp"
+PIN = """
+SET search_path = pg_catalog, pg_temp;
+SET default_transaction_isolation = 'read committed';
+SET default_transaction_read_only = off;
+SET default_transaction_deferrable = off;
+SET timezone = 'UTC';
+SET datestyle = 'ISO, MDY';
+SET intervalstyle = 'postgres';
+SET bytea_output = 'hex';
+SET extra_float_digits = 1;
+SET standard_conforming_strings = on;
+SET quote_all_identifiers = off;
+SET check_function_bodies = on;
+SET array_nulls = on;
+SET row_security = on;
+SET jit = off;
+SET statement_timeout = 0;
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';
+"""
+"""Sets what a migration and the catalog queries depend on, whatever the environment, login and database say.
+
+Functions, operators, types and casts are those of Postgres: a login that may create objects in a schema of
+the search_path could otherwise plant overloads, which would run as the owner. Names of the catalog are
+printed with their schema and without needless quotes. An index may take hours to build, so there is no
+time-out; a `lock_timeout` is left as it is. `transaction_timeout` exists from Postgres 17 on.
+"""
+_TRIGGERS = "SELECT current_setting('session_replication_role')"
 _REMEDIES = {"25001": f"write it in a file of its own, whose first line is {NO_TRANSACTION}"}
 """The next step for errors without a hint of Postgres: 25001, a statement cannot run in a transaction."""
 
@@ -33,7 +63,7 @@ def grant(admin_url: str, members: Mapping[str, Sequence[str]]) -> None:
 def connect(url: str) -> Iterator[psycopg.Connection]:
     """Open an autocommit connection."""
     try:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=10, client_encoding=UTF8)
     except psycopg.OperationalError as error:
         raise Unavailable("postgres", _reason(error), step="postgres.migrate") from error
     except psycopg.Error:
@@ -42,9 +72,15 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
             "POSTGRES_ADMIN_URL cannot be parsed; it must be postgresql://login:password@host:port/database"
         ) from None
     with connection:
-        # whatever PGTZ, PGDATESTYLE or the role say: a migration must mean the same everywhere, and psycopg
-        # reads times in this style only
-        connection.execute("SET timezone = 'UTC'; SET datestyle = 'ISO, MDY'")
+        if why := other_encoding(connection.pgconn):
+            raise ConfigurationError(f"POSTGRES_ADMIN_URL cannot be used: {why}")
+        with explained("setting up the session"):
+            connection.execute(PIN)
+            if connection.execute(_TRIGGERS).fetchone() == ("replica",):
+                raise ConfigurationError(
+                    "POSTGRES_ADMIN_URL cannot be used: no triggers run in its sessions, because "
+                    "session_replication_role is replica; reset it"
+                )
         yield connection
 
 
@@ -56,7 +92,7 @@ def explained(doing: str, outcome: str = "was rolled back") -> Iterator[None]:
     except psycopg.Error as error:
         state = error.sqlstate or ""
         lost = isinstance(error, psycopg.OperationalError) and not state  # the connection broke
-        if lost or state[:2] in _RETRYABLE or state == _LOCK_TIMEOUT:
+        if lost or state[:2] in _RETRYABLE or state in {_LOCK_TIMEOUT, _READ_ONLY}:
             raise Unavailable("postgres", f"{doing}: {_reason(error)}", step="postgres.migrate") from error
         hint = error.diag.message_hint or _REMEDIES.get(state)
         what = f"{_reason(error)}; {hint}" if hint else _reason(error)

@@ -11,9 +11,12 @@ import psycopg
 from psycopg.abc import Transformer
 
 from storekit.drivers.postgres.drive import drive, drive_async
-from storekit.drivers.postgres.exchange import Prepared, Waiting, exchange
+from storekit.drivers.postgres.exchange import Waiting, exchange
+from storekit.drivers.postgres.pool.encodings import UTF8
 from storekit.drivers.postgres.pool.endpoint import Endpoint
 from storekit.drivers.postgres.pool.logins import EXEMPT_ROLES
+from storekit.drivers.postgres.prepared import Prepared
+from storekit.drivers.postgres.queries import reads
 from storekit.drivers.postgres.wire import new_reader
 from storekit.errors import UsageError
 from storekit.settings import Settings
@@ -32,6 +35,7 @@ class _Pooled:
     process: int
     """The id of the process that opened the connection; a forked child must not use it."""
     lent_to_unit = False
+    other_defaults = False
     pgconn: psycopg.pq.abc.PGconn
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -91,6 +95,7 @@ class Connection(_Pooled, psycopg.Connection[Any]):
         with endpoint.recording():
             connection = super().connect(*arguments, **keywords)
             try:
+                endpoint.check_encodings(connection.pgconn)
                 if endpoint.unverified:
                     seconds = keywords["connect_timeout"]
                     endpoint.verify(connection, drive(_exempt_roles(connection), connection, seconds))
@@ -121,6 +126,7 @@ class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
             with endpoint.recording():
                 connection = await super().connect(*arguments, **keywords)
                 try:
+                    endpoint.check_encodings(connection.pgconn)
                     if endpoint.unverified:
                         seconds = keywords["connect_timeout"]
                         found = await drive_async(_exempt_roles(connection), connection, seconds)
@@ -148,7 +154,7 @@ class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
 
 
 def _exempt_roles(connection: _Pooled) -> Waiting:
-    return exchange(connection.pgconn, [(EXEMPT_ROLES, [])], None)
+    return exchange(connection.pgconn, [(reads.SET_PATH, []), (EXEMPT_ROLES, [])], None)
 
 
 def options(settings: Settings, endpoint: Endpoint) -> dict[str, Any]:
@@ -167,6 +173,7 @@ def options(settings: Settings, endpoint: Endpoint) -> dict[str, Any]:
         "reconnect_timeout": seconds,
         "kwargs": {
             **endpoint.keywords,
+            "client_encoding": UTF8,
             "endpoint": endpoint,
             "autocommit": True,
             "connect_timeout": max(2, round(seconds)),  # libpq's minimum is 2 s

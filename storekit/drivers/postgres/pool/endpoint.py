@@ -10,9 +10,10 @@ from typing import Any
 import psycopg
 from psycopg import BaseConnection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq.abc import PGresult
+from psycopg.pq.abc import PGconn, PGresult
 
 from storekit.drivers.postgres.exchange import TimedOut
+from storekit.drivers.postgres.pool.encodings import other_encoding
 from storekit.drivers.postgres.pool.logins import LOGINS
 from storekit.drivers.postgres.pool.versions import unsupported
 from storekit.errors import ConfigurationError, Unavailable
@@ -46,7 +47,7 @@ _SERVER_MESSAGE = re.compile(r": [^\s:]+: {2}(\S.*)")
 
 
 class Unfit(psycopg.OperationalError):
-    """The login or the server is refused, because row-level security would not be enforced."""
+    """The login or the server is refused: isolation, triggers or text would not be what storekit promises."""
 
 
 class Endpoint:
@@ -65,11 +66,19 @@ class Endpoint:
         """Whether row-level security must apply to this login and has not been checked yet."""
         return self.login.isolated and not self.accepted
 
+    def check_encodings(self, pgconn: PGconn) -> None:
+        """Refuse a database or a session in which text is not UTF-8."""
+        if why := other_encoding(pgconn):
+            raise Unfit(why)
+
     def verify(self, connection: BaseConnection[Any], results: Sequence[PGresult]) -> None:
-        """Refuse a login that is exempt from row-level security, and an unsupported server."""
+        """Refuse a login that bypasses row-level security or triggers, and an unsupported server."""
         why = unsupported(connection.info.server_version)
-        if exempt := results[0].get_value(0, 0):
+        exempt, role = (results[-1].get_value(0, column) for column in range(2))
+        if exempt:
             why = f"row-level security does not apply to it, because it can act as {exempt.decode()}"
+        elif role == b"replica":
+            why = "no triggers run in its sessions, because session_replication_role is replica; reset it"
         if why:
             raise Unfit(why)
 

@@ -11,16 +11,21 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from storekit.drivers.postgres.queries.reads import array, encode, fields, named
+from storekit.drivers.postgres.queries.reads import array, encode, fields, named, setting
 from storekit.ports.statements import Condition, Count, Parent, Search, Sort
 
-FRESH = ", set_config('plan_cache_mode', 'force_custom_plan', true)"
+FRESH = f", {setting('plan_cache_mode', 'force_custom_plan')}"
 """Appended to `SET_TENANT`: plan each time (0.2 to 0.4 ms), since the best plan depends on the values.
 
 Two indexes may have the same order, for example one of all records and one of the records of a parent. On a
 small table their costs are equal, so a plan that was cached then could use the wrong index for ever.
 """
-ORDERED = ", set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true)"
+KEPT = f", {setting('plan_cache_mode', 'force_generic_plan')}"
+"""Appended to `SET_TENANT` if one plan suits all values. Postgres would plan some of these statements each
+time."""
+EXACT = f", {setting('gin_fuzzy_search_limit', '0')}"
+"""Appended to `SET_TENANT` for searches: a database may limit how many rows a GIN index returns."""
+ORDERED = f", {setting('enable_sort', 'off')}, {setting('enable_incremental_sort', 'off')}"
 """Appended to `SET_TENANT` when an index gives the order.
 
 A planner without statistics of the tenant would otherwise read all of its rows and sort them for one page.

@@ -6,6 +6,16 @@ CREATE OR REPLACE FUNCTION report.read_v1(p_actor text, p_report text)
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO, MDY'
+ SET "IntervalStyle" TO 'postgres'
+ SET bytea_output TO 'hex'
+ SET extra_float_digits TO '1'
+ SET standard_conforming_strings TO 'on'
+ SET row_security TO 'on'
+ SET enable_seqscan TO 'on'
+ SET enable_sort TO 'on'
+ SET plan_cache_mode TO 'auto'
+ SET jit TO 'off'
 AS $function$
 BEGIN
     IF coalesce(p_actor, '') = '' THEN

@@ -6,7 +6,12 @@ CREATE OR REPLACE FUNCTION storekit.commit_v1(p_tenant uuid, p_actor text, p_wri
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
  SET "TimeZone" TO 'UTC'
+ SET standard_conforming_strings TO 'on'
+ SET row_security TO 'on'
  SET enable_seqscan TO 'off'
+ SET enable_sort TO 'on'
+ SET plan_cache_mode TO 'auto'
+ SET jit TO 'off'
  SET lock_timeout TO '5s'
 AS $function$
 DECLARE
@@ -17,13 +22,14 @@ DECLARE
     v_op      jsonb;
     v_keys    text;
     v_freed   jsonb;
+    v_set     text;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
     v_outcome := storekit.claim(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, v_parts <> '[]');
     IF v_outcome IS NOT NULL THEN
         RETURN v_outcome;
     END IF;
-    PERFORM set_config('storekit.write_id', p_write_id::text, true);
+    v_set := set_config('storekit.write_id', p_write_id::text, true);
     PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
     PERFORM storekit.lock_rows(p_ops);
     IF p_ops -> 0 ? 'exchange' THEN
@@ -41,12 +47,12 @@ BEGIN
             v_keys := NULL;
         END IF;
         IF v_op ->> 'reason' <> '' THEN
-            PERFORM set_config('storekit.reason', v_op ->> 'reason', true);
+            v_set := set_config('storekit.reason', v_op ->> 'reason', true);
         END IF;
         v_rows := v_rows || storekit.write_rows(v_op);
         v_places := v_places || coalesce(v_op -> 'places', '[]');
         IF v_op ->> 'reason' <> '' THEN
-            PERFORM set_config('storekit.reason', '', true);  -- it applies to this operation only
+            v_set := set_config('storekit.reason', '', true);  -- it applies to this operation only
         END IF;
     END LOOP;
     IF v_freed IS NOT NULL THEN
@@ -59,7 +65,7 @@ BEGIN
         || CASE WHEN v_places = '[]' THEN '{}' ELSE jsonb_build_object('places', v_places) END
     WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;
     -- Events of SQL that the caller runs after this call, in the same transaction, must not carry this write's id.
-    PERFORM set_config('storekit.write_id', '', true);
+    v_set := set_config('storekit.write_id', '', true);
     RETURN jsonb_build_object('outcome', 'committed', 'now', storekit.now(), 'rows', v_rows);
 END
 $function$;
