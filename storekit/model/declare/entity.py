@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Private
 from pydantic_core import CoreSchema
 
 from storekit import ids
-from storekit.errors import NotLoaded, Unreadable, UsageError
+from storekit.errors import UsageError
+from storekit.model.declare.absent import raise_absent, shown
 from storekit.model.declare.aliases import server_names
 from storekit.model.declare.annotations import table_of
 from storekit.model.declare.class_rules import (
@@ -136,12 +137,7 @@ class Entity(BaseModel):
     if not TYPE_CHECKING:  # if type checkers saw __getattr__, they would accept every misspelled field
 
         def __getattr__(self, name: str) -> Any:
-            table = getattr(type(self), "storekit_table", None)
-            memory = (object.__getattribute__(self, "__pydantic_private__") or {}).get("_memory")
-            if table is not None and memory is not None and name in memory.unreadable:
-                raise Unreadable(table.name, self.ref_id, name, memory.unreadable[name])
-            if table is not None and name in table.parts:
-                raise NotLoaded(f"{type(self).__name__}.{name}", f'load it with get(ref_id, load=["{name}"])')
+            raise_absent(self, name)
             return super().__getattr__(name)
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -182,18 +178,7 @@ class Entity(BaseModel):
         return made
 
     def __repr_args__(self) -> Any:
-        # a document that is not loaded has no value: repr must not raise NotLoaded, so it shows a placeholder
-        facts = dict(super().__repr_args__())
-        own = [name for name in facts if name not in RESERVED]
-        yield from (
-            (name, facts[name]) for name in dict.fromkeys(("id", "ref_id", *own, *facts)) if name in facts
-        )
-        table = getattr(type(self), "storekit_table", None)
-        unreadable = self._memory.unreadable if table else {}
-        yield from ((name, _UNREADABLE) for name in unreadable)
-        for name in table.parts if table else ():
-            if name not in self.__dict__ and name not in unreadable:
-                yield name, _NOT_LOADED
+        yield from shown(self, super().__repr_args__)
 
 
 def require_table(entity: type[Entity]) -> Table:
@@ -206,16 +191,6 @@ def require_table(entity: type[Entity]) -> Table:
     if not isinstance(table, Table):
         raise UsageError(f'{entity!r} has no table: declare class Name(Entity, table="names")')
     return table
-
-
-class _Placeholder(str):
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-_NOT_LOADED, _UNREADABLE = _Placeholder("<not loaded>"), _Placeholder("<unreadable>")
 
 
 class _Columns(BaseModel):

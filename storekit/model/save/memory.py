@@ -72,6 +72,18 @@ def note_unreadable(entity: Entity, name: str, why: str) -> None:
     memory_of(entity).unreadable[name] = why
 
 
+def note_failed(entity: Entity, why: str) -> None:
+    """Remember that code of the class failed for the stored record, and leave its fields out of the object.
+
+    What the class derives from them may be missing or wrong, so none of them may be used unnoticed.
+    """
+    memory = memory_of(entity)
+    memory.failed = why
+    for name in entity.__dict__.keys() - entity.storekit_table.base.keys():
+        del entity.__dict__[name]
+    memory.unreadable.update({name: why for name in type(entity).model_fields if name not in entity.__dict__})
+
+
 def note_unchanged(entity: Entity, name: str, blob: Blob) -> None:
     """Remember that a new blob equals the stored one, so that its source file is no longer needed."""
     memory_of(entity).blobs[name] = blob
@@ -214,4 +226,5 @@ def _settle(
     stored = Stored(saved.tenant, dict(column_values(change)), parts)
     written = touched | change.columns.keys()
     unreadable = {name: why for name, why in memory.unreadable.items() if name not in written}
-    remember(entity, EntityMemory(stored, None, digests, blobs, unreadable, memory.expired - touched))
+    made = EntityMemory(stored, None, digests, blobs, unreadable, memory.expired - touched, memory.failed)
+    remember(entity, made)
