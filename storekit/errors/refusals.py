@@ -128,7 +128,7 @@ class Unreadable(StorekitError):
         table: table of the record.
         ref_id: ref_id of the record, a ULID.
         field: the field that cannot be read; None if no field of the class can be read.
-        version: version of the record that the call has read or committed, if no field can be read, else None.
+        version: version of the record that was read or committed, if no field can be read, else None.
     """
 
     def __init__(

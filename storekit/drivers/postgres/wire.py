@@ -87,8 +87,13 @@ def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = No
 
 def _planned(queries: Sequence[Statement]) -> str:
     """Return the planner settings for these queries, which apply to the whole exchange."""
+    searches = [query for query in queries if isinstance(query, Search)]
+    for query in queries:
+        if isinstance(query, Claim):
+            searches += query.queues
+    order = search.TIES if any(each.ties for each in searches) else search.ORDERED
     if any(isinstance(query, Claim) for query in queries):
-        return f"{search.ORDERED}{search.FRESH}"
+        return f"{order}{search.FRESH}"
     # The settings hold for the whole exchange, so each applies only if it suits all of its queries.
     if all(isinstance(query, Select | Locate) for query in queries):
         return reads.UNSORTED
@@ -96,7 +101,7 @@ def _planned(queries: Sequence[Statement]) -> str:
         return ""
     ordered = all(isinstance(query, Search) and query.indexed for query in queries)
     pinned = all(isinstance(query, Search) and query.pinned for query in queries)
-    return f"{search.ORDERED if ordered else ''}{'' if pinned else search.FRESH}"
+    return f"{order if ordered else ''}{'' if pinned else search.FRESH}"
 
 
 def read(reader: Transformer, statements: Sequence[Statement], results: Sequence[PGresult]) -> list[Any]:

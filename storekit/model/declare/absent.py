@@ -6,7 +6,7 @@ when the record was read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -49,7 +49,7 @@ def raise_absent(record: BaseModel, name: str) -> None:
         raise NotLoaded(f"{type(record).__name__}.{name}", f'load it with get(ref_id, load=["{name}"])')
 
 
-def shown(record: BaseModel, facts: Callable[[], Iterable[tuple[str, Any]]]) -> Iterator[tuple[str, Any]]:
+def shown(record: BaseModel, facts: Callable[[], Any]) -> Iterator[tuple[str, Any]]:
     """Yield the names and values that `repr` shows, with placeholders: `repr` must never raise.
 
     Args:
@@ -65,7 +65,9 @@ def shown(record: BaseModel, facts: Callable[[], Iterable[tuple[str, Any]]]) -> 
             name: value for name, value in record.__dict__.items() if name in fields and fields[name].repr
         }
     own = [name for name in found if name not in RESERVED]
-    yield from ((name, found[name]) for name in dict.fromkeys(("id", "ref_id", *own, *found)) if name in found)
+    yield from (
+        (name, found[name]) for name in dict.fromkeys(("id", "ref_id", *own, *found)) if name in found
+    )
     table = getattr(type(record), "storekit_table", None)
     private = getattr(record, "__pydantic_private__", None) or {}
     unreadable = private["_memory"].unreadable if table and "_memory" in private else {}

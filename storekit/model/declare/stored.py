@@ -39,7 +39,7 @@ class EntityMemory:
     expired: frozenset[str] = frozenset()
     """Document fields that have expired and have no ref any more: the row has only `<field>_expired_on`."""
     failed: str | None = None
-    """Why code of the class failed when the record was read. The object then has no field that it declares."""
+    """Why code of the class failed when the record was read. The object then has only what storekit sets."""
     waiting: bool = False
     """Whether `model_post_init` reads a document that is not loaded; it runs again when documents are."""
     replayed: tuple[str, str] | None = None
