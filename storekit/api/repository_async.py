@@ -133,15 +133,14 @@ class AsyncRepository(Generic[E]):
                 Default: False.
 
         Returns:
-            The page. Its `.next` is None on the last page.
+            The page. Its `.next` is None on the last page. A value that the class cannot hold raises
+            `Unreadable` when its field is read, and a document that is missing or damaged raises `Corrupt`.
 
         Raises:
             ValidationError: a column is unknown, a value does not fit its column, or `after` belongs to
                 another query; nothing was sent.
             UsageError: no index gives this order (the message says which index to declare), or `limit`
                 is out of range; nothing was sent.
-            Corrupt: a document is missing before its expiry, or differs from what was saved. Do not
-                retry.
             Unavailable: a server could not be reached. Retryable: call again.
 
         Example:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from storekit.errors import NotLoaded, Unreadable
+from storekit.errors import Corrupt, NotLoaded, Unreadable
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.table.table import RESERVED
 
@@ -31,6 +31,7 @@ def raise_absent(record: BaseModel, name: str) -> None:
 
     Raises:
         Unreadable: the class cannot hold the stored value, or its code failed for the record.
+        Corrupt: the field is a document that is damaged or missing in its store.
         NotLoaded: the field is a document that is not loaded, or a blob.
     """
     table = getattr(type(record), "storekit_table", None)
@@ -45,6 +46,8 @@ def raise_absent(record: BaseModel, name: str) -> None:
         raise Unreadable(table.name, ref_id, None, memory.failed, version=record.__dict__.get("version"))
     if lost:
         raise Unreadable(table.name, ref_id, name, memory.unreadable[name])
+    if (damage := memory.damaged.get(name)) is not None:
+        raise Corrupt(damage.ref, damage.expected, damage.found)
     if name in table.parts:
         raise NotLoaded(f"{type(record).__name__}.{name}", f'load it with get(ref_id, load=["{name}"])')
 
@@ -58,7 +61,7 @@ def shown(record: BaseModel, facts: Callable[[], Any]) -> Iterator[tuple[str, An
     absent: _Placeholder | None = None
     try:
         found = dict(facts())
-    except (NotLoaded, Unreadable) as error:
+    except (NotLoaded, Unreadable, Corrupt) as error:
         absent = _NOT_LOADED if isinstance(error, NotLoaded) else _UNREADABLE
         fields = type(record).model_fields
         found = {
@@ -70,8 +73,9 @@ def shown(record: BaseModel, facts: Callable[[], Any]) -> Iterator[tuple[str, An
     )
     table = getattr(type(record), "storekit_table", None)
     private = getattr(record, "__pydantic_private__", None) or {}
-    unreadable = private["_memory"].unreadable if table and "_memory" in private else {}
-    yield from ((name, _UNREADABLE) for name in unreadable)
+    memory: EntityMemory = private.get("_memory") or EntityMemory()
+    unreadable = memory.unreadable.keys() | memory.damaged.keys() if table else ()
+    yield from ((name, _UNREADABLE) for name in sorted(unreadable) if name not in record.__dict__)
     for name in table.parts if table else ():
         if name not in record.__dict__ and name not in unreadable:
             yield name, _NOT_LOADED

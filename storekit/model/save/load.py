@@ -129,7 +129,7 @@ def _initialize(record: Entity) -> str | None:
     with validating(type(record)):  # as in the constructor: assignments set the value as it is
         try:
             record.model_post_init(None)
-        except (NotLoaded, Unreadable):
+        except (NotLoaded, Unreadable, Corrupt):
             memory.waiting = True
         except Exception as error:
             return failure(error)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from storekit.errors import UsageError
+from storekit.errors import Corrupt, UsageError
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory, Stored
 from storekit.model.save.change import Change
@@ -70,6 +70,11 @@ def note_document(entity: Entity, name: str, digest: bytes) -> None:
 def note_unreadable(entity: Entity, name: str, why: str) -> None:
     """Remember that the class cannot hold the stored value of a field, which is absent from the object."""
     memory_of(entity).unreadable[name] = why
+
+
+def note_damaged(entity: Entity, name: str, error: Corrupt) -> None:
+    """Remember that a document is damaged or missing in its store; its field is absent from the object."""
+    memory_of(entity).damaged[name] = error
 
 
 def note_failed(entity: Entity, why: str) -> None:
@@ -226,5 +231,7 @@ def _settle(
     stored = Stored(saved.tenant, dict(column_values(change)), parts)
     written = touched | change.columns.keys()
     unreadable = {name: why for name, why in memory.unreadable.items() if name not in written}
-    made = EntityMemory(stored, None, digests, blobs, unreadable, memory.expired - touched, memory.failed)
+    damaged = {name: error for name, error in memory.damaged.items() if name not in touched}
+    made = EntityMemory(stored, None, digests, blobs, unreadable, memory.expired - touched, damaged)
+    made.failed = memory.failed
     remember(entity, made)
