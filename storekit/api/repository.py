@@ -330,7 +330,8 @@ class Repository(Generic[E]):
 
         Returns:
             The events, oldest first. Each has `type`, `version`, `on`, `by`, `reason`, `before` and
-            `after`.
+            `after`. A field has changed if its JSON has, so also from 1 to 1.0; the sign of zero is not
+            shown.
 
         Raises:
             NotFound: this tenant never had such a record.
