@@ -37,14 +37,15 @@ def damage(harness: Harness, record: Any, field: str, change: Damage) -> None:
     """Change a stored document behind the back of storekit."""
     part, url = stored_parts(record)[field], harness.store.settings.mongo_url
     if url is None:
-        documents: Any = harness.store._ports.documents  # type: ignore[union-attr]
+        documents: Any = harness.store._ports.documents
         collection = documents.collections[part.key]
         made = change(collection.pop(part.part_id))
         if made is not None:
             collection[part.part_id] = made
         return
+    client: pymongo.MongoClient[dict[str, Any]]
     with pymongo.MongoClient(url.get_secret_value(), uuidRepresentation="standard") as client:
-        stored = client[harness.store.settings.mongo_database][part.key]
+        stored: Any = client[harness.store.settings.mongo_database][part.key]
         found = stored.find_one({"_id": part.part_id})
         assert found is not None
         made = change(found)

@@ -31,7 +31,7 @@ def declared(kinds: list[str], text: Any) -> Any:
         table="parcels",
         indexes=[index("label"), index("label", "shelf"), index("-label", "shelf"), unique("code")],
     ):
-        kind: Kind
+        kind: Kind  # type: ignore[valid-type]
         label: text
         shelf: text
         code: text

@@ -60,7 +60,7 @@ class Prepared(dict[str, bytes]):
 
 
 class _Stale(Exception):
-    """A prepared statement may be stale; the argument is the failed result."""
+    """A prepared statement may be stale; the arguments are the failed result and the statement's place."""
 
 
 _GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
@@ -87,11 +87,11 @@ def exchange(pgconn: PGconn, statements: Sequence[Composed], prepared: Prepared 
     try:
         return (yield from _exchange_once(pgconn, statements, prepared))
     except _Stale as stale:
-        result: PGresult = stale.args[0]
+        result, place = stale.args
         state = state_of(result)
         # statements of an earlier exchange would be missing from a transaction that is begun anew
         if prepared is None or begun_before or not prepared.may_be_stale(state):
-            raise_for(result)
+            raise_for(result, place)
     # the exchange itself may have contained BEGIN
     undo: list[Composed] = [] if pgconn.transaction_status == TransactionStatus.IDLE else [("ROLLBACK", [])]
     results = yield from _exchange_once(pgconn, [*undo, *statements], None)
@@ -167,12 +167,12 @@ def _checked(
     A prepared statement is recorded only when the server has confirmed it: after an error the rest of the
     pipeline is skipped, and a name recorded too early would refer to a statement that does not exist.
     """
-    answers = []
+    answers: list[PGresult] = []
     for position, result in enumerate(results):
         if result.status not in _GOOD:
             if prepared is not None and state_of(result) in STALE:
-                raise _Stale(result)
-            raise_for(result)
+                raise _Stale(result, len(answers))
+            raise_for(result, len(answers))
         if position in new and prepared is not None:
             text, name = new[position]
             prepared[text] = name

@@ -19,6 +19,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import tuple_row
 
 from storekit.bridge import settle
+from storekit.drivers.postgres.errors import place_of
 from storekit.drivers.postgres.exchange import Composed, Prepared
 from storekit.drivers.postgres.joined import Joined
 from storekit.drivers.postgres.queries import reads
@@ -33,6 +34,8 @@ _UNIT_SAVEPOINT = "storekit_unit"
 _SAVEPOINT = "SAVEPOINT storekit_step"
 _ROLLBACK = "ROLLBACK TO SAVEPOINT storekit_step"
 _RELEASE = "RELEASE SAVEPOINT storekit_step"
+_CHECK = 1
+"""The place of `REQUIRE_COMMITTED` in its exchange."""
 
 
 class Executor(Protocol):
@@ -87,6 +90,8 @@ class _Transaction(ABC):
         try:
             return await self._execute(*check, *statements)
         except ValidationError as error:
+            if place_of(error) != _CHECK:  # of a deferred trigger of the user, which runs in COMMIT
+                raise
             raise UsageError(
                 "a ROLLBACK TO SAVEPOINT undid records that the unit of work had flushed, so nothing was "
                 "committed; call flush() before SAVEPOINT, so that a rollback undoes only your own SQL"
