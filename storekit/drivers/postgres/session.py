@@ -169,7 +169,7 @@ class OwnSession(_Transaction):
             if self._connection.pgconn.transaction_status in _OPEN:
                 await self._execute(("ROLLBACK", []))
             if self._exposed:
-                await self._execute(*_RESET)
+                await self._execute(*_RESET, *self._connection.again)
         except (StorekitError, AnswerLost):
             self._connection.end()  # closing the connection rolls back, and the server forgets the session
         except BaseException:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+from collections.abc import Sequence
 from typing import Any, Self
 
 import psycopg
 from psycopg.abc import Transformer
 
 from storekit.drivers.postgres.drive import drive, drive_async
-from storekit.drivers.postgres.exchange import Prepared, Waiting, exchange
+from storekit.drivers.postgres.exchange import Composed, Prepared, Waiting, exchange
 from storekit.drivers.postgres.pool.endpoint import Endpoint
 from storekit.drivers.postgres.pool.logins import EXEMPT_ROLES
 from storekit.drivers.postgres.wire import new_reader
@@ -31,6 +32,8 @@ class _Pooled:
     readable: select.poll
     process: int
     """The id of the process that opened the connection; a forked child must not use it."""
+    again: Sequence[Composed] = ()
+    """Statements to send after the session was reset."""
     lent_to_unit = False
     pgconn: psycopg.pq.abc.PGconn
 
@@ -91,9 +94,8 @@ class Connection(_Pooled, psycopg.Connection[Any]):
         with endpoint.recording():
             connection = super().connect(*arguments, **keywords)
             try:
-                if endpoint.unverified:
-                    seconds = keywords["connect_timeout"]
-                    endpoint.verify(connection, drive(_exempt_roles(connection), connection, seconds))
+                if waiting := _checks(connection, endpoint):
+                    endpoint.verify(connection, drive(waiting, connection, keywords["connect_timeout"]))
             except BaseException:
                 connection.end()  # psycopg does not have the connection yet, so nothing else would close it
                 raise
@@ -121,9 +123,8 @@ class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
             with endpoint.recording():
                 connection = await super().connect(*arguments, **keywords)
                 try:
-                    if endpoint.unverified:
-                        seconds = keywords["connect_timeout"]
-                        found = await drive_async(_exempt_roles(connection), connection, seconds)
+                    if waiting := _checks(connection, endpoint):
+                        found = await drive_async(waiting, connection, keywords["connect_timeout"])
                         endpoint.verify(connection, found)
                 except BaseException:
                     connection.end()
@@ -147,8 +148,12 @@ class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
         await super().rollback()
 
 
-def _exempt_roles(connection: _Pooled) -> Waiting:
-    return exchange(connection.pgconn, [(EXEMPT_ROLES, [])], None)
+def _checks(connection: _Pooled, endpoint: Endpoint) -> Waiting | None:
+    """Return the exchange of a new connection, or None if it has nothing to send."""
+    connection.again = endpoint.again()
+    roles: list[Composed] = [(EXEMPT_ROLES, [])] if endpoint.unverified else []
+    statements = [*roles, *connection.again]
+    return exchange(connection.pgconn, statements, None) if statements else None
 
 
 def options(settings: Settings, endpoint: Endpoint) -> dict[str, Any]:
