@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from storekit.api.base_cursor import BaseCursor, moved
+from storekit.api.blocks import AsyncBlock
 from storekit.errors import UsageError
 from storekit.flows.context import Context
 from storekit.flows.write.operations import Operation, Verb
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Entity)
 
 
-class AsyncTransaction:
+class AsyncTransaction(AsyncBlock):
     """Save many records of many classes, and run your own SQL, in one commit.
 
     `scope.transaction()` returns it. Enter it once, with `async with`. `save`, `update` and the other

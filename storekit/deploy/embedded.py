@@ -19,6 +19,7 @@ from storekit.schema.ddl import render
 from storekit.schema.diff import Difference
 from storekit.schema.files import root
 from storekit.schema.lines import Line, core
+from storekit.schema.taken_names import check_names
 from storekit.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class EmbeddedServers:
     def __init__(self, path: Path, entities: Sequence[type[Entity]]) -> None:
         for entity in entities:
             require_table(entity)
+        check_names(entities)
         self._path = path
         self._entities = entities
         self._stack: Stack | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
 
@@ -84,6 +85,7 @@ class Entity(BaseModel):
         natural_key: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
+        _refuse_unknown_keywords(cls, kwargs)
         super().__init_subclass__(**kwargs)
         # before pydantic reads the fields: it only warns about some of these names
         _refuse_own_names(cls, cls.__dict__.get("__annotations__", ()))  # noqa: RUF063 it evaluates them
@@ -185,8 +187,11 @@ def require_table(entity: type[Entity]) -> Table:
     """Return the table of a class.
 
     Raises:
-        UsageError: the class has no table.
+        UsageError: it is not a class, or has no table.
     """
+    if isinstance(entity, Entity):
+        name = type(entity).__name__
+        raise UsageError(f"a record was given in place of its class; pass {name}, as in repository({name})")
     table = getattr(entity, "storekit_table", None)
     if not isinstance(table, Table):
         raise UsageError(f'{entity!r} has no table: declare class Name(Entity, table="names")')
@@ -235,6 +240,16 @@ class SoftDelete(_Columns):
 
     deleted_on: datetime | None = Field(default=None, init=False)
     deleted_by: str | None = Field(default=None, init=False)
+
+
+def _refuse_unknown_keywords(cls: type[Entity], given: Iterable[str]) -> None:
+    """Raise UsageError for class keywords that neither storekit, pydantic nor a base of the user takes."""
+    own = (Entity, _Columns, BaseModel, object)
+    takes_more = any("__init_subclass__" in base.__dict__ for base in cls.__mro__[1:] if base not in own)
+    for name in () if takes_more else given:
+        near = get_close_matches(name, ("table", *_KEYWORDS), 1)
+        hint = f"did you mean {near[0]}?" if near else f"the keywords are table, {', '.join(_KEYWORDS)}"
+        raise UsageError(f"{cls.__name__}: {name} is not a class keyword or a setting of pydantic; {hint}")
 
 
 def _refuse_own_names(cls: type[BaseModel], names: Iterable[str]) -> None:

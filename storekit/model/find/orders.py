@@ -39,6 +39,7 @@ Row-level security restricts the types of the remaining order: see LEAKPROOF_TYP
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -52,6 +53,8 @@ from storekit.model.find.query import find_column
 from storekit.model.table.table import Table
 from storekit.ports.statements import Condition, Sort
 
+_SQL_ORDER = re.compile(r"(?=\+|.*\s)\+?(?P<name>\w+)(\s+(?P<way>desc|asc))?", re.IGNORECASE).fullmatch
+"""A column with a direction as in SQL."""
 NEWEST = "-ref_id"
 """A ref_id begins with the time of creation, so descending means newest first."""
 
@@ -160,6 +163,7 @@ def _wanted(entity: type[Entity], order_by: Any) -> tuple[str, ...]:
         raise ValidationError('pass a column or a list of columns, as in "-created_on"', field="order_by")
     for name in names:
         plain = bare(name) if isinstance(name, str) else name
+        _refuse_sql(entity.storekit_table, name)
         column = find_column(entity, plain, "order_by", shown=f"{plain!r:.60}")
         if not column.ordered:
             raise ValidationError(f"{column.name} is {column.sql}, which has no order", field="order_by")
@@ -167,6 +171,18 @@ def _wanted(entity: type[Entity], order_by: Any) -> tuple[str, ...]:
     if twice is not None:
         raise ValidationError(f"{twice} is named more than once", field="order_by")
     return tuple(map(str, names))
+
+
+def _refuse_sql(table: Table, name: Any) -> None:
+    """Raise ValidationError for an order in another notation, with the right one."""
+    written = " ".join(map(str, name)) if isinstance(name, tuple) else name
+    parts = _SQL_ORDER(written) if isinstance(written, str) else None
+    if parts is not None and table.column(parts["name"]) is not None:
+        right = f"-{parts['name']}" if (parts["way"] or "").lower() == "desc" else parts["name"]
+        raise ValidationError(f"{written!r} is not a column; write {right!r}", field="order_by")
+    if isinstance(name, str) and "," in name:
+        names = [each.strip() for each in name.split(",")]
+        raise ValidationError(f"pass several columns as a list: {names!r:.100}", field="order_by")
 
 
 def _candidates(table: Table, bindings: Bindings) -> Iterator[Candidate]:
