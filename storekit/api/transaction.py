@@ -337,7 +337,7 @@ class Transaction(SyncBlock):
     def _add_each(self, verb: Verb, entities: Iterable[Entity]) -> None:
         for entity in entities:
             require_table(type(entity))
-            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity))
+            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity, key=self._unit.key))
 
     def advance(self, cursor: BaseCursor, to: str) -> None:
         """Plan to move an import cursor from the position that `cursor.read()` returned to a new one.

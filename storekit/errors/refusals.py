@@ -155,10 +155,11 @@ class Unreadable(StorekitError):
 class IdempotencyConflict(StorekitError):
     """The idempotency key was already used for a different request; nothing was changed.
 
-    Do not retry with this key: use a new key for new content.
+    Do not retry with this key: use a new key for new content. A unit of work that is run again must plan the
+    same operations; objects that were saved by the first run and changed since then make it another request.
 
     >>> str(IdempotencyConflict("order-17"))
-    "idempotency key 'order-17' was used for a different request; use a new key for new content"
+    "idempotency key 'order-17' was used for a different request; use a new key for new content, or ..."
 
     Attributes:
         key: the idempotency key.
@@ -166,7 +167,8 @@ class IdempotencyConflict(StorekitError):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"idempotency key {key!r} was used for a different request; use a new key for new content"
+            f"idempotency key {key!r} was used for a different request; use a new key for new content, or "
+            "repeat the first request with new objects, or with its own if they were not changed since"
         )
         self.key = key
 

@@ -99,6 +99,17 @@ def note_replayed(entity: Entity, key: str, ref_id: str) -> None:
     memory_of(entity).replayed = key, ref_id
 
 
+def note_request(entity: Entity, key: str, identity: Any) -> None:
+    """Remember the idempotency key of a unit of work that saved the object, and its part of the request."""
+    memory_of(entity).request = key, identity
+
+
+def request_of(entity: Entity, key: str | None) -> Any:
+    """Return the object's part of an earlier request with the same key; None if there is none."""
+    request = memory_of(entity).request
+    return request[1] if request is not None and request[0] == key else None
+
+
 def check_replayed(entities: Sequence[Entity], key: str | None) -> None:
     """Check that no object would be inserted although its request was committed before, under another id.
 
