@@ -49,8 +49,8 @@ class Scope:
             The repository.
 
         Raises:
-            UsageError: the store is closed, the class has no table, or its records belong to tenants
-                and this is an admin scope.
+            UsageError: the store is closed, `entity` is not a class or has no table, or its records
+                belong to tenants and this is an admin scope.
 
         Example:
             >>> articles = acme.repository(Article)

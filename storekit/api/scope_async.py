@@ -48,8 +48,8 @@ class AsyncScope:
             The repository.
 
         Raises:
-            UsageError: the store is closed, the class has no table, or its records belong to tenants
-                and this is an admin scope.
+            UsageError: the store is closed, `entity` is not a class or has no table, or its records
+                belong to tenants and this is an admin scope.
 
         Example:
             >>> articles = acme.repository(Article)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+from storekit.api.blocks import SyncBlock
 from storekit.api.scope import Scope
 from storekit.assembly import Assembly
 from storekit.bridge import run
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from storekit.deploy.embedded import EmbeddedServers
 
 
-class Store:
+class Store(SyncBlock):
     """Use Postgres, MongoDB and S3 as one store.
 
     Create it with `open()` (servers from settings) or `embedded()` (servers in a directory), and use it

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+from storekit.api.blocks import AsyncBlock
 from storekit.api.scope_async import AsyncScope
 from storekit.assembly import Assembly
 from storekit.bridge import in_thread
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from storekit.deploy.embedded import EmbeddedServers
 
 
-class AsyncStore:
+class AsyncStore(AsyncBlock):
     """Use Postgres, MongoDB and S3 as one store.
 
     Create it with `open()` (servers from settings) or `embedded()` (servers in a directory), and use it

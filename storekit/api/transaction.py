@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from storekit.api.base_cursor import BaseCursor, moved
+from storekit.api.blocks import SyncBlock
 from storekit.bridge import run
 from storekit.errors import UsageError
 from storekit.flows.context import Context
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Entity)
 
 
-class Transaction:
+class Transaction(SyncBlock):
     """Save many records of many classes, and run your own SQL, in one commit.
 
     `scope.transaction()` returns it. Enter it once, with `with`. `save`, `update` and the other
@@ -336,7 +337,7 @@ class Transaction:
     def _add_each(self, verb: Verb, entities: Iterable[Entity]) -> None:
         for entity in entities:
             require_table(type(entity))
-            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity))
+            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity, key=self._unit.key))
 
     def advance(self, cursor: BaseCursor, to: str) -> None:
         """Plan to move an import cursor from the position that `cursor.read()` returned to a new one.

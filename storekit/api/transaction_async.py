@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from storekit.api.base_cursor import BaseCursor, moved
+from storekit.api.blocks import AsyncBlock
 from storekit.errors import UsageError
 from storekit.flows.context import Context
 from storekit.flows.write.operations import Operation, Verb
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Entity)
 
 
-class AsyncTransaction:
+class AsyncTransaction(AsyncBlock):
     """Save many records of many classes, and run your own SQL, in one commit.
 
     `scope.transaction()` returns it. Enter it once, with `async with`. `save`, `update` and the other
@@ -334,7 +335,7 @@ class AsyncTransaction:
     def _add_each(self, verb: Verb, entities: Iterable[Entity]) -> None:
         for entity in entities:
             require_table(type(entity))
-            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity))
+            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity, key=self._unit.key))
 
     def advance(self, cursor: BaseCursor, to: str) -> None:
         """Plan to move an import cursor from the position that `cursor.read()` returned to a new one.

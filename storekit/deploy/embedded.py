@@ -19,6 +19,7 @@ from storekit.schema.ddl import render
 from storekit.schema.diff import Difference
 from storekit.schema.files import root
 from storekit.schema.lines import Line, core
+from storekit.schema.taken_names import check_names
 from storekit.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class EmbeddedServers:
                 f"an embedded store has its own servers: its settings must not contain {', '.join(wrong)}; "
                 "pass other settings only, or use open() for your own servers"
             )
+        check_names(entities)
         self._path = path
         self._entities = entities
         self._given = given

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from storekit.embedded.directory import Directory
 from storekit.embedded.identity import Identity
 from storekit.embedded.server import PROBE_TIMEOUT, Command, Runner, disk_full
 from storekit.errors import ConfigurationError
+from storekit.ports.libpq import LINK, NEWER, SESSION
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -34,17 +36,6 @@ LOGINS = {
 """Each login ending in _login is a member of the role with the name before it, to which migrations grant
 privileges."""
 _LOGIN = "_login"
-
-LINK: dict[str, Any] = {
-    "hostaddr": "127.0.0.1",
-    "sslmode": "disable",
-    "gssencmode": "disable",
-    "channel_binding": "prefer",
-    "target_session_attrs": "any",
-    "options": "",
-}
-"""Parameters of every connection: libpq would take them from PGSSLMODE, PGOPTIONS and other variables, which
-are meant for other servers."""
 
 # fsync and full_page_writes stay on, so that committed data is kept even after kill -9. wal_level stays at
 # `replica`, the default: `minimal` would rule out backups and standbys that a user may want to try.
@@ -134,14 +125,16 @@ class Postgres:
                 dbname="postgres",
                 connect_timeout=PROBE_TIMEOUT,
                 autocommit=True,
-                **LINK,
-                **_requirement(psycopg.pq.version()),
+                **_link(),
             ) as connection:
                 self._create_missing(connection)
         except psycopg.OperationalError as error:
             if "definition of service" in str(error):
                 why = "the environment variable PGSERVICE names a service that is not defined; unset it"
                 raise ConfigurationError(why) from error
+            if re.search(r'parameter "(TimeZone|DateStyle|geqo)"', str(error)):
+                why = f"postgres does not accept the value of one of {', '.join(SESSION)} in the environment"
+                raise ConfigurationError(f"{why}; unset it") from error
             # The server runs with LC_ALL=C, so its messages are in English.
             if "authentication failed" in str(error):
                 raise _refused(
@@ -173,10 +166,11 @@ class Postgres:
             connection.execute(statement.format(sql.Identifier(DATABASE), sql.Identifier(ADMIN)))
 
 
-def _requirement(libpq: int) -> dict[str, Any]:
-    """Return the parameter without which libpq sends the password to whoever listens on the port and asks."""
-    # LINK does not contain it: URLs are for every client, and libpq knows it from 16 on.
-    return {"require_auth": "scram-sha-256"} if libpq >= 160_000 else {}
+def _link() -> dict[str, Any]:
+    from psycopg.pq import Conninfo
+
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    return {**LINK, **{name: value for name, value in NEWER.items() if name in known}}
 
 
 def _join_groups(connection: Connection[Any], there: set[str]) -> None:

@@ -20,6 +20,7 @@ from storekit.embedded.owner import OwnerConnection, connect_if_running, connect
 from storekit.embedded.ports import Ports
 from storekit.embedded.server import Runner, Server, translated
 from storekit.errors import ConfigurationError
+from storekit.ports.libpq import LINK
 from storekit.settings import Settings
 
 _BUCKET = "storekit"
@@ -180,7 +181,7 @@ def _settings(stack_directory: Directory) -> Settings:
 
     def login(user: str) -> SecretStr:
         at = f"127.0.0.1:{ports['postgres']}/{postgres.DATABASE}"
-        return SecretStr(f"postgresql://{user}:{secrets[user]}@{at}?{urlencode(postgres.LINK)}")
+        return SecretStr(f"postgresql://{user}:{secrets[user]}@{at}?{urlencode(LINK)}")
 
     at = f"127.0.0.1:{ports['mongo']}/{secantus.DATABASE}?authSource=admin&directConnection=true"
     return Settings.model_validate(

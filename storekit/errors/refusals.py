@@ -113,8 +113,11 @@ class Unreadable(StorekitError):
     """A stored record has a value that this version of its class cannot hold.
 
     Another version of the class or hand-written SQL wrote it. Reading the field raises this error; all other
-    fields of the record can be read, and saving it does not change the field. If the whole object could not
-    be built after a change, `version` is set and the change is committed.
+    fields of the record can be read, and saving it does not change the field.
+
+    If code of the class fails for the whole record, such as `model_post_init`, `field` is None and each field
+    raises this error, except those that storekit sets. The call that returned the record has succeeded, so do
+    not repeat it if it made a change. `history(ref_id)` has the stored values of columns.
 
     Do not retry: deploy the class that can hold the value, or write another value with `update` or SQL.
 
@@ -124,20 +127,23 @@ class Unreadable(StorekitError):
     Attributes:
         table: table of the record.
         ref_id: ref_id of the record, a ULID.
-        field: the field that cannot be read; None if the object could not be built for another reason.
-        version: version that the call has committed; None if it was a read.
+        field: the field that cannot be read; None if no field of the class can be read.
+        version: version of the record that was read or committed, if no field can be read, else None.
     """
 
     def __init__(
         self, table: str, ref_id: str, field: str | None, why: str, *, version: int | None = None
     ) -> None:
-        if version is None:
-            what = f"the stored value of {field}" if field else "the stored values"
-            message = f"this class cannot hold {what} ({why}); other fields can be read; correct the value"
+        if field is not None:
+            message = (
+                f"this class cannot hold the stored value of {field} ({why}); other fields can be read; "
+                "correct the value"
+            )
         else:
             message = (
-                f"version {version} is committed, but its object could not be built ({why}); "
-                "do not repeat the call; correct the class and read the record with get()"
+                f"version {version} is committed, but code of the class failed for it ({why}), so its fields "
+                "cannot be read; do not repeat a change; history() has the stored values; correct the class, "
+                "or the values with update()"
             )
         super().__init__(f"{table} {ref_id}: {message}")
         self.table = table
@@ -149,10 +155,11 @@ class Unreadable(StorekitError):
 class IdempotencyConflict(StorekitError):
     """The idempotency key was already used for a different request; nothing was changed.
 
-    Do not retry with this key: use a new key for new content.
+    Do not retry with this key: use a new key for new content. A unit of work that is run again must plan the
+    same operations; objects that were saved by the first run and changed since then make it another request.
 
     >>> str(IdempotencyConflict("order-17"))
-    "idempotency key 'order-17' was used for a different request; use a new key for new content"
+    "idempotency key 'order-17' was used for a different request; use a new key for new content, or ..."
 
     Attributes:
         key: the idempotency key.
@@ -160,7 +167,8 @@ class IdempotencyConflict(StorekitError):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"idempotency key {key!r} was used for a different request; use a new key for new content"
+            f"idempotency key {key!r} was used for a different request; use a new key for new content, or "
+            "repeat the first request with new objects, or with its own if they were not changed since"
         )
         self.key = key
 

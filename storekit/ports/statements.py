@@ -121,6 +121,7 @@ class Sort:
     column: str
     descending: bool
     nullable: bool
+    """Whether a row may have NULL, even if the class declares the column without None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,8 @@ class Search:
     """Whether an index has the order, so that nothing is sorted."""
     pinned: bool = False
     """Whether only one index has the order, so that Postgres may keep the plan."""
+    ties: bool = False
+    """Whether the index has all of the order but its last column, which matters only among NULLs."""
 
 
 @dataclass(frozen=True, slots=True)

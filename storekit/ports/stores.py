@@ -19,6 +19,7 @@ _WORTH_A_THREAD = 16 * 1024
 
 UNDECODED = "undecoded:"
 """Key of a row: the names of the columns whose value is given as text, because Python's type cannot hold it.
+Key of a document: why Python cannot hold it.
 
 The key is absent if there are none. A column's name cannot contain a colon.
 """
@@ -121,7 +122,10 @@ class Documents(Protocol):
     async def fetch(
         self, collection: str, tenant: UUID, ids: Sequence[UUID]
     ) -> dict[UUID, Mapping[str, Any]]:
-        """Read documents by id from the primary; ids without a document are absent."""
+        """Read documents by id from the primary; ids without a document are absent.
+
+        A document that Python cannot hold has only its id and, under `UNDECODED`, the reason.
+        """
         ...
 
     async def close(self) -> None: ...

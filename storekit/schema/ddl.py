@@ -15,6 +15,7 @@ from storekit.model.table.keys import ForeignKey, constraint, foreign_keys, key_
 from storekit.model.table.names import literal, qualified, quoted
 from storekit.model.table.table import Column, Machine, Part, Table
 from storekit.schema.order import in_order, late_keys
+from storekit.schema.taken_names import check_names
 
 # ref_id is compared byte by byte (COLLATE "C"): ULIDs are then ordered by time in every locale, and an
 # upgrade of the system's collations cannot corrupt the index.
@@ -45,7 +46,11 @@ def render(*entities: type[Entity]) -> str:
     Args:
         entities: classes with a table, in any order. Other tables that they refer to must exist before the
             migration runs.
+
+    Raises:
+        UsageError: two classes lead to the same name in the database, such as that of a table.
     """
+    check_names(entities)
     later, blocks, late = [entity.storekit_table.name for entity in entities], [], []
     for entity in in_order(entities):
         table = entity.storekit_table

@@ -9,6 +9,7 @@ from storekit.api.store import Store
 from storekit.api.store_async import AsyncStore
 from storekit.model.declare.entity import Entity, require_table
 from storekit.model.declare.import_cursor import Position
+from storekit.schema.taken_names import check_names
 from storekit.settings import Settings
 from storekit.testing.stores import Fetched, MemoryBlobs, MemoryDocuments, MemoryLedger, State
 
@@ -65,7 +66,13 @@ class Memory:
 
         Example:
             memory.declare(Invoice, InvoiceLine)
+
+        Raises:
+            UsageError: two of them lead to the same name in the database, such as that of a table.
         """
+        for entity in entities:
+            require_table(entity)
+        check_names(entities)
         tables = (require_table(entity) for entity in entities)
         self._state.tables.update((table.name, table) for table in tables)
 

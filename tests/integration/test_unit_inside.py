@@ -165,6 +165,33 @@ async def test_a_savepoint_that_undoes_a_flush_fails_the_unit(units: Units) -> N
     assert await settle(units.repository(Hit).count()) == 0
 
 
+_FAILING_COMMIT = """
+    CREATE TEMP TABLE odd (n int) ON COMMIT DROP;
+    CREATE FUNCTION pg_temp.fail() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN {} RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER odd AFTER INSERT ON odd DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION pg_temp.fail();
+    INSERT INTO odd VALUES (0)"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("PERFORM 1 / NEW.n;", "division by zero"),
+        ("PERFORM 'x'::int;", "invalid input syntax"),
+        ("RAISE 'odd' USING ERRCODE = '22000';", "odd"),
+    ],
+)
+async def test_an_error_of_a_deferred_trigger_is_its_own(units: Units, statement: str, message: str) -> None:
+    """If a deferred trigger fails in COMMIT, the unit raises its error, and does not blame a savepoint."""
+    run = Run(name="x")
+    with pytest.raises(ValidationError, match=message):
+        await units.work(
+            lambda tx: tx.save(run), lambda tx: tx.flush(), sql(_FAILING_COMMIT.format(statement))
+        )
+    assert (run.version, await settle(units.repository(Run).count())) == (None, 0)
+
+
 async def test_a_flush_in_a_pipeline_of_the_user_is_refused(units: Units) -> None:
     """A flush inside `connection.pipeline()` is refused before anything is sent."""
 

@@ -47,7 +47,7 @@ class Task(
 
 
 def described(where: dict[str, Any], order_by: Any = None) -> str:
-    """Return the order as a text; columns that may be NULL have a question mark."""
+    """Return the order as a text. Columns that may be NULL in a table of any version have a question mark."""
     found = order_of(Task, order_by, conditions_of(Task, where, deleted=False))
     assert found.indexed
     return " ".join(
@@ -72,26 +72,26 @@ def described(where: dict[str, Any], order_by: Any = None) -> str:
         ({"team": "a"}, "-number", "-number"),
         ({"team": "a", "number": 1}, "size", ""),
         ({"ref_id": "x"}, "due", ""),
-        ({}, ["team", "-due"], "team -due? size ref_id"),
-        ({}, ["-team", "due"], "-team due? -size -ref_id"),
-        ({"team": "a"}, "due", "due? -size -ref_id"),
+        ({}, ["team", "-due"], "team -due? size? ref_id"),
+        ({}, ["-team", "due"], "-team due? -size? -ref_id"),
+        ({"team": "a"}, "due", "due? -size? -ref_id"),
         ({"team": in_("a")}, "due", None),
-        ({"team": in_("a", "b")}, ["team", "-due"], "team -due? size ref_id"),
-        ({"team": "a", "due": datetime(2026, 1, 1, tzinfo=UTC)}, "size", "size ref_id"),
-        ({"due": datetime(2026, 1, 1, tzinfo=UTC)}, ["team", "size"], "team -due size ref_id"),
-        ({}, "size", "size -ref_id team"),
+        ({"team": in_("a", "b")}, ["team", "-due"], "team -due? size? ref_id"),
+        ({"team": "a", "due": datetime(2026, 1, 1, tzinfo=UTC)}, "size", "size? ref_id"),
+        ({"due": datetime(2026, 1, 1, tzinfo=UTC)}, ["team", "size"], "team -due size? ref_id"),
+        ({}, "size", "size? -ref_id team"),
         ({}, ["size", "-ref_id", "-due"], None),
         ({"done": False}, "due", "due? ref_id"),
         ({"done": True}, "due", None),
-        ({"team": "a", "due": is_null(False)}, "size", "size ref_id"),
-        ({"team": in_("b", "a"), "due": lt(datetime(2026, 1, 1, tzinfo=UTC))}, "-size", "-size -ref_id"),
+        ({"team": "a", "due": is_null(False)}, "size", "size? ref_id"),
+        ({"team": in_("b", "a"), "due": lt(datetime(2026, 1, 1, tzinfo=UTC))}, "-size", "-size? -ref_id"),
         ({"stage": "won"}, "number", "number ref_id"),
         ({"stage": in_(Stage.NEW, "won")}, "-number", "-number -ref_id"),
         ({"stage": in_("new", "lost")}, "-number", None),
         ({"stage": in_()}, "-number", None),
-        ({"stage": "lost"}, "-size", "-size -ref_id"),
-        ({"stage": "lost"}, None, "-size -ref_id"),
-        ({"stage": in_("lost", "new")}, "-size", "-size ref_id -team"),
+        ({"stage": "lost"}, "-size", "-size? -ref_id"),
+        ({"stage": "lost"}, None, "-size? -ref_id"),
+        ({"stage": in_("lost", "new")}, "-size", "-size? ref_id -team"),
         ({"stage": "lost"}, "-due", None),
         ({}, "stage", None),
         ({"team": "a"}, "team", "number"),

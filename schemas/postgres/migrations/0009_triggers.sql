@@ -98,7 +98,7 @@ $$;
 
 -- Old and new rows are paired by UNION ALL and GROUP BY. A join would be planned once, for the first statement of the
 -- session. If that changed one row, the plan would be a nested loop, and 1,000 rows would take 229 ms instead of 43
--- ms.
+-- ms. The columns of a row are compared as text of json: jsonb finds 1 and 1.0 equal, which it stores as they are.
 CREATE FUNCTION storekit.record_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres'
@@ -108,9 +108,9 @@ DECLARE
     v_dropped uuid[];
 BEGIN
     WITH image AS (
-        SELECT _old.tenant_id, _old.ref_id, 0 AS version, to_jsonb(_old) AS before, NULL::jsonb AS after FROM old_rows AS _old
+        SELECT _old.tenant_id, _old.ref_id, 0 AS version, to_json(_old) AS before, NULL::json AS after FROM old_rows AS _old
         UNION ALL
-        SELECT _new.tenant_id, _new.ref_id, _new.version, NULL, to_jsonb(_new) FROM new_rows AS _new
+        SELECT _new.tenant_id, _new.ref_id, _new.version, NULL, to_json(_new) FROM new_rows AS _new
     ), pair AS (
         SELECT i.tenant_id, i.ref_id, max(i.version) AS version,
                (array_agg(i.before) FILTER (WHERE i.before IS NOT NULL))[1] AS before,
@@ -120,9 +120,9 @@ BEGIN
     ), change AS MATERIALIZED (
         SELECT p.tenant_id, p.ref_id, p.version, coalesce(d.before, '{}') AS before, coalesce(d.after, '{}') AS after
         FROM pair AS p CROSS JOIN LATERAL (
-            SELECT jsonb_object_agg(a.key, p.before -> a.key) AS before, jsonb_object_agg(a.key, a.value) AS after
-            FROM jsonb_each(p.after) AS a
-            WHERE p.before -> a.key <> a.value AND a.key NOT IN ('version', 'updated_on', 'updated_by')
+            SELECT jsonb_object_agg(key, b.value) AS before, jsonb_object_agg(key, a.value) AS after
+            FROM json_each(p.before) AS b JOIN json_each(p.after) AS a USING (key)
+            WHERE b.value::text <> a.value::text AND key NOT IN ('version', 'updated_on', 'updated_by')
         ) AS d
         WHERE p.version <> (p.before ->> 'version')::bigint  -- touch() keeps it for a temporary value
     ), recorded AS (

@@ -12,6 +12,7 @@ from bson import decode, encode
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, TypeCodec, TypeDecoder, TypeRegistry
 from bson.decimal128 import Decimal128
+from bson.errors import InvalidBSON
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
 from pymongo import errors
@@ -19,7 +20,7 @@ from pymongo import errors
 from storekit.bridge import settle
 from storekit.drivers.mongo.clients import Clients
 from storekit.errors import ConfigurationError, Corrupt, Unavailable, ValidationError, WriteLost
-from storekit.ports.stores import DocumentPut, Runtime, aside
+from storekit.ports.stores import UNDECODED, DocumentPut, Runtime, aside
 
 _DUPLICATE_KEY = 11000
 _REFUSED_BY_VALIDATOR = 121
@@ -117,8 +118,14 @@ def _encoded(puts: Iterable[DocumentPut]) -> list[RawBSONDocument]:
 
 
 def _decoded(found: Iterable[RawBSONDocument]) -> dict[UUID, Mapping[str, Any]]:
-    documents = [decode(each.raw, CODEC) for each in found]
-    return {document["_id"]: document for document in documents}
+    documents: dict[UUID, Mapping[str, Any]] = {}
+    for each in found:
+        try:
+            document = decode(each.raw, CODEC)
+        except InvalidBSON as error:  # such as the year 20000: another client changed the document
+            document = {"_id": each["_id"], UNDECODED: str(error)}
+        documents[document["_id"]] = document
+    return documents
 
 
 @contextmanager

@@ -47,19 +47,32 @@ _HOT_STANDBY = "call_bool_check_hook"
 """The server's function that refuses READ WRITE (0A000) while the server is a standby."""
 _LONGEST = 500
 """Characters of a message of the server in an error."""
+_PLACE = "_place"
 _ENUM = {"enum_in", "enum_recv"}
 """The server's functions that parse an enum label; other functions report 22P02 for other types."""
 
 
-def raise_for(result: PGresult) -> NoReturn:
-    """Raise the error for a failed result. Nothing of its transaction was committed."""
-    raise error_for(
+def raise_for(result: PGresult, place: int) -> NoReturn:
+    """Raise the error for a failed result. Nothing of its transaction was committed.
+
+    Args:
+        place: the place of the refused statement in its exchange, which `place_of` returns.
+    """
+    error = error_for(
         state_of(result),
         shortened(_field(result, DiagnosticField.MESSAGE_PRIMARY)) or "the connection failed",
         _field(result, DiagnosticField.MESSAGE_DETAIL),
         _field(result, DiagnosticField.CONSTRAINT_NAME) or None,
         source=_field(result, DiagnosticField.SOURCE_FUNCTION),
     )
+    vars(error)[_PLACE] = place
+    raise error
+
+
+def place_of(error: StorekitError) -> int | None:
+    """Return the place in its exchange of the statement that the server refused with this error."""
+    found: int | None = vars(error).get(_PLACE)
+    return found
 
 
 def shortened(message: str) -> str:
@@ -114,18 +127,25 @@ def error_for(
             return RolledBack("postgres", f"{message} ({state})")
         case "40001" | "40P01":
             return RolledBack("postgres", f"{message} ({state})")
+        # A row or an object was locked: 55P03 for longer than the lock_timeout of the write functions (5 s).
+        # Nothing was committed, and the caller may repeat the call. The others of class 55 fail again: 55000,
+        # a wrong state; 55P02, a fixed setting; 55P04, a member of an enum that is not committed yet.
+        case "55006" | "55P03":
+            return Unavailable("postgres", f"{message} ({state})")
+        case "55P02" | "57P04" | "58P01" | "58P02":  # a fixed setting, a dropped database, a missing library
+            return ConfigurationError(f"postgres is not set up for this call: {message} ({state})")
+        case "53400":
+            return ValidationError(f"a value or a request exceeds a limit of postgres: {message}")
+        case "40002":  # a constraint that is checked at the end of the transaction
+            return ConstraintViolation(f"postgres rejected the rows: {message}", constraint)
     match state[:2]:
         case "23":
             return ConstraintViolation(f"postgres rejected the rows: {message}", constraint)
-        case (
-            "22"
-        ):  # 22012 too: the check before a COMMIT divides by zero to stop it, and session.py expects this
+        case "22":
             return ValidationError(f"postgres cannot store a value: {message}")
         case "54":
             return ValidationError(f"a value or a request exceeds a limit of postgres: {message}")
-        # 55P03: a row was locked for longer than the lock_timeout of the write functions (5 s). As after a
-        # rollback (40), nothing was committed, and the caller may repeat the call.
-        case "40" | "55":
+        case "40":
             return Unavailable("postgres", f"{message} ({state})")
         case "" | "08" | "53" | "57" | "58":
             return Unavailable("postgres", message)

@@ -8,7 +8,7 @@ about 130 us of Python to each exchange, which is more than a round trip on loop
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import psycopg
 from psycopg.pq import ExecStatus, TransactionStatus
@@ -30,9 +30,13 @@ class TimedOut(AnswerLost):
 class Refused(Exception):
     """The server refused a statement, and nothing was committed."""
 
-    def __init__(self, result: PGresult) -> None:
-        super().__init__(result)
-        self.result = result
+    def __init__(self, result: PGresult, place: int) -> None:
+        super().__init__(result, place)
+        self.result, self.place = result, place
+
+    def fail(self, before: int = 0) -> NoReturn:
+        """Raise the error for it; `before` is the number of statements that the caller did not ask for."""
+        raise_for(self.result, self.place - before)
 
 
 _GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
@@ -58,7 +62,7 @@ def exchange(pgconn: PGconn, statements: Sequence[Composed], prepared: Prepared 
     try:
         return (yield from attempt(pgconn, statements, prepared))
     except Refused as refused:
-        raise_for(refused.result)
+        refused.fail()
 
 
 def attempt(pgconn: PGconn, statements: Sequence[Composed], prepared: Prepared | None) -> Waiting:
@@ -73,7 +77,10 @@ def attempt(pgconn: PGconn, statements: Sequence[Composed], prepared: Prepared |
             raise
     # the exchange itself may have contained BEGIN
     undo: list[Composed] = [] if pgconn.transaction_status == TransactionStatus.IDLE else [("ROLLBACK", [])]
-    results = yield from _exchange_once(pgconn, [*undo, *statements], None)
+    try:
+        results = yield from _exchange_once(pgconn, [*undo, *statements], None)
+    except Refused as refused:
+        raise Refused(refused.result, refused.place - len(undo)) from None
     prepared.forget(state)  # only now: an error with another cause would otherwise add names at each call
     return results[len(undo) :]
 
@@ -154,10 +161,10 @@ def _checked(
     A prepared statement is recorded only when the server has confirmed it: after an error the rest of the
     pipeline is skipped, and a name recorded too early would refer to a statement that does not exist.
     """
-    answers = []
+    answers: list[PGresult] = []
     for position, result in enumerate(results):
         if result.status not in _GOOD:
-            raise Refused(result)
+            raise Refused(result, len(answers))
         if position in new and prepared is not None:
             text, name = new[position]
             if text is not None:

@@ -19,6 +19,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import tuple_row
 
 from storekit.bridge import settle
+from storekit.drivers.postgres.errors import place_of
 from storekit.drivers.postgres.exchange import Composed
 from storekit.drivers.postgres.joined import Joined
 from storekit.drivers.postgres.prepared import Prepared
@@ -35,6 +36,8 @@ _UNIT_SAVEPOINT = "storekit_unit"
 _SAVEPOINT = "SAVEPOINT storekit_step"
 _ROLLBACK = "ROLLBACK TO SAVEPOINT storekit_step"
 _RELEASE = "RELEASE SAVEPOINT storekit_step"
+_CHECK = 1
+"""The place of `REQUIRE_COMMITTED` in its exchange."""
 
 
 class Executor(Protocol):
@@ -89,6 +92,8 @@ class _Transaction(ABC):
         try:
             return await self._execute(*check, *statements)
         except ValidationError as error:
+            if place_of(error) != _CHECK:  # of a deferred trigger of the user, which runs in COMMIT
+                raise
             raise UsageError(
                 "a ROLLBACK TO SAVEPOINT undid records that the unit of work had flushed, so nothing was "
                 "committed; call flush() before SAVEPOINT, so that a rollback undoes only your own SQL"
@@ -166,7 +171,7 @@ class OwnSession(_Transaction):
             if self._connection.pgconn.transaction_status in _OPEN:
                 await self._execute(("ROLLBACK", []))
             if self._exposed:
-                await self._execute(*_RESET)
+                await self._execute(*_RESET, *self._connection.again)
         except (StorekitError, AnswerLost):
             self._connection.end()  # closing the connection rolls back, and the server forgets the session
         except BaseException:

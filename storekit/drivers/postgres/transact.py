@@ -19,7 +19,7 @@ from typing import Protocol
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 
-from storekit.drivers.postgres.errors import OTHER_DEFAULTS, raise_for, state_of
+from storekit.drivers.postgres.errors import OTHER_DEFAULTS, state_of
 from storekit.drivers.postgres.exchange import Composed, Refused, Waiting, attempt, exchange
 from storekit.drivers.postgres.prepared import Prepared
 from storekit.drivers.postgres.wire import may_write
@@ -50,7 +50,7 @@ def transact(
             return (yield from attempt(connection.pgconn, composed, prepared))
         except Refused as refused:
             if state_of(refused.result) not in OTHER_DEFAULTS:
-                raise_for(refused.result)
+                refused.fail()
         connection.other_defaults = True
     begin: Composed = (BEGIN_TO_WRITE if may_write(statements) else _BEGIN_TO_READ, [])
     try:
@@ -58,4 +58,4 @@ def transact(
     except Refused as refused:
         if connection.pgconn.transaction_status != TransactionStatus.IDLE:
             yield from exchange(connection.pgconn, [("ROLLBACK", [])], None)
-        raise_for(refused.result)
+        refused.fail(before=1)

@@ -120,14 +120,19 @@ def _planned(statements: Sequence[Statement]) -> str:
     if _LOOK_UPS.issuperset(map(type, statements)):
         return reads.LOOK_UP
     queries = [each for each in statements if not isinstance(each, Call)]
+    searches = [query for query in queries if isinstance(query, Search)]
+    for query in queries:
+        if isinstance(query, Claim):
+            searches += query.queues
+    order = search.TIES if any(each.ties for each in searches) else search.ORDERED
     if any(isinstance(query, Claim) for query in queries):
-        return f"{search.EXACT}{search.ORDERED}{search.FRESH}"
+        return f"{search.EXACT}{order}{search.FRESH}"
     # The settings hold for the whole exchange, so each applies only if it suits all of its queries.
     if not any(isinstance(query, Search | Count | Match) for query in queries):
         return search.KEPT
     ordered = all(isinstance(query, Search) and query.indexed for query in queries)
     pinned = all(isinstance(query, Search) and query.pinned for query in queries)
-    return f"{search.EXACT}{search.ORDERED if ordered else ''}{search.KEPT if pinned else search.FRESH}"
+    return f"{search.EXACT}{order if ordered else ''}{search.KEPT if pinned else search.FRESH}"
 
 
 def read(reader: Transformer, statements: Sequence[Statement], results: Sequence[PGresult]) -> list[Any]:

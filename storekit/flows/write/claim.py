@@ -85,7 +85,8 @@ def _queue(
             f"{entity.__name__}: no index serves this claim; declare one that begins with the state, for "
             f'example indexes=[index("{field}", "created_on")], and let where give one state'
         )
-    return Search(entity.storekit_table.name, (), (), conditions, order.columns, limit)
+    name = entity.storekit_table.name
+    return Search(name, (), (), conditions, order.columns, limit, ties=order.ties)
 
 
 def _check_states(entity: type[Entity], conditions: Sequence[Condition], to: str) -> None:

@@ -19,7 +19,7 @@ from storekit.flows.write.operations import Operation
 from storekit.model.declare.validators import has_model_validators
 from storekit.model.save.change import Change, Request
 from storekit.model.save.changes import change_of
-from storekit.model.save.load import entity_from
+from storekit.model.save.load import judged_from
 from storekit.model.save.updates import check_record
 from storekit.model.table.keys import natural_key_name
 from storekit.model.values.codec import encode_column, key_of, key_of_row
@@ -125,7 +125,7 @@ def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Cont
         raise ConstraintViolation(
             f"the natural key belongs to {holder}, which is deleted; restore it", natural_key_name(table)
         )
-    found = entity_from(operation.entity_class, row)
+    found = judged_from(operation.entity_class, row)
     given = operation.entity.model_fields_set - {*table.natural_key}
     found.__dict__.update({name: operation.entity.__dict__[name] for name in given})
     judged = bool(given) and has_model_validators(operation.entity_class)

@@ -18,7 +18,7 @@ from storekit.flows.write.planning import documents_of, off_loop, planned
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.validators import looks_at_record
 from storekit.model.save.change import Change
-from storekit.model.save.load import committed_from, entity_from, visible
+from storekit.model.save.load import committed_from, judged_from, visible
 from storekit.model.save.updates import change_from
 from storekit.model.values.limits import check_version
 
@@ -113,7 +113,7 @@ def change_to(
     row = visible(table, context.actor.tenant, rows, ref_id)
     if expected_version not in (None, row["version"]):
         raise Conflict(table.name, ref_id, expected_version, row["version"])
-    change = change_from(entity, ref_id, values, entity_from(entity, row))
+    change = change_from(entity, ref_id, values, judged_from(entity, row))
     change.expected_version, change.compared = row["version"], expected_version is not None
     return change
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+from storekit.errors import Corrupt
 from storekit.model.values.blob import Blob
 from storekit.ports.stores import StoredPart
 
@@ -38,14 +39,27 @@ class EntityMemory:
     """Fields whose stored value the class cannot hold, with the reason. They are absent from the object."""
     expired: frozenset[str] = frozenset()
     """Document fields that have expired and have no ref any more: the row has only `<field>_expired_on`."""
+    damaged: dict[str, Corrupt] = field(default_factory=dict)
+    """Documents that are damaged or missing in their store, with the error that reading the field raises."""
+    failed: str | None = None
+    """Why code of the class failed when the record was read. The object then has only what storekit sets."""
     waiting: bool = False
     """Whether `model_post_init` reads a document that is not loaded; it runs again when documents are."""
+    request: tuple[str, Any] | None = None
+    """The idempotency key of the last unit of work that saved the object, and what its fingerprint covers of
+    it. A repetition with the same object is the same request, although the object is stored by then."""
     replayed: tuple[str, str] | None = None
     """The idempotency key of a save that returned a stored record in place of this object, and its ref_id."""
 
     def copy(self) -> EntityMemory:
         """Return a memory that can change independently of this one."""
-        return replace(self, digests={**self.digests}, blobs={**self.blobs}, unreadable={**self.unreadable})
+        return replace(
+            self,
+            digests={**self.digests},
+            blobs={**self.blobs},
+            unreadable={**self.unreadable},
+            damaged={**self.damaged},
+        )
 
     def __eq__(self, other: object) -> bool:
         # pydantic compares private attributes too, but entities with equal fields must be equal

@@ -18,8 +18,9 @@ from typing import Any
 from uuid import UUID
 
 from storekit.errors import ValidationError
-from storekit.model.table.table import Table
+from storekit.model.table.table import Column, Table
 from storekit.model.values.codec import encode_operand, parse
+from storekit.model.values.limits import check_length, check_text
 from storekit.ports.statements import Condition, Sort
 
 _FORMAT = 1
@@ -31,6 +32,8 @@ _TIME = re.compile(r"-?infinity|[0-9]{4,6}-[0-9]{2}-[0-9]{2}( [0-9:.]+\+[0-9:]+)
 _BEYOND = {"numeric": _NUMBER, "double precision": _NUMBER, "timestamptz": _TIME, "date": _TIME}
 """Values of Postgres that no class can hold, as text, by SQL type."""
 _EXACT = Context(prec=MAX_PREC)
+_LONGEST_MEMBER = 63
+"""Maximum bytes of a member of an enum in Postgres."""
 
 
 class PageCursors:
@@ -75,10 +78,19 @@ class PageCursors:
                 values = None
             if values is not None and self._sealed(values) == after:
                 return tuple(values)
-        raise ValidationError(
+        raise self.refusal()
+
+    def refusal(self) -> ValidationError:
+        """Return the error of a text that is not a cursor of this query."""
+        return ValidationError(
             "it is not a cursor of this query; pass a page's .next with the same tenant, filters and order",
             field="after",
         )
+
+    def has_unknown_members(self, values: Sequence[Any]) -> bool:
+        """Return whether the values of a cursor have a member of an enum that the class does not know."""
+        pairs = zip(self._order, values, strict=True)
+        return any(_is_unknown(self._column(sort), value) for sort, value in pairs)
 
     def _sealed(self, values: list[Any]) -> str:
         # `open` seals the decoded values again and compares: only the text written here is accepted
@@ -96,8 +108,9 @@ class PageCursors:
 
     def _encoded(self, sort: Sort, value: Any) -> Any:
         """Encode a value of a row; a value that is already encoded stays the same."""
-        column = self._table.column(sort.column)
-        assert column is not None  # noqa: S101 the order was checked
+        column = self._column(sort)
+        if _is_unknown(column, value):
+            return check_length(check_text(value, "after"), _LONGEST_MEMBER, "after")
         try:
             parsed = parse(column.sql, value) if isinstance(value, str | int | float) else value
             if isinstance(parsed, Decimal):  # Postgres returns 9E+131071 with all its zeros
@@ -108,3 +121,12 @@ class PageCursors:
             if column.sql in _BEYOND and _BEYOND[column.sql](str(value)):
                 return str(value)
             raise
+
+    def _column(self, sort: Sort) -> Column:
+        column = self._table.column(sort.column)
+        assert column is not None  # noqa: S101 the order was checked
+        return column
+
+
+def _is_unknown(column: Column, value: Any) -> bool:
+    return column.enum is not None and isinstance(value, str) and value not in {*column.enum}

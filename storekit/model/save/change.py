@@ -90,6 +90,8 @@ class Change:
     """Whether nothing is written, because the natural key exists: it is part of the fingerprint only."""
     reason: str | None = None
     """The text that the event of the change gets."""
+    identity: Any = None
+    """What the fingerprint covers of this change, as JSON. An earlier request may have set it."""
     compared: bool = False
     """Whether the caller gave `expected_version`; it is then compared even if there is nothing to write."""
 

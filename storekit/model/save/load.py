@@ -8,12 +8,12 @@ from uuid import UUID
 
 from pydantic import ValidationError as PydanticError
 
-from storekit.errors import Corrupt, NotFound, NotLoaded, Unreadable, ValidationError
+from storekit.errors import Corrupt, NotFound, NotLoaded, Unreadable
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory, Stored
 from storekit.model.declare.validators import validating
 from storekit.model.save.documents import decode_document, digest
-from storekit.model.save.memory import memory_of, note_document, note_unreadable, remember
+from storekit.model.save.memory import memory_of, note_document, note_failed, note_unreadable, remember
 from storekit.model.table.fields import Expired
 from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
@@ -46,8 +46,26 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
     """Build an object from a row. Its documents are not loaded, unless they are empty or have expired.
 
     A value that the class cannot hold is left out of the object, so that one value never hides a record, or
-    the other records of a page. `Entity.__getattr__` raises the error when the field is read.
+    the other records of a page. `Entity.__getattr__` raises the error when the field is read. If code of the
+    class fails for the record, all fields are left out that the class declares.
     """
+    loaded = _loaded(entity, row)
+    if (why := _initialize(loaded)) is not None:
+        note_failed(loaded, why)
+    return loaded
+
+
+def judged_from(entity: type[E], row: Mapping[str, Any]) -> E:
+    """Build an object from a row that is about to change.
+
+    It keeps its fields if code of the class fails for it: the validators judge the changed record.
+    """
+    loaded = _loaded(entity, row)
+    _initialize(loaded)
+    return loaded
+
+
+def _loaded(entity: type[E], row: Mapping[str, Any]) -> E:
     table = entity.storekit_table
     unreadable: dict[str, str] = {}
     values = {name: row[name] for name in table.base}
@@ -63,7 +81,7 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
             continue
         try:
             values[name] = readable(column, value)
-        except (ValueError, ArithmeticError) as error:
+        except Exception as error:  # the type may be a model with code of the user
             unreadable[name] = reason(error)
     parts: dict[str, StoredPart] = {}
     expired: set[str] = set()
@@ -81,33 +99,47 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
         else:
             values[name] = None
     loaded = _built(entity, values)
-    Entity.model_post_init(loaded, None)  # sets the private attributes, no more
     stored = Stored(row["tenant_id"], LoadedColumns(entity, row, unreadable), parts)
     memory = EntityMemory(stored, blobs=blobs, unreadable=unreadable, expired=frozenset(expired))
+    memory.failed = _set_private(loaded)
     remember(loaded, memory)
-    if entity.model_post_init is not Entity.model_post_init:
-        memory.waiting = not _initialized(loaded)
     return loaded
 
 
-def _initialized(record: Entity) -> bool:
-    """Run `model_post_init` of the class; return False if it needs a field that the object does not have.
+def _set_private(record: Entity) -> str | None:
+    """Set the private attributes to their defaults; return why a default factory failed."""
+    try:
+        Entity.model_post_init(record, None)
+    except Exception as error:
+        object.__setattr__(record, "__pydantic_private__", {})
+        return failure(error)
+    return None
 
-    That is a document that is not loaded, or a value that the class cannot hold.
+
+def _initialize(record: Entity) -> str | None:
+    """Run `model_post_init` of the class; return why it failed, or the factory of a private attribute.
+
+    It waits for `initialize_again` if it needs a field that the object does not have. That is a document that
+    is not loaded, or a value that the class cannot hold.
     """
+    memory = memory_of(record)
+    if memory.failed is not None or type(record).model_post_init is Entity.model_post_init:
+        return memory.failed
+    memory.waiting = False
     with validating(type(record)):  # as in the constructor: assignments set the value as it is
         try:
             record.model_post_init(None)
-        except (NotLoaded, Unreadable):
-            return False
-    return True
+        except (NotLoaded, Unreadable, Corrupt):
+            memory.waiting = True
+        except Exception as error:
+            return failure(error)
+    return None
 
 
 def initialize_again(record: Entity) -> None:
     """Run `model_post_init` after documents were loaded, if it needed one that was not."""
-    memory = memory_of(record)
-    if memory.waiting:
-        memory.waiting = not _initialized(record)
+    if memory_of(record).waiting and (why := _initialize(record)) is not None:
+        note_failed(record, why)
 
 
 def committed_from(
@@ -116,12 +148,12 @@ def committed_from(
     """Build the object of a row that the call has committed.
 
     Raises:
-        Unreadable: it cannot be built, because code of the class failed; the message says what is committed.
+        Unreadable: it cannot be built; the message says what is committed.
     """
     try:
         return entity_from(entity, visible(entity.storekit_table, tenant, rows, ref_id))
     except Exception as error:
-        why = f"{type(error).__name__}: {error}"
+        why = failure(error)
         raise Unreadable(entity.storekit_table.name, ref_id, None, why, version=version) from error
 
 
@@ -129,6 +161,11 @@ def reason(error: Exception) -> str:
     """Return why a class cannot hold a value, in one line."""
     text = reasons(error) if isinstance(error, PydanticError) else str(error)
     return text.partition("\n")[0][:_SHOWN]
+
+
+def failure(error: Exception) -> str:
+    """Return the class and the message of an error that code of the user raised, in one line."""
+    return f"{type(error).__name__}: {reason(error)}"
 
 
 class LoadedColumns(Mapping[str, Any]):
@@ -189,7 +226,7 @@ def put_document(entity: Entity, name: str, body: Body) -> None:
     try:
         value = decode_document(type(entity), name, body)
         known = None if part.free else digest(type(entity), name, value)
-    except ValidationError as error:
+    except Exception as error:  # the type may be a model with code of the user
         note_unreadable(entity, name, reason(error))
         return
     entity.__dict__[name] = value

@@ -27,7 +27,9 @@ def make_plan(changes: Sequence[Change]) -> Plan:
     identity: list[Any] = []
     index_of = {new: i for i, change in enumerate(changes) if (new := _new_id(change)) is not None}
     for i, change in enumerate(changes):
-        identity.append(_identity(change, index_of))
+        if change.identity is None:
+            change.identity = _identity(change, index_of)
+        identity.append(change.identity)
         if change.empty and not change.compared:
             continue
         table, operation = change.table, "check" if change.empty else change.operation
@@ -75,7 +77,7 @@ def _new_id(change: Change) -> str | None:
     """Return the id that was generated for the caller's object, if the request may insert it."""
     if change.request is not None:
         return str(change.request.id) if change.request.id is not None else None
-    return str(change.id) if change.operation == "insert" else None
+    return str(change.id) if change.operation == "insert" or change.identity is not None else None
 
 
 def _identity(change: Change, index_of: Mapping[str, int]) -> list[Any]:

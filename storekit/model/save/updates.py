@@ -16,6 +16,7 @@ from storekit.model.save.changes import not_content
 from storekit.model.save.documents import encode_document
 from storekit.model.save.memory import memory_of, stored_column
 from storekit.model.table.fields import Expired
+from storekit.model.table.table import RESERVED
 from storekit.model.values.blob import Blob
 from storekit.model.values.codec import changed as column_changed
 from storekit.model.values.codec import encode_column
@@ -43,6 +44,9 @@ def change_from(
     change = Change(owner, table, "update", ref_id)
     for name in values:
         if name not in table.columns and name not in table.parts:
+            if name in RESERVED:
+                hint = "; to require a version, pass expected_version" if name == "version" else ""
+                raise ValidationError(f"storekit sets it; omit it{hint}", field=change.where(name))
             known = ", ".join([*table.columns, *table.parts])
             raise ValidationError(
                 f"unknown field; {owner} has {known}", field=change.where(str(name)[:SHOWN])

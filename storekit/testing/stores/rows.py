@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence, Set
 from copy import deepcopy
 from dataclasses import replace
@@ -12,12 +13,15 @@ from uuid import UUID
 from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
 from storekit.model.table.keys import foreign_key_name, foreign_keys, unique_keys
 from storekit.model.table.table import Column, Table
+from storekit.model.values.equal import json_equal
 from storekit.testing.stores.moves import made_moves
 from storekit.testing.stores.search import comparable
 from storekit.testing.stores.state import Event, Row, Transaction
 from storekit.testing.stores.unique import check_unique
 
 _NIL = UUID(int=0)
+_SIGNED = {"double precision", "double precision[]"}
+"""Types of columns that keep the sign of zero."""
 
 
 def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]:
@@ -149,10 +153,16 @@ def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) ->
 
 
 def _differs(table: Table, name: str, one: Any, other: Any) -> bool:
-    """Compare as PostgreSQL compares the images of a row: true differs from 1, and 1.0 equals 1.00."""
-    if one is None or other is None or table.column(name) is None:
+    """Compare as PostgreSQL compares the images of a row, as text: true, 1, 1.0 and 1.00 all differ."""
+    column = table.column(name)
+    if one is None or other is None or column is None:
         return bool(one != other)
-    return bool(comparable(table, name, one) != comparable(table, name, other))
+    parsed = comparable(table, name, one), comparable(table, name, other)
+    if column.adapter is not None:
+        return not json_equal(one, other)
+    if column.sql == "numeric":  # which has no negative zero and no exponents
+        return len({f"{abs(each) if each == 0 else each:f}" for each in parsed}) > 1
+    return bool(repr(parsed[0]) != repr(parsed[1])) if column.sql in _SIGNED else bool(parsed[0] != parsed[1])
 
 
 def _check_move(table: Table, ref_id: str, from_: str | None, to: str | None, allowed: Sequence[str]) -> None:
@@ -246,11 +256,17 @@ def _exact(table: Table, image: Row | None) -> Row | None:
     """Return a row image as events hold it: fractional numbers as Decimal."""
     if image is None:
         return None
-    exact = {name for name, column in table.columns.items() if column.sql in {"numeric", "double precision"}}
-    return {
-        name: Decimal(str(value)) if name in exact and value is not None else value
-        for name, value in image.items()
-    }
+    return {name: _exact_value(table.columns.get(name), value) for name, value in image.items()}
+
+
+def _exact_value(column: Column | None, value: Any) -> Any:
+    if column is None or value is None:
+        return value
+    if column.sql in {"numeric", "double precision"}:
+        return Decimal(str(value))
+    if column.adapter is not None or column.sql in _SIGNED:
+        return json.loads(json.dumps(value), parse_float=Decimal)
+    return value
 
 
 def _broken(table: Table, column: Column, why: str) -> ConstraintViolation:

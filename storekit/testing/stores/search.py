@@ -100,7 +100,9 @@ def comparable(table: Table, name: str, value: Any) -> Any:
     column = table.column(name)
     assert column is not None  # noqa: S101 it was checked
     if column.enum is not None:
-        return list(column.enum).index(column.enum(value))
+        # as in Postgres, members that another version of the class has added come last
+        members = [str(each.value) for each in column.enum]
+        return (members.index(value), "") if value in members else (len(members), str(value))
     if column.adapter is not None:
         return _json(value)
     found = parse(column.sql, value)

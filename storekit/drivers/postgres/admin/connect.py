@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
-from storekit.drivers.postgres.pool.encodings import UTF8, other_encoding
+from storekit.drivers.postgres.pool.encodings import other_encoding
+from storekit.drivers.postgres.pool.endpoint import connection_keywords
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.schema.lint import NO_TRANSACTION
 
@@ -63,7 +65,8 @@ def grant(admin_url: str, members: Mapping[str, Sequence[str]]) -> None:
 def connect(url: str) -> Iterator[psycopg.Connection]:
     """Open an autocommit connection."""
     try:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=10, client_encoding=UTF8)
+        keywords = connection_keywords(conninfo_to_dict(url))
+        connection = psycopg.connect(**keywords, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
         raise Unavailable("postgres", _reason(error), step="postgres.migrate") from error
     except psycopg.Error:

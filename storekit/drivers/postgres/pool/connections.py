@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+from collections.abc import Sequence
 from typing import Any, Self
 
 import psycopg
 from psycopg.abc import Transformer
 
 from storekit.drivers.postgres.drive import drive, drive_async
-from storekit.drivers.postgres.exchange import Waiting, exchange
-from storekit.drivers.postgres.pool.encodings import UTF8
+from storekit.drivers.postgres.exchange import Composed, Waiting, exchange
 from storekit.drivers.postgres.pool.endpoint import Endpoint
 from storekit.drivers.postgres.pool.logins import EXEMPT_ROLES
 from storekit.drivers.postgres.prepared import Prepared
@@ -34,6 +34,8 @@ class _Pooled:
     readable: select.poll
     process: int
     """The id of the process that opened the connection; a forked child must not use it."""
+    again: Sequence[Composed] = ()
+    """Statements to send after the session was reset."""
     lent_to_unit = False
     other_defaults = False
     pgconn: psycopg.pq.abc.PGconn
@@ -96,9 +98,8 @@ class Connection(_Pooled, psycopg.Connection[Any]):
             connection = super().connect(*arguments, **keywords)
             try:
                 endpoint.check_encodings(connection.pgconn)
-                if endpoint.unverified:
-                    seconds = keywords["connect_timeout"]
-                    endpoint.verify(connection, drive(_exempt_roles(connection), connection, seconds))
+                if waiting := _checks(connection, endpoint):
+                    endpoint.verify(connection, drive(waiting, connection, keywords["connect_timeout"]))
             except BaseException:
                 connection.end()  # psycopg does not have the connection yet, so nothing else would close it
                 raise
@@ -127,9 +128,8 @@ class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
                 connection = await super().connect(*arguments, **keywords)
                 try:
                     endpoint.check_encodings(connection.pgconn)
-                    if endpoint.unverified:
-                        seconds = keywords["connect_timeout"]
-                        found = await drive_async(_exempt_roles(connection), connection, seconds)
+                    if waiting := _checks(connection, endpoint):
+                        found = await drive_async(waiting, connection, keywords["connect_timeout"])
                         endpoint.verify(connection, found)
                 except BaseException:
                     connection.end()
@@ -153,8 +153,12 @@ class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
         await super().rollback()
 
 
-def _exempt_roles(connection: _Pooled) -> Waiting:
-    return exchange(connection.pgconn, [(reads.SET_PATH, []), (EXEMPT_ROLES, [])], None)
+def _checks(connection: _Pooled, endpoint: Endpoint) -> Waiting | None:
+    """Return the exchange of a new connection, or None if it has nothing to send."""
+    connection.again = endpoint.again()
+    roles: list[Composed] = [(reads.SET_PATH, []), (EXEMPT_ROLES, [])] if endpoint.unverified else []
+    statements = [*connection.again, *roles]
+    return exchange(connection.pgconn, statements, None) if statements else None
 
 
 def options(settings: Settings, endpoint: Endpoint) -> dict[str, Any]:
@@ -173,7 +177,6 @@ def options(settings: Settings, endpoint: Endpoint) -> dict[str, Any]:
         "reconnect_timeout": seconds,
         "kwargs": {
             **endpoint.keywords,
-            "client_encoding": UTF8,
             "endpoint": endpoint,
             "autocommit": True,
             "connect_timeout": max(2, round(seconds)),  # libpq's minimum is 2 s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,13 +11,15 @@ from typing import Any
 import psycopg
 from psycopg import BaseConnection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 from psycopg.pq.abc import PGconn, PGresult
 
-from storekit.drivers.postgres.exchange import TimedOut
-from storekit.drivers.postgres.pool.encodings import other_encoding
+from storekit.drivers.postgres.exchange import Composed, TimedOut
+from storekit.drivers.postgres.pool.encodings import UTF8, other_encoding
 from storekit.drivers.postgres.pool.logins import LOGINS
 from storekit.drivers.postgres.pool.versions import unsupported
 from storekit.errors import ConfigurationError, Unavailable
+from storekit.ports.libpq import EMBEDDED, NEWER, SESSION
 from storekit.ports.stores import AnswerLost
 from storekit.settings import Login, Settings
 
@@ -29,6 +32,7 @@ _REFUSAL = re.compile(
     r"[\w ]*authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist"
     r"|no such (?:user|database)\b.*"  # PgBouncer's
     r"|definition of service .* not found"  # PGSERVICE
+    r"|(?:invalid value for )?parameter \"(?:TimeZone|DateStyle|geqo)\".*"
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
 )
 # An explicit list, so that no other text that libpq quotes gets into an error. The first three lines and
@@ -55,11 +59,21 @@ class Endpoint:
 
     def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
-        self.keywords = _parsed(self.login.url(settings), self.login.variable)
+        self.keywords = connection_keywords(_parsed(self.login.url(settings), self.login.variable))
         host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
         self.place = f"{host}:{self.keywords.get('port', 5432)}"
         self.accepted = self.failing = False
         self._refusal = self._cause = ""
+
+    def again(self) -> list[Composed]:
+        """Return the statements that set what variables of the environment have set, if they must not."""
+        if self.keywords.get("application_name") != EMBEDDED:
+            return []
+        return [
+            ("SELECT pg_catalog.set_config($1, $2, false)", [setting.encode(), value.encode()])
+            for variable, (setting, value) in SESSION.items()
+            if variable in os.environ
+        ]
 
     @property
     def unverified(self) -> bool:
@@ -73,6 +87,8 @@ class Endpoint:
 
     def verify(self, connection: BaseConnection[Any], results: Sequence[PGresult]) -> None:
         """Refuse a login that bypasses row-level security or triggers, and an unsupported server."""
+        if not self.unverified:
+            return
         why = unsupported(connection.info.server_version)
         exempt, role = (results[-1].get_value(0, column) for column in range(2))
         if exempt:
@@ -102,13 +118,24 @@ class Endpoint:
         """Why the login was refused, so that waiting would not help. Empty if it was not."""
         if not self._refusal:
             return ""
-        login = self.keywords.get("user", "the default login")
-        return f"postgres at {self.place} refused {login}: {self._refusal}; check {self.login.variable}"
+        login, check = self.keywords.get("user", "the default login"), self.login.variable
+        if "parameter" in self._refusal:
+            check = f"{', '.join(SESSION)} in the environment"
+        return f"postgres at {self.place} refused {login}: {self._refusal}; check {check}"
 
     def unreachable(self, seconds: float) -> Unavailable:
         """Return the error for a failed connection, with the cause of the last attempt if known."""
         why = f" ({self._cause})" if self._cause else ""
         return Unavailable("postgres", f"no connection to {self.place} within {seconds:g} s{why}")
+
+
+def connection_keywords(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a connection, completed from those of its URL."""
+    found["client_encoding"] = UTF8  # texts are sent in UTF-8, whatever PGCLIENTENCODING or the URL say
+    if found.get("application_name") != EMBEDDED:
+        return found
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    return {**found, **{name: value for name, value in NEWER.items() if name in known}}
 
 
 def _understood(error: psycopg.OperationalError | AnswerLost, message: str) -> tuple[str, str]:
