@@ -354,6 +354,12 @@ def test_logins_have_minimal_rights(shared: Stack) -> None:
     assert durable == ("on",)
 
 
+def test_a_password_is_hashed_once(shared: Stack) -> None:
+    """A login costs its client one iteration of the hash, because the passwords are random."""
+    with postgres(shared) as connection:
+        assert connection.execute("SHOW scram_iterations").fetchone() == ("1",)
+
+
 def test_unsuitable_directories_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file, a directory with other content, another user's stack or a damaged one is refused."""
     file = tmp_path / "file"
