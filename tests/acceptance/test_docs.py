@@ -134,7 +134,9 @@ with Store.embedded("data", entities=[api_handler.Report]) as store:
 """
 
 
-def test_the_api_handler_redirects_to_the_content_of_its_own_tenant_only(tmp_path: Path, stacks: Stacks) -> None:
+def test_the_api_handler_redirects_to_the_content_of_its_own_tenant_only(
+    tmp_path: Path, stacks: Stacks
+) -> None:
     """The example of an API returns a URL of the content, and 404 to another tenant."""
     stacks.prepare(tmp_path / "data")
     out = run_python(_CLIENT.format(examples=str(EXAMPLES)), tmp_path).split()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,6 @@ class Evolving:
     def migrate(self) -> None:
         """Apply pending migrations."""
         migrate(self.database.url("admin"), [core(), self.line])
-        grant(self.database.url("admin"), MEMBERS)
 
     def differences(self, *entities: type[Entity]) -> list[Difference]:
         """Compare the classes with the database."""
@@ -56,10 +55,10 @@ class Evolving:
         """Return the text of each difference."""
         return [str(each) for each in self.differences(*entities) if each.weight != "remark"]
 
-    def write(self, *entities: type[Entity]) -> str:
+    def write(self, found: Sequence[Difference]) -> str:
         """Write the next files, check that only undecided changes fail the linter, and return their text."""
         past = [path.read_text() for path in sorted(self.directory.iterdir())]
-        written = next_files(self.directory, self.differences(*entities))
+        written = next_files(self.directory, found)
         for path, text in written.items():
             path.write_text(text)
         found = lint([*past, *written.values()])[len(past) :]
@@ -67,10 +66,11 @@ class Evolving:
         return "\n".join(written.values())
 
     def follow(self, *entities: type[Entity]) -> str:
-        """Write and apply the next files, then check that nothing differs any more."""
-        text = self.write(*entities)
-        self.migrate()
+        """Write and apply the next files, if something differs, then check that nothing does any more."""
         found = self.differences(*entities)
+        if text := self.write(found):
+            self.migrate()
+            found = self.differences(*entities)
         assert not [str(each) for each in found if each.weight != "remark"]
         assert next_files(self.directory, found) == {}
         return text
@@ -108,6 +108,7 @@ def start(database: Database, directory: Path) -> Evolving:
     directory.mkdir()
     made = Evolving(database, directory)
     made.migrate()
+    grant(database.url("admin"), MEMBERS)  # for all databases of the cluster
     made.follow(Author, Plan, note())
     made.insert("notes", title="first", token="t")
     return made

