@@ -20,7 +20,7 @@ from storekit.schema.diff import Difference
 from storekit.schema.lines import Line, core
 from storekit.schema.lint import lint
 from tests.support.note_editions import Author, Plan, note
-from tests.support.postgres import MEMBERS, Database
+from tests.support.postgres import MEMBERS, Database, copy_database
 
 TENANT = UUID(int=7)
 
@@ -120,7 +120,7 @@ def copied(original: Evolving, directory: Path) -> Iterator[Evolving]:
     name = f"t{uuid4().hex}"
     shutil.copytree(original.directory, directory)
     with psycopg.connect(original.database.super_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {original.database.name} OWNER admin".encode())
+        copy_database(connection, original.database.name, name)
         copy = Evolving(Database(original.database.super_url, name), directory)
         copy.migrate()  # a copy lacks the grants on the database itself
         yield copy

@@ -283,10 +283,11 @@ def test_concurrent_starts(tmp_path: Path) -> None:
     wait_until_ended(tmp_path / "stack")
 
 
-def test_up_down_status(tmp_path: Path) -> None:
+def test_up_down_status(tmp_path: Path, stacks: Stacks) -> None:
     """`up` owns the stack until `down`; `status` starts nothing."""
     assert [each.running for each in status(tmp_path / "stack")] == [False] * 3
     assert not (tmp_path / "stack").exists()
+    stacks.prepare(tmp_path / "stack")
     assert [(each.name, each.running) for each in up(tmp_path / "stack")] == [
         (name, True) for name in SERVERS
     ]

@@ -182,8 +182,13 @@ def _template(super_url: str, shipped_lines: Sequence[str]) -> str:
         migrate(first.url("admin"), [core(), *map(shipped, shipped_lines)])
         grant(first.url("admin"), MEMBERS)
         with psycopg.connect(super_url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {template.name} TEMPLATE {first.name}".encode())
+            copy_database(connection, first.name, template.name)
     return template.name
+
+
+def copy_database(connection: psycopg.Connection[Any], template: str, name: str) -> None:
+    """Create a database as a copy of another, file by file: through the log it takes twice the CPU time."""
+    connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER admin STRATEGY FILE_COPY".encode())
 
 
 @contextmanager
@@ -191,7 +196,7 @@ def _created(
     connection: psycopg.Connection[Any], super_url: str, template: str = "template1"
 ) -> Iterator[Database]:
     database = Database(super_url, f"t{uuid4().hex}")
-    connection.execute(f"CREATE DATABASE {database.name} TEMPLATE {template} OWNER admin".encode())
+    copy_database(connection, template, database.name)
     yield database
     connection.execute(f"DROP DATABASE {database.name} WITH (FORCE)".encode())
 
