@@ -55,10 +55,10 @@ class Evolving:
         """Return the text of each difference."""
         return [str(each) for each in self.differences(*entities) if each.weight != "remark"]
 
-    def write(self, found: Sequence[Difference]) -> str:
+    def write(self, differing: Sequence[Difference]) -> str:
         """Write the next files, check that only undecided changes fail the linter, and return their text."""
         past = [path.read_text() for path in sorted(self.directory.iterdir())]
-        written = next_files(self.directory, found)
+        written = next_files(self.directory, differing)
         for path, text in written.items():
             path.write_text(text)
         found = lint([*past, *written.values()])[len(past) :]
