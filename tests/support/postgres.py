@@ -31,7 +31,7 @@ assert _WHEEL is not None
 assert _WHEEL.origin is not None
 BINARIES = Path(os.environ.get("STOREKIT_TEST_PG_BIN", Path(_WHEEL.origin).parent / "pginstall" / "bin"))
 _NOBODY = 65534
-_SETTINGS = ("jit=off", "fsync=off", "max_connections=60", "listen_addresses=127.0.0.1")
+_SETTINGS = ("jit=off", "fsync=off", "max_wal_size=256MB", "max_connections=60", "listen_addresses=127.0.0.1")
 
 
 @contextmanager
