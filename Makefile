@@ -64,7 +64,7 @@ bench: $(PEER) ## Measure the hot paths against a fair naive version and a peer
 	$(BIN)/python -m tests.bench
 
 faults: $(READY) ## Kill writers and servers at every step, the long way; import 600,000 trades; sign 10,000 requests
-	$(PYTEST) -m "long or not long" --hypothesis-profile thorough tests/faults tests/acceptance/test_examples.py tests/unit
+	$(PYTEST) -m "long or not long" --hypothesis-profile thorough tests/faults tests/acceptance/test_examples.py tests/generated tests/unit
 
 # Without --no-deps pip would resolve anew and could leave the locked versions.
 $(READY): requirements.lock pyproject.toml

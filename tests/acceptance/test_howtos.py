@@ -10,6 +10,7 @@ from pathlib import Path
 
 from storekit.embedded import down
 from tests.support.commands import install
+from tests.support.stacks import Stacks
 
 ROOT = Path(__file__).parents[2]
 HOWTO = ROOT / "docs" / "howto"
@@ -74,8 +75,9 @@ def test_the_page_on_embedded_servers_runs(tmp_path: Path) -> None:
     assert follow("embedded-servers.md", tmp_path) == ""
 
 
-def test_the_page_on_entities_runs(tmp_path: Path) -> None:
+def test_the_page_on_entities_runs(tmp_path: Path, stacks: Stacks) -> None:
     """A class, a saved record, its history, a session and a report work as the page says."""
+    stacks.prepare(tmp_path / ".storekit")
     printed = follow("entities.md", tmp_path).splitlines()
     assert "no differences" in printed
     for line in (
@@ -89,8 +91,9 @@ def test_the_page_on_entities_runs(tmp_path: Path) -> None:
         assert line in printed
 
 
-def test_the_page_on_records_runs(tmp_path: Path) -> None:
+def test_the_page_on_records_runs(tmp_path: Path, stacks: Stacks) -> None:
     """Filters, pages, relations, units of work, batches and cursors return what the page says."""
+    stacks.prepare(tmp_path / ".storekit")
     printed = follow("records.md", tmp_path).splitlines()
     for line in (
         "['post-5', 'post-3', 'post-1']",

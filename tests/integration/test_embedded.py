@@ -39,6 +39,7 @@ from storekit.embedded.seaweedfs import SeaweedFS
 from storekit.embedded.server import Command, Runner, translated
 from storekit.embedded.supervisor import start_time
 from storekit.errors import ConfigurationError, Unavailable
+from tests.support.stacks import Stacks
 
 SERVERS = ["postgres", "s3", "mongo"]
 
@@ -244,9 +245,9 @@ def test_starts_after_a_crash(shared: Stack) -> None:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_restarts_a_killed_supervisor(tmp_path: Path) -> None:
+def test_restarts_a_killed_supervisor(tmp_path: Path, stacks: Stacks) -> None:
     """After kill -9 of the supervisor its servers stop, its old socket is ignored, and the data is kept."""
-    deep = tmp_path / ("long" * 25) / "stack"
+    deep = stacks.prepare(tmp_path / ("long" * 25) / "stack")
     with Stack.start(deep) as stack:
         save_everywhere(stack, "first")
         before = pids(stack)
@@ -259,17 +260,18 @@ def test_restarts_a_killed_supervisor(tmp_path: Path) -> None:
     wait_until_ended(deep)
 
 
-def test_the_last_owner_stops_the_servers(tmp_path: Path) -> None:
+def test_the_last_owner_stops_the_servers(tmp_path: Path, stacks: Stacks) -> None:
     """The servers run while a process owns the stack, and stop when the last one ends, even by kill -9."""
-    first, second = owner(tmp_path), owner(tmp_path)
+    home = stacks.prepare(tmp_path / "stack")
+    first, second = owner(home), owner(home)
     assert said(first) == said(second)
     end(first)
-    running = [each.pid for each in status(tmp_path)]
+    running = [each.pid for each in status(home)]
     assert None not in running
     end(second)
-    wait_until_ended(tmp_path)
+    wait_until_ended(home)
     assert [pid for pid in running if pid and start_time(pid)] == []
-    assert not (tmp_path / "supervisor.sock").exists()
+    assert not (home / "supervisor.sock").exists()
 
 
 def test_concurrent_starts(tmp_path: Path) -> None:
@@ -293,10 +295,11 @@ def test_concurrent_starts(tmp_path: Path) -> None:
     wait_until_ended(tmp_path / "stack")
 
 
-def test_up_down_status(tmp_path: Path) -> None:
+def test_up_down_status(tmp_path: Path, stacks: Stacks) -> None:
     """`up` owns the stack until `down`; `status` starts nothing."""
     assert [each.running for each in status(tmp_path / "stack")] == [False] * 3
     assert not (tmp_path / "stack").exists()
+    stacks.prepare(tmp_path / "stack")
     assert [(each.name, each.running) for each in up(tmp_path / "stack")] == [
         (name, True) for name in SERVERS
     ]
@@ -362,6 +365,12 @@ def test_logins_have_minimal_rights(shared: Stack) -> None:
     assert logins == [("storekit_admin", True), *((each, False) for each in plain)]
     assert owner_of == ("storekit_admin",)
     assert durable == ("on",)
+
+
+def test_a_password_is_hashed_once(shared: Stack) -> None:
+    """A login costs its client one iteration of the hash, because the passwords are random."""
+    with postgres(shared) as connection:
+        assert connection.execute("SHOW scram_iterations").fetchone() == ("1",)
 
 
 def test_unsuitable_directories_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -493,9 +502,9 @@ def test_occupied_ports(runner: Runner) -> None:
         assert ports.assign("server", ["main"]) != old
 
 
-def test_a_port_stored_twice(tmp_path: Path) -> None:
+def test_a_port_stored_twice(tmp_path: Path, stacks: Stacks) -> None:
     """Two servers that are stored with the same port start with different ports."""
-    home = Directory.claim(tmp_path / "stack")
+    home = Directory.claim(stacks.prepare(tmp_path / "stack"))
     ports = Ports(home)
     s3_ports = ports.assign("s3", SeaweedFS.purposes)
     home.write("ports.json", {"s3": s3_ports, "mongo": {"mongo": s3_ports["master.port.grpc"]}})
