@@ -289,7 +289,8 @@ class AsyncTransaction:
         """Plan to insert or update records by their natural key.
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
-        the constructor are written and the other fields keep their values.
+        the constructor, assigned or edited in place are written and the other fields keep their
+        values.
 
         Cost: the flush needs one more Postgres trip to look up the keys.
 

@@ -24,6 +24,7 @@ from storekit import (
     references,
     unique,
 )
+from tests.support.draft_models import Draft
 from tests.support.value_models import Valued
 
 
@@ -326,6 +327,7 @@ ENTITIES = (
     Lead,
     Hit,
     Valued,
+    Draft,
     Sheet,
     Team,
     Member,

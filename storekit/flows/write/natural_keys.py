@@ -19,6 +19,7 @@ from storekit.flows.write.operations import Operation
 from storekit.model.declare.validators import has_model_validators
 from storekit.model.save.change import Change, Request
 from storekit.model.save.changes import change_of
+from storekit.model.save.defaults import edited_defaults
 from storekit.model.save.load import judged_from
 from storekit.model.save.updates import check_record
 from storekit.model.table.keys import natural_key_name
@@ -68,7 +69,7 @@ class Keys:
             change = change_of(entity, context.actor.tenant)
         else:
             change = _change_of_known(operation, self.known[key], context)
-        given = entity.model_fields_set.union(operation.table.natural_key)
+        given = (entity.model_fields_set | edited_defaults(entity)).union(operation.table.natural_key)
         change.request = Request(operation.verb, frozenset(given), entity.id)
         return change
 
@@ -126,7 +127,7 @@ def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Cont
             f"the natural key belongs to {holder}, which is deleted; restore it", natural_key_name(table)
         )
     found = judged_from(operation.entity_class, row)
-    given = operation.entity.model_fields_set - {*table.natural_key}
+    given = (operation.entity.model_fields_set | edited_defaults(operation.entity)) - {*table.natural_key}
     found.__dict__.update({name: operation.entity.__dict__[name] for name in given})
     judged = bool(given) and has_model_validators(operation.entity_class)
     if judged:

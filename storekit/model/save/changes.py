@@ -8,6 +8,7 @@ from storekit.errors import UsageError, ValidationError
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.save.change import Change
+from storekit.model.save.defaults import left_out
 from storekit.model.save.documents import encode_document
 from storekit.model.save.generated import fields_with_factories, generated, without
 from storekit.model.save.memory import memory_of
@@ -37,7 +38,7 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
         if expected_version is not None:
             raise UsageError(f"{owner} {entity.ref_id} is new and has no version; omit expected_version")
         change = Change(owner, table, "insert", entity.ref_id, entity.id, None, encoded)
-        change.declared = {name: value for name, value in encoded.items() if _is_declared(entity, name)}
+        change.declared = encoded
     else:
         expected = entity.version if expected_version is None else expected_version
         held = stored.columns  # without the values that the class cannot hold: no value equals them
@@ -52,7 +53,9 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
     change.holder = entity
     _compare_parts(entity, memory, change)
     _leave_out_generated(entity, change)
-    if stored is not None:
+    if stored is None:
+        change.left_out = left_out(entity, {**encoded, **change.column_identities})
+    else:
         _refuse_frozen(change, type(entity))
     return change
 
@@ -66,7 +69,7 @@ def _leave_out_generated(entity: Entity, change: Change) -> None:
             made = change.documents.get(name) or encode_document(type(entity), name, value)
             change.identities[name] = body_hash(without(made.body, paths)).hex()
         elif paths and name in change.declared:
-            change.declared[name] = without(change.declared[name], paths)
+            change.column_identities[name] = without(change.declared[name], paths)
 
 
 def _refuse_frozen(change: Change, entity_class: type[Entity]) -> None:
@@ -85,16 +88,6 @@ def _require_tenant(entity: Entity, memory: EntityMemory, tenant: UUID) -> None:
         raise UsageError(
             f"{type(entity).__name__} {entity.ref_id} was loaded in another tenant's scope; save it there"
         )
-
-
-def _is_declared(entity: Entity, name: str) -> bool:
-    """Return whether a column is part of the fingerprint: the caller set it, or its default is a constant.
-
-    A default factory returns a different value when another process repeats the same request.
-    """
-    info = type(entity).model_fields[name]
-    untouched = info.default_factory is not None or entity.__dict__[name] == info.default
-    return name in entity.model_fields_set or not untouched
 
 
 def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None:
