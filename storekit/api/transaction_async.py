@@ -177,7 +177,7 @@ class AsyncTransaction:
             entity: the class of the record.
             ref_id: the record's ULID.
             values: maps a field (column, document or blob) to its new value. None removes a document or
-                blob.
+                blob. The values are copied now.
             expected_version: write only if the record has this version. Default: any version.
 
         Raises:
