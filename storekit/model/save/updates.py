@@ -25,7 +25,7 @@ _ABSENT = object()
 
 
 def held(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of an update that may be repeated. An iterator can be read only once, so it is now."""
+    """Return the values of an update that may be repeated, with iterators read: that is possible once."""
     return {
         name: list(value) if isinstance(value, Iterator) and not hasattr(value, "read") else value
         for name, value in values.items()
