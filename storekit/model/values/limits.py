@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from storekit.errors import UsageError, ValidationError
 
@@ -12,6 +13,11 @@ MAX_INT = 2**63 - 1
 """Largest integer of bigint in Postgres and of BSON."""
 MAX_DEPTH = 64
 """Levels of nesting; MongoDB allows 100, and the body is nested in a document of its own."""
+
+
+def is_too_deep(container: Any, depth: int) -> bool:
+    """Return whether a list or dict at this level, or its items, are nested too deep."""
+    return depth >= MAX_DEPTH and bool(container or depth > MAX_DEPTH)
 
 
 def check_text(text: str, where: str) -> str:
