@@ -18,7 +18,7 @@ from storekit.flows.read.load import matching
 from storekit.flows.write.operations import Operation
 from storekit.model.declare.validators import has_model_validators
 from storekit.model.save.change import Change, Request
-from storekit.model.save.changes import change_of
+from storekit.model.save.changes import change_of, value_of
 from storekit.model.save.defaults import edited_defaults
 from storekit.model.save.load import judged_from
 from storekit.model.save.updates import check_record
@@ -128,7 +128,7 @@ def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Cont
         )
     found = judged_from(operation.entity_class, row)
     given = (operation.entity.model_fields_set | edited_defaults(operation.entity)) - {*table.natural_key}
-    found.__dict__.update({name: operation.entity.__dict__[name] for name in given})
+    found.__dict__.update({name: value_of(operation.entity, name) for name in given})
     judged = bool(given) and has_model_validators(operation.entity_class)
     if judged:
         check_record(found, next(iter(given)))
@@ -160,6 +160,6 @@ def _natural(operation: Operation) -> dict[str, Any]:
     owner, entity = operation.entity_class.__name__, operation.entity
     assert entity is not None  # noqa: S101 it has a natural key
     return {
-        name: encode_column(operation.table.columns[name], entity.__dict__[name], f"{owner}.{name}")
+        name: encode_column(operation.table.columns[name], value_of(entity, name), f"{owner}.{name}")
         for name in operation.table.natural_key
     }

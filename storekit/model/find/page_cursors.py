@@ -117,7 +117,8 @@ class PageCursors:
             parsed = parse(column.sql, value) if isinstance(value, str | int | float) else value
             if isinstance(parsed, Decimal):  # Postgres returns 9E+131071 with all its zeros
                 parsed = parsed.normalize(_EXACT)
-            return encode_operand(replace(column, nullable=sort.nullable), parsed, "after")
+            encoded = encode_operand(replace(column, nullable=sort.nullable), parsed, "after")
+            return str(parsed) if isinstance(parsed, Decimal) else encoded
         except (ValueError, ArithmeticError, ValidationError):
             # a class cannot hold infinity or the year 20000, but Postgres orders them, so pages go past them
             if column.sql in _BEYOND and _BEYOND[column.sql](str(value)):
