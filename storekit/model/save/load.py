@@ -131,7 +131,7 @@ def _initialize(record: Entity) -> str | None:
     if memory.failed is not None or type(record).model_post_init is Entity.model_post_init:
         return memory.failed
     memory.waiting = False
-    with validating(type(record)):  # as in the constructor: assignments set the value as it is
+    with validating(record):  # as in the constructor: assignments set the value as it is
         try:
             record.model_post_init(None)
         except (NotLoaded, Unreadable, Corrupt):
@@ -180,8 +180,7 @@ class LoadedColumns(Mapping[str, Any]):
     the row are copied, because those of the object may be edited in place.
 
     Args:
-        known: columns that were encoded already: decoding them a second time would run default factories
-            again, whose new values would count as changes.
+        known: encoded columns. If they were decoded again, values of default factories would be changes.
     """
 
     __slots__ = ("_encoded", "_entity", "_known", "_row")
