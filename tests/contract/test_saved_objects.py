@@ -33,7 +33,7 @@ async def test_an_object_without_a_value_is_refused(harness: Harness) -> None:
     assert not trips(seen)
     given = Draft(name="x", pages=2, tags=["a"], body={"a": 1})
     del given.tags, given.body
-    for name in ("tags", "body"):
+    for name in ("body", "tags"):
         with pytest.raises(ValidationError, match=rf"Draft\.{name}: the object has no value"):
             await drafts.upsert([given])
         setattr(given, name, {"a": 2} if name == "body" else ["b"])

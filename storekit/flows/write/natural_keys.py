@@ -128,7 +128,7 @@ def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Cont
         )
     found = judged_from(operation.entity_class, row)
     given = (operation.entity.model_fields_set | edited_defaults(operation.entity)) - {*table.natural_key}
-    found.__dict__.update({name: value_of(operation.entity, name) for name in given})
+    found.__dict__.update({name: value_of(operation.entity, name) for name in sorted(given)})
     judged = bool(given) and has_model_validators(operation.entity_class)
     if judged:
         check_record(found, next(iter(given)))
