@@ -478,8 +478,9 @@ class AsyncRepository(Generic[E]):
         """Insert or update records by their natural key, all or nothing.
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
-        the constructor are written and the other fields keep their values; a record that would not
-        change is not written. Validators of the whole record judge the result.
+        the constructor, assigned or edited in place are written and the other fields keep their
+        values; a record that would not change is not written. Validators of the whole record judge
+        the result.
 
         Cost: one Postgres trip to look up the keys, and the trips of one `save`.
 

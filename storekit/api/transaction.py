@@ -180,7 +180,7 @@ class Transaction(SyncBlock):
             entity: the class of the record.
             ref_id: the record's ULID.
             values: maps a field (column, document or blob) to its new value. None removes a document or
-                blob.
+                blob. The values are copied now.
             expected_version: write only if the record has this version. Default: any version.
 
         Raises:
@@ -292,7 +292,8 @@ class Transaction(SyncBlock):
         """Plan to insert or update records by their natural key.
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
-        the constructor are written and the other fields keep their values.
+        the constructor, assigned or edited in place are written and the other fields keep their
+        values.
 
         Cost: the flush needs one more Postgres trip to look up the keys.
 

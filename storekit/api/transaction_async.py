@@ -178,7 +178,7 @@ class AsyncTransaction(AsyncBlock):
             entity: the class of the record.
             ref_id: the record's ULID.
             values: maps a field (column, document or blob) to its new value. None removes a document or
-                blob.
+                blob. The values are copied now.
             expected_version: write only if the record has this version. Default: any version.
 
         Raises:
@@ -290,7 +290,8 @@ class AsyncTransaction(AsyncBlock):
         """Plan to insert or update records by their natural key.
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
-        the constructor are written and the other fields keep their values.
+        the constructor, assigned or edited in place are written and the other fields keep their
+        values.
 
         Cost: the flush needs one more Postgres trip to look up the keys.
 

@@ -73,8 +73,11 @@ class Memory:
         for entity in entities:
             require_table(entity)
         check_names(entities)
-        tables = (require_table(entity) for entity in entities)
-        self._state.tables.update((table.name, table) for table in tables)
+        for table in map(require_table, entities):
+            self._state.tables[table.name] = table
+            for column in table.columns.values():
+                members = [str(each.value) for each in column.enum or ()]
+                self._state.members.setdefault((table.name, column.name), set()).update(members)
 
     @property
     def drivers(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from storekit import (
     references,
     unique,
 )
+from tests.support.draft_models import Draft
 from tests.support.value_models import Valued
 
 
@@ -351,6 +352,7 @@ ENTITIES = (
     Hit,
     Visit,
     Valued,
+    Draft,
     Sheet,
     Team,
     Member,

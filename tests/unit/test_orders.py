@@ -215,3 +215,16 @@ def test_a_changed_cursor_is_refused(data: st.DataObject) -> None:
             cursors("number", "text").open(changed)
     with pytest.raises(ValidationError):
         cursors("number", "text", tenant=uuid4()).open(sealed)
+
+
+def test_a_natural_key_with_an_enum_has_no_order() -> None:
+    """An order by a natural key that contains an enum needs an index: the error says what to declare."""
+
+    class Kind(Entity, table="kinds", natural_key=["stage", "name"]):
+        stage: Stage
+        name: str
+
+    kinds = memory_store(Kind).scope(tenant=uuid4(), actor="test").repository(Kind)
+    with pytest.raises(UsageError, match="index"):
+        kinds.find(order_by=["stage", "name"])
+    assert not kinds.find(order_by=["stage", "name"], unindexed=True)

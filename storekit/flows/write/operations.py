@@ -11,6 +11,7 @@ from storekit.flows.read.load import checked
 from storekit.model.declare.entity import Entity
 from storekit.model.save.change import Change
 from storekit.model.save.memory import check_replayed, note_request, request_of
+from storekit.model.save.updates import copied
 from storekit.model.table.table import Table
 from storekit.model.values.limits import check_version
 
@@ -54,6 +55,7 @@ class Operation:
             check_version(self.expected_version)
         if self.verb == "update":
             check_update(self.entity_class, self.ref_id, self.values)
+            self.values = copied(self.values)
         elif self.verb == "delete" or self.verb == "restore":
             check_removal(self.entity_class, self.verb, self.ref_id)
         elif self.verb == "transition":

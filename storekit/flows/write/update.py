@@ -19,7 +19,7 @@ from storekit.model.declare.entity import Entity
 from storekit.model.declare.validators import looks_at_record
 from storekit.model.save.change import Change
 from storekit.model.save.load import committed_from, judged_from, visible
-from storekit.model.save.updates import change_from
+from storekit.model.save.updates import change_from, held
 from storekit.model.values.limits import check_version
 
 E = TypeVar("E", bound=Entity)
@@ -41,6 +41,7 @@ async def update(
     """
     check_update(entity, ref_id, values)
     check_version(expected_version)
+    values = held(values)
 
     async def work(uploads: Uploads) -> E:
         judged = await read_judged(context, [(entity, ref_id, values)])
@@ -62,6 +63,7 @@ async def update_many(context: Context, entity: type[E], values: Mapping[str, Ma
     for i, (ref_id, each) in enumerate(values.items()):
         with _placed(i):
             check_update(entity, ref_id, each)
+    values = {ref_id: held(each) for ref_id, each in values.items()}
 
     async def work(uploads: Uploads) -> list[E]:
         found = await read_judged(context, [(entity, ref_id, each) for ref_id, each in values.items()])

@@ -24,7 +24,7 @@ from storekit.model.declare.class_rules import (
 )
 from storekit.model.declare.inputs import refused_names, without
 from storekit.model.declare.stored import EntityMemory
-from storekit.model.declare.validators import LOADING, assign, guarded
+from storekit.model.declare.validators import LOADING, assign, current_run, guarded
 from storekit.model.table.indexes import Index
 from storekit.model.table.table import RESERVED, Scope, Table
 
@@ -73,7 +73,7 @@ class Entity(BaseModel):
     created_on: datetime | None = Field(default=None, init=False)
     created_by: str | None = Field(default=None, init=False)
 
-    _memory: EntityMemory = PrivateAttr(default_factory=EntityMemory)
+    _memory: EntityMemory = PrivateAttr(default_factory=lambda: EntityMemory(made_in=current_run()))
 
     def __init_subclass__(
         cls,

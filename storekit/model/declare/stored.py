@@ -51,6 +51,9 @@ class EntityMemory:
     replayed: tuple[str, str] | None = None
     """The idempotency key of a save that returned a stored record in place of this object, and its ref_id."""
 
+    made_in: object | None = None
+    """The run of validators in which the object was made: they may set its fields to any value."""
+
     def copy(self) -> EntityMemory:
         """Return a memory that can change independently of this one."""
         return replace(
@@ -59,6 +62,7 @@ class EntityMemory:
             blobs={**self.blobs},
             unreadable={**self.unreadable},
             damaged={**self.damaged},
+            made_in=None,
         )
 
     def __eq__(self, other: object) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import MAX_PREC, Context, Decimal
@@ -18,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from storekit.errors import ValidationError
+from storekit.model.find.packed import LARGEST, packed, unpacked
 from storekit.model.table.table import Column, Table
 from storekit.model.values.codec import encode_operand, parse
 from storekit.model.values.limits import check_length, check_text
@@ -53,15 +53,18 @@ class PageCursors:
         Raises:
             ValidationError: the values of the order are too long for a cursor.
         """
-        sealed = self._sealed([self._encoded(each, row[each.column]) for each in self._order])
-        if len(sealed) > _MAX_LENGTH:
-            # raise with this page, not when the client asks for the next one
-            names = ", ".join(each.column for each in self._order)
-            why = (
-                f"the values of {names} make a cursor of {len(sealed)} characters; the limit is {_MAX_LENGTH}"
-            )
-            raise ValidationError(why, field="order_by")
+        text = self._text([self._encoded(each, row[each.column]) for each in self._order])
+        # raise with this page, not when the client asks for the next one
+        if (size := len(text.encode())) > LARGEST:
+            raise self._too_long(size, LARGEST, "bytes")
+        if (size := len(sealed := packed(text))) > _MAX_LENGTH:
+            raise self._too_long(size, _MAX_LENGTH, "characters")
         return sealed
+
+    def _too_long(self, size: int, limit: int, unit: str) -> ValidationError:
+        names = ", ".join(each.column for each in self._order)
+        why = f"the values of {names} make a cursor of {size} {unit}; the limit is {limit}"
+        return ValidationError(why, field="order_by")
 
     def open(self, after: str) -> tuple[Any, ...]:
         """Return the encoded values of the row at which the page ended.
@@ -71,12 +74,13 @@ class PageCursors:
         """
         if isinstance(after, str) and len(after) <= _MAX_LENGTH:
             try:
-                values = self._checked(after)
+                text = unpacked(after)
+                values = self._checked(text)
             # the text comes from a client and may be anything; whatever fails, it is not a cursor of this
             # query
             except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError, ValidationError):
                 values = None
-            if values is not None and self._sealed(values) == after:
+            if values is not None and self._text(values) == text:
                 return tuple(values)
         raise self.refusal()
 
@@ -92,15 +96,13 @@ class PageCursors:
         pairs = zip(self._order, values, strict=True)
         return any(_is_unknown(self._column(sort), value) for sort, value in pairs)
 
-    def _sealed(self, values: list[Any]) -> str:
-        # `open` seals the decoded values again and compares: only the text written here is accepted
+    def _text(self, values: list[Any]) -> str:
+        # `open` writes the decoded values again and compares: only the text written here is accepted
         about = json.dumps([*self._query, values], separators=(",", ":")).encode()
         digest = blake2b(about, digest_size=16).hexdigest()
-        text = json.dumps([digest, *values], separators=(",", ":"), ensure_ascii=False)
-        return urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+        return json.dumps([digest, *values], separators=(",", ":"), ensure_ascii=False)
 
-    def _checked(self, after: str) -> list[Any] | None:
-        text = b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True)
+    def _checked(self, text: str) -> list[Any] | None:
         found = json.loads(text)
         if not isinstance(found, list) or len(found) != len(self._order) + 1:
             return None
@@ -115,7 +117,8 @@ class PageCursors:
             parsed = parse(column.sql, value) if isinstance(value, str | int | float) else value
             if isinstance(parsed, Decimal):  # Postgres returns 9E+131071 with all its zeros
                 parsed = parsed.normalize(_EXACT)
-            return encode_operand(replace(column, nullable=sort.nullable), parsed, "after")
+            encoded = encode_operand(replace(column, nullable=sort.nullable), parsed, "after")
+            return str(parsed) if isinstance(parsed, Decimal) else encoded
         except (ValueError, ArithmeticError, ValidationError):
             # a class cannot hold infinity or the year 20000, but Postgres orders them, so pages go past them
             if column.sql in _BEYOND and _BEYOND[column.sql](str(value)):

@@ -76,9 +76,13 @@ class Change:
     emptied: set[str] = field(default_factory=set)
     stored: Mapping[str, StoredPart] = field(default_factory=dict)
     declared: dict[str, Any] = field(default_factory=dict)
-    """Encoded values that are part of the fingerprint."""
+    """Encoded values that the caller declared; the fingerprint covers them."""
+    left_out: Set[str] = frozenset()
+    """Columns of a new record that the fingerprint leaves out."""
     identities: dict[str, str] = field(default_factory=dict)
     """For documents with generated values: the hash without them, which the fingerprint covers."""
+    column_identities: dict[str, Any] = field(default_factory=dict)
+    """For columns with generated values: the encoded value without them, which the fingerprint covers."""
     holder: Entity | None = None
     """The object that was changed; None for a partial update."""
     given: Set[str] = frozenset()

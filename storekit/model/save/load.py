@@ -13,6 +13,7 @@ from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory, Stored
 from storekit.model.declare.validators import validating
 from storekit.model.save.documents import decode_document, digest
+from storekit.model.save.generated import fields_with_factories
 from storekit.model.save.memory import memory_of, note_document, note_failed, note_unreadable, remember
 from storekit.model.table.fields import Expired
 from storekit.model.table.table import Table
@@ -68,6 +69,7 @@ def judged_from(entity: type[E], row: Mapping[str, Any]) -> E:
 def _loaded(entity: type[E], row: Mapping[str, Any]) -> E:
     table = entity.storekit_table
     unreadable: dict[str, str] = {}
+    filled, encoded = fields_with_factories(entity), dict[str, Any]()
     values = {name: row[name] for name in table.base}
     if UNDECODED in row:
         unreadable |= {name: f"it is {row[name]:.60}" for name in row[UNDECODED]}
@@ -80,7 +82,10 @@ def _loaded(entity: type[E], row: Mapping[str, Any]) -> E:
             values[name] = None
             continue
         try:
-            values[name] = readable(column, value)
+            held = readable(column, value)
+            if name in filled:
+                encoded[name] = encode_stored(column, held, f"{entity.__name__}.{name}")
+            values[name] = held
         except Exception as error:  # the type may be a model with code of the user
             unreadable[name] = reason(error)
     parts: dict[str, StoredPart] = {}
@@ -99,7 +104,7 @@ def _loaded(entity: type[E], row: Mapping[str, Any]) -> E:
         else:
             values[name] = None
     loaded = _built(entity, values)
-    stored = Stored(row["tenant_id"], LoadedColumns(entity, row, unreadable), parts)
+    stored = Stored(row["tenant_id"], LoadedColumns(entity, row, unreadable, encoded), parts)
     memory = EntityMemory(stored, blobs=blobs, unreadable=unreadable, expired=frozenset(expired))
     memory.failed = _set_private(loaded)
     remember(loaded, memory)
@@ -126,7 +131,7 @@ def _initialize(record: Entity) -> str | None:
     if memory.failed is not None or type(record).model_post_init is Entity.model_post_init:
         return memory.failed
     memory.waiting = False
-    with validating(type(record)):  # as in the constructor: assignments set the value as it is
+    with validating(record):  # as in the constructor: assignments set the value as it is
         try:
             record.model_post_init(None)
         except (NotLoaded, Unreadable, Corrupt):
@@ -173,12 +178,21 @@ class LoadedColumns(Mapping[str, Any]):
 
     Most records that are read are never saved, and encoding the columns took 40 % of a `get`. The values of
     the row are copied, because those of the object may be edited in place.
+
+    Args:
+        known: encoded columns. If they were decoded again, values of default factories would be changes.
     """
 
-    __slots__ = ("_encoded", "_entity", "_row")
+    __slots__ = ("_encoded", "_entity", "_known", "_row")
 
-    def __init__(self, entity: type[Entity], row: Mapping[str, Any], unreadable: Container[str]) -> None:
-        self._entity = entity
+    def __init__(
+        self,
+        entity: type[Entity],
+        row: Mapping[str, Any],
+        unreadable: Container[str],
+        known: Mapping[str, Any],
+    ) -> None:
+        self._entity, self._known = entity, known
         # copy lists: the object has the list of the row, which the user may edit in place
         self._row = {
             name: [*value] if isinstance(value := row[name], list) else value
@@ -191,7 +205,9 @@ class LoadedColumns(Mapping[str, Any]):
         if self._encoded is None:
             owner, columns = self._entity.__name__, self._entity.storekit_table.columns
             self._encoded = {
-                each: encode_stored(columns[each], decode_column(columns[each], value), f"{owner}.{each}")
+                each: self._known[each]
+                if each in self._known
+                else encode_stored(columns[each], decode_column(columns[each], value), f"{owner}.{each}")
                 for each, value in self._row.items()
             }
         return self._encoded[name]

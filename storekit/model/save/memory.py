@@ -89,9 +89,15 @@ def note_failed(entity: Entity, why: str) -> None:
     memory.unreadable.update({name: why for name in type(entity).model_fields if name not in entity.__dict__})
 
 
-def note_unchanged(entity: Entity, name: str, blob: Blob) -> None:
-    """Remember that a new blob equals the stored one, so that its source file is no longer needed."""
-    memory_of(entity).blobs[name] = blob
+def note_unchanged(entity: Entity, name: str, blob: Blob, part: StoredPart) -> None:
+    """Replace a new blob that equals the stored one, so that its source file is no longer needed."""
+    stored = memory_of(entity).blobs[name] = _described(part)
+    if entity.__dict__.get(name) is blob:
+        entity.__dict__[name] = stored
+
+
+def _described(part: StoredPart) -> Blob:
+    return Blob.stored(part.size, part.sha256, part.media_type, part.filename)
 
 
 def note_replayed(entity: Entity, key: str, ref_id: str) -> None:
@@ -232,8 +238,7 @@ def _settle(
     blobs = {name: blob for name, blob in memory.blobs.items() if name not in touched}
     digests = {name: each for name, each in memory.digests.items() if name not in touched}
     for name, blob in change.blobs.items():
-        part = fresh[name]
-        blobs[name] = Blob.stored(part.size, part.sha256, part.media_type, part.filename)
+        blobs[name] = _described(fresh[name])
         if entity.__dict__.get(name) is blob:
             entity.__dict__[name] = blobs[name]
     digests |= {name: made.sha256 for name, made in change.documents.items()}

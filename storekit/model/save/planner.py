@@ -89,7 +89,7 @@ def _identity(change: Change, index_of: Mapping[str, int]) -> list[Any]:
     others may have any stored value, so they are left out.
     """
     values = {}
-    for name, value in change.declared.items():
+    for name, value in {**change.declared, **change.column_identities}.items():
         column = change.table.columns[name]
         own = index_of.get(value) if column.reference and value is not None else None
         values[name] = value if own is None else {"row": own}
@@ -99,6 +99,7 @@ def _identity(change: Change, index_of: Mapping[str, int]) -> list[Any]:
     ref_id = None if change.operation == "insert" else change.ref_id
     request = change.request
     if request is None:
+        values = {name: value for name, value in values.items() if name not in change.left_out}
         return [change.table.name, change.operation, ref_id, values, parts]
     given = {name: value for name, value in values.items() if name in request.given}
     contents = {name: parts.get(name) for name in request.given & change.table.parts.keys()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from pydantic import ValidationError as PydanticError
@@ -23,6 +24,29 @@ from storekit.model.values.codec import encode_column
 from storekit.model.values.walk import reasons
 
 _ABSENT = object()
+
+
+def held(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of an update that may be repeated, with iterators read: that is possible once."""
+    return {
+        name: list(value) if isinstance(value, Iterator) and not hasattr(value, "read") else value
+        for name, value in values.items()
+    }
+
+
+def copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy the values of an update that is carried out later: the caller may edit them until then.
+
+    The content of a Blob is not copied.
+    """
+    return {name: _copied(value) for name, value in held(values).items()}
+
+
+def _copied(value: Any) -> Any:
+    try:
+        return deepcopy(value)
+    except Exception:  # it has no copy, or code of the user failed: it is validated as it is
+        return value
 
 
 def change_from(

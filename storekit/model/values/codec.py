@@ -138,7 +138,9 @@ def _decimal(value: Any, where: str) -> str:
             f"{_MAX_DIGITS} after it",
             field=where,
         )
-    return str(number)
+    # as numeric returns it: without an exponent, and zero without a sign
+    assert isinstance(exponent, int)  # noqa: S101 an integer, as the number is finite
+    return format(number or Decimal((0, (0,), min(exponent, 0))), "f")
 
 
 def _date(value: Any, where: str) -> str:

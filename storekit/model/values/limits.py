@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from storekit.errors import UsageError, ValidationError
 
@@ -24,6 +25,11 @@ def check_size(size: int, where: str) -> None:
             f"it has {size} bytes; the limit of a column is {MAX_COLUMN}; store larger content in a blob",
             field=where,
         )
+
+
+def is_too_deep(container: Any, depth: int) -> bool:
+    """Return whether a list or dict at this level, or its items, are nested too deep."""
+    return depth >= MAX_DEPTH and bool(container or depth > MAX_DEPTH)
 
 
 def check_text(text: str, where: str) -> str:
