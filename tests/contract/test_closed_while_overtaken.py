@@ -16,9 +16,9 @@ from tests.support.harness import Harness, steps
 
 def own_store(harness: Harness) -> Harness:
     """Return the harness with a store that may be closed: that of the servers serves other tests too."""
-    if harness.store.settings.postgres_url is None or isinstance(harness.store, AsyncStore):
+    if harness.store.settings.postgres_url is None:
         return harness
-    return replace(harness, store=Store.open(harness.store.settings))
+    return replace(harness, store=type(harness.store).open(harness.store.settings))
 
 
 async def test_close_abandons_the_kept_parts(harness: Harness) -> None:

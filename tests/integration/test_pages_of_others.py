@@ -126,7 +126,7 @@ async def test_pages_in_memory_contain_every_record_once(api: str, order: Any) -
 def test_a_forged_value_is_not_a_cursor(parcels: Evolving, leg: str) -> None:
     """A cursor with a value that its column's type does not have raises ValidationError."""
     tenant = uuid4()
-    with Store.open(parcels.settings) if leg == "servers" else memory_store(New, Old) as store:
+    with Store.open(parcels.settings) if leg == "servers" else memory_store(New) as store:
         scope = store.scope(tenant=tenant, actor="old")
         scope.repository(New).save_many(made_by_new()[:4])
         old = scope.repository(Old)
