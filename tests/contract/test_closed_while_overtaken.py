@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storekit import AsyncStore, Blob, Store, StorekitError, trace
+from storekit import AsyncStore, Blob, StorekitError, trace
 from tests.contract.test_overtaken import overtaken, rewrite
 from tests.support.entities import Sheet
 from tests.support.harness import Harness, steps
