@@ -85,28 +85,32 @@ class InvalidTransition(StorekitError):
 class ConstraintViolation(StorekitError):
     """A database constraint rejected the rows, such as a unique key or a reference.
 
-    Nothing was committed. Do not retry: change the values that the message names.
+    Nothing was committed. Do not retry: change the values of the fields that the message names.
 
     >>> error = ConstraintViolation("duplicate key", "notes_slug_uq_0c1e9f3a")
-    >>> error.set_fields("notes", ("slug",))
-    >>> str(error)
-    'notes: another record of this tenant has the same slug (notes_slug_uq_0c1e9f3a)'
+    >>> error.set_fields("notes", ("slug",), "another record of this tenant has the same slug")
+    >>> print(error, error.fields)
+    notes: another record of this tenant has the same slug (notes_slug_uq_0c1e9f3a) ('slug',)
 
     Attributes:
         constraint: name of the constraint or index in the database, if it reported one.
-        fields: fields of the unique key whose values are taken; empty for other constraints.
+        table: table of the record; None if the constraint is not one that the class declares.
+        fields: fields whose values were rejected: those of a unique key or a natural key, or the reference to
+            a record that does not exist. Empty for other constraints.
     """
 
-    def __init__(self, message: str, constraint: str | None, *, step: str | None = None) -> None:
-        super().__init__(message, step=step)
+    def __init__(
+        self, message: str, constraint: str | None, *, step: str | None = None, detail: str | None = None
+    ) -> None:
+        super().__init__(message, step=step, detail=detail)
         self.constraint = constraint
+        self.table: str | None = None
         self.fields: tuple[str, ...] = ()
 
-    def set_fields(self, table: str, fields: tuple[str, ...]) -> None:
-        """Set `fields`, and replace the database's message with one that names them."""
-        message = f"{table}: another record of this tenant has the same {', '.join(fields)}"
-        self.args = (f"{message} ({self.constraint})",)
-        self.fields = fields
+    def set_fields(self, table: str, fields: tuple[str, ...], why: str) -> None:
+        """Set `table` and `fields`, and replace the message with one that names them."""
+        self.args = (f"{table}: {why} ({self.constraint})",)
+        self.table, self.fields = table, fields
 
 
 class Unreadable(StorekitError):

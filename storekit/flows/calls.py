@@ -200,7 +200,7 @@ async def _repeatable(context: Context, name: str, statements: Sequence[Statemen
         try:
             return await ledger.pipeline(actor.tenant, actor.name, statements)
         except AnswerLost as error:
-            raise Unavailable("postgres", "the connection broke") from error
+            raise Unavailable("postgres", error.why, detail=str(error)) from error
 
 
 def _ledger(context: Context) -> Ledger:

@@ -126,7 +126,7 @@ def _other(write: Write, reply: Json) -> Replayed | Held:
             raise NotFound(reply["entity"], reply["ref_id"])
         case "conflict":
             raise Conflict(reply["entity"], reply["ref_id"], reply["expected"], reply["found"])
-    raise WriteLost(write.write_id, "another write used its key first, or its lease expired")
+    raise WriteLost(write.write_id, "another write used its key first, or its lease (STOREKIT_LEASE) expired")
 
 
 def _moment(text: str | None) -> datetime | None:

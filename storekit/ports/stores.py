@@ -31,6 +31,9 @@ class RolledBack(Unavailable):
 class AnswerLost(Exception):
     """The connection broke after a statement was sent to Postgres, before its reply: outcome unknown."""
 
+    why = "the connection broke"
+    """What happened, for the caller; the text of the error itself may name the server."""
+
 
 class Ledger(Protocol):
     """The port to Postgres: the ledger and the records."""

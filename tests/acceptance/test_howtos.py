@@ -30,7 +30,14 @@ def script(page: Path) -> str:
 
 
 def follow(page: str, directory: Path) -> str:
-    """Run every block of a page in a directory, and return its output."""
+    """Run every block of a page in a directory, and return its output; it logs nothing."""
+    printed, logged = run(page, directory)
+    assert logged == "", printed
+    return printed
+
+
+def run(page: str, directory: Path) -> tuple[str, str]:
+    """Run every block of a page in a directory, and return its output and what it logged."""
     install(directory / "bin")
     path = f"{directory / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     try:
@@ -46,9 +53,9 @@ def follow(page: str, directory: Path) -> str:
         )
     finally:
         down(directory / ".storekit")
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
     assert ("storekit up" in done.args[-1]) == done.stdout.endswith("the servers of .storekit have stopped\n")
-    return done.stdout
+    return done.stdout, done.stderr
 
 
 def test_every_page_is_tested() -> None:
@@ -56,6 +63,7 @@ def test_every_page_is_tested() -> None:
     assert {page.name for page in HOWTO.iterdir()} == {
         "own-servers.md",
         "entities.md",
+        "errors.md",
         "records.md",
         "testing.md",
     }
@@ -115,3 +123,12 @@ def test_the_page_on_testing_runs(tmp_path: Path) -> None:
     printed = follow("testing.md", tmp_path)
     assert re.search(r"^4 passed", printed, re.MULTILINE), printed
     assert "before s3.put #1" in printed.splitlines()
+
+
+def test_the_page_on_errors_runs(tmp_path: Path) -> None:
+    """A client gets status and fields without addresses, and the log has the address."""
+    printed, logged = run("errors.md", tmp_path)
+    assert re.search(r"^\(409, .*'fields': \['path'\], 'retry': False\}\)$", printed, re.MULTILINE), printed
+    assert re.search(r"^\(422, .*'fields': \['path'\]", printed, re.MULTILINE)
+    assert re.search(r"^503 .*; call again db:5432: connection refused$", printed, re.MULTILINE)
+    assert logged.endswith("call again\ndb:5432: connection refused\n")

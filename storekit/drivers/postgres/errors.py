@@ -49,6 +49,7 @@ def raise_for(result: PGresult) -> NoReturn:
         _field(result, DiagnosticField.MESSAGE_DETAIL),
         _field(result, DiagnosticField.CONSTRAINT_NAME) or None,
         source=_field(result, DiagnosticField.SOURCE_FUNCTION),
+        column=_field(result, DiagnosticField.COLUMN_NAME),
     )
 
 
@@ -58,9 +59,20 @@ def state_of(result: PGresult) -> str:
 
 
 def error_for(
-    state: str, message: str, detail: str = "", constraint: str | None = None, *, source: str = ""
+    state: str,
+    message: str,
+    detail: str = "",
+    constraint: str | None = None,
+    *,
+    source: str = "",
+    column: str = "",
 ) -> StorekitError:
-    """Return the error for an error response; `source` is the server's function that reported it."""
+    """Return the error for an error response; `source` is the server's function that reported it.
+
+    Its message can reach clients, so it names columns and constraints only. What the server said is in
+    `.detail`: it can quote SQL, values and the language of the server.
+    """
+    said = f"postgres: {message} ({state})"
     match state:
         case "SK424" | "42P01" | "42703" | "42883" | "3F000":
             return ConfigurationError(_about_the_schema(message))
@@ -75,11 +87,11 @@ def error_for(
                 f"permission denied by postgres: {message}; POSTGRES_URL must be a login in role storekit_app"
             )
         case "23503":
-            what = f"{constraint}: the referenced record does not exist in this tenant ({message})"
-            return ConstraintViolation(what, constraint)
+            what = f"a referenced record does not exist in this tenant ({constraint})"
+            return ConstraintViolation(what, constraint, detail=said)
         case "23001":  # raised by storekit.delete_rows, on every version of Postgres
-            what = f"{constraint}: other records still refer to this one ({message})"
-            return ConstraintViolation(what, constraint)
+            what = f"other records still refer to this one ({constraint}); delete or change them first"
+            return ConstraintViolation(what, constraint, detail=said)
         case "26000" | "42P05":
             return ConfigurationError(
                 f"the pooler changed the session between transactions ({message}); disable prepared "
@@ -90,25 +102,28 @@ def error_for(
                 f"storekit is not set up in this database ({message}); run storekit migrate"
             )
         case "0A000" if source == _REPLAN:
-            return RolledBack("postgres", f"{message} ({state})")
+            return RolledBack("postgres", f"the transaction was rolled back ({state})", detail=said)
         case "40001" | "40P01":
-            return RolledBack("postgres", f"{message} ({state})")
+            return RolledBack("postgres", f"the transaction was rolled back ({state})", detail=said)
+        case "55P03":  # the lock_timeout of the write functions
+            return Unavailable("postgres", "a row stayed locked for longer than 5 s (55P03)", detail=said)
     match state[:2]:
         case "23":
-            return ConstraintViolation(f"postgres rejected the rows: {message}", constraint)
+            what = f"a constraint rejected the rows ({constraint or column or state})"
+            return ConstraintViolation(what, constraint, detail=said)
         case (
             "22"
         ):  # 22012 too: the check before a COMMIT divides by zero to stop it, and session.py expects this
-            return ValidationError(f"postgres cannot store a value: {message}")
+            return ValidationError(f"postgres cannot store a value ({state})", detail=said)
         case "54":
-            return ValidationError(f"a value or a request exceeds a limit of postgres: {message}")
-        # 55P03: a row was locked for longer than the lock_timeout of the write functions (5 s). As after a
-        # rollback (40), nothing was committed, and the caller may repeat the call.
+            return ValidationError(f"a value or a request exceeds a limit of postgres ({state})", detail=said)
         case "40" | "55":
-            return Unavailable("postgres", f"{message} ({state})")
+            return Unavailable("postgres", f"the transaction was rolled back ({state})", detail=said)
         case "" | "08" | "53" | "57" | "58":
-            return Unavailable("postgres", message)
-    return StorekitError(f"postgres: {message} ({state})")
+            return Unavailable(
+                "postgres", f"it ended the call ({state or 'the connection failed'})", detail=said
+            )
+    return StorekitError(f"postgres refused the call ({state})", detail=said)
 
 
 def _about_the_schema(message: str) -> str:

@@ -152,7 +152,7 @@ class DataPlane:
                 if not why:
                     return response
                 response.close()
-        raise Unavailable("s3", f"{why}; tried {tries} times")
+        raise Unavailable("s3", f"{why}; tried {tries} times", detail=self._connections.place)
 
 
 def _put_headers(put: BlobPut) -> dict[str, str]:
@@ -228,7 +228,7 @@ def _refused_put(put: BlobPut, response: Response, *, over: bool) -> StorekitErr
     # S3 reports an expired signature as 403, as it does a wrong key; only the body or the time tells them
     # apart.
     if response.status == 403 and (over or _EXPIRED.search(response.error)):
-        return WriteLost(put.write_id, "its lease expired before the upload began")
+        return WriteLost(put.write_id, "its lease (STOREKIT_LEASE) expired before the upload began")
     return _refused("PUT", response)
 
 

@@ -53,13 +53,25 @@ async def _by_constraint(
 ) -> int | None:
     for table in {change.table.name: change.table for change in changes}.values():
         own = [(change.place, change) for change in changes if change.table.name == table.name]
+        stem = table.name.rpartition(".")[2]
+        for field, name in ("id", f"{stem}_pkey"), ("ref_id", f"{stem}_tenant_id_ref_id_key"):
+            if name == error.constraint:
+                error.set_fields(table.name, (field,), f"another record has the same {field}")
+                return None
         for name, fields, _ in unique_keys(table):
             if name == error.constraint:
-                error.set_fields(table.name, fields)
+                same = f"another record of this tenant has the same {', '.join(fields)}"
+                error.set_fields(table.name, fields, same)
                 return await _taken(context, table, fields, own) if _are_many(changes) else None
         for key in foreign_keys(table):
-            if _are_many(changes) and foreign_key_name(table, key) == error.constraint:
-                return await _dangling(context, table.columns[key.columns[-1]], own)
+            if foreign_key_name(table, key) == error.constraint:
+                column = table.columns[key.columns[-1]]
+                found = await _dangling(context, column, own) if _are_many(changes) else None
+                # the same key refuses to delete a record to which another one of its table refers
+                if found is not None or all(change.operation != "delete" for _, change in own):
+                    missing = f"{column.name} refers to a record that does not exist in this tenant"
+                    error.set_fields(table.name, (column.name,), missing)
+                return found
     return None
 
 

@@ -61,7 +61,7 @@ async def upload(
             await renew(context, each)  # if one was taken over, its own commit fails
         renewed = await renew(context, write)
         if renewed is None:
-            raise WriteLost(write.write_id, "its lease expired during the upload")
+            raise WriteLost(write.write_id, "its lease (STOREKIT_LEASE) expired during the upload")
         # changed in place: uploads that have not begun yet are signed until the new time
         lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
 

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
-from storekit.errors import ConfigurationError, Unavailable
+from storekit.drivers.postgres.pool.endpoint import parsed, place, understood
+from storekit.errors import ConfigurationError, StorekitError, Unavailable
 from storekit.schema.lint import NO_TRANSACTION
 
 # The SQLSTATE classes that may succeed when retried. psycopg's OperationalError is wider: 55P04, an enum
 # value used in the transaction that added it, is an error of the file.
 _RETRYABLE = {"08", "40", "53", "57", "58"}
 _LOCK_TIMEOUT = "55P03"
+_VARIABLE = "POSTGRES_ADMIN_URL"
 _REMEDIES = {"25001": f"write it in a file of its own, whose first line is {NO_TRANSACTION}"}
 """The next step for errors without a hint of Postgres: 25001, a statement cannot run in a transaction."""
 
@@ -32,20 +34,24 @@ def grant(admin_url: str, members: Mapping[str, Sequence[str]]) -> None:
 @contextmanager
 def connect(url: str) -> Iterator[psycopg.Connection]:
     """Open an autocommit connection."""
+    keywords = parsed(url, _VARIABLE)
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
-        raise Unavailable("postgres", _reason(error), step="postgres.migrate") from error
-    except psycopg.Error:
-        # psycopg's message can quote the URL and its password, so it is dropped, as is the exception itself.
-        raise ConfigurationError(
-            "POSTGRES_ADMIN_URL cannot be parsed; it must be postgresql://login:password@host:port/database"
-        ) from None
+        raise _no_connection(error, place(keywords)) from error
     with connection:
         # whatever PGTZ, PGDATESTYLE or the role say: a migration must mean the same everywhere, and psycopg
         # reads times in this style only
         connection.execute("SET timezone = 'UTC'; SET datestyle = 'ISO, MDY'")
         yield connection
+
+
+def _no_connection(error: psycopg.OperationalError, where: str) -> StorekitError:
+    refusal, cause = understood(error, str(error))
+    if refusal:
+        return ConfigurationError(f"postgres refused the login: {refusal}; check {_VARIABLE}", detail=where)
+    detail = f"{where}: {cause}" if cause else where
+    return Unavailable("postgres", f"no connection to {_VARIABLE}", step="postgres.migrate", detail=detail)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,9 +54,8 @@ class Endpoint:
 
     def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
-        self.keywords = _parsed(self.login.url(settings), self.login.variable)
-        host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
-        self.place = f"{host}:{self.keywords.get('port', 5432)}"
+        self.keywords = parsed(self.login.url(settings), self.login.variable)
+        self.place = place(self.keywords)
         self.accepted = self.failing = False
         self._refusal = self._cause = ""
 
@@ -81,7 +80,7 @@ class Endpoint:
         except (psycopg.OperationalError, AnswerLost) as error:
             secret = self.keywords.get("password")
             message = str(error).replace(secret, "***") if secret else str(error)
-            self._refusal, self._cause = _understood(error, message)
+            self._refusal, self._cause = understood(error, message)
             self.failing = True
         else:
             self.accepted, self.failing, self._refusal, self._cause = True, False, "", ""
@@ -94,15 +93,26 @@ class Endpoint:
         if not self._refusal:
             return ""
         login = self.keywords.get("user", "the default login")
-        return f"postgres at {self.place} refused {login}: {self._refusal}; check {self.login.variable}"
+        return f"postgres refused {login}: {self._refusal}; check {self.login.variable}"
 
     def unreachable(self, seconds: float) -> Unavailable:
         """Return the error for a failed connection, with the cause of the last attempt if known."""
-        why = f" ({self._cause})" if self._cause else ""
-        return Unavailable("postgres", f"no connection to {self.place} within {seconds:g} s{why}")
+        cause = f": {self._cause}" if self._cause else ""
+        return Unavailable(
+            "postgres",
+            f"no connection to {self.login.variable} within {seconds:g} s, which is timeout "
+            "(STOREKIT_TIMEOUT)",
+            detail=f"{self.place}{cause}",
+        )
 
 
-def _understood(error: psycopg.OperationalError | AnswerLost, message: str) -> tuple[str, str]:
+def place(keywords: Mapping[str, Any]) -> str:
+    """Return host and port, for operators."""
+    host = keywords.get("host") or keywords.get("hostaddr") or "its default host"
+    return f"{host}:{keywords.get('port', 5432)}"
+
+
+def understood(error: psycopg.OperationalError | AnswerLost, message: str) -> tuple[str, str]:
     """Return why the login was refused, and the cause of a temporary failure. At most one is not empty."""
     match error:
         case Unfit():
@@ -118,7 +128,12 @@ def _understood(error: psycopg.OperationalError | AnswerLost, message: str) -> t
     return "", f"the server said: {messages[-1]}" if (messages := _SERVER_MESSAGE.findall(message)) else ""
 
 
-def _parsed(url: str, variable: str) -> dict[str, Any]:
+def parsed(url: str, variable: str) -> dict[str, Any]:
+    """Parse the URL of a login.
+
+    Raises:
+        ConfigurationError: it cannot be parsed; the message names the variable.
+    """
     try:
         found = conninfo_to_dict(url)
     except psycopg.Error:
