@@ -149,6 +149,8 @@ class BlobPut:
     granted_on: datetime
     until: datetime
     write_id: UUID
+    received_on: datetime
+    """When `granted_on` arrived, by the clock of this machine; `granted_on` is by the clock of Postgres."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,7 +248,7 @@ async def test_records_of_one_batch_may_refer_to_each_other(harness: Harness) ->
 
 
 async def test_a_broken_reference_names_its_field(harness: Harness) -> None:
-    """A reference to a record that does not exist is in `.fields`, and the message has no SQL of the server."""
+    """A reference to a record that does not exist is in `.fields`, and the message has no SQL."""
     remarks = harness.repository(Remark)
     report: Report = await harness.repository(Report).save(Report(title="t"))
     dangling = Remark(report_id=uuid4(), text="x")

@@ -56,7 +56,7 @@ def short_upload_timeout() -> Iterator[None]:
 async def test_a_server_that_is_down_is_unavailable_within_the_timeout(
     servers: Servers, api: str, down: str, store_name: str
 ) -> None:
-    """If a server is down, the detail of Unavailable names it in time, nothing is visible, and a retry succeeds."""
+    """If a server is down, `.detail` of the error names it in time, nothing is visible, a retry succeeds."""
     with wired(servers.settings) as wire:
         async with opened(api, wire.settings) as store:
             _DOWN[down](wire.proxy(store_name))

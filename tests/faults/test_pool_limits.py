@@ -115,8 +115,8 @@ async def test_an_exhausted_pool_is_not_reported_as_an_unreachable_server(server
             await save(store, uuid4(), [run("refused")])
         assert str(caught.value) == (
             "postgres is unavailable: all 2 connections are busy and none was returned within 0.2 s; "
-            "raise pool_size (POSTGRES_POOL_SIZE) or pool_wait (POSTGRES_POOL_WAIT), or shorten units of work; "
-            "nothing was committed; call again"
+            "raise pool_size (POSTGRES_POOL_SIZE) or pool_wait (POSTGRES_POOL_WAIT), or shorten units of "
+            "work; nothing was committed; call again"
         )
         assert caught.value.detail is None
         assert caught.value.retryable
