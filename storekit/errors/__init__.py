@@ -9,7 +9,7 @@
     ├ NotFound                  .table .ref_id .field
     ├ Conflict                  .table .ref_id .expected .found  another writer saved first
     ├ InvalidTransition         .from_ .to .allowed  the state machine does not allow the change
-    ├ ConstraintViolation       .constraint .table .fields  a database constraint rejected the rows
+    ├ ConstraintViolation       .constraint .table .fields .held_by  a database constraint rejected the rows
     ├ IdempotencyConflict       .key  the key was used for a different request
     ├ InProgress                .key .waited  another process is saving with this key  (retryable)
     ├ WriteLost                 .write_id  another process took the write over  (retryable)

@@ -62,6 +62,8 @@ class InvalidTransition(StorekitError):
 
     >>> str(InvalidTransition("runs", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "running", "pending", ("done", "failed")))
     'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG cannot change from running to pending; allowed: done, failed'
+    >>> str(InvalidTransition("runs", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "done", "done", ()))
+    'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG is done already, and that transition was not its last ...'
 
     Attributes:
         table: table of the record.
@@ -72,9 +74,12 @@ class InvalidTransition(StorekitError):
     """
 
     def __init__(self, table: str, ref_id: str, from_: str | None, to: str, allowed: tuple[str, ...]) -> None:
-        change = f"start as {to}" if from_ is None else f"change from {from_} to {to}"
         remedy = f"allowed: {', '.join(allowed)}" if allowed else f"{from_} is final"
-        super().__init__(f"{table} {ref_id} cannot {change}; {remedy}")
+        if from_ == to:  # a repetition returns the record, unless something has changed it since
+            what = f"is {to} already, and that transition was not its last change"
+        else:
+            what = f"cannot {f'start as {to}' if from_ is None else f'change from {from_} to {to}'}"
+        super().__init__(f"{table} {ref_id} {what}; {remedy}")
         self.table = table
         self.ref_id = ref_id
         self.from_ = from_
@@ -97,6 +102,8 @@ class ConstraintViolation(StorekitError):
         table: table of the record; None if the constraint is not one that the class declares.
         fields: fields whose values were rejected: those of a unique key or a natural key, or the reference to
             a record that does not exist. Empty for other constraints.
+        held_by: ref_id of the soft-deleted record that still has the values of the key; None if the record is
+            not deleted.
     """
 
     def __init__(
@@ -106,6 +113,18 @@ class ConstraintViolation(StorekitError):
         self.constraint = constraint
         self.table: str | None = None
         self.fields: tuple[str, ...] = ()
+        self.held_by: str | None = None
+
+    def set_holder(self, table: str, fields: tuple[str, ...], ref_id: str) -> None:
+        """Set `held_by` and `fields`, and say how to get the values back from a deleted record."""
+        named = ", ".join(fields)
+        self.set_fields(
+            table,
+            fields,
+            f"the deleted record {ref_id} still has the same {named}; restore it with restore({ref_id!r}), "
+            f"or give it another {named} with your own SQL (tx.connection)",
+        )
+        self.held_by = ref_id
 
     def set_fields(self, table: str, fields: tuple[str, ...], why: str) -> None:
         """Set `table` and `fields`, and replace the message with one that names them."""

@@ -89,6 +89,7 @@ def test_the_page_on_entities_runs(tmp_path: Path) -> None:
         "confirmed 1",
     ):
         assert line in printed
+    assert any(re.match("SK410 .*pending", line) for line in printed)
 
 
 def test_the_page_on_records_runs(tmp_path: Path) -> None:

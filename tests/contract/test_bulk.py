@@ -128,9 +128,9 @@ async def test_upsert_refuses_duplicates_and_saved_records(harness: Harness) -> 
     leads = harness.repository(Lead)
     gone = await leads.save(Lead(number="1"))
     await leads.delete(gone.ref_id)
-    with pytest.raises(ConstraintViolation, match=f"{gone.ref_id}, which is deleted") as held:
+    with pytest.raises(ConstraintViolation, match=f"deleted record {gone.ref_id} still has") as held:
         await leads.upsert([Lead(number="2"), Lead(number="1")])
-    assert held.value.index == 1
+    assert (held.value.index, held.value.held_by, held.value.fields) == (1, gone.ref_id, ("number",))
     with pytest.raises(
         ValidationError, match=r"\[2\] duplicate natural key: record \[0\] has number='3' too"
     ):

@@ -26,7 +26,8 @@ Numbered = Sequence[tuple[int, Change]]
 async def attribute(context: Context, changes: Sequence[Change], error: StorekitError) -> None:
     """Add to an error the fields of a duplicate key, and the position of the record that it is about.
 
-    One more Postgres trip if a constraint rejected one of several records: the database does not say which.
+    One more Postgres trip if a constraint rejected one of several records, because the database does not say
+    which, or if a soft-deleted record may have the key.
 
     Raises:
         Conflict: in place of the error, if another writer has moved an import cursor for the first time.
@@ -62,7 +63,10 @@ async def _by_constraint(
             if name == error.constraint:
                 same = f"another record of this tenant has the same {', '.join(fields)}"
                 error.set_fields(table.name, fields, same)
-                return await _taken(context, table, fields, own) if _are_many(changes) else None
+                # without soft delete, only a batch needs the look-up: it finds the position
+                if not (_are_many(changes) or table.soft_delete):
+                    return None
+                return await _taken(context, table, fields, own, error)
         for key in foreign_keys(table):
             if foreign_key_name(table, key) == error.constraint:
                 column = table.columns[key.columns[-1]]
@@ -75,8 +79,17 @@ async def _by_constraint(
     return None
 
 
-async def _taken(context: Context, table: Table, fields: Sequence[str], changes: Numbered) -> int | None:
-    """Find the record whose key equals that of an earlier record of the batch or of a stored record."""
+async def _taken(
+    context: Context,
+    table: Table,
+    fields: Sequence[str],
+    changes: Numbered,
+    error: ConstraintViolation,
+) -> int | None:
+    """Find the record whose key equals that of an earlier record of the batch or of a stored record.
+
+    If the stored record is deleted, the error says so: the caller cannot find it.
+    """
     if not table.columns.keys() >= set(fields):
         return None
     seen: dict[tuple[Any, ...], tuple[int, Change]] = {}
@@ -87,11 +100,18 @@ async def _taken(context: Context, table: Table, fields: Sequence[str], changes:
         if None not in key:
             seen[key] = i, change
     wanted = [tuple(column_values(change)[field] for field in fields) for _, change in seen.values()]
+    holders: list[tuple[int, Mapping[str, Any]]] = []
     for row in await _rows(context, table, fields, wanted):
         found = seen.get(key_of_row(table, fields, row))
         if found is not None and row["ref_id"] != found[1].ref_id:
-            return found[0]
-    return None
+            holders.append((found[0], row))
+    if not holders:
+        return None
+    # an index may leave out deleted records, and then another record with these values holds them
+    place, first = holders[0]
+    if all(row.get("deleted_on") is not None for each, row in holders if each == place):
+        error.set_holder(table.name, tuple(fields), first["ref_id"])
+    return place
 
 
 async def _dangling(context: Context, column: Column, changes: Numbered) -> int | None:
