@@ -64,6 +64,7 @@ def test_every_page_is_tested() -> None:
         "own-servers.md",
         "entities.md",
         "errors.md",
+        "frameworks.md",
         "records.md",
         "testing.md",
     }
@@ -133,3 +134,16 @@ def test_the_page_on_errors_runs(tmp_path: Path) -> None:
     assert re.search(r"^\(422, .*'fields': \['path'\]", printed, re.MULTILINE)
     assert re.search(r"^503 .*; call again db:5432: connection refused$", printed, re.MULTILINE)
     assert logged.endswith("call again\ndb:5432: connection refused\n")
+
+
+def test_the_page_on_frameworks_runs(tmp_path: Path) -> None:
+    """A unit commits with the transaction of Django and of SQLAlchemy, and is undone with it."""
+    printed = follow("frameworks.md", tmp_path)
+    assert re.findall(r"^(?:in the transaction|committed): \D*(\d)", printed, re.MULTILINE) == [
+        "1",
+        "0",
+        "1",
+        "2",
+        "2",
+    ]
+    assert "nothing would commit the unit; begin one: " in printed
