@@ -18,6 +18,7 @@ from storekit.flows.context import Actor, Context
 from storekit.flows.read.lookup import Found, lookup
 from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
+from storekit.model.declare.entity_class import EntityClass, entity_classes
 from storekit.schema.lines import Line, Migration
 from storekit.settings import Login, Settings
 
@@ -76,7 +77,7 @@ class Store:
         return cls(settings or Settings.from_env())
 
     @classmethod
-    def embedded(cls, path: str | PathLike[str], entities: Iterable[type[Entity]] = ()) -> Self:
+    def embedded(cls, path: str | PathLike[str], entities: Iterable[EntityClass] = ()) -> Self:
         """Create a store with real servers that run in a directory, for development and tests.
 
         The servers start when the `with` block begins, and stop when the last process that uses
@@ -108,7 +109,7 @@ class Store:
         """
         from storekit.deploy.embedded import EmbeddedServers
 
-        return cls(None, EmbeddedServers(Path(path), list(entities)))
+        return cls(None, EmbeddedServers(Path(path), entity_classes(entities)))
 
     def __enter__(self) -> Self:
         if self._servers is not None and self._assembly is None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from storekit.api.store import Store
 from storekit.api.store_async import AsyncStore
-from storekit.model.declare.entity import Entity, require_table
+from storekit.model.declare.entity import require_table
+from storekit.model.declare.entity_class import EntityClass, entity_classes
 from storekit.model.declare.import_cursor import Position
 from storekit.settings import Settings
 from storekit.testing.stores import Fetched, MemoryBlobs, MemoryDocuments, MemoryLedger, State
@@ -60,13 +61,13 @@ class Memory:
         """
         return self._blobs.fetch(url)
 
-    def declare(self, *entities: type[Entity]) -> None:
+    def declare(self, *entities: EntityClass) -> None:
         """Create the tables of more classes.
 
         Example:
             memory.declare(Invoice, InvoiceLine)
         """
-        tables = (require_table(entity) for entity in entities)
+        tables = (require_table(entity) for entity in entity_classes(entities))
         self._state.tables.update((table.name, table) for table in tables)
 
     @property
@@ -80,7 +81,7 @@ class Memory:
 
 
 def memory_store(
-    *entities: type[Entity], memory: Memory | None = None, settings: Settings | None = None
+    *entities: EntityClass, memory: Memory | None = None, settings: Settings | None = None
 ) -> Store:
     """Create a synchronous store in memory, for tests: no server, no disk, nothing to clean up.
 
@@ -111,7 +112,7 @@ def memory_store(
 
 
 def async_memory_store(
-    *entities: type[Entity], memory: Memory | None = None, settings: Settings | None = None
+    *entities: EntityClass, memory: Memory | None = None, settings: Settings | None = None
 ) -> AsyncStore:
     """Create an asynchronous store in memory, for tests: no server, no disk, nothing to clean up.
 

@@ -19,7 +19,16 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
-from storekit import AsyncStore, ConfigurationError, Entity, Settings, Store, Unavailable, UsageError
+from storekit import (
+    AsyncStore,
+    ConfigurationError,
+    Entity,
+    Settings,
+    Store,
+    StorekitError,
+    Unavailable,
+    UsageError,
+)
 from tests.support.entities import Report, Run
 
 _SECRET = "hunter2"
@@ -37,8 +46,8 @@ async def _save(api: str, settings: Settings, entity: Entity | None = None) -> N
 
 
 async def _refused(
-    api: str, settings: Settings, kind: type[Exception], entity: Entity | None = None
-) -> tuple[Exception, float]:
+    api: str, settings: Settings, kind: type[StorekitError], entity: Entity | None = None
+) -> tuple[StorekitError, float]:
     began = time.monotonic()
     with pytest.raises(kind) as caught:
         await _save(api, settings, entity)

@@ -293,7 +293,7 @@ async def test_a_unit_left_during_a_call_leaves_nothing_behind(
             await work(store)
         with pytest.raises(NotFound if call == "refused" else UsageError, match="not found|has ended"):
             await running[0]
-        assert (run.version, note.version) == (None, None)
+        assert (run.version or None, note.version or None) == (None, None)
         assert await count(store, tenant) == await count(store, tenant, Note) == 0
         runs = store.scope(tenant=tenant, actor="agent:writer").repository(Run)
         assert (await runs.save(run)).version == 1
@@ -318,7 +318,7 @@ async def test_a_cancelled_unit_is_rolled_back(embedded: Store, tenant: UUID) ->
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (run.version, await count(store, tenant)) == (None, 0)
+        assert (run.version or None, await count(store, tenant)) == (None, 0)
         await _save_all(store, tenant, [run, note])
         assert (await count(store, tenant), await count(store, tenant, Note)) == (1, 1)
 
