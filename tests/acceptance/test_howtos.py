@@ -121,10 +121,14 @@ def test_the_page_on_records_runs(tmp_path: Path) -> None:
 
 
 def test_the_page_on_testing_runs(tmp_path: Path) -> None:
-    """The tests on the page pass, and the steps of a save are printed."""
+    """The tests on the page pass, and its programs show content, costs and steps; each step may fail."""
     printed = follow("testing.md", tmp_path)
     assert re.search(r"^4 passed", printed, re.MULTILINE), printed
     assert "before s3.put #1" in printed.splitlines()
+    assert (
+        "200 text/markdown; charset=utf-8 attachment; filename=\"spring.md\" b'# Spring'\nTrue\n" in printed
+    )
+    assert "{'postgres.stage': 1, 'postgres.commit': 1, 'postgres.select': 1}" in printed
 
 
 def test_the_page_on_errors_runs(tmp_path: Path) -> None:
