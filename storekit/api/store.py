@@ -18,7 +18,8 @@ from storekit.flows.context import Actor, Context
 from storekit.flows.read.lookup import Found, lookup
 from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
-from storekit.model.declare.entity_class import EntityClass, entity_classes
+from storekit.model.declare.entity_class import EntityClass
+from storekit.model.declare.entity_classes import entity_classes
 from storekit.schema.lines import Line, Migration
 from storekit.settings import Login, Settings
 

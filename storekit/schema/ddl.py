@@ -11,7 +11,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from storekit.model.declare.entity import Entity
-from storekit.model.declare.entity_class import EntityClass, entity_classes
+from storekit.model.declare.entity_class import EntityClass
+from storekit.model.declare.entity_classes import entity_classes
 from storekit.model.table.keys import ForeignKey, constraint, foreign_keys, key_definitions
 from storekit.model.table.names import literal, qualified, quoted
 from storekit.model.table.table import Column, Machine, Part, Table

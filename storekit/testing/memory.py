@@ -8,7 +8,8 @@ from typing import Any
 from storekit.api.store import Store
 from storekit.api.store_async import AsyncStore
 from storekit.model.declare.entity import require_table
-from storekit.model.declare.entity_class import EntityClass, entity_classes
+from storekit.model.declare.entity_class import EntityClass
+from storekit.model.declare.entity_classes import entity_classes
 from storekit.model.declare.import_cursor import Position
 from storekit.settings import Settings
 from storekit.testing.stores import Fetched, MemoryBlobs, MemoryDocuments, MemoryLedger, State

@@ -22,7 +22,7 @@ from storekit.model.declare.class_rules import (
 )
 from storekit.model.declare.entity_class import EntityClass
 from storekit.model.declare.inputs import refused_names, without
-from storekit.model.declare.stored import EntityMemory
+from storekit.model.declare.stored import NOT_LOADED, UNREADABLE, EntityMemory
 from storekit.model.declare.validators import LOADING, assign, guarded
 from storekit.model.table.indexes import Index
 from storekit.model.table.table import RESERVED, Scope, Table
@@ -197,10 +197,10 @@ class Entity(BaseModel, metaclass=EntityClass):
         )
         table = getattr(type(self), "storekit_table", None)
         unreadable = self._memory.unreadable if table else {}
-        yield from ((name, _UNREADABLE) for name in unreadable)
+        yield from ((name, UNREADABLE) for name in unreadable)
         for name in table.parts if table else ():
             if name not in self.__dict__ and name not in unreadable:
-                yield name, _NOT_LOADED
+                yield name, NOT_LOADED
 
 
 def require_table(entity: type[Entity]) -> Table:
@@ -213,16 +213,6 @@ def require_table(entity: type[Entity]) -> Table:
     if not isinstance(table, Table):
         raise UsageError(f'{entity!r} has no table: declare class Name(Entity, table="names")')
     return table
-
-
-class _Placeholder(str):
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-_NOT_LOADED, _UNREADABLE = _Placeholder("<not loaded>"), _Placeholder("<unreadable>")
 
 
 class _Columns(BaseModel):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast, dataclass_transform
+from typing import TYPE_CHECKING, dataclass_transform
 
 from pydantic import BaseModel, Field, PrivateAttr
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
-
-    from storekit.model.declare.entity import Entity
 else:
     ModelMetaclass = type(BaseModel)  # pydantic does not export it
 
@@ -28,8 +25,3 @@ class EntityClass(ModelMetaclass):
     >>> isinstance(Note, EntityClass)
     True
     """
-
-
-def entity_classes(given: Iterable[EntityClass]) -> list[type[Entity]]:
-    """Return the same classes, as the type that the rest of storekit uses."""
-    return cast("list[type[Entity]]", list(given))
