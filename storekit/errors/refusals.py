@@ -63,7 +63,7 @@ class InvalidTransition(StorekitError):
     >>> str(InvalidTransition("runs", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "running", "pending", ("done", "failed")))
     'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG cannot change from running to pending; allowed: done, failed'
     >>> str(InvalidTransition("runs", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "done", "done", ()))
-    'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG is done already, and that transition was not its last ...'
+    'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG is done already, and this call does not repeat its ...'
 
     Attributes:
         table: table of the record.
@@ -76,7 +76,7 @@ class InvalidTransition(StorekitError):
     def __init__(self, table: str, ref_id: str, from_: str | None, to: str, allowed: tuple[str, ...]) -> None:
         remedy = f"allowed: {', '.join(allowed)}" if allowed else f"{from_} is final"
         if from_ == to:  # a repetition returns the record, unless something has changed it since
-            what = f"is {to} already, and that transition was not its last change"
+            what = f"is {to} already, and this call does not repeat its last change"
         else:
             what = f"cannot {f'start as {to}' if from_ is None else f'change from {from_} to {to}'}"
         super().__init__(f"{table} {ref_id} {what}; {remedy}")

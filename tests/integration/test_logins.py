@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from storekit import (
     StorekitError,
     Unavailable,
     UsageError,
+    ids,
 )
 from tests.support.entities import Report, Run
 
@@ -187,3 +189,18 @@ def test_an_embedded_store_can_be_entered_again(embedded: Store, stack: Path) ->
         assert store.scope(tenant=tenant, actor="test").repository(Run).get(saved.ref_id).name == "kept"
         with pytest.raises(UsageError, match="the store is closed"):
             old.get(saved.ref_id)
+
+
+@APIS
+@pytest.mark.parametrize(("days", "named"), [(3, "ahead of"), (-3, "behind")])
+async def test_a_clock_that_differs_by_days_is_refused_at_the_first_connection(
+    embedded: Store, api: str, days: int, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a process that only reads learns the difference: the URLs that it signs would not be valid."""
+    now = ids.now
+    monkeypatch.setattr(ids, "now", lambda: now() + timedelta(days=days))
+    settings = embedded.settings.model_copy(update={"pool_size": 7})
+    error, _ = await _refused(api, settings, ConfigurationError)
+    assert re.search(
+        rf"clock of this machine is (3 days, 0|2 days, 23):\d\d:\d\d {named} the clock", str(error)
+    )

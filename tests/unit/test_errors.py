@@ -33,6 +33,7 @@ from storekit import (
     WriteLost,
     errors,
 )
+from storekit.drivers.postgres.errors import error_for
 from storekit.ports.stores import RolledBack
 
 _ERRORS: list[StorekitError] = [
@@ -127,3 +128,13 @@ def test_a_traceback_shows_the_detail_and_the_message_does_not() -> None:
     assert "db:5432" not in str(error)
     assert "".join(format_exception(error)).endswith("call again\ndb:5432\n")
     assert pickle.loads(pickle.dumps(error)).detail == "db:5432"
+
+
+def test_no_message_for_clients_repeats_what_the_server_said() -> None:
+    """The words of the server can quote SQL and values, so they are in `detail` only."""
+    said = 'relation "x" at 10.0.0.1:5432: SELECT secret FROM x'
+    states = {"08006", "22003", "22P02", "23001", "23502", "23503", "23505", "23514", "40001", "40P01"}
+    for state in states | {"53300", "54000", "55P03", "57014", "57P01", "58030", "XX000", ""}:
+        error = error_for(state, said)
+        assert said not in str(error), state
+        assert said in str(error.detail), state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ from psycopg import BaseConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
 
+from storekit import ids
 from storekit.drivers.postgres.exchange import TimedOut
 from storekit.drivers.postgres.pool.logins import LOGINS
 from storekit.drivers.postgres.pool.versions import unsupported
@@ -45,8 +47,12 @@ _CAUSE = re.compile(
 _SERVER_MESSAGE = re.compile(r": [^\s:]+: {2}(\S.*)")
 
 
+_CLOCKS_AGREE = 24 * 3600.0
+"""Seconds by which the clocks may differ. The ledger takes an older id for that of a past write."""
+
+
 class Unfit(psycopg.OperationalError):
-    """The login or the server is refused, because row-level security would not be enforced."""
+    """The login or the server is refused: row-level security would not be enforced, or a clock is wrong."""
 
 
 class Endpoint:
@@ -65,10 +71,15 @@ class Endpoint:
         return self.login.isolated and not self.accepted
 
     def verify(self, connection: BaseConnection[Any], results: Sequence[PGresult]) -> None:
-        """Refuse a login that is exempt from row-level security, and an unsupported server."""
+        """Refuse a login that is exempt from row-level security, an unsupported server, and a wrong clock."""
         why = unsupported(connection.info.server_version)
         if exempt := results[0].get_value(0, 0):
             why = f"row-level security does not apply to it, because it can act as {exempt.decode()}"
+        # Such a machine could neither commit a write nor sign a URL that is valid.
+        ahead = ids.now().timestamp() - float(results[0].get_value(0, 1) or 0)
+        if abs(ahead) > _CLOCKS_AGREE:
+            by = f"{timedelta(seconds=round(abs(ahead)))} {'ahead of' if ahead > 0 else 'behind'}"
+            why = f"the clock of this machine is {by} the clock of Postgres; set the clock"
         if why:
             raise Unfit(why)
 

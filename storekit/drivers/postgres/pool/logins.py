@@ -51,12 +51,15 @@ LOGINS: Mapping[Login, LoginRules] = {
 
 EXEMPT_ROLES = """
     SELECT string_agg(DISTINCT CASE WHEN r.rolsuper THEN 'a superuser' WHEN r.rolbypassrls
-                               THEN 'a role with BYPASSRLS' ELSE r.rolname END, ' and ')
+                               THEN 'a role with BYPASSRLS' ELSE r.rolname END, ' and '),
+           extract(epoch FROM clock_timestamp())
     FROM pg_catalog.pg_roles AS r
     WHERE pg_has_role(session_user, r.oid, 'MEMBER')
       AND (r.rolsuper OR r.rolbypassrls OR r.rolname IN ('storekit_owner', 'storekit_reports'))
 """
 """Names the roles of this login to which row-level security does not apply, NULL if there are none.
+
+It also returns the time.
 
 'MEMBER' includes roles that the login can only reach by SET ROLE, as SQL on its connection could.
 """
