@@ -106,6 +106,8 @@ class ConstraintViolation(StorekitError):
             not deleted.
     """
 
+    _referred = False
+
     def __init__(
         self, message: str, constraint: str | None, *, step: str | None = None, detail: str | None = None
     ) -> None:
@@ -114,6 +116,19 @@ class ConstraintViolation(StorekitError):
         self.table: str | None = None
         self.fields: tuple[str, ...] = ()
         self.held_by: str | None = None
+
+    @classmethod
+    def of_referred(cls, constraint: str | None, *, detail: str | None = None) -> ConstraintViolation:
+        """Return the error of a delete that the references of other records refuse."""
+        message = f"other records still refer to this one ({constraint}); delete or change them first"
+        error = cls(message, constraint, detail=detail)
+        error._referred = True
+        return error
+
+    @property
+    def is_dangling(self) -> bool:
+        """Whether a reference has no target, if the constraint is one of a reference."""
+        return not self._referred
 
     def set_holder(self, table: str, fields: tuple[str, ...], ref_id: str) -> None:
         """Set `held_by` and `fields`, and say how to get the values back from a deleted record."""

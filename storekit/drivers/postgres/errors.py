@@ -90,8 +90,7 @@ def error_for(
             what = f"a referenced record does not exist in this tenant ({constraint})"
             return ConstraintViolation(what, constraint, detail=said)
         case "23001":  # raised by storekit.delete_rows, on every version of Postgres
-            what = f"other records still refer to this one ({constraint}); delete or change them first"
-            return ConstraintViolation(what, constraint, detail=said)
+            return ConstraintViolation.of_referred(constraint, detail=said)
         case "26000" | "42P05":
             return ConfigurationError(
                 f"the pooler changed the session between transactions ({message}); disable prepared "
@@ -104,7 +103,10 @@ def error_for(
         case "0A000" if source == _REPLAN:
             return RolledBack("postgres", f"the transaction was rolled back ({state})", detail=said)
         case "40001" | "40P01":
-            return RolledBack("postgres", f"the transaction was rolled back ({state})", detail=said)
+            cause = "a deadlock" if state == "40P01" else "a concurrent change"
+            return RolledBack(
+                "postgres", f"it rolled the transaction back after {cause} ({state})", detail=said
+            )
         case "55P03":  # the lock_timeout of the write functions
             return Unavailable("postgres", "a row stayed locked for longer than 5 s (55P03)", detail=said)
     match state[:2]:

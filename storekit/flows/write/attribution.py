@@ -68,14 +68,12 @@ async def _by_constraint(
                     return None
                 return await _taken(context, table, fields, own, error)
         for key in foreign_keys(table):
-            if foreign_key_name(table, key) == error.constraint:
+            # the same key refuses to delete the target of the reference
+            if foreign_key_name(table, key) == error.constraint and error.is_dangling:
                 column = table.columns[key.columns[-1]]
-                found = await _dangling(context, column, own) if _are_many(changes) else None
-                # the same key refuses to delete a record to which another one of its table refers
-                if found is not None or all(change.operation != "delete" for _, change in own):
-                    missing = f"{column.name} refers to a record that does not exist in this tenant"
-                    error.set_fields(table.name, (column.name,), missing)
-                return found
+                missing = f"{column.name} refers to a record that does not exist in this tenant"
+                error.set_fields(table.name, (column.name,), missing)
+                return await _dangling(context, column, own) if _are_many(changes) else None
     return None
 
 

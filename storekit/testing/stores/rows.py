@@ -193,8 +193,7 @@ def _let_go(tx: Transaction, table: Table, column: Column, row: Row) -> None:
         case "set null":
             change(tx, table, row, {column.name: None}, "updated")
         case _:
-            why = "other records still refer to this one ({}); delete or change them first"
-            raise _broken(table, column, why)
+            raise ConstraintViolation.of_referred(_key_name(table, column))
 
 
 def check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
@@ -208,7 +207,8 @@ def check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
         for row in rows:
             value = row.get(column.name)
             if value is not None and (target, tenant, value) not in tx.state.ids:
-                raise _broken(table, column, "a referenced record does not exist in this tenant ({})")
+                name = _key_name(table, column)
+                raise ConstraintViolation(f"a referenced record does not exist in this tenant ({name})", name)
 
 
 def _refs(table: Table) -> list[str]:
@@ -254,9 +254,8 @@ def _exact(table: Table, image: Row | None) -> Row | None:
     }
 
 
-def _broken(table: Table, column: Column, why: str) -> ConstraintViolation:
-    name = foreign_key_name(table, next(key for key in foreign_keys(table) if key.columns[-1] == column.name))
-    return ConstraintViolation(why.format(name), name)
+def _key_name(table: Table, column: Column) -> str:
+    return foreign_key_name(table, next(key for key in foreign_keys(table) if key.columns[-1] == column.name))
 
 
 def _violation(table: Table, rule: str) -> ConstraintViolation:
