@@ -33,6 +33,7 @@ from storekit.errors import (
 )
 from storekit.flows.read.lookup import Found
 from storekit.model.declare.entity import Entity, Mutable, SoftDelete
+from storekit.model.declare.entity_class import EntityClass
 from storekit.model.find.filters import (
     Filter,
     between,
@@ -87,6 +88,7 @@ __all__ = [
     "Cursor",
     "DocumentMark",
     "Entity",
+    "EntityClass",
     "Event",
     "Expired",
     "Filter",

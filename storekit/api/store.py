@@ -19,6 +19,8 @@ from storekit.flows.context import Actor, Context
 from storekit.flows.read.lookup import Found, lookup
 from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
+from storekit.model.declare.entity_class import EntityClass
+from storekit.model.declare.entity_classes import entity_classes
 from storekit.schema.lines import Line, Migration
 from storekit.settings import Login, Settings
 
@@ -80,7 +82,7 @@ class Store(SyncBlock):
     def embedded(
         cls,
         path: str | PathLike[str],
-        entities: Iterable[type[Entity]] = (),
+        entities: Iterable[EntityClass] = (),
         *,
         settings: Settings | None = None,
     ) -> Self:
@@ -118,7 +120,7 @@ class Store(SyncBlock):
         """
         from storekit.deploy.embedded import EmbeddedServers
 
-        return cls(None, EmbeddedServers(Path(path), list(entities), settings))
+        return cls(None, EmbeddedServers(Path(path), entity_classes(entities), settings))
 
     def __enter__(self) -> Self:
         if self._servers is not None and self._assembly is None:

@@ -18,6 +18,8 @@ from storekit.flows.context import Actor, Context
 from storekit.flows.read.lookup import Found, lookup
 from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
+from storekit.model.declare.entity_class import EntityClass
+from storekit.model.declare.entity_classes import entity_classes
 from storekit.schema.lines import Line, Migration
 from storekit.settings import Login, Settings
 
@@ -81,7 +83,7 @@ class AsyncStore(AsyncBlock):
     def embedded(
         cls,
         path: str | PathLike[str],
-        entities: Iterable[type[Entity]] = (),
+        entities: Iterable[EntityClass] = (),
         *,
         settings: Settings | None = None,
     ) -> Self:
@@ -119,7 +121,7 @@ class AsyncStore(AsyncBlock):
         """
         from storekit.deploy.embedded import EmbeddedServers
 
-        return cls(None, EmbeddedServers(Path(path), list(entities), settings))
+        return cls(None, EmbeddedServers(Path(path), entity_classes(entities), settings))
 
     async def __aenter__(self) -> Self:
         if self._servers is not None and self._assembly is None:

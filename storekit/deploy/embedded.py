@@ -99,7 +99,7 @@ def evolve(settings: Settings, entities: Sequence[type[Entity]], lines: Sequence
         ConfigurationError: a change of a class could lose data, so a person must decide; nothing was written.
     """
     directory = Path(str(lines[-1].directory))
-    found = [each for each in compare(settings, entities, lines[-1]) if each.weight != "remark"]
+    found = [each for each in compare(settings, entities, lines[-1], in_use=False) if each.weight != "remark"]
     following = next_files(directory, found, in_use=False)
     decisions = [each for each in found if each.weight == "decision"]
     if decisions:

@@ -32,6 +32,9 @@ class RolledBack(Unavailable):
 class AnswerLost(Exception):
     """The connection broke after a statement was sent to Postgres, before its reply: outcome unknown."""
 
+    why = "the connection broke"
+    """What happened, for the caller; the text of the error itself may name the server."""
+
 
 class Ledger(Protocol):
     """The port to Postgres: the ledger and the records."""
@@ -150,6 +153,8 @@ class BlobPut:
     granted_on: datetime
     until: datetime
     write_id: UUID
+    received_on: datetime
+    """When `granted_on` arrived, by the clock of this machine; `granted_on` is by the clock of Postgres."""
 
 
 @dataclass(frozen=True, slots=True)

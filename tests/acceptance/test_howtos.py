@@ -31,7 +31,14 @@ def script(page: Path) -> str:
 
 
 def follow(page: str, directory: Path) -> str:
-    """Run every block of a page in a directory, and return its output."""
+    """Run every block of a page in a directory, and return its output; it logs nothing."""
+    printed, logged = run(page, directory)
+    assert logged == "", printed
+    return printed
+
+
+def run(page: str, directory: Path) -> tuple[str, str]:
+    """Run every block of a page in a directory, and return its output and what it logged."""
     install(directory / "bin")
     path = f"{directory / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     try:
@@ -47,9 +54,9 @@ def follow(page: str, directory: Path) -> str:
         )
     finally:
         down(directory / ".storekit")
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
     assert ("storekit up" in done.args[-1]) == done.stdout.endswith("the servers of .storekit have stopped\n")
-    return done.stdout
+    return done.stdout, done.stderr
 
 
 def test_every_page_is_tested() -> None:
@@ -58,6 +65,8 @@ def test_every_page_is_tested() -> None:
         "own-servers.md",
         "embedded-servers.md",
         "entities.md",
+        "errors.md",
+        "frameworks.md",
         "records.md",
         "testing.md",
     }
@@ -89,6 +98,7 @@ def test_the_page_on_entities_runs(tmp_path: Path, stacks: Stacks) -> None:
         "confirmed 1",
     ):
         assert line in printed
+    assert any(re.match("SK410 .*pending", line) for line in printed)
 
 
 def test_the_page_on_records_runs(tmp_path: Path, stacks: Stacks) -> None:
@@ -120,7 +130,33 @@ def test_the_page_on_records_runs(tmp_path: Path, stacks: Stacks) -> None:
 
 
 def test_the_page_on_testing_runs(tmp_path: Path) -> None:
-    """The tests on the page pass, and the steps of a save are printed."""
+    """The tests on the page pass, and its programs show content, costs and steps; each step may fail."""
     printed = follow("testing.md", tmp_path)
     assert re.search(r"^4 passed", printed, re.MULTILINE), printed
     assert "before s3.put #1" in printed.splitlines()
+    assert (
+        "200 text/markdown; charset=utf-8 attachment; filename=\"spring.md\" b'# Spring'\nTrue\n" in printed
+    )
+    assert "{'postgres.stage': 1, 'postgres.commit': 1, 'postgres.select': 1}" in printed
+
+
+def test_the_page_on_errors_runs(tmp_path: Path) -> None:
+    """A client gets status and fields without addresses, and the log has the address."""
+    printed, logged = run("errors.md", tmp_path)
+    assert re.search(r"^\(409, .*'fields': \['path'\], 'retry': False\}\)$", printed, re.MULTILINE), printed
+    assert re.search(r"^\(422, .*'fields': \['path'\]", printed, re.MULTILINE)
+    assert re.search(r"^503 .*; call again db:5432: connection refused$", printed, re.MULTILINE)
+    assert logged.endswith("call again\ndb:5432: connection refused\n")
+
+
+def test_the_page_on_frameworks_runs(tmp_path: Path) -> None:
+    """A unit commits with the transaction of Django and of SQLAlchemy, and is undone with it."""
+    printed = follow("frameworks.md", tmp_path)
+    assert re.findall(r"^(?:in the transaction|committed): \D*(\d)", printed, re.MULTILINE) == [
+        "1",
+        "0",
+        "1",
+        "2",
+        "2",
+    ]
+    assert "nothing would commit the unit; begin one: " in printed

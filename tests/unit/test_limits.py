@@ -157,7 +157,7 @@ def test_an_unknown_enum_label_raises_configuration_error(said: dict[str, str]) 
 @pytest.mark.parametrize(
     ("state", "message", "fact"),
     [
-        ("23503", "missing", "the referenced record does not exist in this tenant"),
+        ("23503", "missing", "a referenced record does not exist in this tenant"),
         ("23001", "needed", "other records still refer to this one"),
     ],
 )
@@ -168,4 +168,5 @@ def test_a_broken_reference_has_its_constraint(
     error = error_for(state, said[message], "", "calls_run_fkey")
     assert isinstance(error, ConstraintViolation)
     assert error.constraint == "calls_run_fkey"
-    assert str(error).startswith(f"calls_run_fkey: {fact}")
+    assert str(error).startswith(f"{fact} (calls_run_fkey)")
+    assert (said[message] in str(error), said[message] in str(error.detail)) == (False, True)

@@ -72,7 +72,7 @@ SELECT storekit.lock_rows(jsonb_build_array(op('update', 'activity_runs', at('l1
 SELECT is((SELECT count(*) FROM activity_runs WHERE ref_id IN (ref('l1'), ref('l2')) AND xmax <> 0), 2::bigint,
     'existing rows are locked before the first change');
 SELECT refused($$SELECT storekit.lock_rows(jsonb_build_array(op('delete', 'nothing', at('b'), at('a'))))$$, 'SK424',
-    'is not managed',
+    'does not exist',
     'only managed tables can be locked');
 
 -- write_rows

@@ -25,7 +25,7 @@ SELECT refused($$SELECT storekit.lookup_v1('sessions', '')$$, 'SK400', 'the valu
 SELECT refused($$SELECT storekit.lookup_v1('sessions', NULL)$$, 'SK400', 'the value is empty', 'NULL is refused');
 SELECT refused($$SELECT storekit.lookup_v1('tool_calls', 'x')$$, 'SK400', 'has no look-up column',
     'a table without a look-up column is refused');
-SELECT refused($$SELECT storekit.lookup_v1('pg_class', 'x')$$, 'SK424', 'is not managed', 'a table that is not managed is refused');
+SELECT refused($$SELECT storekit.lookup_v1('pg_catalog.pg_class', 'x')$$, 'SK424', 'is not managed', 'a table that is not managed is refused');
 SELECT set_config('storekit.lookup', 'one', true);
 SELECT is_empty('SELECT FROM sessions', 'the setting alone shows no rows to the app');
 

@@ -38,7 +38,7 @@ SELECT refused($$SELECT pg_temp.move('x', 'running', p_name => 'none')$$, 'SK404
 SELECT refused($$SELECT pg_temp.move('x', 'purple', p_name => 'run2')$$, '(22P02|SK410)', 'purple', 'an unknown state');
 SELECT refused($$SELECT pg_temp.move('x', 'running', p_entity => 'contracts')$$, 'SK400', 'has no state machine',
     'a table without a machine');
-SELECT refused($$SELECT pg_temp.move('x', 'running', p_entity => 'pg_class')$$, 'SK424', 'is not managed',
+SELECT refused($$SELECT pg_temp.move('x', 'running', p_entity => 'pg_catalog.pg_class')$$, 'SK424', 'is not managed',
     'a table that is not managed');
 SELECT is((SELECT count(*) FROM storekit.write WHERE write_id = id('x')), 0::bigint, 'a refused transition writes no write');
 SELECT is((SELECT status::text FROM activity_runs WHERE ref_id = ref('run2')), 'pending',

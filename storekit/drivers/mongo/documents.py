@@ -143,24 +143,24 @@ def translated(client: Any) -> Iterator[None]:
     except errors.ConfigurationError as error:
         raise ConfigurationError("MONGO_URL cannot be used; see the cause of this error") from error
     except errors.PyMongoError as error:
-        raise Unavailable("mongo", _reason(client, error)) from error
+        raise _unreachable(client, error) from error
 
 
-def _reason(client: Any, error: errors.PyMongoError) -> str:
+def _unreachable(client: Any, error: errors.PyMongoError) -> Unavailable:
     # The hosts are taken from the list of servers of the client, because the URL contains secrets.
     servers = client.topology_description.server_descriptions()
-    place = ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers)) + " of MONGO_URL"
-    seconds = f"within {client.options.timeout:g} s"
+    place = ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers))
+    limit = f"within {client.options.timeout:g} s, which is timeout (STOREKIT_TIMEOUT)"
     if isinstance(error, errors.ServerSelectionTimeoutError):
-        what = f"no connection to {place} {seconds}"
+        what = f"no connection to MONGO_URL {limit}"
     else:
-        what = f"no response from {place} {seconds}" if error.timeout else f"the connection to {place} broke"
-    return f"{what} ({type(error).__name__})"
+        what = f"no response {limit}" if error.timeout else "the connection broke"
+    return Unavailable("mongo", what, detail=f"{place}: {type(error).__name__}")
 
 
 def _refused(code: int | None, message: str) -> Exception:
     if code == _REFUSED_BY_VALIDATOR:
-        return ValidationError(f"the validator of the collection refused a document: {message}")
+        return ValidationError("the validator of the collection refused a document", detail=message)
     if code in _NOT_AUTHORISED:
         return ConfigurationError("mongo refused the credentials of MONGO_URL")
-    return Unavailable("mongo", f"{message} ({code})")
+    return Unavailable("mongo", f"the server refused the operation ({code})", detail=message)

@@ -26,6 +26,10 @@ Waiting: TypeAlias = Generator[bool, None, list[PGresult]]
 class TimedOut(AnswerLost):
     """The server did not respond in time."""
 
+    def __init__(self, seconds: float) -> None:
+        self.why = f"no response within {seconds:g} s, which is timeout (STOREKIT_TIMEOUT)"
+        super().__init__(self.why)
+
 
 class Refused(Exception):
     """The server refused a statement, and nothing was committed."""

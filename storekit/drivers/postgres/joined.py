@@ -21,6 +21,23 @@ class Joined:
         self.readable = select.poll()
         self.readable.register(connection.fileno(), select.POLLIN)
 
+    def opening(self) -> list[str]:
+        """Return the BEGIN that psycopg would send before its first statement; empty if it has sent it.
+
+        A connection that is not in autocommit mode has a transaction as soon as it is used. Django's `atomic`
+        and SQLAlchemy's `begin` send nothing themselves.
+        """
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            return []
+        of, parts = self.connection, ["BEGIN"]
+        if of.isolation_level is not None:
+            parts.append(f"ISOLATION LEVEL {of.isolation_level.name.replace('_', ' ')}")
+        if of.read_only is not None:
+            parts.append("READ ONLY" if of.read_only else "READ WRITE")
+        if of.deferrable is not None:
+            parts.append("DEFERRABLE" if of.deferrable else "NOT DEFERRABLE")
+        return [" ".join(parts)]
+
     def fileno(self) -> int:
         """Return the descriptor of the socket."""
         return int(self.connection.fileno())
@@ -30,7 +47,8 @@ def join(within: Any, kind: type[BaseConnection[Any]], role: str | None) -> Join
     """Check that the caller's connection has a transaction to join, and wrap it.
 
     Raises:
-        UsageError: `within` is not a psycopg connection of the right kind, or it is not in a transaction.
+        UsageError: `within` is not a psycopg connection of the right kind, nothing would commit the unit, or
+            the transaction has failed.
     """
     if not isinstance(within, kind):
         raise UsageError(f"within must be a psycopg.{kind.__name__}, got {type(within).__name__}")
@@ -43,8 +61,15 @@ def join(within: Any, kind: type[BaseConnection[Any]], role: str | None) -> Join
     if why := other_encoding(within.pgconn):
         raise UsageError(f"the connection to join cannot be used: its {why}")
     status = within.pgconn.transaction_status
-    if status == TransactionStatus.IDLE:
+    if status == TransactionStatus.INERROR:
         raise UsageError(
-            "the connection to join is not in a transaction; begin one: with connection.transaction(): ..."
+            "the transaction to join has failed: a statement in it raised an error; roll it back and begin "
+            "another"
+        )
+    if status == TransactionStatus.IDLE and within.autocommit:
+        raise UsageError(
+            "the connection to join is in autocommit mode and not in a transaction, so nothing would commit "
+            "the unit; begin one: with connection.transaction() (psycopg), transaction.atomic() (Django) or "
+            "engine.begin() (SQLAlchemy)"
         )
     return Joined(within)

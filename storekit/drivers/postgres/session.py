@@ -211,11 +211,14 @@ class JoinedSession(_Transaction):
         return self._joined.connection
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
-        _require_in_transaction(self._joined.connection)
+        begin: list[Composed] = [(each, []) for each in self._joined.opening()]
+        if not begin:
+            _require_in_transaction(self._joined.connection)
         opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (reads.CURRENT, [])]
         self._begun = True  # set before the trip: a call that fails in it must roll back to the savepoint
         scope = _set_scope(self._tenant, self._actor)
-        results = await self._execute(*opening, scope, *map(reads.call, calls))
+        results = await self._execute(*begin, *opening, scope, *map(reads.call, calls))
+        results = results[len(begin) :]
         if not results[2].ntuples:
             raise UsageError(
                 "the transaction to join belongs to another tenant; use a transaction of this tenant"

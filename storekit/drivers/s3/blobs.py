@@ -19,7 +19,7 @@ class S3Blobs:
         credentials = provider(settings)
         internal = _signer(settings, settings.s3_endpoint_url, credentials)
         public = settings.s3_public_url
-        self._public = _signer(settings, public, credentials) if public else internal
+        self._public = _signer(settings, public, credentials, "S3_PUBLIC_URL") if public else internal
         self._data = DataPlane(internal, timeout=settings.timeout.total_seconds(), keep=settings.max_puts)
         self._runtime = runtime
 
@@ -59,12 +59,14 @@ def _overrides(disposition: str, content_type: str | None) -> str:
     return f"{query}&response-content-type={encode(content_type)}" if content_type else query
 
 
-def _signer(settings: Settings, endpoint: str | None, credentials: Provider) -> Signer:
+def _signer(
+    settings: Settings, endpoint: str | None, credentials: Provider, variable: str = "S3_ENDPOINT_URL"
+) -> Signer:
     bucket, region = settings.s3_bucket, settings.s3_region
     if not bucket:
         raise ConfigurationError("S3_BUCKET is not set")
     if endpoint:
-        return Signer(endpoint, bucket, region, credentials)
+        return Signer(endpoint, bucket, region, credentials, variable=variable)
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     # With a dot in its name the bucket cannot be a host: the certificate of *.s3.<region> covers one label.
     return Signer(f"https://s3.{region}.{suffix}", bucket, region, credentials, path_style="." in bucket)

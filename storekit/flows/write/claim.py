@@ -122,13 +122,9 @@ def _lease(table: Table, lease: Mapping[str, timedelta]) -> tuple[str, timedelta
     ((name, duration),) = lease.items()
     column = table.columns.get(name) if isinstance(name, str) else None
     if column is None or column.sql != "timestamptz":
-        raise ValidationError(
-            "a lease needs a datetime column of the class", field=f"{table.name}.{name!s:.60}"
-        )
+        raise ValidationError("a lease needs a datetime column of the class", field=f"{name!s:.60}")
     if not isinstance(duration, timedelta) or not timedelta() < duration <= timedelta(days=365):
-        raise ValidationError(
-            "a lease must be a timedelta of at most 365 days", field=f"{table.name}.{name!s:.60}"
-        )
+        raise ValidationError("a lease must be a timedelta of at most 365 days", field=f"{name!s:.60}")
     return str(name), duration
 
 

@@ -122,10 +122,9 @@ def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Cont
     assert operation.entity is not None  # noqa: S101 it has a natural key
     table = operation.table
     if row.get("deleted_on") is not None:
-        holder = f"{table.name} {row['ref_id']}"
-        raise ConstraintViolation(
-            f"the natural key belongs to {holder}, which is deleted; restore it", natural_key_name(table)
-        )
+        refused = ConstraintViolation("the natural key is taken", natural_key_name(table))
+        refused.set_holder(table.name, table.natural_key, row["ref_id"])
+        raise refused
     found = judged_from(operation.entity_class, row)
     given = (operation.entity.model_fields_set | edited_defaults(operation.entity)) - {*table.natural_key}
     found.__dict__.update({name: value_of(operation.entity, name) for name in sorted(given)})

@@ -101,7 +101,7 @@ def check_update(entity: type[Entity], ref_id: str, values: Mapping[str, Any]) -
     if not isinstance(values, Mapping):
         raise ValidationError(
             f"the values must be a mapping of fields to values, not {type(values).__name__}",
-            field=entity.__name__,
+            entity=entity.__name__,
         )
 
 

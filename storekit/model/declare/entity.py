@@ -22,6 +22,7 @@ from storekit.model.declare.class_rules import (
     check_enum_values,
     check_parameters,
 )
+from storekit.model.declare.entity_class import EntityClass
 from storekit.model.declare.inputs import refused_names, without
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.declare.validators import LOADING, assign, current_run, guarded
@@ -31,7 +32,7 @@ from storekit.model.table.table import RESERVED, Scope, Table
 _KEYWORDS = ("scope", "line", "indexes", "natural_key")
 
 
-class Entity(BaseModel):
+class Entity(BaseModel, metaclass=EntityClass):
     """Base class of records: a pydantic model whose fields are stored in Postgres, MongoDB and S3.
 
     A class without mixins is append-only: its records can be neither changed nor deleted. `Mutable` allows
@@ -68,10 +69,16 @@ class Entity(BaseModel):
 
     id: UUID = Field(default_factory=ids.new_id, init=False)
     ref_id: str = Field(default_factory=ids.new_ref_id, init=False)
-    tenant_id: UUID | None = Field(default=None, init=False)
-    version: int | None = Field(default=None, init=False)
-    created_on: datetime | None = Field(default=None, init=False)
-    created_by: str | None = Field(default=None, init=False)
+    if TYPE_CHECKING:  # None until the first save; a record that a repository returns has all of them
+        tenant_id: UUID = Field(init=False)
+        version: int = Field(init=False)
+        created_on: datetime = Field(init=False)
+        created_by: str = Field(init=False)
+    else:
+        tenant_id: UUID | None = Field(default=None, init=False)
+        version: int | None = Field(default=None, init=False)
+        created_on: datetime | None = Field(default=None, init=False)
+        created_by: str | None = Field(default=None, init=False)
 
     _memory: EntityMemory = PrivateAttr(default_factory=lambda: EntityMemory(made_in=current_run()))
 

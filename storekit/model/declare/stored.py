@@ -70,3 +70,14 @@ class EntityMemory:
         return isinstance(other, EntityMemory)
 
     __hash__ = None  # type: ignore[assignment]  # all objects are equal, so a hash would be useless
+
+
+class _Placeholder(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+NOT_LOADED, UNREADABLE = _Placeholder("<not loaded>"), _Placeholder("<unreadable>")
+"""What `repr` of an entity shows for a field that has no value."""

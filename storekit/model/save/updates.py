@@ -100,7 +100,7 @@ def check_record(record: Entity, changed: str) -> None:
     try:
         validate_record(record, changed)
     except PydanticError as error:
-        raise ValidationError(reasons(error), field=type(record).__name__) from error
+        raise ValidationError(reasons(error), entity=type(record).__name__) from error
 
 
 def _validated(

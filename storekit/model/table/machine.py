@@ -30,7 +30,5 @@ def state_of(table: Table, value: str) -> str:
     column = table.columns[table.machine.field]
     states = [member.value for member in column.enum or ()]
     if not isinstance(value, str) or str(value) not in states:
-        raise ValidationError(
-            f"{shown(value)} is not one of {', '.join(states)}", field=f"{table.name}.{column.name}"
-        )
+        raise ValidationError(f"{shown(value)} is not one of {', '.join(states)}", field=column.name)
     return str(value)

@@ -115,13 +115,13 @@ def _write_row(
 def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
     own, by_id = (table.name, tx.tenant, row["ref_id"]), (table.name, tx.tenant, row["id"])
     if by_id in tx.state.ids:
-        raise _violation(table, "pkey", f"id {row['id']} is taken")
+        raise _violation(table, "pkey")
     if own in tx.state.rows:
-        raise _violation(table, "tenant_id_ref_id_key", f"ref_id {row['ref_id']} is taken")
+        raise _violation(table, "tenant_id_ref_id_key")
     if table.machine and table.machine.initial:
         _check_move(table, row["ref_id"], None, values.get(table.machine.field), table.machine.initial)
     if table.scope == "self" and row["id"] != str(tx.tenant):
-        raise _violation(table, "storekit_scope", f"{row['ref_id']} is its own tenant")
+        raise _violation(table, "storekit_scope")
     base: Row = dict.fromkeys([*table.base, *_expiries(table)])
     base |= {"id": row["id"], "ref_id": row["ref_id"], "tenant_id": str(tx.tenant), "version": 1}
     base |= {"created_on": tx.now.isoformat(), "created_by": tx.actor}
@@ -203,7 +203,7 @@ def _let_go(tx: Transaction, table: Table, column: Column, row: Row) -> None:
         case "set null":
             change(tx, table, row, {column.name: None}, "updated")
         case _:
-            raise _broken(table, column, f"{row['ref_id']} still refers to it")
+            raise ConstraintViolation.of_referred(_key_name(table, column))
 
 
 def check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
@@ -217,7 +217,8 @@ def check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
         for row in rows:
             value = row.get(column.name)
             if value is not None and (target, tenant, value) not in tx.state.ids:
-                raise _broken(table, column, f"{target} {value} does not exist")
+                name = _key_name(table, column)
+                raise ConstraintViolation(f"a referenced record does not exist in this tenant ({name})", name)
 
 
 def _refs(table: Table) -> list[str]:
@@ -269,14 +270,10 @@ def _exact_value(column: Column | None, value: Any) -> Any:
     return value
 
 
-def _broken(table: Table, column: Column, why: str) -> ConstraintViolation:
-    key = next(key for key in foreign_keys(table) if key.columns[-1] == column.name)
-    return _refused(foreign_key_name(table, key), why)
+def _key_name(table: Table, column: Column) -> str:
+    return foreign_key_name(table, next(key for key in foreign_keys(table) if key.columns[-1] == column.name))
 
 
-def _violation(table: Table, rule: str, why: str) -> ConstraintViolation:
-    return _refused(f"{table.name.rpartition('.')[2]}_{rule}", why)
-
-
-def _refused(constraint: str, why: str) -> ConstraintViolation:
-    return ConstraintViolation(f"the rows violate {constraint}: {why}", constraint)
+def _violation(table: Table, rule: str) -> ConstraintViolation:
+    name = f"{table.name.rpartition('.')[2]}_{rule}"
+    return ConstraintViolation(f"a constraint rejected the rows ({name})", name)

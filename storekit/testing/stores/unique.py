@@ -31,7 +31,7 @@ def check_unique(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
             if None in values or not contains(where, row, kinds) or (name, ref_id) in tx.freed:
                 continue
             if seen.setdefault(values, ref_id) != ref_id:
-                raise ConstraintViolation(f"{ref_id} duplicates values of another record in {name}", name)
+                raise ConstraintViolation(f"a constraint rejected the rows ({name})", name)
 
 
 def free_keys(tx: Transaction, operations: Sequence[Mapping[str, Any]]) -> None:

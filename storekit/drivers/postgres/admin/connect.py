@@ -7,11 +7,10 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 from storekit.drivers.postgres.pool.encodings import other_encoding
-from storekit.drivers.postgres.pool.endpoint import connection_keywords
-from storekit.errors import ConfigurationError, Unavailable
+from storekit.drivers.postgres.pool.endpoint import connection_keywords, parsed, place, understood
+from storekit.errors import ConfigurationError, StorekitError, Unavailable
 from storekit.schema.lint import NO_TRANSACTION
 
 # The SQLSTATE classes that may succeed when retried. psycopg's OperationalError is wider: 55P04, an enum
@@ -47,6 +46,7 @@ printed with their schema and without needless quotes. An index may take hours t
 time-out; a `lock_timeout` is left as it is. `transaction_timeout` exists from Postgres 17 on.
 """
 _TRIGGERS = "SELECT current_setting('session_replication_role')"
+_VARIABLE = "POSTGRES_ADMIN_URL"
 _REMEDIES = {"25001": f"write it in a file of its own, whose first line is {NO_TRANSACTION}"}
 """The next step for errors without a hint of Postgres: 25001, a statement cannot run in a transaction."""
 
@@ -64,19 +64,14 @@ def grant(admin_url: str, members: Mapping[str, Sequence[str]]) -> None:
 @contextmanager
 def connect(url: str) -> Iterator[psycopg.Connection]:
     """Open an autocommit connection."""
+    keywords = connection_keywords(parsed(url, _VARIABLE))
     try:
-        keywords = connection_keywords(conninfo_to_dict(url))
         connection = psycopg.connect(**keywords, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
-        raise Unavailable("postgres", _reason(error), step="postgres.migrate") from error
-    except psycopg.Error:
-        # psycopg's message can quote the URL and its password, so it is dropped, as is the exception itself.
-        raise ConfigurationError(
-            "POSTGRES_ADMIN_URL cannot be parsed; it must be postgresql://login:password@host:port/database"
-        ) from None
+        raise _no_connection(error, place(keywords)) from error
     with connection:
         if why := other_encoding(connection.pgconn):
-            raise ConfigurationError(f"POSTGRES_ADMIN_URL cannot be used: {why}")
+            raise ConfigurationError(f"{_VARIABLE} cannot be used: {why}")
         with explained("setting up the session"):
             connection.execute(PIN)
             if connection.execute(_TRIGGERS).fetchone() == ("replica",):
@@ -85,6 +80,14 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
                     "session_replication_role is replica; reset it"
                 )
         yield connection
+
+
+def _no_connection(error: psycopg.OperationalError, where: str) -> StorekitError:
+    refusal, cause = understood(error, str(error))
+    if refusal:
+        return ConfigurationError(f"postgres refused the login: {refusal}; check {_VARIABLE}", detail=where)
+    detail = f"{where}: {cause}" if cause else where
+    return Unavailable("postgres", f"no connection to {_VARIABLE}", step="postgres.migrate", detail=detail)
 
 
 @contextmanager

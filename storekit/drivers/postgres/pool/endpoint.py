@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 from psycopg.pq.abc import PGconn, PGresult
 
+from storekit import ids
 from storekit.drivers.postgres.exchange import Composed, TimedOut
 from storekit.drivers.postgres.pool.encodings import UTF8, other_encoding
 from storekit.drivers.postgres.pool.logins import LOGINS
@@ -50,8 +52,12 @@ _CAUSE = re.compile(
 _SERVER_MESSAGE = re.compile(r": [^\s:]+: {2}(\S.*)")
 
 
+_CLOCKS_AGREE = 24 * 3600.0
+"""Seconds by which the clocks may differ. The ledger takes an older id for that of a past write."""
+
+
 class Unfit(psycopg.OperationalError):
-    """The login or the server is refused: isolation, triggers or text would not be what storekit promises."""
+    """The login or the server is refused: isolation, triggers, text or times would not be right."""
 
 
 class Endpoint:
@@ -59,9 +65,8 @@ class Endpoint:
 
     def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
-        self.keywords = connection_keywords(_parsed(self.login.url(settings), self.login.variable))
-        host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
-        self.place = f"{host}:{self.keywords.get('port', 5432)}"
+        self.keywords = connection_keywords(parsed(self.login.url(settings), self.login.variable))
+        self.place = place(self.keywords)
         self.accepted = self.failing = False
         self._refusal = self._cause = ""
 
@@ -86,15 +91,20 @@ class Endpoint:
             raise Unfit(why)
 
     def verify(self, connection: BaseConnection[Any], results: Sequence[PGresult]) -> None:
-        """Refuse a login that bypasses row-level security or triggers, and an unsupported server."""
+        """Refuse a login that bypasses row-level security or triggers, another version, and a wrong clock."""
         if not self.unverified:
             return
         why = unsupported(connection.info.server_version)
-        exempt, role = (results[-1].get_value(0, column) for column in range(2))
+        exempt, role, time = (results[-1].get_value(0, column) for column in range(3))
         if exempt:
             why = f"row-level security does not apply to it, because it can act as {exempt.decode()}"
         elif role == b"replica":
             why = "no triggers run in its sessions, because session_replication_role is replica; reset it"
+        # Such a machine could neither commit a write nor sign a URL that is valid.
+        ahead = ids.now().timestamp() - float(time or 0)
+        if abs(ahead) > _CLOCKS_AGREE:
+            by = f"{timedelta(seconds=round(abs(ahead)))} {'ahead of' if ahead > 0 else 'behind'}"
+            why = f"the clock of this machine is {by} the clock of Postgres; set the clock"
         if why:
             raise Unfit(why)
 
@@ -106,7 +116,7 @@ class Endpoint:
         except (psycopg.OperationalError, AnswerLost) as error:
             secret = self.keywords.get("password")
             message = str(error).replace(secret, "***") if secret else str(error)
-            self._refusal, self._cause = _understood(error, message)
+            self._refusal, self._cause = understood(error, message)
             self.failing = True
         else:
             self.accepted, self.failing, self._refusal, self._cause = True, False, "", ""
@@ -121,12 +131,17 @@ class Endpoint:
         login, check = self.keywords.get("user", "the default login"), self.login.variable
         if "parameter" in self._refusal:
             check = f"{', '.join(SESSION)} in the environment"
-        return f"postgres at {self.place} refused {login}: {self._refusal}; check {check}"
+        return f"postgres refused {login}: {self._refusal}; check {check}"
 
     def unreachable(self, seconds: float) -> Unavailable:
         """Return the error for a failed connection, with the cause of the last attempt if known."""
-        why = f" ({self._cause})" if self._cause else ""
-        return Unavailable("postgres", f"no connection to {self.place} within {seconds:g} s{why}")
+        cause = f": {self._cause}" if self._cause else ""
+        return Unavailable(
+            "postgres",
+            f"no connection to {self.login.variable} within {seconds:g} s, which is timeout "
+            "(STOREKIT_TIMEOUT)",
+            detail=f"{self.place}{cause}",
+        )
 
 
 def connection_keywords(found: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +153,13 @@ def connection_keywords(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, **{name: value for name, value in NEWER.items() if name in known}}
 
 
-def _understood(error: psycopg.OperationalError | AnswerLost, message: str) -> tuple[str, str]:
+def place(keywords: Mapping[str, Any]) -> str:
+    """Return host and port, for operators."""
+    host = keywords.get("host") or keywords.get("hostaddr") or "its default host"
+    return f"{host}:{keywords.get('port', 5432)}"
+
+
+def understood(error: psycopg.OperationalError | AnswerLost, message: str) -> tuple[str, str]:
     """Return why the login was refused, and the cause of a temporary failure. At most one is not empty."""
     match error:
         case Unfit():
@@ -154,7 +175,12 @@ def _understood(error: psycopg.OperationalError | AnswerLost, message: str) -> t
     return "", f"the server said: {messages[-1]}" if (messages := _SERVER_MESSAGE.findall(message)) else ""
 
 
-def _parsed(url: str, variable: str) -> dict[str, Any]:
+def parsed(url: str, variable: str) -> dict[str, Any]:
+    """Parse the URL of a login.
+
+    Raises:
+        ConfigurationError: it cannot be parsed; the message names the variable.
+    """
     try:
         found = conninfo_to_dict(url)
     except psycopg.Error:

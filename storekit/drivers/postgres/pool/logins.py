@@ -52,14 +52,14 @@ LOGINS: Mapping[Login, LoginRules] = {
 EXEMPT_ROLES = """
     SELECT string_agg(DISTINCT CASE WHEN r.rolsuper THEN 'a superuser' WHEN r.rolbypassrls
                                THEN 'a role with BYPASSRLS' ELSE r.rolname END, ' and '),
-           current_setting('session_replication_role')
+           current_setting('session_replication_role'), extract(epoch FROM clock_timestamp())
     FROM pg_catalog.pg_roles AS r
     WHERE pg_has_role(session_user, r.oid, 'MEMBER')
       AND (r.rolsuper OR r.rolbypassrls OR r.rolname IN ('storekit_owner', 'storekit_reports'))
 """
 """Names the roles of this login to which row-level security does not apply, NULL if there are none.
 
-The second column is the setting that switches triggers off.
+The second column is the setting that switches triggers off, the third is the time.
 
 'MEMBER' includes roles that the login can only reach by SET ROLE, as SQL on its connection could.
 """
