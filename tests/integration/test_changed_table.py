@@ -60,7 +60,7 @@ class Longer(Entity, Mutable, table="letters", indexes=[index("status", "-create
     log: Annotated[Payload | Expired | None, document(collection="logs", ttl=timedelta(days=9))] = None
 
 
-class Draft(Entity, Mutable, table="drafts"):
+class Draft(Entity, Mutable, table="sketches"):
     title: str
 
 
@@ -71,7 +71,7 @@ class Stray(Entity, table="strays"):
     log: Annotated[Payload | Expired | None, document(collection="stray_logs", ttl=timedelta(days=9))] = None
 
 
-class Ahead(Entity, Mutable, table="drafts"):
+class Ahead(Entity, Mutable, table="sketches"):
     title: str
     status: Status = Status.DRAFT
     author_id: Annotated[UUID | None, references(Author)] = None
