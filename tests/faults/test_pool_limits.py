@@ -42,8 +42,6 @@ async def _at_once(store: Store | AsyncStore, callers: int = _CALLERS) -> list[s
 
 async def _taken(store: Store | AsyncStore, count: int) -> list[Any]:
     taken = [await settle(pool_of(store).take()) for _ in range(count)]
-    for each in taken:
-        each.lent_to_unit = True
     return taken
 
 

@@ -30,6 +30,15 @@ LOGINS = {
     ),
     "may become a superuser": ("GRANT postgres TO {}", "a superuser"),
     "may become who bypasses": ("GRANT bypassing TO {}", "a role with BYPASSRLS"),
+    "is a worker too": ("GRANT storekit_worker TO {}", "storekit_worker"),
+    "is an auditor too": ("GRANT storekit_auditor TO {}", "storekit_auditor"),
+    "is a reporter too": ("GRANT storekit_reporter TO {}", "storekit_reporter"),
+    "reads all data": ("GRANT pg_read_all_data TO {}", "pg_read_all_data"),
+    "writes all data": ("GRANT pg_write_all_data TO {}", "pg_write_all_data"),
+    "runs programs": ("GRANT pg_execute_server_program TO {}", "pg_execute_server_program"),
+    "copies the cluster": ("ALTER ROLE {} REPLICATION", "a role with REPLICATION"),
+    "creates roles": ("ALTER ROLE {} CREATEROLE", "a role with CREATEROLE"),
+    "owns a table": ("ALTER TABLE activity_runs OWNER TO {}", "owns the table public.activity_runs"),
 }
 
 
@@ -46,6 +55,7 @@ def trusted(matrix_db: Database, request: pytest.FixtureRequest) -> Iterator[tup
     for statement in (bypassing, f"CREATE ROLE {login} LOGIN IN ROLE storekit_app", grant.format(login)):
         matrix_db.ask(statement)
     yield matrix_db.url(login), what
+    matrix_db.ask("ALTER TABLE activity_runs OWNER TO storekit_owner")
     matrix_db.ask(f"DROP ROLE {login}")
 
 

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
 
 from storekit.drivers.postgres.exchange import TimedOut
-from storekit.drivers.postgres.pool.logins import LOGINS
+from storekit.drivers.postgres.pool.logins import LOGINS, REMEDY
 from storekit.drivers.postgres.pool.versions import unsupported
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.ports.stores import AnswerLost
@@ -63,13 +63,14 @@ class Endpoint:
     @property
     def unverified(self) -> bool:
         """Whether row-level security must apply to this login and has not been checked yet."""
-        return self.login.isolated and not self.accepted
+        return self.login.group is not None and not self.accepted
 
     def verify(self, connection: BaseConnection[Any], results: Sequence[PGresult]) -> None:
         """Refuse a login that is exempt from row-level security, and an unsupported server."""
         why = unsupported(connection.info.server_version)
         if exempt := results[0].get_value(0, 0):
-            why = f"row-level security does not apply to it, because it can act as {exempt.decode()}"
+            why = f"the database does not protect other tenants from it, because it {exempt.decode()}; {REMEDY} "
+            why += self.login.group or ""
         if why:
             raise Unfit(why)
 
