@@ -219,9 +219,11 @@ class Store:
         return run(lookup(self._ports.opened(), require_table(entity), value))
 
     def report(self, name: str, *, actor: str) -> list[dict[str, Any]]:
-        """Read a view of the schema `report`, across all tenants. Each call is recorded as an event.
+        """Read a view of the schema `report`, across all tenants.
 
-        Cost: one Postgres trip.
+        Each call is recorded as an event, which is committed before the view is read.
+
+        Cost: two Postgres trips.
 
         Args:
             name: the name of the view, without its schema.
