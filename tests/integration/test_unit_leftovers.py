@@ -120,7 +120,7 @@ async def test_python_settings_of_a_unit_end_with_it(units: Units) -> None:
 
 
 async def test_what_is_kept_of_a_unit_cannot_send(units: Units) -> None:
-    """A connection, a cursor or a server-side cursor that is kept is refused, also while the next unit runs."""
+    """A connection or a cursor that is kept is refused, also while the next unit runs."""
     kept: list[Any] = []
 
     async def keep(tx: Any) -> None:
@@ -138,7 +138,7 @@ async def test_what_is_kept_of_a_unit_cannot_send(units: Units) -> None:
             lambda: connection.execute("SELECT 1"),
             lambda: cursor.execute("SELECT 1"),
             named.fetchone,
-            lambda: connection.pgconn.finish(),
+            lambda: connection.pgconn.finish(),  # noqa: PLW0108  the attribute itself is refused
         ]
         for send in sends:
             with pytest.raises(UsageError, match="now serves other calls"):

@@ -54,9 +54,15 @@ def trusted(matrix_db: Database, request: pytest.FixtureRequest) -> Iterator[tup
     )
     for statement in (bypassing, f"CREATE ROLE {login} LOGIN IN ROLE storekit_app", grant.format(login)):
         matrix_db.ask(statement)
+    matrix_db.ask(f"GRANT CONNECT ON DATABASE {matrix_db.name} TO {login}")
     yield matrix_db.url(login), what
     matrix_db.ask("ALTER TABLE activity_runs OWNER TO storekit_owner")
-    matrix_db.ask(f"DROP ROLE {login}")
+    _drop(matrix_db, login)
+
+
+def _drop(database: Database, login: str) -> None:
+    database.ask(f"REVOKE ALL ON DATABASE {database.name} FROM {login}")
+    database.ask(f"DROP ROLE {login}")
 
 
 async def try_to_save(api: str, **urls: str) -> None:
@@ -139,6 +145,7 @@ async def test_the_reporters_login_is_checked(matrix_db: Database, api: str) -> 
     """A reporter that is exempt from row-level security is refused with POSTGRES_REPORTER_URL."""
     login = f"l{uuid4().hex}"
     matrix_db.ask(f"CREATE ROLE {login} LOGIN BYPASSRLS IN ROLE storekit_reporter")
+    matrix_db.ask(f"GRANT CONNECT ON DATABASE {matrix_db.name} TO {login}")
     settings = Settings(postgres_reporter_url=SecretStr(matrix_db.url(login)))
     store = Store.open(settings) if api == "sync" else AsyncStore.open(settings)
     try:
@@ -146,7 +153,7 @@ async def test_the_reporters_login_is_checked(matrix_db: Database, api: str) -> 
             await settle(store.report("chances", actor="user:cfo"))
     finally:
         await settle(store.close())
-        matrix_db.ask(f"DROP ROLE {login}")
+        _drop(matrix_db, login)
 
 
 @APIS

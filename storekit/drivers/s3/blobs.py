@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from storekit.drivers.s3.credentials import Provider, provider
 from storekit.drivers.s3.dataplane import DataPlane
+from storekit.drivers.s3.secure import check_tls
 from storekit.drivers.s3.signer import Signer, encode
 from storekit.errors import ConfigurationError
 from storekit.ports.stores import BlobPut, BlobRef, BlobStream, Runtime
@@ -17,6 +18,7 @@ class S3Blobs:
 
     def __init__(self, settings: Settings, runtime: Runtime) -> None:
         credentials = provider(settings)
+        check_tls(settings)
         internal = _signer(settings, settings.s3_endpoint_url, credentials)
         public = settings.s3_public_url
         self._public = _signer(settings, public, credentials) if public else internal

@@ -20,13 +20,13 @@ _REMEDIES = {"25001": f"write it in a file of its own, whose first line is {NO_T
 
 
 def grant(admin_url: str, members: Mapping[str, Sequence[str]]) -> None:
-    """Grant group roles to logins, such as `{"storekit_app": ["api"]}`."""
+    """Grant group roles to logins, such as `{"storekit_app": ["api"]}`, and the right to connect."""
     with connect(admin_url) as connection, explained("granting roles"), connection.transaction():
+        database = sql.Identifier(connection.info.dbname)
         for role, logins in members.items():
-            for login in logins:
-                connection.execute(
-                    sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(login))
-                )
+            for login in map(sql.Identifier, logins):
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), login))
+                connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, login))
 
 
 @contextmanager

@@ -9,13 +9,13 @@ from typing import Any
 
 import psycopg
 from psycopg import BaseConnection
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGresult
 
 from storekit.drivers.postgres.exchange import TimedOut
 from storekit.drivers.postgres.pool.logins import LOGINS, REMEDY
 from storekit.drivers.postgres.pool.versions import unsupported
-from storekit.errors import ConfigurationError, Unavailable
+from storekit.drivers.postgres.target import parse
+from storekit.errors import Unavailable
 from storekit.ports.stores import AnswerLost
 from storekit.settings import Login, Settings
 
@@ -28,6 +28,9 @@ _REFUSAL = re.compile(
     r"[\w ]*authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist"
     r"|no such (?:user|database)\b.*"  # PgBouncer's
     r"|definition of service .* not found"  # PGSERVICE
+    # TLS: texts of libpq 18, and of OpenSSL, which are the same in all languages
+    r"|server does not support SSL, but SSL was required|certificate verify failed"
+    r"|server certificate for .* does not match host name .*|root certificate file .* does not exist"
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
 )
 # An explicit list, so that no other text that libpq quotes gets into an error. The first three lines and
@@ -37,8 +40,7 @@ _CAUSE = re.compile(
     r"|name or service not known|nodename nor servname provided|no address associated with hostname"
     r"|temporary failure in name resolution|server closed the connection unexpectedly"
     r"|too many (?:clients|connections)|remaining connection slots are reserved"
-    r"|the database system is (?:starting up|shutting down|in recovery mode)"
-    r"|server does not support SSL|certificate verify failed",
+    r"|the database system is (?:starting up|shutting down|in recovery mode)",
     re.IGNORECASE,
 )
 # The format of a server message in libpq: the severity in any language, a colon, two spaces.
@@ -54,7 +56,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
-        self.keywords = _parsed(self.login.url(settings), self.login.variable)
+        self.keywords = parse(self.login.url(settings), self.login.variable, settings.postgres_tls)
         host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
         self.place = f"{host}:{self.keywords.get('port', 5432)}"
         self.accepted = self.failing = False
@@ -69,8 +71,10 @@ class Endpoint:
         """Refuse a login that is exempt from row-level security, and an unsupported server."""
         why = unsupported(connection.info.server_version)
         if exempt := results[0].get_value(0, 0):
-            why = f"the database does not protect other tenants from it, because it {exempt.decode()}; {REMEDY} "
-            why += self.login.group or ""
+            why = (
+                f"the database does not protect other tenants from it, because it {exempt.decode()}; "
+                f"{REMEDY} {self.login.group}"
+            )
         if why:
             raise Unfit(why)
 
@@ -95,7 +99,12 @@ class Endpoint:
         if not self._refusal:
             return ""
         login = self.keywords.get("user", "the default login")
-        return f"postgres at {self.place} refused {login}: {self._refusal}; check {self.login.variable}"
+        why, remedy = self._refusal, f"check {self.login.variable}"
+        if why.startswith("permission denied for database"):
+            database = _quoted(self.keywords.get("dbname") or login)
+            why += f" {database}"
+            remedy = f"GRANT CONNECT ON DATABASE {database} TO {_quoted(login)}, or {remedy}"
+        return f"postgres at {self.place} refused {login}: {why}; {remedy}"
 
     def unreachable(self, seconds: float) -> Unavailable:
         """Return the error for a failed connection, with the cause of the last attempt if known."""
@@ -119,16 +128,5 @@ def _understood(error: psycopg.OperationalError | AnswerLost, message: str) -> t
     return "", f"the server said: {messages[-1]}" if (messages := _SERVER_MESSAGE.findall(message)) else ""
 
 
-def _parsed(url: str, variable: str) -> dict[str, Any]:
-    try:
-        found = conninfo_to_dict(url)
-    except psycopg.Error:
-        found = {"port": "unreadable"}
-    # part of a password that is not percent-encoded is parsed as host or database
-    misparsed = any("@" in str(found.get(name, ""))[1:] for name in ("host", "dbname"))
-    if misparsed or not re.fullmatch(r"[\d,]*", str(found.get("port", ""))):
-        raise ConfigurationError(
-            f"{variable} cannot be parsed; it must be postgresql://login:password@host:port/database, with "
-            "login and password percent-encoded"
-        )
-    return found
+def _quoted(name: str) -> str:
+    return name if re.fullmatch("[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'

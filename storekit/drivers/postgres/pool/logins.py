@@ -72,7 +72,10 @@ def exempt(role: str) -> str:
         role: the group role of this login.
     """
     others = ", ".join(f"'{each}'" for each in (*_ABOVE, *_GROUPS) if each != role)
-    return f"""
+    return _EXEMPT.replace("{others}", others)
+
+
+_EXEMPT = """
     SELECT CASE WHEN bool_or(why = 'can act as a superuser') THEN 'can act as a superuser'
                 ELSE string_agg(DISTINCT why, ' and ') END
     FROM (
@@ -80,7 +83,7 @@ def exempt(role: str) -> str:
                 WHEN r.rolbypassrls THEN 'a role with BYPASSRLS'
                 WHEN r.rolreplication THEN 'a role with REPLICATION, which can copy the whole cluster'
                 WHEN r.rolname IN ({others}) THEN r.rolname::text
-                WHEN r.rolcreaterole THEN 'a role with CREATEROLE, which can grant itself other roles' END AS why
+                ELSE 'a role with CREATEROLE, which can grant itself other roles' END AS why
         FROM pg_catalog.pg_roles AS r
         WHERE pg_has_role(session_user, r.oid, 'MEMBER')
           AND (r.rolsuper OR r.rolbypassrls OR r.rolreplication OR r.rolcreaterole OR r.rolname IN ({others}))
@@ -92,12 +95,11 @@ def exempt(role: str) -> str:
         WHERE p.polname = 'tenant' AND pg_has_role(session_user, r.oid, 'MEMBER')
     ) AS reason"""
 
-
 _GROUPS = ("storekit_app", "storekit_worker", "storekit_auditor", "storekit_reporter")
 _ABOVE = (
     "storekit_owner", "storekit_reports", "pg_database_owner", "pg_read_all_data", "pg_write_all_data",
     "pg_read_server_files", "pg_write_server_files", "pg_execute_server_program",
 )  # fmt: skip
-"""Roles that own tables, that have privileges beyond the grants of storekit, or that reach the server's files."""
+"""Roles that own tables, have more privileges than storekit grants, or reach files of the server."""
 
 EXEMPT_FROM_APP = exempt("storekit_app")
