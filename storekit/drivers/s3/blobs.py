@@ -19,9 +19,9 @@ class S3Blobs:
     def __init__(self, settings: Settings, runtime: Runtime) -> None:
         credentials = provider(settings)
         check_tls(settings)
-        internal = _signer(settings, settings.s3_endpoint_url, credentials)
+        internal = signer(settings, settings.s3_endpoint_url, credentials)
         public = settings.s3_public_url
-        self._public = _signer(settings, public, credentials) if public else internal
+        self._public = signer(settings, public, credentials) if public else internal
         self._data = DataPlane(internal, timeout=settings.timeout.total_seconds(), keep=settings.max_puts)
         self._runtime = runtime
 
@@ -61,7 +61,12 @@ def _overrides(disposition: str, content_type: str | None) -> str:
     return f"{query}&response-content-type={encode(content_type)}" if content_type else query
 
 
-def _signer(settings: Settings, endpoint: str | None, credentials: Provider) -> Signer:
+def signer(settings: Settings, endpoint: str | None, credentials: Provider) -> Signer:
+    """Return the signer of requests to one address of the bucket.
+
+    Raises:
+        ConfigurationError: S3_BUCKET is not set.
+    """
     bucket, region = settings.s3_bucket, settings.s3_region
     if not bucket:
         raise ConfigurationError("S3_BUCKET is not set")
