@@ -71,7 +71,7 @@ class Tls(StrEnum):
     """Whether connections to a store must be encrypted, with a verified certificate."""
 
     REQUIRED = "required"
-    """Required for every host but those of this machine: loopback addresses, localhost and socket files."""
+    """Required for every host, except loopback addresses, `localhost` and socket files."""
     OPTIONAL = "optional"
     """The URL decides, also for connections in the clear."""
 

@@ -295,8 +295,8 @@ class AsyncStore:
         Cost: one connection and one trip for each store; at most `timeout` and a second.
 
         Returns:
-            The report: `ok`, and for each store its version and its problems with their remedies. A store
-            in memory has no servers, so its report is empty.
+            The report, with `ok`, and for each store its version and its problems with their remedies. The
+            report of a store in memory is empty, because it has no servers.
 
         Raises:
             UsageError: the store is closed.
