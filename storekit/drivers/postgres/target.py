@@ -69,7 +69,7 @@ def _defaults() -> dict[str, str]:
 
 def _stays_here(found: dict[str, Any]) -> bool:
     given = {**_defaults(), **found}
-    if given.get("service"):  # a file names the host
+    if given.get("service") and "hostaddr" not in found:  # a file may name another address
         return False
     # libpq connects to hostaddr; host is then only the name in the certificate
     hosts = str(given.get("hostaddr") or given.get("host") or "/its socket")
