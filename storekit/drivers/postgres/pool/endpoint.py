@@ -84,14 +84,22 @@ class Endpoint:
         try:
             yield
         except (psycopg.OperationalError, AnswerLost) as error:
-            secret = self.keywords.get("password")
-            message = str(error).replace(secret, "***") if secret else str(error)
-            self._refusal, self._cause = _understood(error, message)
+            # recognised before the password is hidden: a short one may be a part of any word
+            self._refusal, self._cause = map(self._hidden, _understood(error, str(error)))
+            message = self._hidden(str(error))
             self.failing = True
         else:
             self.accepted, self.failing, self._refusal, self._cause = True, False, "", ""
             return
         raise psycopg.OperationalError(message)
+
+    def _hidden(self, text: str) -> str:
+        """Return a text without the password: a short one is hidden only where it is a whole word."""
+        secret = self.keywords.get("password")
+        if not secret:
+            return text
+        whole = re.escape(secret) if len(secret) >= 4 else rf"(?<!\w){re.escape(secret)}(?!\w)"
+        return re.sub(whole, "***", text)
 
     @property
     def refusal(self) -> str:
