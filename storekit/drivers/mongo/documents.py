@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -18,12 +19,14 @@ from pymongo import errors
 
 from storekit.bridge import settle
 from storekit.drivers.mongo.clients import Clients
+from storekit.drivers.mongo.connect import database
 from storekit.errors import ConfigurationError, Corrupt, Unavailable, ValidationError, WriteLost
 from storekit.ports.stores import DocumentPut, Runtime, aside
 
 _DUPLICATE_KEY = 11000
 _REFUSED_BY_VALIDATOR = 121
 _NOT_AUTHORISED = {13, 18}
+_TLS_FAILURE = re.compile("SSL handshake failed|certificate verify failed|WRONG_VERSION_NUMBER")
 
 
 class _DecimalCodec(TypeCodec):
@@ -98,7 +101,6 @@ class MongoDocuments:
     async def fetch(
         self, collection: str, tenant: UUID, ids: Sequence[UUID]
     ) -> dict[UUID, Mapping[str, Any]]:
-        # Read from the primary, which is the default: a secondary might not have the document yet.
         query = {"_id": {"$in": list(ids)}, "tenantId": tenant}
         client = await self._clients.client()
         with translated(client):
@@ -106,7 +108,7 @@ class MongoDocuments:
         return await aside(self._runtime, sum(len(each.raw) for each in found), lambda: _decoded(found))
 
     def _collection(self, client: Any, name: str) -> Any:
-        return client.get_database(self._database, codec_options=_RAW)[name]
+        return database(client, self._database, _RAW)[name]
 
     async def close(self) -> None:
         await self._clients.close()
@@ -136,13 +138,23 @@ def translated(client: Any) -> Iterator[None]:
     except errors.ConfigurationError as error:
         raise ConfigurationError("MONGO_URL cannot be used; see the cause of this error") from error
     except errors.PyMongoError as error:
+        if _TLS_FAILURE.search(str(error)):
+            raise ConfigurationError(
+                f"mongo at {_place(client)} does not offer TLS with a certificate that is trusted; set "
+                "tlsCAFile in MONGO_URL to the certificate of its authority, or MONGO_TLS=optional if the "
+                "network protects the connection"
+            ) from error
         raise Unavailable("mongo", _reason(client, error)) from error
 
 
-def _reason(client: Any, error: errors.PyMongoError) -> str:
+def _place(client: Any) -> str:
     # The hosts are taken from the list of servers of the client, because the URL contains secrets.
     servers = client.topology_description.server_descriptions()
-    place = ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers)) + " of MONGO_URL"
+    return ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers)) + " of MONGO_URL"
+
+
+def _reason(client: Any, error: errors.PyMongoError) -> str:
+    place = _place(client)
     seconds = f"within {client.options.timeout:g} s"
     if isinstance(error, errors.ServerSelectionTimeoutError):
         what = f"no connection to {place} {seconds}"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from storekit.drivers.s3.secure import check_tls
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.schema.files import root
 from storekit.settings import Settings
@@ -41,6 +42,7 @@ def ensure_bucket(settings: Settings) -> None:
     bucket = settings.s3_bucket
     if not bucket:
         raise ConfigurationError("S3_BUCKET is not set")
+    check_tls(settings)
     with _translated(bucket):
         client = _client(settings)
         # Check first: the credentials may lack CreateBucket if the bucket exists.
@@ -63,6 +65,8 @@ def _client(settings: Settings) -> S3Client:
         read_timeout=seconds,
         retries={"mode": "standard", "total_max_attempts": 3},
         proxies={},  # as in the data plane: a bucket that only the control plane could reach would not help
+        # AWS_ENDPOINT_URL would apply to this client alone, so the bucket would be set up on another server
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # the stubs lack it
         s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
     )
     return _session(settings).client(

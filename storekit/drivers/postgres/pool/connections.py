@@ -11,14 +11,13 @@ import psycopg
 from psycopg.abc import Transformer
 
 from storekit.drivers.postgres.drive import drive, drive_async
-from storekit.drivers.postgres.exchange import Waiting, exchange
+from storekit.drivers.postgres.exchange import Composed, Waiting, exchange
 from storekit.drivers.postgres.pool.encodings import UTF8
 from storekit.drivers.postgres.pool.endpoint import Endpoint
-from storekit.drivers.postgres.pool.logins import EXEMPT_ROLES
+from storekit.drivers.postgres.pool.logins import TRIGGERS, exempt
 from storekit.drivers.postgres.prepared import Prepared
 from storekit.drivers.postgres.queries import reads
 from storekit.drivers.postgres.wire import new_reader
-from storekit.errors import UsageError
 from storekit.settings import Settings
 
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -34,7 +33,6 @@ class _Pooled:
     readable: select.poll
     process: int
     """The id of the process that opened the connection; a forked child must not use it."""
-    lent_to_unit = False
     other_defaults = False
     pgconn: psycopg.pq.abc.PGconn
 
@@ -51,30 +49,6 @@ class _Pooled:
         """Whether the connection is open, with no transaction and no pipeline."""
         pgconn = self.pgconn
         return pgconn.status == 0 and pgconn.transaction_status == 0 and not pgconn.pipeline_status
-
-    def refuse_inside_unit(self, what: str) -> None:
-        """Check that a call does not end the transaction of a unit of work.
-
-        Raises:
-            UsageError: the connection is lent to a unit of work.
-        """
-        if self.lent_to_unit:
-            raise UsageError(
-                f"{what}() is not allowed inside a unit of work, which commits or rolls back when it ends"
-            )
-
-    def cursor(self, *arguments: Any, **keywords: Any) -> Any:
-        """Open a cursor.
-
-        A user may keep `tx.connection` after its unit of work has ended. Another caller, perhaps of another
-        tenant, may then use the connection.
-
-        Raises:
-            UsageError: the unit of work has ended.
-        """
-        if not self.lent_to_unit:
-            raise UsageError("the unit of work has ended, and its connection now serves other calls")
-        return super().cursor(*arguments, **keywords)  # type: ignore[misc]  # a mixin's host has it
 
     def end(self) -> None:
         """Close the connection without waiting."""
@@ -98,21 +72,11 @@ class Connection(_Pooled, psycopg.Connection[Any]):
                 endpoint.check_encodings(connection.pgconn)
                 if endpoint.unverified:
                     seconds = keywords["connect_timeout"]
-                    endpoint.verify(connection, drive(_exempt_roles(connection), connection, seconds))
+                    endpoint.verify(connection, drive(_why_exempt(connection, endpoint), connection, seconds))
             except BaseException:
                 connection.end()  # psycopg does not have the connection yet, so nothing else would close it
                 raise
             return connection
-
-    def commit(self) -> None:
-        """Commit; not allowed inside a unit of work."""
-        self.refuse_inside_unit("commit")
-        super().commit()
-
-    def rollback(self) -> None:
-        """Roll back; not allowed inside a unit of work."""
-        self.refuse_inside_unit("rollback")
-        super().rollback()
 
 
 class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
@@ -129,7 +93,7 @@ class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
                     endpoint.check_encodings(connection.pgconn)
                     if endpoint.unverified:
                         seconds = keywords["connect_timeout"]
-                        found = await drive_async(_exempt_roles(connection), connection, seconds)
+                        found = await drive_async(_why_exempt(connection, endpoint), connection, seconds)
                         endpoint.verify(connection, found)
                 except BaseException:
                     connection.end()
@@ -142,19 +106,10 @@ class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
                 asyncio.get_running_loop().call_soon(worker.cancel)
             raise
 
-    async def commit(self) -> None:
-        """Commit; not allowed inside a unit of work."""
-        self.refuse_inside_unit("commit")
-        await super().commit()
 
-    async def rollback(self) -> None:
-        """Roll back; not allowed inside a unit of work."""
-        self.refuse_inside_unit("rollback")
-        await super().rollback()
-
-
-def _exempt_roles(connection: _Pooled) -> Waiting:
-    return exchange(connection.pgconn, [(reads.SET_PATH, []), (EXEMPT_ROLES, [])], None)
+def _why_exempt(connection: _Pooled, endpoint: Endpoint) -> Waiting:
+    asked: list[Composed] = [(reads.SET_PATH, []), (exempt(endpoint.login.group or ""), []), (TRIGGERS, [])]
+    return exchange(connection.pgconn, asked, None)
 
 
 def options(settings: Settings, endpoint: Endpoint) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from typing import Any
 
 import psycopg
 from psycopg import BaseConnection
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq.abc import PGconn, PGresult
 
 from storekit.drivers.postgres.exchange import TimedOut
 from storekit.drivers.postgres.pool.encodings import other_encoding
-from storekit.drivers.postgres.pool.logins import LOGINS
+from storekit.drivers.postgres.pool.logins import LOGINS, NO_TRIGGERS, REMEDY
 from storekit.drivers.postgres.pool.versions import unsupported
-from storekit.errors import ConfigurationError, Unavailable
+from storekit.drivers.postgres.target import parse
+from storekit.errors import Unavailable
 from storekit.ports.stores import AnswerLost
 from storekit.settings import Login, Settings
 
@@ -29,6 +29,9 @@ _REFUSAL = re.compile(
     r"[\w ]*authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist"
     r"|no such (?:user|database)\b.*"  # PgBouncer's
     r"|definition of service .* not found"  # PGSERVICE
+    # TLS: texts of libpq 18, and of OpenSSL, which are the same in all languages
+    r"|server does not support SSL, but SSL was required|certificate verify failed"
+    r"|server certificate for .* does not match host name .*|root certificate file .* does not exist"
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
 )
 # An explicit list, so that no other text that libpq quotes gets into an error. The first three lines and
@@ -38,8 +41,7 @@ _CAUSE = re.compile(
     r"|name or service not known|nodename nor servname provided|no address associated with hostname"
     r"|temporary failure in name resolution|server closed the connection unexpectedly"
     r"|too many (?:clients|connections)|remaining connection slots are reserved"
-    r"|the database system is (?:starting up|shutting down|in recovery mode)"
-    r"|server does not support SSL|certificate verify failed",
+    r"|the database system is (?:starting up|shutting down|in recovery mode)",
     re.IGNORECASE,
 )
 # The format of a server message in libpq: the severity in any language, a colon, two spaces.
@@ -55,7 +57,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
-        self.keywords = _parsed(self.login.url(settings), self.login.variable)
+        self.keywords = parse(self.login.url(settings), self.login.variable, settings.postgres_tls)
         host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
         self.place = f"{host}:{self.keywords.get('port', 5432)}"
         self.accepted = self.failing = False
@@ -64,7 +66,7 @@ class Endpoint:
     @property
     def unverified(self) -> bool:
         """Whether row-level security must apply to this login and has not been checked yet."""
-        return self.login.isolated and not self.accepted
+        return self.login.group is not None and not self.accepted
 
     def check_encodings(self, pgconn: PGconn) -> None:
         """Refuse a database or a session in which text is not UTF-8."""
@@ -74,11 +76,14 @@ class Endpoint:
     def verify(self, connection: BaseConnection[Any], results: Sequence[PGresult]) -> None:
         """Refuse a login that bypasses row-level security or triggers, and an unsupported server."""
         why = unsupported(connection.info.server_version)
-        exempt, role = (results[-1].get_value(0, column) for column in range(2))
+        exempt, role = (each.get_value(0, 0) for each in results[-2:])
         if exempt:
-            why = f"row-level security does not apply to it, because it can act as {exempt.decode()}"
+            why = (
+                f"the database does not protect other tenants from it, because it {exempt.decode()}; "
+                f"{REMEDY} {self.login.group}"
+            )
         elif role == b"replica":
-            why = "no triggers run in its sessions, because session_replication_role is replica; reset it"
+            why = NO_TRIGGERS
         if why:
             raise Unfit(why)
 
@@ -88,14 +93,22 @@ class Endpoint:
         try:
             yield
         except (psycopg.OperationalError, AnswerLost) as error:
-            secret = self.keywords.get("password")
-            message = str(error).replace(secret, "***") if secret else str(error)
-            self._refusal, self._cause = _understood(error, message)
+            # recognised before the password is hidden: a short one may be a part of any word
+            self._refusal, self._cause = map(self._hidden, _understood(error, str(error)))
+            message = self._hidden(str(error))
             self.failing = True
         else:
             self.accepted, self.failing, self._refusal, self._cause = True, False, "", ""
             return
         raise psycopg.OperationalError(message)
+
+    def _hidden(self, text: str) -> str:
+        """Return a text without the password: a short one is hidden only where it is a whole word."""
+        secret = self.keywords.get("password")
+        if not secret:
+            return text
+        whole = re.escape(secret) if len(secret) >= 4 else rf"(?<!\w){re.escape(secret)}(?!\w)"
+        return re.sub(whole, "***", text)
 
     @property
     def refusal(self) -> str:
@@ -103,7 +116,12 @@ class Endpoint:
         if not self._refusal:
             return ""
         login = self.keywords.get("user", "the default login")
-        return f"postgres at {self.place} refused {login}: {self._refusal}; check {self.login.variable}"
+        why, remedy = self._refusal, f"check {self.login.variable}"
+        if why.startswith("permission denied for database"):
+            database = _quoted(self.keywords.get("dbname") or login)
+            why += f" {database}"
+            remedy = f"GRANT CONNECT ON DATABASE {database} TO {_quoted(login)}, or {remedy}"
+        return f"postgres at {self.place} refused {login}: {why}; {remedy}"
 
     def unreachable(self, seconds: float) -> Unavailable:
         """Return the error for a failed connection, with the cause of the last attempt if known."""
@@ -127,16 +145,5 @@ def _understood(error: psycopg.OperationalError | AnswerLost, message: str) -> t
     return "", f"the server said: {messages[-1]}" if (messages := _SERVER_MESSAGE.findall(message)) else ""
 
 
-def _parsed(url: str, variable: str) -> dict[str, Any]:
-    try:
-        found = conninfo_to_dict(url)
-    except psycopg.Error:
-        found = {"port": "unreadable"}
-    # part of a password that is not percent-encoded is parsed as host or database
-    misparsed = any("@" in str(found.get(name, ""))[1:] for name in ("host", "dbname"))
-    if misparsed or not re.fullmatch(r"[\d,]*", str(found.get("port", ""))):
-        raise ConfigurationError(
-            f"{variable} cannot be parsed; it must be postgresql://login:password@host:port/database, with "
-            "login and password percent-encoded"
-        )
-    return found
+def _quoted(name: str) -> str:
+    return name if re.fullmatch("[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
