@@ -8,7 +8,7 @@ COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.
     --no-header --no-emit-index-url
 POSTGRES_15 := /usr/lib/postgresql/15/bin
 SQL := $(filter-out tests/security/test_hostile_%,$(wildcard tests/security/test_*.py)) \
-    $(wildcard $(patsubst %,tests/integration/test_%.py,sql_* schema_* pgtap walls))
+    $(wildcard $(patsubst %,tests/integration/test_%.py,sql_* schema_* pgtap walls isolation* unit_leftovers))
 # Three workers for two cores: many tests wait, for a server's start or for a time-out.
 WORKERS ?= 3
 # The order of files is that of tests/conftest.py: the long ones first.

@@ -64,11 +64,12 @@ from storekit.model.table.fields import (
 )
 from storekit.model.table.indexes import Index, index, not_null, unique
 from storekit.model.values.blob import Blob
+from storekit.model.values.check_report import CheckReport, Problem, StoreCheck
 from storekit.model.values.event import Event
 from storekit.ports.stores import BlobStream
 from storekit.schema.ddl import render
 from storekit.schema.lines import Line, Migration
-from storekit.settings import Settings
+from storekit.settings import Settings, Tls
 from storekit.trace import listen
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "Blob",
     "BlobMark",
     "BlobStream",
+    "CheckReport",
     "ConfigurationError",
     "Conflict",
     "ConstraintViolation",
@@ -106,14 +108,17 @@ __all__ = [
     "NotLoaded",
     "OutcomeUnknown",
     "Page",
+    "Problem",
     "ReferenceMark",
     "Repository",
     "Scope",
     "Settings",
     "SoftDelete",
     "Store",
+    "StoreCheck",
     "StorekitError",
     "TenantRequired",
+    "Tls",
     "TooManyConflicts",
     "Transaction",
     "Unavailable",

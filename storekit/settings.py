@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AwareDatetime,
@@ -26,6 +26,7 @@ VARIABLES = {
     "postgres_admin_url": "POSTGRES_ADMIN_URL",
     "postgres_worker_url": "POSTGRES_WORKER_URL",
     "postgres_reporter_url": "POSTGRES_REPORTER_URL",
+    "postgres_tls": "POSTGRES_TLS",
     "prepare": "POSTGRES_PREPARE",
     "pool_min": "POSTGRES_POOL_MIN",
     "pool_size": "POSTGRES_POOL_SIZE",
@@ -34,8 +35,10 @@ VARIABLES = {
     "pool_queue": "POSTGRES_POOL_QUEUE",
     "mongo_url": "MONGO_URL",
     "mongo_database": "MONGO_DATABASE",
+    "mongo_tls": "MONGO_TLS",
     "s3_endpoint_url": "S3_ENDPOINT_URL",
     "s3_public_url": "S3_PUBLIC_URL",
+    "s3_tls": "S3_TLS",
     "s3_bucket": "S3_BUCKET",
     "s3_region": "AWS_REGION",
     "s3_access_key": "AWS_ACCESS_KEY_ID",
@@ -71,6 +74,23 @@ class Login(StrEnum):
     REPORTER = "reporter"
 
 
+class Tls(StrEnum):
+    """Whether connections to a store must be encrypted, with a verified certificate."""
+
+    REQUIRED = "required"
+    """Required for every host, except loopback addresses, `localhost` and socket files."""
+    OPTIONAL = "optional"
+    """The URL decides, also for connections in the clear."""
+
+
+def _tls(store: str) -> Any:
+    return Field(
+        default=Tls.REQUIRED,
+        description=f"`required`: connections to {store} on another machine must use TLS and verify its "
+        "certificate, or they are refused before a password is sent; `optional`: the URL decides",
+    )
+
+
 class Settings(BaseModel):
     """Addresses and credentials of the three stores, and limits. The repr contains no secret.
 
@@ -100,12 +120,14 @@ class Settings(BaseModel):
         description="connection URL of a login that is a member of the role storekit_reporter; "
         "required by store.report",
     )
+    postgres_tls: Tls = _tls("Postgres")
     mongo_url: SecretStr | None = Field(
         default=None, description="connection URL, mongodb://...; required by classes with documents"
     )
     mongo_database: str = Field(
         default="storekit", description="name of the database that contains the collections"
     )
+    mongo_tls: Tls = _tls("MongoDB")
     s3_endpoint_url: str | None = Field(
         default=None, description="URL of the S3 server; None means AWS in `s3_region`"
     )
@@ -114,6 +136,7 @@ class Settings(BaseModel):
         description="URL of the S3 server in signed URLs, as clients can reach it; None means "
         "`s3_endpoint_url`",
     )
+    s3_tls: Tls = _tls("S3")
     s3_bucket: str | None = Field(
         default=None,
         description="name of the bucket; required by classes with blobs. migrate creates it with versioning "

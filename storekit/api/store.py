@@ -13,6 +13,7 @@ from storekit.api.blocks import SyncBlock
 from storekit.api.scope import Scope
 from storekit.assembly import Assembly
 from storekit.bridge import run
+from storekit.deploy.check import check
 from storekit.deploy.migrate import migrate
 from storekit.errors import UsageError
 from storekit.flows.context import Actor, Context
@@ -21,6 +22,7 @@ from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
 from storekit.model.declare.entity_class import EntityClass
 from storekit.model.declare.entity_classes import entity_classes
+from storekit.model.values.check_report import CheckReport
 from storekit.schema.lines import Line, Migration
 from storekit.settings import Login, Settings
 
@@ -231,9 +233,11 @@ class Store(SyncBlock):
         return run(lookup(self._ports.opened(), require_table(entity), value))
 
     def report(self, name: str, *, actor: str) -> list[dict[str, Any]]:
-        """Read a view of the schema `report`, across all tenants. Each call is recorded as an event.
+        """Read a view of the schema `report`, across all tenants.
 
-        Cost: one Postgres trip.
+        Each call is recorded as an event, which is committed before the view is read.
+
+        Cost: two Postgres trips.
 
         Args:
             name: the name of the view, without its schema.
@@ -287,6 +291,30 @@ class Store(SyncBlock):
         """
         settings = self._ports.opened().settings
         return migrate(settings, lines, to=to, dry_run=dry_run)
+
+    def check(self) -> CheckReport:
+        """Check whether the stores can be reached and are set up, for example when a service starts.
+
+        It connects to Postgres with `POSTGRES_URL`, and to MongoDB and S3 if they have settings, all at once
+        and with connections of its own. It never raises an error for a store that cannot be reached: the
+        report states it. Nothing is written.
+
+        Cost: one connection and one trip for each store; at most `timeout` and a second.
+
+        Returns:
+            The report, with `ok`, and for each store its version and its problems with their remedies. The
+            report of a store in memory is empty, because it has no servers.
+
+        Raises:
+            UsageError: the store is closed.
+
+        Example:
+            >>> report = store.check()
+            >>> report.ok
+            True
+        """
+        ports = self._ports.opened()
+        return CheckReport(()) if ports.in_memory else check(ports.settings)
 
     @property
     def settings(self) -> Settings:

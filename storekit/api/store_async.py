@@ -12,6 +12,7 @@ from storekit.api.blocks import AsyncBlock
 from storekit.api.scope_async import AsyncScope
 from storekit.assembly import Assembly
 from storekit.bridge import in_thread
+from storekit.deploy.check import check
 from storekit.deploy.migrate import migrate
 from storekit.errors import UsageError
 from storekit.flows.context import Actor, Context
@@ -20,6 +21,7 @@ from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
 from storekit.model.declare.entity_class import EntityClass
 from storekit.model.declare.entity_classes import entity_classes
+from storekit.model.values.check_report import CheckReport
 from storekit.schema.lines import Line, Migration
 from storekit.settings import Login, Settings
 
@@ -232,9 +234,11 @@ class AsyncStore(AsyncBlock):
         return await lookup(self._ports.opened(), require_table(entity), value)
 
     async def report(self, name: str, *, actor: str) -> list[dict[str, Any]]:
-        """Read a view of the schema `report`, across all tenants. Each call is recorded as an event.
+        """Read a view of the schema `report`, across all tenants.
 
-        Cost: one Postgres trip.
+        Each call is recorded as an event, which is committed before the view is read.
+
+        Cost: two Postgres trips.
 
         Args:
             name: the name of the view, without its schema.
@@ -290,6 +294,32 @@ class AsyncStore(AsyncBlock):
         """
         settings = self._ports.opened().settings
         return await in_thread(migrate, settings, lines, to=to, dry_run=dry_run)
+
+    async def check(self) -> CheckReport:
+        """Check whether the stores can be reached and are set up, for example when a service starts.
+
+        It connects to Postgres with `POSTGRES_URL`, and to MongoDB and S3 if they have settings, all at once
+        and with connections of its own. It never raises an error for a store that cannot be reached: the
+        report states it. Nothing is written.
+
+        It runs in a thread and does not block the event loop.
+
+        Cost: one connection and one trip for each store; at most `timeout` and a second.
+
+        Returns:
+            The report, with `ok`, and for each store its version and its problems with their remedies. The
+            report of a store in memory is empty, because it has no servers.
+
+        Raises:
+            UsageError: the store is closed.
+
+        Example:
+            >>> report = await store.check()
+            >>> report.ok
+            True
+        """
+        ports = self._ports.opened()
+        return CheckReport(()) if ports.in_memory else await in_thread(check, ports.settings)
 
     @property
     def settings(self) -> Settings:

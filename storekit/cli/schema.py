@@ -63,11 +63,18 @@ def diff(module: Module, line: OwnLine = OWN) -> None:
 
 
 @app.command()
-def check(module: Module, line: OwnLine = OWN) -> None:
+def check(
+    module: Module,
+    line: OwnLine = OWN,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Accept the findings that begin with this text. Can be repeated."),
+    ] = None,
+) -> None:
     """List the differences between MODULE, the migrations and the database.
 
     The exit code is 1 if there are any. It also lists what would bypass the isolation of tenants, such as
-    a table without policies.
+    a table without policies or a login with BYPASSRLS, each with the statement that closes it.
     """
     own, entities, settings = own_line(line), entities_of(module), Settings.from_env()
     try:
@@ -78,6 +85,7 @@ def check(module: Module, line: OwnLine = OWN) -> None:
     if not any(name.startswith("migration core ") for name in found):
         found += [str(each) for each in compare(settings, entities, own) if each.weight != "remark"]
         found += breaches(settings)
+    found = [each for each in found if not each.startswith(tuple(allow or ()))]
     for text in found:
         _screen.print(text)
     if found:

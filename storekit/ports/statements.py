@@ -80,10 +80,15 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Read all rows of a named report over all tenants; the read is recorded as an event."""
+    """Read all rows of a named report over all tenants.
+
+    The first statement with a `read_id` records the read as an event and returns no row; the next one, in
+    another transaction, returns the rows.
+    """
 
     name: str
     actor: str
+    read_id: str
 
 
 @dataclass(frozen=True, slots=True)

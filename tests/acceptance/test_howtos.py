@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from storekit import Settings, Tls
+from storekit.drivers.postgres.target import parse
 from storekit.embedded import down
 from tests.support.commands import install
 from tests.support.stacks import Stacks
@@ -62,6 +64,7 @@ def run(page: str, directory: Path) -> tuple[str, str]:
 def test_every_page_is_tested() -> None:
     """Every how-to page has a test in this file."""
     assert {page.name for page in HOWTO.iterdir()} == {
+        "administer.md",
         "own-servers.md",
         "embedded-servers.md",
         "entities.md",
@@ -77,6 +80,23 @@ def test_the_page_on_own_servers_runs(tmp_path: Path) -> None:
     printed = follow("own-servers.md", tmp_path)
     assert "the stores are up to date" in printed
     assert len(re.findall(r"^[0-9A-Z]{26} Minutes$", printed, re.MULTILINE)) == 2
+
+
+def test_the_page_on_administration_runs(tmp_path: Path) -> None:
+    """A login is created, all stores are ok, no breach is found, and settings of containers are encoded."""
+    printed = follow("administer.md", tmp_path)
+    lines = printed.splitlines()
+    assert "p%40ss%2Fw%3Ard" in lines
+    for store in ("postgres 18", "mongo 8", "s3 SeaweedFS"):
+        assert re.search(rf"^{store}.*: ok$", printed, re.MULTILINE), printed
+    assert lines.count("no differences") == 2
+    made = dict(re.findall(r"^export (\w+)='(.*)'$", printed, re.MULTILINE))
+    example = (ROOT / "infra" / ".env.example").read_text().partition("# Settings for storekit")[2]
+    shown = example.partition("prints these lines")[2]
+    assert made.keys() == set(re.findall(r"\b(?:POSTGRES|MONGO|S3|AWS)_[A-Z_0-9]+\b", shown))
+    assert Settings.from_env(made).to_env().items() >= made.items()
+    admin = parse(made["POSTGRES_ADMIN_URL"], "POSTGRES_ADMIN_URL", Tls.REQUIRED)
+    assert (admin["user"], admin["password"]) == ("storekit_admin", "p@ss/w:rd")
 
 
 def test_the_page_on_embedded_servers_runs(tmp_path: Path) -> None:

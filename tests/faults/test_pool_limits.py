@@ -41,10 +41,7 @@ async def _at_once(store: Store | AsyncStore, callers: int = _CALLERS) -> list[s
 
 
 async def _taken(store: Store | AsyncStore, count: int) -> list[Any]:
-    taken = [await settle(pool_of(store).take()) for _ in range(count)]
-    for each in taken:
-        each.lent_to_unit = True
-    return taken
+    return [await settle(pool_of(store).take()) for _ in range(count)]
 
 
 async def _give_back(store: Store | AsyncStore, taken: list[Any]) -> None:

@@ -253,7 +253,7 @@ def test_a_class_ahead_of_its_table_is_a_configuration_error(home: Path) -> None
         scope = other.scope(tenant=uuid4(), actor="test")
         with pytest.raises(ConfigurationError, match=r"no column or part (status, author|author_id, s)"):
             scope.repository(Ahead).save(Ahead(title="after"))
-        with pytest.raises(ConfigurationError, match=r"drafts\.log is not declared.*storekit schema diff"):
+        with pytest.raises(ConfigurationError, match=r"sketches\.log is not declared.*storekit schema diff"):
             scope.repository(Ahead).save(Ahead(title="after", log=Payload(query="x")))
         with pytest.raises(ConfigurationError, match="table strays does not exist.*storekit migrate"):
             scope.repository(Stray).save(Stray(title="x"))

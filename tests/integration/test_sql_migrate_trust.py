@@ -9,6 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from storekit.drivers.postgres.admin.connect import connect
+from storekit.drivers.postgres.admin.isolation import breaches
 from storekit.drivers.postgres.admin.runner import migrate
 from storekit.errors import ConfigurationError
 from storekit.schema.lines import core
@@ -59,6 +61,24 @@ def test_a_schema_in_which_others_create_is_refused(database: Database, granted:
     assert remedy
     database.ask(remedy[1])
     assert migrate(database.url("admin"), [core()])
+
+
+@pytest.mark.parametrize(
+    "granted",
+    [
+        "GRANT CREATE ON SCHEMA public TO stranger",
+        "GRANT CREATE ON SCHEMA storekit TO stranger",
+        "ALTER SCHEMA public OWNER TO stranger; GRANT ALL ON SCHEMA public TO admin WITH GRANT OPTION",
+    ],
+)
+def test_the_check_finds_what_migrate_refuses(database: Database, granted: str) -> None:
+    """`schema check` names the role and the statement of which the refusal of migrate speaks."""
+    migrate(database.url("admin"), [core()])
+    database.ask(granted)
+    said = re.search("^(stranger may create objects in schema .*?), which .*run (.*), and", refusal(database))
+    assert said
+    with connect(database.url("admin")) as connection:
+        assert f"{said[1]}; {said[2]}" in breaches(connection)
 
 
 def migrate_roles(database: Database) -> None:

@@ -43,21 +43,23 @@ def test_sessions_without_triggers_are_refused(papers: Database) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
-def test_databases_of_another_encoding_are_refused(cluster: str, encoding: str) -> None:
+def test_databases_of_another_encoding_are_refused(papers: Database, encoding: str) -> None:
     """A database whose text is not UTF-8 is refused when a connection is opened, before anything is
     stored."""
-    with psycopg.connect(cluster, autocommit=True) as root:
+    with psycopg.connect(papers.super_url, autocommit=True) as root:
         name = f"other_{encoding.lower()}"
         root.execute(
             f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C' OWNER admin".encode()
         )
         try:
-            database = Database(cluster, name)
+            database = Database(papers.super_url, name)
             with (
                 opened(database) as store,
                 pytest.raises(ConfigurationError, match=f"server_encoding is {encoding}"),
             ):
                 store.scope(tenant=uuid4(), actor="test").repository(Paper).find()
+            with opened(database) as store:
+                assert f"server_encoding is {encoding}" in store.check().stores[0].problems[0].what
             with pytest.raises(ConfigurationError, match=f"server_encoding is {encoding}"):
                 migrate(database.url("admin"), [core()])
         finally:
@@ -85,6 +87,7 @@ def test_a_standby_reads_and_is_unavailable_for_writes(papers: Database) -> None
     with standby(papers.super_url) as url:
         copy = Database(url, papers.name)
         with opened(copy) as store:
+            assert "is a standby" in store.check().stores[0].problems[0].what
             papers_there = store.scope(tenant=saved.tenant_id, actor="test").repository(Paper)
             for _ in range(2):
                 with pytest.raises(Unavailable, match="read-only"):

@@ -204,6 +204,7 @@ def migrated_database(super_url: str, *shipped_lines: str) -> Iterator[Database]
         _created(connection, super_url, template) as database,
     ):
         migrate(database.url("admin"), lines)  # a copy lacks the grants on the database itself
+        grant(database.url("admin"), MEMBERS)
         yield database
 
 

@@ -61,6 +61,17 @@ def test_other_failures_are_retried_until_the_timeout(endpoint: Endpoint, why: s
     )
 
 
+def test_a_short_password_does_not_hide_the_cause() -> None:
+    """A refusal is recognised although the password is a letter of its text."""
+    endpoint = Endpoint(Settings(postgres_url=SecretStr("postgresql://app:p@127.0.0.1:5432/d")))
+    fail(endpoint, psycopg.OperationalError(f'{WHERE}FATAL:  permission denied for database "d"'))
+    assert endpoint.refusal == (
+        "postgres at 127.0.0.1:5432 refused app: permission denied for database d; "
+        "GRANT CONNECT ON DATABASE d TO app, or check POSTGRES_URL"
+    )
+    assert "role p" not in fail(endpoint, psycopg.OperationalError(f"{WHERE}FATAL:  role p does not exist"))
+
+
 def test_a_timeout_differs_from_a_lost_connection(endpoint: Endpoint) -> None:
     """A timeout is its own cause; the text of a lost connection is not passed on."""
     fail(endpoint, TimedOut(10))

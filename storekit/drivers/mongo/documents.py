@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -19,12 +20,14 @@ from pymongo import errors
 
 from storekit.bridge import settle
 from storekit.drivers.mongo.clients import Clients
+from storekit.drivers.mongo.connect import database
 from storekit.errors import ConfigurationError, Corrupt, Unavailable, ValidationError, WriteLost
 from storekit.ports.stores import UNDECODED, DocumentPut, Runtime, aside
 
 _DUPLICATE_KEY = 11000
 _REFUSED_BY_VALIDATOR = 121
 _NOT_AUTHORISED = {13, 18}
+_TLS_FAILURE = re.compile("SSL handshake failed|certificate verify failed|WRONG_VERSION_NUMBER")
 
 
 class _DecimalCodec(TypeCodec):
@@ -99,7 +102,6 @@ class MongoDocuments:
     async def fetch(
         self, collection: str, tenant: UUID, ids: Sequence[UUID]
     ) -> dict[UUID, Mapping[str, Any]]:
-        # Read from the primary, which is the default: a secondary might not have the document yet.
         query = {"_id": {"$in": list(ids)}, "tenantId": tenant}
         client = await self._clients.client()
         with translated(client):
@@ -107,7 +109,7 @@ class MongoDocuments:
         return await aside(self._runtime, sum(len(each.raw) for each in found), lambda: _decoded(found))
 
     def _collection(self, client: Any, name: str) -> Any:
-        return client.get_database(self._database, codec_options=_RAW)[name]
+        return database(client, self._database, _RAW)[name]
 
     async def close(self) -> None:
         await self._clients.close()
@@ -143,19 +145,29 @@ def translated(client: Any) -> Iterator[None]:
     except errors.ConfigurationError as error:
         raise ConfigurationError("MONGO_URL cannot be used; see the cause of this error") from error
     except errors.PyMongoError as error:
+        if _TLS_FAILURE.search(str(error)):
+            raise ConfigurationError(
+                "the server of MONGO_URL does not offer TLS with a certificate that is trusted; set "
+                "tlsCAFile in MONGO_URL to the certificate of its authority, or MONGO_TLS=optional if the "
+                "network protects the connection",
+                detail=_place(client),
+            ) from error
         raise _unreachable(client, error) from error
 
 
-def _unreachable(client: Any, error: errors.PyMongoError) -> Unavailable:
+def _place(client: Any) -> str:
     # The hosts are taken from the list of servers of the client, because the URL contains secrets.
     servers = client.topology_description.server_descriptions()
-    place = ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers))
+    return ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers))
+
+
+def _unreachable(client: Any, error: errors.PyMongoError) -> Unavailable:
     limit = f"within {client.options.timeout:g} s, which is timeout (STOREKIT_TIMEOUT)"
     if isinstance(error, errors.ServerSelectionTimeoutError):
         what = f"no connection to MONGO_URL {limit}"
     else:
         what = f"no response {limit}" if error.timeout else "the connection broke"
-    return Unavailable("mongo", what, detail=f"{place}: {type(error).__name__}")
+    return Unavailable("mongo", what, detail=f"{_place(client)}: {type(error).__name__}")
 
 
 def _refused(code: int | None, message: str) -> Exception:

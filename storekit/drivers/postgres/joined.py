@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import select
 from typing import Any
+from weakref import WeakSet
 
 from psycopg import BaseConnection
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from storekit.drivers.postgres.pool.encodings import other_encoding
-from storekit.errors import UsageError
+from storekit.drivers.postgres.pool.lent import LENT
+from storekit.drivers.postgres.pool.logins import REMEDY
+from storekit.drivers.postgres.pool.versions import unsupported
+from storekit.errors import ConfigurationError, UsageError
+
+_verified: WeakSet[Any] = WeakSet()
+"""Connections of callers whose login was checked: the check costs a trip, so it is made once for each."""
 
 
 class Joined:
@@ -20,6 +28,30 @@ class Joined:
         self.prepared = None  # do not leave prepared statements in the session of the caller
         self.readable = select.poll()
         self.readable.register(connection.fileno(), select.POLLIN)
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the login has not been checked yet. The connection of another unit was, by its pool."""
+        return not isinstance(self.connection, LENT) and self.connection not in _verified
+
+    def verify(self, found: PGresult) -> None:
+        """Refuse a connection on which the database does not protect other tenants.
+
+        Args:
+            found: the result of the query `EXEMPT_FROM_APP`.
+
+        Raises:
+            ConfigurationError: its login is exempt, or its server has known vulnerabilities.
+        """
+        why = unsupported(self.connection.info.server_version)
+        if exempt := found.get_value(0, 0):
+            why = (
+                f"the database does not protect other tenants from {self.connection.info.user}, because it "
+                f"{exempt.decode()}; {REMEDY} storekit_app"
+            )
+        if why:
+            raise ConfigurationError(f"the connection to join is refused: {why}")
+        _verified.add(self.connection)
 
     def opening(self) -> list[str]:
         """Return the BEGIN that psycopg would send before its first statement; empty if it has sent it.

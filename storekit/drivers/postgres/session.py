@@ -16,12 +16,13 @@ from uuid import UUID
 from psycopg import BaseConnection
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
-from psycopg.rows import tuple_row
 
 from storekit.bridge import settle
 from storekit.drivers.postgres.errors import place_of
 from storekit.drivers.postgres.exchange import Composed
 from storekit.drivers.postgres.joined import Joined
+from storekit.drivers.postgres.pool.lent import RESET, lend
+from storekit.drivers.postgres.pool.logins import EXEMPT_FROM_APP
 from storekit.drivers.postgres.prepared import Prepared
 from storekit.drivers.postgres.queries import reads
 from storekit.drivers.postgres.transact import BEGIN_TO_WRITE
@@ -125,8 +126,8 @@ class OwnSession(_Transaction):
     def __init__(self, executor: Executor, tenant: UUID, actor: str) -> None:
         super().__init__(executor, tenant, actor)
         self._connection: Any = None
-        self._exposed = False
-        """Whether the user got the connection and may have changed its session."""
+        self._lent: Any = None
+        """The object that the user got, who may have changed the session; None if the user did not ask."""
 
     @property
     def _channel(self) -> Any:
@@ -134,18 +135,18 @@ class OwnSession(_Transaction):
 
     @property
     def _client(self) -> Any:
-        return self._connection
+        return self._lent or self._connection
 
     @property
     def connection(self) -> Any:
-        self._exposed = True
-        # The user may run DEALLOCATE ALL: neither storekit nor psycopg may rely on prepared statements now.
-        self._connection.prepared = self._connection.prepare_threshold = None
-        return self._connection
+        if self._lent is None:
+            self._lent = lend(self._connection)
+            # The user may run DEALLOCATE ALL: storekit must not rely on prepared statements now.
+            self._connection.prepared = None
+        return self._lent
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         self._connection = await self._executor.take()
-        self._connection.lent_to_unit = True
         role = self._executor.role
         as_role: list[Composed] = [(reads.SET_ROLE, [role.encode()])] if role else []
         # BEGIN, the scope and the first calls share one trip.
@@ -153,7 +154,7 @@ class OwnSession(_Transaction):
         return _read(calls, await self._execute(*opening, *map(reads.call, calls)))
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
-        _require_in_transaction(self._connection)
+        _require_in_transaction(self._client)
         try:
             result = (await self._execute_if_committed(writes, ("COMMIT", [])))[-1]
         except AnswerLost:
@@ -170,8 +171,8 @@ class OwnSession(_Transaction):
         try:
             if self._connection.pgconn.transaction_status in _OPEN:
                 await self._execute(("ROLLBACK", []))
-            if self._exposed:
-                await self._execute(*_RESET, *self._connection.again)
+            if self._lent is not None:
+                await self._execute(*((each, []) for each in RESET), *self._connection.again)
         except (StorekitError, AnswerLost):
             self._connection.end()  # closing the connection rolls back, and the server forgets the session
         except BaseException:
@@ -182,9 +183,9 @@ class OwnSession(_Transaction):
 
     async def _give_back(self) -> None:
         connection, self._connection = self._connection, None
-        connection.lent_to_unit = False
-        if self._exposed:
-            connection.prepared, connection.row_factory = Prepared(), tuple_row
+        if self._lent is not None:
+            self._lent.end()
+            connection.prepared = Prepared()
         await settle(self._executor.give_back(connection))
 
 
@@ -210,10 +211,20 @@ class JoinedSession(_Transaction):
     def connection(self) -> Any:
         return self._joined.connection
 
+    async def _verify(self, begin: Sequence[Composed]) -> None:
+        # Rolling back restores the search path of the caller.
+        opening: list[Composed] = [*begin, (_SAVEPOINT, []), (reads.SET_PATH, [])]
+        results = await self._execute(*opening, (EXEMPT_FROM_APP, []), (_ROLLBACK, []), (_RELEASE, []))
+        self._joined.verify(results[len(opening)])
+
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         begin: list[Composed] = [(each, []) for each in self._joined.opening()]
         if not begin:
             _require_in_transaction(self._joined.connection)
+        if self._joined.unverified:
+            # in a trip of its own, because no call may run for a login that is refused
+            await self._verify(begin)
+            begin = []
         opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (reads.CURRENT, [])]
         self._begun = True  # set before the trip: a call that fails in it must roll back to the savepoint
         scope = _set_scope(self._tenant, self._actor)
@@ -253,17 +264,6 @@ class JoinedSession(_Transaction):
 
 
 _OPEN = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
-_RESET: list[Composed] = [
-    (each, [])
-    for each in (
-        "RESET ALL", "SELECT pg_catalog.pg_advisory_unlock_all()", "UNLISTEN *", "CLOSE ALL", "DISCARD TEMP",
-        "DISCARD SEQUENCES", "DEALLOCATE ALL",
-    )
-]  # fmt: skip
-"""Undoes what the user's SQL may have changed in the session, before another caller gets the connection.
-
-These are the parts of DISCARD ALL, which cannot run in the implicit transaction of a pipeline.
-"""
 
 
 def _set_scope(tenant: UUID, actor: str) -> Composed:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from storekit.drivers.s3.secure import check_tls
 from storekit.drivers.s3.signer import parse_endpoint
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.schema.files import root
@@ -42,6 +43,7 @@ def ensure_bucket(settings: Settings) -> None:
     bucket = settings.s3_bucket
     if not bucket:
         raise ConfigurationError("S3_BUCKET is not set")
+    check_tls(settings)
     if settings.s3_endpoint_url:
         parse_endpoint(settings.s3_endpoint_url, "S3_ENDPOINT_URL")  # boto3's errors name no variable
     with _translated(bucket, settings):
@@ -66,6 +68,8 @@ def _client(settings: Settings) -> S3Client:
         read_timeout=seconds,
         retries={"mode": "standard", "total_max_attempts": 3},
         proxies={},  # as in the data plane: a bucket that only the control plane could reach would not help
+        # AWS_ENDPOINT_URL would apply to this client alone, so the bucket would be set up on another server
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # the stubs lack it
         s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
     )
     return _session(settings).client(

@@ -9,9 +9,12 @@ import psycopg
 from psycopg import sql
 
 from storekit.drivers.postgres.pool.encodings import other_encoding
-from storekit.drivers.postgres.pool.endpoint import connection_keywords, parsed, place, understood
+from storekit.drivers.postgres.pool.endpoint import place, understood
+from storekit.drivers.postgres.pool.logins import NO_TRIGGERS, TRIGGERS
+from storekit.drivers.postgres.target import parse
 from storekit.errors import ConfigurationError, StorekitError, Unavailable
 from storekit.schema.lint import NO_TRANSACTION
+from storekit.settings import Tls
 
 # The SQLSTATE classes that may succeed when retried. psycopg's OperationalError is wider: 55P04, an enum
 # value used in the transaction that added it, is an error of the file.
@@ -45,26 +48,25 @@ the search_path could otherwise plant overloads, which would run as the owner. N
 printed with their schema and without needless quotes. An index may take hours to build, so there is no
 time-out; a `lock_timeout` is left as it is. `transaction_timeout` exists from Postgres 17 on.
 """
-_TRIGGERS = "SELECT current_setting('session_replication_role')"
 _VARIABLE = "POSTGRES_ADMIN_URL"
 _REMEDIES = {"25001": f"write it in a file of its own, whose first line is {NO_TRANSACTION}"}
 """The next step for errors without a hint of Postgres: 25001, a statement cannot run in a transaction."""
 
 
 def grant(admin_url: str, members: Mapping[str, Sequence[str]]) -> None:
-    """Grant group roles to logins, such as `{"storekit_app": ["api"]}`."""
+    """Grant group roles to logins, such as `{"storekit_app": ["api"]}`, and the right to connect."""
     with connect(admin_url) as connection, explained("granting roles"), connection.transaction():
+        database = sql.Identifier(connection.info.dbname)
         for role, logins in members.items():
-            for login in logins:
-                connection.execute(
-                    sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), sql.Identifier(login))
-                )
+            for login in map(sql.Identifier, logins):
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), login))
+                connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, login))
 
 
 @contextmanager
 def connect(url: str) -> Iterator[psycopg.Connection]:
     """Open an autocommit connection."""
-    keywords = connection_keywords(parsed(url, _VARIABLE))
+    keywords = parse(url, _VARIABLE, Tls.OPTIONAL)  # the caller has required TLS where it is needed
     try:
         connection = psycopg.connect(**keywords, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
@@ -74,11 +76,8 @@ def connect(url: str) -> Iterator[psycopg.Connection]:
             raise ConfigurationError(f"{_VARIABLE} cannot be used: {why}")
         with explained("setting up the session"):
             connection.execute(PIN)
-            if connection.execute(_TRIGGERS).fetchone() == ("replica",):
-                raise ConfigurationError(
-                    "POSTGRES_ADMIN_URL cannot be used: no triggers run in its sessions, because "
-                    "session_replication_role is replica; reset it"
-                )
+            if connection.execute(TRIGGERS).fetchone() == ("replica",):
+                raise ConfigurationError(f"{_VARIABLE} cannot be used: {NO_TRIGGERS}")
         yield connection
 
 

@@ -7,6 +7,8 @@ own roles: they can change everything anyway.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import psycopg
 
 from storekit.drivers.postgres.admin.connect import PATH
@@ -31,12 +33,12 @@ _CREATORS = """
     SELECT n.nspname, n.nspowner, n.nspowner FROM pg_namespace AS n
     WHERE NOT pg_has_role(session_user, n.nspowner, 'MEMBER')
 )
-SELECT nspname, pg_get_userbyid(nspowner), bool_or(grantee = nspowner),
-       string_agg(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
-                  ', ' ORDER BY grantee)
+SELECT quote_ident(nspname), quote_ident(pg_get_userbyid(nspowner)), bool_or(grantee = nspowner),
+       array_agg(CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
+                 ORDER BY grantee)
 FROM creator
 WHERE nspname = ANY (%s) AND grantee NOT IN (SELECT oid FROM trusted)
-GROUP BY nspname, nspowner ORDER BY nspname LIMIT 1"""
+GROUP BY nspname, nspowner ORDER BY nspname"""
 # Postgres prefers the overload that fits the arguments best, wherever it is in the search path. So a function
 # of `public` can win over one of pg_catalog, or over one that the user's own migrations have created.
 _OVERLOADS = """
@@ -64,6 +66,36 @@ WHERE EXISTS (
 ORDER BY f.kind, f.name LIMIT 1"""
 
 
+class Creators(NamedTuple):
+    """Roles that may create objects in a schema, but are not trusted. Names are quoted as in SQL."""
+
+    schema: str
+    owner: str
+    owns: bool
+    """Whether the owner is one of them."""
+    roles: list[str]
+
+    @property
+    def remedy(self) -> str:
+        """The statement that closes the schema, and who can run it."""
+        if self.owns:
+            return f"ALTER SCHEMA {self.schema} OWNER TO storekit_owner, as a superuser"
+        who = ", ".join(self.roles)
+        return f"REVOKE CREATE ON SCHEMA {self.schema} FROM {who}, as {self.owner}, who owns the schema"
+
+
+def creators(connection: psycopg.Connection) -> list[Creators]:
+    """Return who else may create objects in the schemas of storekit and of its entities.
+
+    Called in a transaction as storekit_owner, whose search path is `PATH`.
+    """
+    schemas = ["storekit", "report", "public"]
+    if connection.execute(_HAS_ENTITIES).fetchone() == (True,):
+        schemas += [schema for (schema,) in connection.execute(_ENTITIES)]
+    found = connection.execute((_TRUSTED + _CREATORS).encode(), [schemas]).fetchall()
+    return [Creators(*row) for row in found]
+
+
 def refuse_creators(connection: psycopg.Connection) -> None:
     """Check that nobody else may create objects in the schemas of storekit and of its entities.
 
@@ -73,22 +105,13 @@ def refuse_creators(connection: psycopg.Connection) -> None:
     with connection.transaction():
         connection.execute("SET LOCAL ROLE storekit_owner")
         connection.execute(PATH)
-        schemas = ["storekit", "report", "public"]
-        if connection.execute(_HAS_ENTITIES).fetchone() == (True,):
-            schemas += [schema for (schema,) in connection.execute(_ENTITIES)]
-        found = connection.execute((_TRUSTED + _CREATORS).encode(), [schemas]).fetchone()
-    if found is None:
-        return
-    schema, owner, owns, who = found
-    remedy = (
-        f"ALTER SCHEMA {schema} OWNER TO storekit_owner, as a superuser"
-        if owns
-        else f"REVOKE CREATE ON SCHEMA {schema} FROM {who}, as {owner}, who owns the schema"
-    )
-    raise ConfigurationError(
-        f"{who} may create objects in schema {schema}, which SQL of storekit or of a migration could take "
-        f"for its own; run {remedy}, and then storekit migrate"
-    )
+        found = creators(connection)
+    if found:
+        first = found[0]
+        raise ConfigurationError(
+            f"{', '.join(first.roles)} may create objects in schema {first.schema}, which SQL of storekit or "
+            f"of a migration could take for its own; run {first.remedy}, and then storekit migrate"
+        )
 
 
 def refuse_overloads(connection: psycopg.Connection) -> None:

@@ -11,17 +11,16 @@ from typing import Any
 
 import psycopg
 from psycopg import BaseConnection
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import Conninfo
 from psycopg.pq.abc import PGconn, PGresult
 
 from storekit import ids
 from storekit.drivers.postgres.exchange import Composed, TimedOut
-from storekit.drivers.postgres.pool.encodings import UTF8, other_encoding
-from storekit.drivers.postgres.pool.logins import LOGINS
+from storekit.drivers.postgres.pool.encodings import other_encoding
+from storekit.drivers.postgres.pool.logins import LOGINS, NO_TRIGGERS, REMEDY
 from storekit.drivers.postgres.pool.versions import unsupported
-from storekit.errors import ConfigurationError, Unavailable
-from storekit.ports.libpq import EMBEDDED, NEWER, SESSION
+from storekit.drivers.postgres.target import parse
+from storekit.errors import Unavailable
+from storekit.ports.libpq import EMBEDDED, SESSION
 from storekit.ports.stores import AnswerLost
 from storekit.settings import Login, Settings
 
@@ -35,6 +34,9 @@ _REFUSAL = re.compile(
     r"|no such (?:user|database)\b.*"  # PgBouncer's
     r"|definition of service .* not found"  # PGSERVICE
     r"|(?:invalid value for )?parameter \"(?:TimeZone|DateStyle|geqo)\".*"
+    # TLS: texts of libpq 18, and of OpenSSL, which are the same in all languages
+    r"|server does not support SSL, but SSL was required|certificate verify failed"
+    r"|server certificate for .* does not match host name .*|root certificate file .* does not exist"
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
 )
 # An explicit list, so that no other text that libpq quotes gets into an error. The first three lines and
@@ -44,8 +46,7 @@ _CAUSE = re.compile(
     r"|name or service not known|nodename nor servname provided|no address associated with hostname"
     r"|temporary failure in name resolution|server closed the connection unexpectedly"
     r"|too many (?:clients|connections)|remaining connection slots are reserved"
-    r"|the database system is (?:starting up|shutting down|in recovery mode)"
-    r"|server does not support SSL|certificate verify failed",
+    r"|the database system is (?:starting up|shutting down|in recovery mode)",
     re.IGNORECASE,
 )
 # The format of a server message in libpq: the severity in any language, a colon, two spaces.
@@ -65,7 +66,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
-        self.keywords = connection_keywords(parsed(self.login.url(settings), self.login.variable))
+        self.keywords = parse(self.login.url(settings), self.login.variable, settings.postgres_tls)
         self.place = place(self.keywords)
         self.accepted = self.failing = False
         self._refusal = self._cause = ""
@@ -83,7 +84,7 @@ class Endpoint:
     @property
     def unverified(self) -> bool:
         """Whether row-level security must apply to this login and has not been checked yet."""
-        return self.login.isolated and not self.accepted
+        return self.login.group is not None and not self.accepted
 
     def check_encodings(self, pgconn: PGconn) -> None:
         """Refuse a database or a session in which text is not UTF-8."""
@@ -95,11 +96,14 @@ class Endpoint:
         if not self.unverified:
             return
         why = unsupported(connection.info.server_version)
-        exempt, role, time = (results[-1].get_value(0, column) for column in range(3))
+        exempt, role, time = (each.get_value(0, 0) for each in results[-3:])
         if exempt:
-            why = f"row-level security does not apply to it, because it can act as {exempt.decode()}"
+            why = (
+                f"the database does not protect other tenants from it, because it {exempt.decode()}; "
+                f"{REMEDY} {self.login.group}"
+            )
         elif role == b"replica":
-            why = "no triggers run in its sessions, because session_replication_role is replica; reset it"
+            why = NO_TRIGGERS
         # Such a machine could neither commit a write nor sign a URL that is valid.
         ahead = ids.now().timestamp() - float(time or 0)
         if abs(ahead) > _CLOCKS_AGREE:
@@ -114,24 +118,37 @@ class Endpoint:
         try:
             yield
         except (psycopg.OperationalError, AnswerLost) as error:
-            secret = self.keywords.get("password")
-            message = str(error).replace(secret, "***") if secret else str(error)
-            self._refusal, self._cause = understood(error, message)
+            # recognised before the password is hidden: a short one may be a part of any word
+            self._refusal, self._cause = map(self._hidden, understood(error, str(error)))
+            message = self._hidden(str(error))
             self.failing = True
         else:
             self.accepted, self.failing, self._refusal, self._cause = True, False, "", ""
             return
         raise psycopg.OperationalError(message)
 
+    def _hidden(self, text: str) -> str:
+        """Return a text without the password: a short one is hidden only where it is a whole word."""
+        secret = self.keywords.get("password")
+        if not secret:
+            return text
+        whole = re.escape(secret) if len(secret) >= 4 else rf"(?<!\w){re.escape(secret)}(?!\w)"
+        return re.sub(whole, "***", text)
+
     @property
     def refusal(self) -> str:
         """Why the login was refused, so that waiting would not help. Empty if it was not."""
         if not self._refusal:
             return ""
-        login, check = self.keywords.get("user", "the default login"), self.login.variable
-        if "parameter" in self._refusal:
-            check = f"{', '.join(SESSION)} in the environment"
-        return f"postgres refused {login}: {self._refusal}; check {check}"
+        login = self.keywords.get("user", "the default login")
+        why, remedy = self._refusal, f"check {self.login.variable}"
+        if "parameter" in why:
+            remedy = f"check {', '.join(SESSION)} in the environment"
+        if why.startswith("permission denied for database"):
+            database = _quoted(self.keywords.get("dbname") or login)
+            why += f" {database}"
+            remedy = f"GRANT CONNECT ON DATABASE {database} TO {_quoted(login)}, or {remedy}"
+        return f"postgres refused {login}: {why}; {remedy}"
 
     def unreachable(self, seconds: float) -> Unavailable:
         """Return the error for a failed connection, with the cause of the last attempt if known."""
@@ -142,15 +159,6 @@ class Endpoint:
             "(STOREKIT_TIMEOUT)",
             detail=f"{self.place}{cause}",
         )
-
-
-def connection_keywords(found: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a connection, completed from those of its URL."""
-    found["client_encoding"] = UTF8  # texts are sent in UTF-8, whatever PGCLIENTENCODING or the URL say
-    if found.get("application_name") != EMBEDDED:
-        return found
-    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
-    return {**found, **{name: value for name, value in NEWER.items() if name in known}}
 
 
 def place(keywords: Mapping[str, Any]) -> str:
@@ -175,21 +183,5 @@ def understood(error: psycopg.OperationalError | AnswerLost, message: str) -> tu
     return "", f"the server said: {messages[-1]}" if (messages := _SERVER_MESSAGE.findall(message)) else ""
 
 
-def parsed(url: str, variable: str) -> dict[str, Any]:
-    """Parse the URL of a login.
-
-    Raises:
-        ConfigurationError: it cannot be parsed; the message names the variable.
-    """
-    try:
-        found = conninfo_to_dict(url)
-    except psycopg.Error:
-        found = {"port": "unreadable"}
-    # part of a password that is not percent-encoded is parsed as host or database
-    misparsed = any("@" in str(found.get(name, ""))[1:] for name in ("host", "dbname"))
-    if misparsed or not re.fullmatch(r"[\d,]*", str(found.get("port", ""))):
-        raise ConfigurationError(
-            f"{variable} cannot be parsed; it must be postgresql://login:password@host:port/database, with "
-            "login and password percent-encoded"
-        )
-    return found
+def _quoted(name: str) -> str:
+    return name if re.fullmatch("[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'

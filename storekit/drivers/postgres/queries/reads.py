@@ -258,7 +258,8 @@ def events(statement: Events, tenant: UUID) -> tuple[str, list[bytes | None]]:
 
 def report(statement: Report) -> tuple[str, list[bytes | None]]:
     """Compose a call that reads a report."""
-    return "SELECT row FROM report.read_v1($1, $2) AS row", [encode(statement.actor), encode(statement.name)]
+    values = (statement.actor, statement.name, statement.read_id)
+    return "SELECT row FROM report.read_v1($1, $2, $3) AS row", [encode(each) for each in values]
 
 
 def array(values: Iterable[Any]) -> bytes:

@@ -28,6 +28,7 @@ ALTER TABLE storekit.domain_event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE storekit.domain_event FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE storekit.domain_event OWNER TO storekit_owner;
+GRANT SELECT (actor, after, entity, occurred_on, ref_id, "session_user", tenant_id, type) ON storekit.domain_event TO storekit_reports;
 GRANT SELECT ON storekit.domain_event TO storekit_app;
 GRANT SELECT ON storekit.domain_event TO storekit_auditor;
 GRANT SELECT ON storekit.domain_event TO storekit_worker;
@@ -35,6 +36,10 @@ GRANT SELECT ON storekit.domain_event TO storekit_worker;
 CREATE POLICY auditor ON storekit.domain_event
     FOR SELECT TO storekit_auditor
     USING (true);
+
+CREATE POLICY recorded ON storekit.domain_event
+    FOR SELECT TO storekit_reports
+    USING (tenant_id = storekit.nil() AND type = 'report.read'::text);
 
 CREATE POLICY tenant ON storekit.domain_event
     FOR ALL TO PUBLIC
