@@ -123,5 +123,6 @@ def copied(original: Evolving, directory: Path) -> Iterator[Evolving]:
         copy_database(connection, original.database.name, name)
         copy = Evolving(Database(original.database.super_url, name), directory)
         copy.migrate()  # a copy lacks the grants on the database itself
+        connection.execute(f"GRANT CONNECT ON DATABASE {name} TO app, worker, auditor".encode())
         yield copy
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -66,7 +66,7 @@ def test_a_short_password_does_not_hide_the_cause() -> None:
     endpoint = Endpoint(Settings(postgres_url=SecretStr("postgresql://app:p@127.0.0.1:5432/d")))
     fail(endpoint, psycopg.OperationalError(f'{WHERE}FATAL:  permission denied for database "d"'))
     assert endpoint.refusal == (
-        "postgres at 127.0.0.1:5432 refused app: permission denied for database d; "
+        "postgres refused app: permission denied for database d; "
         "GRANT CONNECT ON DATABASE d TO app, or check POSTGRES_URL"
     )
     assert "role p" not in fail(endpoint, psycopg.OperationalError(f"{WHERE}FATAL:  role p does not exist"))
