@@ -10,7 +10,7 @@ from psycopg import BaseConnection
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
-from storekit.drivers.postgres.pool.encodings import other_encoding
+from storekit.drivers.postgres.encodings import other_encoding
 from storekit.drivers.postgres.pool.lent import LENT
 from storekit.drivers.postgres.pool.logins import REMEDY
 from storekit.drivers.postgres.pool.versions import unsupported

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import psycopg
 
-from storekit.drivers.postgres.pool.encodings import other_encoding
+from storekit.drivers.postgres.encodings import other_encoding
 from storekit.drivers.postgres.pool.endpoint import Endpoint
 from storekit.drivers.postgres.pool.logins import NO_TRIGGERS, REMEDY, TRIGGERS, exempt
 from storekit.drivers.postgres.pool.versions import unsupported

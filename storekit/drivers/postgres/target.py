@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
-from storekit.drivers.postgres.pool.encodings import UTF8
+from storekit.drivers.postgres.encodings import UTF8
 from storekit.drivers.tls import is_local, refuse
 from storekit.errors import ConfigurationError
 from storekit.ports.libpq import EMBEDDED, NEWER

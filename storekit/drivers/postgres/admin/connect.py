@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
-from storekit.drivers.postgres.pool.encodings import other_encoding
+from storekit.drivers.postgres.encodings import other_encoding
 from storekit.drivers.postgres.pool.endpoint import place, understood
 from storekit.drivers.postgres.pool.logins import NO_TRIGGERS, TRIGGERS
 from storekit.drivers.postgres.target import parse

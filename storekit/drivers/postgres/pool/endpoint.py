@@ -14,8 +14,8 @@ from psycopg import BaseConnection
 from psycopg.pq.abc import PGconn, PGresult
 
 from storekit import ids
+from storekit.drivers.postgres.encodings import other_encoding
 from storekit.drivers.postgres.exchange import Composed, TimedOut
-from storekit.drivers.postgres.pool.encodings import other_encoding
 from storekit.drivers.postgres.pool.logins import LOGINS, NO_TRIGGERS, REMEDY
 from storekit.drivers.postgres.pool.versions import unsupported
 from storekit.drivers.postgres.target import parse
