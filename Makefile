@@ -8,7 +8,7 @@ COMPILE := .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.
     --no-header --no-emit-index-url
 POSTGRES_15 := /usr/lib/postgresql/15/bin
 SQL := $(filter-out tests/security/test_hostile_%,$(wildcard tests/security/test_*.py)) \
-    $(wildcard $(patsubst %,tests/integration/test_%.py,sql_* schema_* pgtap walls))
+    $(wildcard $(patsubst %,tests/integration/test_%.py,sql_* schema_* pgtap walls isolation* unit_leftovers))
 # Three workers for two cores: many tests wait, for a server's start or for a time-out.
 WORKERS ?= 3
 # The order of files is that of tests/conftest.py: the long ones first.
@@ -64,7 +64,7 @@ bench: $(PEER) ## Measure the hot paths against a fair naive version and a peer
 	$(BIN)/python -m tests.bench
 
 faults: $(READY) ## Kill writers and servers at every step, the long way; import 600,000 trades; sign 10,000 requests
-	$(PYTEST) -m "long or not long" --hypothesis-profile thorough tests/faults tests/acceptance/test_examples.py tests/unit
+	$(PYTEST) -m "long or not long" --hypothesis-profile thorough tests/faults tests/acceptance/test_examples.py tests/generated tests/unit
 
 # Without --no-deps pip would resolve anew and could leave the locked versions.
 $(READY): requirements.lock pyproject.toml

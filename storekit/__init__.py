@@ -36,6 +36,7 @@ from storekit.errors import (
 )
 from storekit.flows.read.lookup import Found
 from storekit.model.declare.entity import Entity, Mutable, SoftDelete
+from storekit.model.declare.entity_class import EntityClass
 from storekit.model.find.filters import (
     Filter,
     between,
@@ -66,11 +67,12 @@ from storekit.model.table.fields import (
 )
 from storekit.model.table.indexes import Index, index, not_null, unique
 from storekit.model.values.blob import Blob
+from storekit.model.values.check_report import CheckReport, Problem, StoreCheck
 from storekit.model.values.event import Event
 from storekit.ports.stores import BlobStream
 from storekit.schema.ddl import render
 from storekit.schema.lines import Line, Migration
-from storekit.settings import Settings
+from storekit.settings import Settings, Tls
 from storekit.trace import listen
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "Blob",
     "BlobMark",
     "BlobStream",
+    "CheckReport",
     "ConfigurationError",
     "Conflict",
     "ConstraintViolation",
@@ -91,6 +94,7 @@ __all__ = [
     "Cursor",
     "DocumentMark",
     "Entity",
+    "EntityClass",
     "Event",
     "Expired",
     "Filter",
@@ -109,6 +113,7 @@ __all__ = [
     "NotSequenced",
     "OutcomeUnknown",
     "Page",
+    "Problem",
     "ReferenceMark",
     "Relay",
     "Repository",
@@ -116,8 +121,10 @@ __all__ = [
     "Settings",
     "SoftDelete",
     "Store",
+    "StoreCheck",
     "StorekitError",
     "TenantRequired",
+    "Tls",
     "TooManyConflicts",
     "Transaction",
     "Unavailable",

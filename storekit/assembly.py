@@ -111,6 +111,11 @@ class Assembly:
             raise UsageError("the store is closed; use it inside its with block")
         return self
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether no server is used, because all drivers were given."""
+        return {"ledger", "documents", "blobs"} <= self._given.keys()
+
     def acting_as(self, login: Login) -> Assembly:
         """Return the same stores with another login to Postgres. It is closed with this one."""
         with self.lock:

@@ -36,6 +36,7 @@ RULES = [
     ),
     (r"\bAsyncBlobStream\([\w.]+, (\w+)\)", r"\1"),
     (r"\bAsyncBlobStream\b", "BlobStream"),
+    (r"\bAsyncBlock\b", "SyncBlock"),
     # statements
     (r"\ban(\s+)`async with`", r"a\1`with`"),
     (r"\basync\s+(def|with)\b", r"\1"),

@@ -1,11 +1,10 @@
-"""A Sphinx extension: tables of settings, errors and commands, read from the code."""
+"""A Sphinx extension: tables of errors and commands, read from the code."""
 
 from __future__ import annotations
 
 import inspect
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import typer
@@ -14,9 +13,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import storekit
-from storekit import Settings, StorekitError
+from storekit import StorekitError
 from storekit.cli import app
-from storekit.settings import _ENVIRONMENT
 
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 
@@ -31,22 +29,6 @@ def table(heads: list[str], rows: list[list[str]]) -> Iterator[str]:
     for row in (heads, ["---"] * len(heads), *rows):
         yield f"| {' | '.join(row)} |"
     yield ""
-
-
-def default(value: object) -> str:
-    """Return the text of a setting's default."""
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds():g} s"
-    return "" if value is None else f"`{value}`"
-
-
-def settings() -> Iterator[str]:
-    """Yield a table of every setting."""
-    rows = []
-    for name, field in Settings.model_fields.items():
-        variable = f"`{_ENVIRONMENT[name]}`" if name in _ENVIRONMENT else ""
-        rows.append([f"`{name}`", variable, default(field.default), cell(field.description or "")])
-    yield from table(["setting", "variable", "default", "meaning"], rows)
 
 
 def errors(root: type[StorekitError] = StorekitError, depth: int = 0) -> Iterator[str]:
@@ -92,12 +74,12 @@ def preset(parameter: Any) -> str:
 
 
 class Generated(SphinxDirective):
-    """Insert the lines that one of the functions above yields: `{generated} settings`."""
+    """Insert the lines that one of the functions above yields: `{generated} errors`."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        lines = {"settings": settings, "errors": errors, "commands": commands}[self.arguments[0]]()
+        lines = {"errors": errors, "commands": commands}[self.arguments[0]]()
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 

@@ -1,6 +1,8 @@
 -- Runs before the migrations, each time, as the admin login: creates the roles, the schema and the record of
 -- migrations. Idempotent. Roles belong to the whole cluster, so in a second database they exist already.
 
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 DO $$
 DECLARE
     v_role text;
@@ -21,8 +23,20 @@ BEGIN
             IF NOT pg_has_role(current_user, v_role, 'MEMBER') THEN
                 EXECUTE format('GRANT %I TO current_user', v_role);
             END IF;
-        ELSIF NOT pg_has_role(current_user, v_role, 'SET') THEN
+        ELSIF pg_has_role(current_user, v_role, 'SET') THEN
+            NULL;
+        ELSIF pg_has_role(current_user, v_role, 'USAGE WITH ADMIN OPTION')
+              OR EXISTS (SELECT FROM pg_auth_members AS m
+                         WHERE m.roleid = v_role::regrole AND m.member = current_user::regrole AND m.admin_option) THEN
             EXECUTE format('GRANT %I TO current_user WITH INHERIT FALSE, SET TRUE', v_role);
+        ELSE
+            -- From PostgreSQL 16 on only a superuser, or the admin of the database that made the roles, may grant them.
+            RAISE EXCEPTION 'another database of this cluster has made the roles of storekit, and % may not use them',
+                current_user
+                USING ERRCODE = '42501', HINT = format(
+                    'run this once as a superuser: GRANT storekit_owner, storekit_reports TO %1$I WITH INHERIT FALSE; '
+                    'GRANT storekit_app, storekit_worker, storekit_auditor, storekit_reporter TO %1$I '
+                    'WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', current_user);
         END IF;
     END LOOP;
 
@@ -36,8 +50,39 @@ BEGIN
                 'GRANT pg_read_all_stats TO storekit_worker';
         END;
     END IF;
+END
+$$;
 
-    EXECUTE format('GRANT CREATE ON DATABASE %I TO storekit_owner', current_database());
+-- Roles belong to the whole cluster: a login of another database is a member of the same roles, and has the same rights
+-- in this database, if it may connect. So a login must be allowed to connect to each database by name. Logins that could
+-- connect so far keep that right, but for those of storekit: they get it only in the first database of a cluster, because
+-- in a second one they may be those of the first.
+DO $$
+DECLARE
+    v_database text := current_database();
+    v_first    boolean;
+    v_login    record;
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_database AS d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS a
+        WHERE d.datname = v_database AND a.grantee = 0 AND a.privilege_type = 'CONNECT'
+    ) THEN
+        v_first := NOT EXISTS (
+            SELECT FROM pg_database AS d, aclexplode(d.datacl) AS a
+            WHERE d.datname <> v_database AND a.grantee = 'storekit_owner'::regrole);
+        FOR v_login IN
+            SELECT r.rolname FROM pg_roles AS r
+            WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT pg_has_role(r.oid, 'storekit_owner', 'MEMBER')
+              AND (v_first OR NOT EXISTS (
+                  SELECT FROM pg_roles AS g
+                  WHERE g.rolname IN ('storekit_app', 'storekit_worker', 'storekit_auditor', 'storekit_reporter')
+                    AND pg_has_role(r.oid, g.oid, 'MEMBER')))
+        LOOP
+            EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', v_database, v_login.rolname);
+        END LOOP;
+        EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', v_database);
+    END IF;
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO storekit_owner', v_database);
 END
 $$;
 

@@ -43,7 +43,7 @@ def moved(cursor: BaseCursor, to: str, actor: Actor) -> Position:
             f"cursor {cursor.name} belongs to another tenant; get it from the scope of this unit of work"
         )
     if not isinstance(to, str) or not to:
-        raise ValidationError("a position must be a non-empty str", field=f"cursor {cursor.name}")
+        raise ValidationError("it must be a non-empty str", field="position")
     record = cursor._require_record()  # noqa: SLF001
-    record.position = check_length(check_text(to, cursor.name), _LONGEST_POSITION, cursor.name)
+    record.position = check_length(check_text(to, "position"), _LONGEST_POSITION, "position")
     return record

@@ -130,20 +130,19 @@ class Repository(Generic[E]):
             limit: the maximum number of records on the page, from 1 to 1000. Default: 50.
             after: the `.next` of the previous page of the same query. Default: the first page.
             load: names of the document fields to read too. Default: none.
-            deleted: also find soft-deleted records. Default: False.
+            deleted: also find soft-deleted records, of a class with `SoftDelete`. Default: False.
             unindexed: allow an order without an index; all matching records are then read and sorted.
                 Default: False.
 
         Returns:
-            The page. Its `.next` is None on the last page.
+            The page. Its `.next` is None on the last page. A value that the class cannot hold raises
+            `Unreadable` when its field is read, and a document that is missing or damaged raises `Corrupt`.
 
         Raises:
             ValidationError: a column is unknown, a value does not fit its column, or `after` belongs to
                 another query; nothing was sent.
-            UsageError: no index gives this order (the message says which index to declare), or `limit`
-                is out of range; nothing was sent.
-            Corrupt: a document is missing before its expiry, or differs from what was saved. Do not
-                retry.
+            UsageError: no index gives this order (the message says which index to declare), `limit` is
+                out of range, or `deleted` is set for a class without `SoftDelete`; nothing was sent.
             Unavailable: a server could not be reached. Retryable: call again.
 
         Example:
@@ -163,13 +162,14 @@ class Repository(Generic[E]):
 
         Args:
             where: the same filters as for `find`. Default: all records.
-            deleted: also count soft-deleted records. Default: False.
+            deleted: also count soft-deleted records, of a class with `SoftDelete`. Default: False.
 
         Returns:
             The number of records.
 
         Raises:
             ValidationError: a column is unknown, or a value does not fit its column; nothing was sent.
+            UsageError: `deleted` is set for a class without `SoftDelete`; nothing was sent.
             Unavailable: Postgres could not be reached. Retryable: call again.
 
         Example:
@@ -331,7 +331,8 @@ class Repository(Generic[E]):
 
         Returns:
             The events, oldest first. Each has `type`, `version`, `on`, `by`, `reason`, `before` and
-            `after`.
+            `after`. A field has changed if its JSON has, so also from 1 to 1.0; the sign of zero is not
+            shown.
 
         Raises:
             NotFound: this tenant never had such a record.
@@ -487,8 +488,9 @@ class Repository(Generic[E]):
         """Insert or update records by their natural key, all or nothing.
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
-        the constructor are written and the other fields keep their values; a record that would not
-        change is not written. Validators of the whole record judge the result.
+        the constructor, assigned or edited in place are written and the other fields keep their
+        values; a record that would not change is not written. Validators of the whole record judge
+        the result.
 
         Cost: one Postgres trip to look up the keys, and the trips of one `save`.
 

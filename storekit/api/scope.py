@@ -52,8 +52,8 @@ class Scope:
             The repository.
 
         Raises:
-            UsageError: the store is closed, the class has no table, or its records belong to tenants
-                and this is an admin scope.
+            UsageError: the store is closed, `entity` is not a class or has no table, or its records
+                belong to tenants and this is an admin scope.
 
         Example:
             >>> articles = acme.repository(Article)
@@ -79,9 +79,10 @@ class Scope:
                 run. See `Transaction`. Default: no key.
             reason: a text that is stored with the events of the unit, those of your own SQL included; at
                 most 4,000 characters. Default: none.
-            within: a psycopg connection, with an open transaction, that the unit joins. The changes of
-                the unit become visible when that transaction commits; a unit that fails undoes only its
-                own changes. Default: the unit begins its own transaction.
+            within: a psycopg connection whose transaction the unit joins. The changes of the unit become
+                visible when that transaction commits; a unit that fails undoes only its own changes. A
+                connection in autocommit mode needs an open transaction; otherwise the unit begins the
+                transaction, if psycopg has not. Default: the unit begins and commits its own transaction.
 
         Returns:
             The unit of work, a context manager.

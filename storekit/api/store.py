@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+from storekit.api.blocks import SyncBlock
 from storekit.api.relay import Relay
 from storekit.api.scope import Scope
 from storekit.assembly import Assembly
 from storekit.bridge import run
+from storekit.deploy.check import check
 from storekit.deploy.migrate import migrate
 from storekit.errors import UsageError
 from storekit.flows.context import Actor, Context
 from storekit.flows.read.lookup import Found, lookup
 from storekit.flows.read.report import report
 from storekit.model.declare.entity import Entity, require_table
+from storekit.model.declare.entity_class import EntityClass
+from storekit.model.declare.entity_classes import entity_classes
+from storekit.model.values.check_report import CheckReport
 from storekit.schema.lines import Line, Migration
 from storekit.settings import Login, Settings
 
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from storekit.deploy.embedded import EmbeddedServers
 
 
-class Store:
+class Store(SyncBlock):
     """Use Postgres, MongoDB and S3 as one store.
 
     Create it with `open()` (servers from settings) or `embedded()` (servers in a directory), and use it
@@ -77,7 +82,13 @@ class Store:
         return cls(settings or Settings.from_env())
 
     @classmethod
-    def embedded(cls, path: str | PathLike[str], entities: Iterable[type[Entity]] = ()) -> Self:
+    def embedded(
+        cls,
+        path: str | PathLike[str],
+        entities: Iterable[EntityClass] = (),
+        *,
+        settings: Settings | None = None,
+    ) -> Self:
         """Create a store with real servers that run in a directory, for development and tests.
 
         The servers start when the `with` block begins, and stop when the last process that uses
@@ -90,15 +101,18 @@ class Store:
             path: the directory that holds all data. It is created if missing and kept afterwards.
             entities: classes whose tables are created or extended: the changes are written as migration
                 files under `path`, and applied. Default: none.
+            settings: limits and sizes of the pool, for example `Settings(pool_size=5)`. The addresses and
+                credentials are those of the embedded servers. Default: the defaults of `Settings`; the
+                environment is not read.
 
         Returns:
             The store, a context manager.
 
         Raises:
-            UsageError: an entity has no table.
+            UsageError: an entity has no table, or `settings` contains an address or a credential.
             ConfigurationError: when the block begins: the extra is not installed, a server cannot
-                start, or a change of a class could lose data and needs your decision; the message
-                states the remedy.
+                start, another user owns or may change the directory or something in it, or a change of
+                a class could lose data and needs your decision; the message states the remedy.
 
         Example:
             >>> with Store.embedded("data", entities=[Article]) as store:
@@ -109,7 +123,7 @@ class Store:
         """
         from storekit.deploy.embedded import EmbeddedServers
 
-        return cls(None, EmbeddedServers(Path(path), list(entities)))
+        return cls(None, EmbeddedServers(Path(path), entity_classes(entities), settings))
 
     def __enter__(self) -> Self:
         if self._servers is not None and self._assembly is None:
@@ -242,9 +256,11 @@ class Store:
         return run(lookup(self._ports.opened(), require_table(entity), value))
 
     def report(self, name: str, *, actor: str) -> list[dict[str, Any]]:
-        """Read a view of the schema `report`, across all tenants. Each call is recorded as an event.
+        """Read a view of the schema `report`, across all tenants.
 
-        Cost: one Postgres trip.
+        Each call is recorded as an event, which is committed before the view is read.
+
+        Cost: two Postgres trips.
 
         Args:
             name: the name of the view, without its schema.
@@ -319,6 +335,30 @@ class Store:
             ...     saved = acme.repository(Article).save(Article(slug="autumn"))
         """
         return Relay(self._ports.opened())
+
+    def check(self) -> CheckReport:
+        """Check whether the stores can be reached and are set up, for example when a service starts.
+
+        It connects to Postgres with `POSTGRES_URL`, and to MongoDB and S3 if they have settings, all at once
+        and with connections of its own. It never raises an error for a store that cannot be reached: the
+        report states it. Nothing is written.
+
+        Cost: one connection and one trip for each store; at most `timeout` and a second.
+
+        Returns:
+            The report, with `ok`, and for each store its version and its problems with their remedies. The
+            report of a store in memory is empty, because it has no servers.
+
+        Raises:
+            UsageError: the store is closed.
+
+        Example:
+            >>> report = store.check()
+            >>> report.ok
+            True
+        """
+        ports = self._ports.opened()
+        return CheckReport(()) if ports.in_memory else check(ports.settings)
 
     @property
     def settings(self) -> Settings:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from storekit.api.base_cursor import BaseCursor, moved
+from storekit.api.blocks import SyncBlock
 from storekit.bridge import run
 from storekit.errors import UsageError
 from storekit.flows.context import Context
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Entity)
 
 
-class Transaction:
+class Transaction(SyncBlock):
     """Save many records of many classes, and run your own SQL, in one commit.
 
     `scope.transaction()` returns it. Enter it once, with `with`. `save`, `update` and the other
@@ -186,7 +187,7 @@ class Transaction:
             entity: the class of the record.
             ref_id: the record's ULID.
             values: maps a field (column, document or blob) to its new value. None removes a document or
-                blob.
+                blob. The values are copied now.
             expected_version: write only if the record has this version. Default: any version.
             reason: a text that is stored with the event. Default: the reason of the unit.
 
@@ -317,7 +318,8 @@ class Transaction:
         """Plan to insert or update records by their natural key.
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
-        the constructor are written and the other fields keep their values.
+        the constructor, assigned or edited in place are written and the other fields keep their
+        values.
 
         Cost: the flush needs one more Postgres trip to look up the keys.
 
@@ -364,7 +366,8 @@ class Transaction:
     def _add_each(self, verb: Verb, entities: Iterable[Entity], reason: str | None) -> None:
         for entity in entities:
             require_table(type(entity))
-            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity, reason=reason))
+            key = self._unit.key
+            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity, reason=reason, key=key))
 
     def advance(self, cursor: BaseCursor, to: str) -> None:
         """Plan to move an import cursor from the position that `cursor.read()` returned to a new one.

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from storekit.api.base_cursor import BaseCursor, moved
+from storekit.api.blocks import AsyncBlock
 from storekit.errors import UsageError
 from storekit.flows.context import Context
 from storekit.flows.write.operations import Operation, Verb
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Entity)
 
 
-class AsyncTransaction:
+class AsyncTransaction(AsyncBlock):
     """Save many records of many classes, and run your own SQL, in one commit.
 
     `scope.transaction()` returns it. Enter it once, with `async with`. `save`, `update` and the other
@@ -184,7 +185,7 @@ class AsyncTransaction:
             entity: the class of the record.
             ref_id: the record's ULID.
             values: maps a field (column, document or blob) to its new value. None removes a document or
-                blob.
+                blob. The values are copied now.
             expected_version: write only if the record has this version. Default: any version.
             reason: a text that is stored with the event. Default: the reason of the unit.
 
@@ -315,7 +316,8 @@ class AsyncTransaction:
         """Plan to insert or update records by their natural key.
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
-        the constructor are written and the other fields keep their values.
+        the constructor, assigned or edited in place are written and the other fields keep their
+        values.
 
         Cost: the flush needs one more Postgres trip to look up the keys.
 
@@ -362,7 +364,8 @@ class AsyncTransaction:
     def _add_each(self, verb: Verb, entities: Iterable[Entity], reason: str | None) -> None:
         for entity in entities:
             require_table(type(entity))
-            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity, reason=reason))
+            key = self._unit.key
+            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity, reason=reason, key=key))
 
     def advance(self, cursor: BaseCursor, to: str) -> None:
         """Plan to move an import cursor from the position that `cursor.read()` returned to a new one.

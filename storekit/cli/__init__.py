@@ -129,5 +129,6 @@ def main() -> None:
     try:
         app()
     except StorekitError as error:
-        sys.stderr.write(f"storekit: {error}\n")
+        detail = f" ({error.detail})" if error.detail else ""  # for operators: the address and the cause
+        sys.stderr.write(f"storekit: {error}{detail}\n")
         sys.exit(1)

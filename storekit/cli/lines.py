@@ -13,11 +13,24 @@ OWN = "app=migrations"
 _SHIPPED = {"agency"}
 
 
-def named_lines(named: Sequence[str]) -> list[Line]:
-    """Return the lines of --line, plus ./migrations if it exists and none of them is the user's own."""
+def named_lines(named: Sequence[str], *, required: bool = True) -> list[Line]:
+    """Return the lines of --line, plus ./migrations if it exists and none of them is the user's own.
+
+    Args:
+        required: refuse an empty list.
+
+    Raises:
+        UsageError: there is no line at all: the command was probably started in the wrong directory.
+    """
     lines = [shipped(text) if text in _SHIPPED else own_line(text) for text in named]
-    if _SHIPPED.issuperset(named) and Path(OWN.partition("=")[2]).is_dir():
+    own = Path(OWN.partition("=")[2])
+    if _SHIPPED.issuperset(named) and own.is_dir():
         lines.append(own_line(OWN))
+    if required and not lines:
+        raise UsageError(
+            f"no migrations found: {own.absolute()} does not exist; run the command in the directory that "
+            "contains it, create it, or name your migrations with --line NAME=DIR"
+        )
     return lines
 
 

@@ -66,7 +66,9 @@ def migrate(
 @app.command()
 def status(context: typer.Context, line: Lines = None) -> None:
     """Show when and by which login each migration was applied, or that it is pending."""
-    for each in deploy.status(Settings.from_env(), named_lines([*context.obj, *(line or [])])):
+    for each in deploy.status(
+        Settings.from_env(), named_lines([*context.obj, *(line or [])], required=False)
+    ):
         when = f"{each.applied_on:%Y-%m-%d %H:%M:%S%z} by {each.applied_by}" if each.applied_on else "pending"
         _screen.print(f"{each.line:<8} {f'{each.number:04}_{each.name}':<32} {when}")
 

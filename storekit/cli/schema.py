@@ -34,8 +34,8 @@ OwnLine = Annotated[
 def diff(module: Module, line: OwnLine = OWN) -> None:
     """Write the next migration, which changes the database to match the classes in MODULE.
 
-    A change that could lose data is written as a comment; replace it with SQL, or delete it, before you
-    migrate.
+    A change that could lose data, or fail on existing rows, is written as a comment; replace it with SQL, or
+    delete it, before you migrate. What the database has and the classes do not declare is listed.
     """
     entities, settings, own = entities_of(module), Settings.from_env(), own_line(line, make=True)
     lines = lines_of(entities, own)
@@ -54,16 +54,27 @@ def diff(module: Module, line: OwnLine = OWN) -> None:
         if each.weight == "decision":
             file = next(path for path, text in written.items() if each.comment in text)
             _screen.print(f"{each}: decide in {file}")
-    if not written:
+        elif each.weight == "remark":  # always printed: a renamed column leaves its values in the old one
+            known = next((path for path, text in written.items() if each.comment in text), None)
+            more = f"; the SQL that renames or drops it is in {known}" if known else ""
+            _screen.print(f"{each}; it may stay{more}")
+    if not found:
         _screen.print("no differences")
 
 
 @app.command()
-def check(module: Module, line: OwnLine = OWN) -> None:
+def check(
+    module: Module,
+    line: OwnLine = OWN,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Accept the findings that begin with this text. Can be repeated."),
+    ] = None,
+) -> None:
     """List the differences between MODULE, the migrations and the database.
 
     The exit code is 1 if there are any. It also lists what would bypass the isolation of tenants, such as
-    a table without policies.
+    a table without policies or a login with BYPASSRLS, each with the statement that closes it.
     """
     own, entities, settings = own_line(line), entities_of(module), Settings.from_env()
     try:
@@ -74,6 +85,7 @@ def check(module: Module, line: OwnLine = OWN) -> None:
     if not any(name.startswith("migration core ") for name in found):
         found += [str(each) for each in compare(settings, entities, own) if each.weight != "remark"]
         found += breaches(settings)
+    found = [each for each in found if not each.startswith(tuple(allow or ()))]
     for text in found:
         _screen.print(text)
     if found:
@@ -87,11 +99,16 @@ def entities_of(name: str) -> list[type[Entity]]:
     Raises:
         UsageError: the module cannot be imported, has no such class, or has two classes for one table.
     """
+    if "/" in name or name.endswith(".py") or name.startswith("."):
+        dotted = ".".join(part for part in Path(name).with_suffix("").parts if part not in {"/", "..", "."})
+        raise UsageError(
+            f"{name} is a path; pass the name of the module, as for python -m: {dotted or 'myapp.models'}"
+        )
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does, unlike the installed command
     try:
         module = import_module(name)
     except ImportError as error:
-        raise UsageError(f"{name} cannot be imported from here: {error}") from error
+        raise UsageError(f"{name} cannot be imported from {Path.cwd()}: {error}") from error
     found: dict[str, type[Entity]] = {}
     for each in vars(module).values():
         # Not getattr: a subclass without a table of its own inherits the one of its base.

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from storekit.deploy.evolve import compare, lines_of, next_files, pending
 from storekit.deploy.migrate import migrate
-from storekit.errors import ConfigurationError
+from storekit.errors import ConfigurationError, UsageError
 from storekit.model.declare.entity import Entity, require_table
 from storekit.model.table.names import qualified
 from storekit.schema.ddl import render
 from storekit.schema.diff import Difference
 from storekit.schema.files import root
 from storekit.schema.lines import Line, core
+from storekit.schema.taken_names import check_names
 from storekit.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,16 +27,33 @@ if TYPE_CHECKING:
 
 _OWN_LINE = "app"
 _MARK = "schema.sha256"
+_OF_SERVERS = {
+    *("postgres_url", "postgres_admin_url", "postgres_worker_url", "postgres_reporter_url"),
+    *("mongo_url", "mongo_database"),
+    *("s3_endpoint_url", "s3_bucket", "s3_region", "s3_access_key", "s3_secret_key", "s3_session_token"),
+    "s3_expires_on",
+}
+"""The settings that the embedded servers determine."""
 
 
 class EmbeddedServers:
     """Starts the servers of a directory, migrates them for the classes, and stops using them at the end."""
 
-    def __init__(self, path: Path, entities: Sequence[type[Entity]]) -> None:
+    def __init__(
+        self, path: Path, entities: Sequence[type[Entity]], settings: Settings | None = None
+    ) -> None:
         for entity in entities:
             require_table(entity)
+        given = settings or Settings()
+        if wrong := sorted(given.model_fields_set & _OF_SERVERS):
+            raise UsageError(
+                f"an embedded store has its own servers: its settings must not contain {', '.join(wrong)}; "
+                "pass other settings only, or use open() for your own servers"
+            )
+        check_names(entities)
         self._path = path
         self._entities = entities
+        self._given = given
         self._stack: Stack | None = None
 
     def start(self) -> Settings:
@@ -44,7 +62,7 @@ class EmbeddedServers:
 
         self._stack = Stack.start(self._path)
         try:
-            settings = self._stack.settings()
+            settings = self._with_addresses(self._stack.settings())
             self._migrate(settings)
         except BaseException:
             self.stop()
@@ -57,9 +75,12 @@ class EmbeddedServers:
             self._stack.close()
             self._stack = None
 
+    def _with_addresses(self, found: Settings) -> Settings:
+        return self._given.model_copy(update={name: getattr(found, name) for name in _OF_SERVERS})
+
     def _migrate(self, settings: Settings) -> None:
         directory, mark = self._path / "migrations", self._path / _MARK
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(mode=0o755, exist_ok=True)
         own = Line(_OWN_LINE, directory)
         with _locked(directory):
             lines = lines_of(self._entities, own)
@@ -68,7 +89,7 @@ class EmbeddedServers:
                 return
             migrate(settings, lines)
             evolve(settings, self._entities, lines)
-            mark.write_text(_digest(lines, self._entities))
+            _write(mark, _digest(lines, self._entities))
 
 
 def evolve(settings: Settings, entities: Sequence[type[Entity]], lines: Sequence[Line]) -> None:
@@ -78,13 +99,13 @@ def evolve(settings: Settings, entities: Sequence[type[Entity]], lines: Sequence
         ConfigurationError: a change of a class could lose data, so a person must decide; nothing was written.
     """
     directory = Path(str(lines[-1].directory))
-    found = [each for each in compare(settings, entities, lines[-1]) if each.weight != "remark"]
+    found = [each for each in compare(settings, entities, lines[-1], in_use=False) if each.weight != "remark"]
     following = next_files(directory, found, in_use=False)
     decisions = [each for each in found if each.weight == "decision"]
     if decisions:
         raise ConfigurationError(_open_decisions(decisions, entities, following))
     for path, text in following.items():
-        path.write_text(text, encoding="utf-8")
+        _write(path, text)
         try:
             migrate(settings, lines)
         except ConfigurationError:
@@ -106,6 +127,12 @@ def _open_decisions(
         f"or write this to {first}, remove the comment signs of what you want, and start again:\n\n"
         f"{following[first]}{more}"
     )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that nobody else may change, whatever the umask is: the next start would refuse it."""
+    with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o644)) as file:
+        file.write(text)
 
 
 @contextmanager

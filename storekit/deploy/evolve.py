@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from storekit.deploy.migrate import admin_url, status
@@ -36,10 +37,15 @@ def pending(settings: Settings, lines: Sequence[Line]) -> list[str]:
     return [f"{each.line} {each.number:04}_{each.name}.sql" for each in found if each.applied_on is None]
 
 
-def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> list[Difference]:
+def compare(
+    settings: Settings, entities: Iterable[type[Entity]], own: Line, *, in_use: bool = True
+) -> list[Difference]:
     """Return the differences between the database and those of these classes that belong to the line `own`.
 
     All migrations must have been applied.
+
+    Args:
+        in_use: the migrations will also run in other databases, whose tables may have rows.
 
     Raises:
         UsageError: two classes lead to the same name of a table, index or type.
@@ -74,6 +80,7 @@ def compare(settings: Settings, entities: Iterable[type[Entity]], own: Line) -> 
                     found.append(missing(entity, later))
                     late += missing_keys(entity, later)
                 else:
+                    actual = replace(actual, empty=actual.empty and not in_use)
                     found += differences(entity, declared(connection, entity), actual)
         left = (_made_by(own) & {*managed(connection)}) - wanted.keys()
     return [*found, *late, *map(undeclared, sorted(left))]

@@ -86,14 +86,19 @@ def _undecided(lines: Sequence[Line]) -> dict[str, Finding]:
 
 
 def admin_url(settings: Settings) -> str:
-    """Return the URL of the login that has CREATEROLE and owns the database.
+    """Return where the login that has CREATEROLE and owns the database connects to, with TLS where it must.
 
     Raises:
-        ConfigurationError: POSTGRES_ADMIN_URL is not set.
+        ConfigurationError: POSTGRES_ADMIN_URL is not set, cannot be parsed, or would connect to another
+            machine without TLS.
     """
+    from storekit.drivers.postgres.target import conninfo
+
     if settings.postgres_admin_url is None:
         raise ConfigurationError(
             "POSTGRES_ADMIN_URL is not set; it must be the URL of a login that has CREATEROLE and owns the "
             'database; for the servers of storekit up, run: eval "$(storekit env)"'
         )
-    return settings.postgres_admin_url.get_secret_value()
+    return conninfo(
+        settings.postgres_admin_url.get_secret_value(), "POSTGRES_ADMIN_URL", settings.postgres_tls
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Self
 
+from storekit.embedded.trust import check_own, check_tree, check_way
 from storekit.errors import ConfigurationError, Unavailable
 
 _MARK = "stack.json"
@@ -31,51 +32,40 @@ class Directory:
         """Use a new or empty directory, or an existing stack of this user.
 
         Raises:
-            ConfigurationError: the directory contains other files, or is the stack of another user.
+            ConfigurationError: the directory contains other files, or another user owns or may change it or
+                something in it.
         """
-        claimed = cls(Path(os.path.abspath(path)))
-        if claimed.path.exists() and not claimed.path.is_dir():
-            raise ConfigurationError(
-                f"{claimed.path} is not a directory; use another path for the embedded stack"
-            )
-        claimed.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        claimed = cls.existing(path)
+        if not claimed.path.exists():
+            _make(claimed.path)
+            claimed = cls.existing(path)  # another user may have made it meanwhile
         if not claimed.is_stack:
-            claimed._initialise()
-        claimed._check_mark()
+            _initialise(claimed)
+        _check_mark(claimed)
         return claimed
+
+    @classmethod
+    def existing(cls, path: Path) -> Self:
+        """Use a directory that may be missing, and create nothing.
+
+        Raises:
+            ConfigurationError: another user owns or may change the directory or something in it.
+        """
+        found = cls(Path(os.path.abspath(path)))
+        check_way(found.path)
+        if found.path.exists():
+            if not found.path.is_dir():
+                raise ConfigurationError(
+                    f"{found.path} is not a directory; use another path for the embedded stack"
+                )
+            check_own(found.path)
+            check_tree(found.path)
+        return found
 
     @property
     def is_stack(self) -> bool:
         """Whether the directory is a stack, running or not."""
         return (self.path / _MARK).exists()
-
-    def _initialise(self) -> None:
-        # Another process may initialise the directory at the same time, so temporary files of the mark are
-        # ignored.
-        entries = {each.name for each in self.path.iterdir() if not each.name.startswith(_MARK)}
-        if entries - _ALLOWED_BEFORE and not self.is_stack:
-            found = ", ".join(sorted(entries - _ALLOWED_BEFORE)[:3])
-            raise ConfigurationError(
-                f"{self.path} is not a stack of storekit and not empty (it contains {found}); "
-                "use another directory"
-            )
-        self.path.chmod(0o700)
-        self.write(_MARK, {"format": _FORMAT, "uid": os.geteuid()})
-        for name in ("s3", "log"):
-            (self.path / name).mkdir(mode=0o700, exist_ok=True)
-
-    def _check_mark(self) -> None:
-        mark = self.read(_MARK)
-        if mark.get("format") != _FORMAT:
-            raise ConfigurationError(
-                f"{self.path} is a stack of format {mark.get('format')}, this version of storekit needs "
-                f"{_FORMAT}; open it with the version that created it, or use another directory"
-            )
-        if mark["uid"] != os.geteuid():
-            raise ConfigurationError(
-                f"{self.path} is the stack of uid {mark['uid']}, this process is uid {os.geteuid()}; "
-                "start it as that user, or use another directory"
-            )
 
     def log(self, name: str) -> Path:
         """Return the path of a server's log. The log of its previous run has the suffix `.1`."""
@@ -94,10 +84,14 @@ class Directory:
         return found if isinstance(found, dict) else {}
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """Write a JSON file with mode 0600, atomically: a crash leaves the old content or the new one."""
+        """Write a JSON file with `write_text`."""
+        self.write_text(name, json.dumps(content, indent=1))
+
+    def write_text(self, name: str, content: str) -> None:
+        """Write a file with mode 0600, atomically: a crash leaves the old content or the new one."""
         fresh = self.path / f"{name}.{token_hex(4)}.tmp"
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(content, file, indent=1)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self.path / name)  # atomic within one directory
@@ -120,6 +114,39 @@ class Directory:
             yield
         finally:
             os.close(file)
+
+
+def _initialise(directory: Directory) -> None:
+    # Another process may initialise the directory at the same time, so temporary files of the mark are
+    # ignored.
+    entries = {each.name for each in directory.path.iterdir() if not each.name.startswith(_MARK)}
+    if entries - _ALLOWED_BEFORE and not directory.is_stack:
+        found = ", ".join(sorted(entries - _ALLOWED_BEFORE)[:3])
+        raise ConfigurationError(
+            f"{directory.path} is not a stack of storekit and not empty (it contains {found}); "
+            "use another directory"
+        )
+    directory.path.chmod(0o700)
+    directory.write(_MARK, {"format": _FORMAT})
+    for name in ("s3", "log"):
+        (directory.path / name).mkdir(mode=0o700, exist_ok=True)
+
+
+def _check_mark(directory: Directory) -> None:
+    mark = directory.read(_MARK)
+    if mark.get("format") != _FORMAT:
+        raise ConfigurationError(
+            f"{directory.path} is a stack of format {mark.get('format')}, this version of storekit needs "
+            f"{_FORMAT}; open it with the version that created it, or use another directory"
+        )
+
+
+def _make(path: Path) -> None:
+    """Create a directory and its missing parents, which nobody else may change whatever the umask is."""
+    for parent in reversed(path.parents):
+        if not parent.exists():
+            parent.mkdir(mode=0o755, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
 
 
 def try_lock(file: int) -> bool:

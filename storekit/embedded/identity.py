@@ -8,7 +8,6 @@ allowed.
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from typing import Literal
 
 from storekit.embedded import run_as
 from storekit.embedded.directory import Directory
+from storekit.embedded.trust import unprivileged_uid
 from storekit.errors import ConfigurationError
 
 Way = Literal["plain", "namespace", "user"]
@@ -78,8 +78,10 @@ def find(directory: Directory, package: Path, choices: Sequence[Way]) -> tuple[I
     Raises:
         ConfigurationError: the machine allows none of them, or the directory cannot be entered.
     """
-    for way in choices:
-        identity = PLAIN if way == "plain" else Identity(way, _nobody())
+    # Data that the other uid could change is not run with the files of root: its settings name programs.
+    lent = (directory.path / "postgres").exists() and (directory.path / "postgres").stat().st_uid
+    for way in sorted(choices, key=lambda way: way != "user") if lent else choices:
+        identity = PLAIN if way == "plain" else Identity(way, unprivileged_uid())
         if way == "user":
             # The other uid can enter the directory but not list it; the files in it have their own modes.
             directory.path.chmod(0o711)
@@ -104,14 +106,6 @@ def _postgres(package: Path) -> Path:
     return package / "pginstall" / "bin" / "postgres"
 
 
-def _nobody() -> int:
-    # initdb looks up the name of its uid, so the uid must have an entry in the user database.
-    try:
-        return pwd.getpwnam("nobody").pw_uid
-    except KeyError:
-        return next((each.pw_uid for each in pwd.getpwall() if each.pw_uid), 65534)
-
-
 def _unreachable(directory: Directory, identity: Identity) -> ConfigurationError:
     return ConfigurationError(
         f"postgres cannot run as root and would run as uid {identity.uid}, which cannot enter "
@@ -131,8 +125,9 @@ def _private_copy(directory: Directory, package: Path) -> Path:
         for each in (package / "pginstall", libraries):
             if each.exists():
                 target = fresh / each.relative_to(package.parent)
-                shutil.copytree(each, target, symlinks=True, ignore=shutil.ignore_patterns("include"))
-        for each in (fresh, fresh / package.name):
-            each.chmod(0o755)
+                shutil.copytree(each, target, ignore=shutil.ignore_patterns("include"))
+        for each in (fresh, *fresh.rglob("*")):
+            # The wheel was installed with any umask, and nothing in a stack may be changed by others.
+            each.chmod(0o755 if each.is_dir() or os.access(each, os.X_OK) else 0o644)
         fresh.rename(copy)
     return copy / package.name

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from storekit.embedded import supervisor
 from storekit.embedded.directory import Directory, try_lock
 from storekit.embedded.orphans import end_orphans
+from storekit.embedded.trust import check_way
 from storekit.errors import Unavailable
 
 T = TypeVar("T")
@@ -126,11 +127,12 @@ def _until_connected(
 
 
 def _join(directory: Directory) -> OwnerConnection | None:
-    path = directory.read(RECORD).get("socket")
-    if path is None:
+    record = _record(directory)
+    if not record:
         return None
+    check_way(Path(record["socket"]))  # it may be in the temporary directory, which all users share
     try:
-        connection = OwnerConnection(path)
+        connection = OwnerConnection(record["socket"])
     except OSError:
         return None
     try:
@@ -141,6 +143,17 @@ def _join(directory: Directory) -> OwnerConnection | None:
         connection.close()
         return None
     return connection
+
+
+def _record(directory: Directory) -> dict[str, Any]:
+    """Read the record of the directory's supervisor; empty if there is none.
+
+    A copied directory contains the record of the original, whose servers it must not stop.
+    """
+    record = directory.read(RECORD)
+    if record.get("directory") != supervisor.directory_id(directory.path):
+        return {}
+    return {**record, "socket": os.path.join(directory.path, record["socket"])}
 
 
 @contextmanager
@@ -155,17 +168,25 @@ def _supervisor_lock(directory: Directory) -> Iterator[int | None]:
 
 def _clear(directory: Directory, lock: int) -> None:
     """Stop the servers of a killed supervisor, and remove its socket and record."""
-    record = directory.read(RECORD)
+    record = _record(directory)
     end_orphans(record)
     if record:
         supervisor.remove_socket(record["socket"])
-        (directory.path / RECORD).unlink(missing_ok=True)
+    for name in (RECORD, _SOCKET):  # in a copied directory, those of the original
+        (directory.path / name).unlink(missing_ok=True)
 
 
 def _start(directory: Directory, lock: int) -> OwnerConnection:
     _clear(directory, lock)
     path = _socket_path(directory)
-    directory.write(RECORD, {"socket": path, "servers": {}})
+    directory.write(
+        RECORD,
+        {
+            "socket": supervisor.stored_socket(path, directory.path),
+            "directory": supervisor.directory_id(directory.path),
+            "servers": {},
+        },
+    )
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         os.chmod(path, 0o600)
@@ -205,6 +226,8 @@ def _socket_path(directory: Directory) -> str:
     path = str(directory.path / _SOCKET)
     if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
         return path
-    # mkdtemp creates the directory with mode 0700, so no other user can place a socket there. The record
-    # contains the path.
-    return str(Path(tempfile.mkdtemp(prefix="storekit-")) / _SOCKET)
+    # mkdtemp creates the directory with mode 0700, so no other user can place a socket there, unless another
+    # user can replace the directory. The record contains the path.
+    private = Path(tempfile.mkdtemp(prefix="storekit-"))
+    check_way(private.absolute())
+    return str(private / _SOCKET)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import ExitStack
 from threading import Lock
 
@@ -19,8 +19,10 @@ _FILE = "ports.json"
 class Ports:
     """The ports of a stack by server and purpose, all different."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, is_usable: Callable[[int], bool] = lambda _: True) -> None:
+        """Create the ports of a stack, without those that `is_usable` refuses."""
         self._directory = directory
+        self._is_usable = is_usable
         self._lock = Lock()
 
     def known(self, server: str) -> dict[str, int]:
@@ -34,35 +36,36 @@ class Ports:
             ports: dict[str, int] = saved.pop(server, {})
             # A port assigned to another server looks free until that server listens.
             others = {port for assigned in saved.values() for port in assigned.values()}
-            if set(ports) != set(purposes) or not _are_usable(list(ports.values()), others):
-                ports = dict(zip(purposes, _choose(len(purposes), others), strict=True))
+            if set(ports) != set(purposes) or not self._are_usable(list(ports.values()), others):
+                ports = dict(zip(purposes, self._choose(len(purposes), others), strict=True))
                 self._directory.write(_FILE, {**saved, server: ports})
             return ports
 
+    def _are_usable(self, ports: Sequence[int], others: Set[int]) -> bool:
+        distinct = len(set(ports)) == len(ports) and others.isdisjoint(ports)
+        return distinct and all(map(_is_free, ports)) and all(map(self._is_usable, ports))
 
-def _are_usable(ports: Sequence[int], others: Set[int]) -> bool:
-    return len(set(ports)) == len(ports) and others.isdisjoint(ports) and all(map(_is_free, ports))
+    def _choose(self, count: int, others: Set[int]) -> list[int]:
+        # All ports stay bound until the last one is found, so that no port is chosen twice.
+        with ExitStack() as bound:
+            free = (
+                port
+                for port in random.sample(_RANGE, len(_RANGE))
+                if port not in others
+                and self._is_usable(port)
+                and _bind(bound.enter_context(socket.socket()), port)
+            )
+            ports = [port for port, _ in zip(free, range(count), strict=False)]
+        if len(ports) < count:
+            raise ConfigurationError(
+                f"fewer than {count} free ports from {_RANGE.start} to {_RANGE.stop - 1}; stop other programs"
+            )
+        return ports
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         return _bind(probe, port)
-
-
-def _choose(count: int, others: Set[int]) -> list[int]:
-    # All ports stay bound until the last one is found, so that no port is chosen twice.
-    with ExitStack() as bound:
-        free = (
-            port
-            for port in random.sample(_RANGE, len(_RANGE))
-            if port not in others and _bind(bound.enter_context(socket.socket()), port)
-        )
-        ports = [port for port, _ in zip(free, range(count), strict=False)]
-    if len(ports) < count:
-        raise ConfigurationError(
-            f"fewer than {count} free ports from {_RANGE.start} to {_RANGE.stop - 1}; stop other programs"
-        )
-    return ports
 
 
 def _bind(probe: socket.socket, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""Run a program that ends with its parent and, if it is started by root, does not have the rights of root.
+"""Run a program that ends with its parent and, if it is started by root, has none of root's capabilities.
 
     python -I -S run_as.py WAY UID SIGNAL PARENT PROGRAM ARGUMENT...
 
@@ -35,8 +35,9 @@ def _plain(uid: int) -> None:
 
 
 def _namespace(uid: int) -> None:
-    # Inside the namespace the process has uid `uid` and no capabilities. Outside it is still root, so its
-    # files belong to root and are reachable under directories of mode 0700.
+    # Inside the namespace the process has uid `uid` and no capabilities. Outside it is still root: its files
+    # belong to root and are reachable under directories of mode 0700, and it can read and write every other
+    # file that belongs to root.
     own_uid, own_gid = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "unshare") or libc.unshare(_NEW_USER_NAMESPACE):

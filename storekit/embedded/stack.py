@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from storekit.embedded.owner import OwnerConnection, connect_if_running, connect
 from storekit.embedded.ports import Ports
 from storekit.embedded.server import Runner, Server, translated
 from storekit.errors import ConfigurationError
+from storekit.ports.libpq import LINK
 from storekit.settings import Settings
 
 _BUCKET = "storekit"
@@ -118,8 +118,8 @@ def up(directory: Path) -> list[ServerStatus]:
 
 def down(directory: Path) -> int:
     """Undo `up` and return how many processes still own the stack; if 0, its servers have ended."""
-    stack_directory = Directory(Path(os.path.abspath(directory)))
-    with translated(stack_directory.path):
+    with translated(directory):
+        stack_directory = Directory.existing(directory)
         connection = connect_if_running(stack_directory)
         if connection is None:
             return 0
@@ -133,8 +133,8 @@ def down(directory: Path) -> int:
 
 def status(directory: Path) -> list[ServerStatus]:
     """Return the state of each server. Starts nothing."""
-    stack_directory = Directory(Path(os.path.abspath(directory)))
-    with translated(stack_directory.path):
+    with translated(directory):
+        stack_directory = Directory.existing(directory)
         connection = connect_if_running(stack_directory)
         found: dict[str, Any] = {}
         if connection:
@@ -159,7 +159,8 @@ def settings(directory: Path) -> Settings:
         raise ConfigurationError(
             f"servers of the stack in {directory} are not running: {', '.join(down)}; run: {start}"
         )
-    return _settings(Directory(Path(os.path.abspath(directory))))
+    with translated(directory):
+        return _settings(Directory.existing(directory))
 
 
 def require(directory: Path) -> None:
@@ -168,7 +169,9 @@ def require(directory: Path) -> None:
     Raises:
         ConfigurationError: it is not a stack.
     """
-    if not Directory(Path(os.path.abspath(directory))).is_stack:
+    with translated(directory):
+        found = Directory.existing(directory)
+    if not found.is_stack:
         raise ConfigurationError(f"{directory} is not a stack; pass the directory of a stack with --dir")
 
 
@@ -178,7 +181,7 @@ def _settings(stack_directory: Directory) -> Settings:
 
     def login(user: str) -> SecretStr:
         at = f"127.0.0.1:{ports['postgres']}/{postgres.DATABASE}"
-        return SecretStr(f"postgresql://{user}:{secrets[user]}@{at}?{urlencode(postgres.LINK)}")
+        return SecretStr(f"postgresql://{user}:{secrets[user]}@{at}?{urlencode(LINK)}")
 
     at = f"127.0.0.1:{ports['mongo']}/{secantus.DATABASE}?authSource=admin&directConnection=true"
     return Settings.model_validate(
@@ -223,7 +226,8 @@ def _start_missing(
         seaweedfs.SeaweedFS(stack_directory, secrets),
         secantus.Secantus(stack_directory, secrets),
     ]
-    runner = Runner(stack_directory, connection, Ports(stack_directory), secrets)
+    ports = Ports(stack_directory, seaweedfs.is_usable)
+    runner = Runner(stack_directory, connection, ports, secrets)
     with ThreadPoolExecutor(len(servers)) as threads:
         starts = [threads.submit(runner.start, each) for each in servers if each.name in wanted]
         try:

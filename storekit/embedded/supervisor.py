@@ -19,6 +19,7 @@ import os
 import selectors
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -64,7 +65,11 @@ class Server:
     def remove_files(self) -> None:
         """Remove the files that the server leaves behind."""
         for path in self.leftovers:
-            Path(path).unlink(missing_ok=True)
+            # The paths are in a directory that all users share: another user may have used the name since.
+            with contextlib.suppress(OSError):
+                found = os.lstat(path)
+                if stat.S_ISSOCK(found.st_mode) and found.st_uid == os.geteuid():
+                    os.unlink(path)
 
 
 class Supervisor:
@@ -185,8 +190,13 @@ class Supervisor:
             name: {"pid": each.process.pid, "start_time": each.start_time, "stop": each.stop}
             for name, each in self._servers.items()
         }
+        record = {
+            "socket": stored_socket(self._socket, self._record.parent),
+            "directory": directory_id(self._directory),
+            "servers": servers,
+        }
         fresh = self._record.with_suffix(".tmp")
-        fresh.write_text(json.dumps({"socket": self._socket, "servers": servers}))
+        fresh.write_text(json.dumps(record))
         fresh.replace(self._record)
 
     def _stop_all(self) -> None:
@@ -205,6 +215,17 @@ class Supervisor:
             self._record.unlink(missing_ok=True)
         if self._directory_exists() or Path(self._socket).parent != self._record.parent:
             remove_socket(self._socket)
+
+
+def directory_id(directory: int | str | Path) -> str:
+    """Return what identifies a directory: a copy of it has another one, and a moved directory keeps it."""
+    found = os.stat(directory)
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def stored_socket(path: str, directory: Path) -> str:
+    """Return a socket's path as the record contains it: without the directory, which may be moved."""
+    return os.path.basename(path) if os.path.dirname(path) == str(directory) else path
 
 
 def remove_socket(path: str) -> None:

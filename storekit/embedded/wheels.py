@@ -31,6 +31,11 @@ def require_secantus() -> None:
     _package("secantus", "SecantusDB")
 
 
+def require_cryptography() -> None:
+    """Check that certificates can be made."""
+    _package("cryptography", "cryptography")
+
+
 def _package(module: str, wheel: str) -> Path:
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:

@@ -1,17 +1,17 @@
 """The errors that storekit raises. All of them derive from `StorekitError`.
 
-    StorekitError               .step  .retryable  .index  position in the batch
+    StorekitError               .step  .retryable  .index  .detail  for operators; not in the message
     ├ UsageError                the call is wrong; fix the code (no I/O was done)
     │ ├ TenantRequired          no tenant was given
-    │ └ NotLoaded               .field  a document field was read that is not loaded
+    │ └ NotLoaded               .entity .field .remedy  a document field was read that is not loaded
     ├ ConfigurationError        a setting, a server or a schema is wrong
-    ├ ValidationError           .field  a value cannot be stored; nothing was sent
+    ├ ValidationError           .entity .field  a value cannot be stored; nothing was sent
     ├ NotFound                  .table .ref_id .field
     ├ Conflict                  .table .ref_id .expected .found  another writer saved first
     ├ InvalidTransition         .from_ .to .allowed  the state machine does not allow the change
-    ├ ConstraintViolation       .constraint .fields  a database constraint rejected the rows
+    ├ ConstraintViolation       .constraint .table .fields .held_by  a database constraint rejected the rows
     ├ IdempotencyConflict       .key  the key was used for a different request
-    ├ InProgress                .key  another process is saving with this key  (retryable)
+    ├ InProgress                .key .waited  another process is saving with this key  (retryable)
     ├ NotSequenced              .position .complete_through  events are not in the log yet  (retryable)
     ├ WriteLost                 .write_id  another process took the write over  (retryable)
     ├ TooManyConflicts        .attempts  other writers were faster each time  (retryable)
@@ -21,7 +21,7 @@
     └ Corrupt                   .ref .expected .found  the stored bytes differ from those that were saved
 
 To retry a retryable error, repeat the call with the same object or the same idempotency key: the write
-happens at most once. No message contains a secret or a signed URL.
+happens at most once. No message contains a secret, a signed URL or the address of a server.
 """
 
 from storekit.errors.base import (

@@ -62,6 +62,8 @@ class InvalidTransition(StorekitError):
 
     >>> str(InvalidTransition("runs", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "running", "pending", ("done", "failed")))
     'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG cannot change from running to pending; allowed: done, failed'
+    >>> str(InvalidTransition("runs", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "done", "done", ()))
+    'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG is done already, and this call does not repeat its ...'
 
     Attributes:
         table: table of the record.
@@ -72,9 +74,12 @@ class InvalidTransition(StorekitError):
     """
 
     def __init__(self, table: str, ref_id: str, from_: str | None, to: str, allowed: tuple[str, ...]) -> None:
-        change = f"start as {to}" if from_ is None else f"change from {from_} to {to}"
         remedy = f"allowed: {', '.join(allowed)}" if allowed else f"{from_} is final"
-        super().__init__(f"{table} {ref_id} cannot {change}; {remedy}")
+        if from_ == to:  # a repetition returns the record, unless something has changed it since
+            what = f"is {to} already, and this call does not repeat its last change"
+        else:
+            what = f"cannot {f'start as {to}' if from_ is None else f'change from {from_} to {to}'}"
+        super().__init__(f"{table} {ref_id} {what}; {remedy}")
         self.table = table
         self.ref_id = ref_id
         self.from_ = from_
@@ -85,36 +90,72 @@ class InvalidTransition(StorekitError):
 class ConstraintViolation(StorekitError):
     """A database constraint rejected the rows, such as a unique key or a reference.
 
-    Nothing was committed. Do not retry: change the values that the message names.
+    Nothing was committed. Do not retry: change the values of the fields that the message names.
 
     >>> error = ConstraintViolation("duplicate key", "notes_slug_uq_0c1e9f3a")
-    >>> error.set_fields("notes", ("slug",))
-    >>> str(error)
-    'notes: another record of this tenant has the same slug (notes_slug_uq_0c1e9f3a)'
+    >>> error.set_fields("notes", ("slug",), "another record of this tenant has the same slug")
+    >>> print(error, error.fields)
+    notes: another record of this tenant has the same slug (notes_slug_uq_0c1e9f3a) ('slug',)
 
     Attributes:
         constraint: name of the constraint or index in the database, if it reported one.
-        fields: fields of the unique key whose values are taken; empty for other constraints.
+        table: table of the record; None if the constraint is not one that the class declares.
+        fields: fields whose values were rejected: those of a unique key or a natural key, or the reference to
+            a record that does not exist. Empty for other constraints.
+        held_by: ref_id of the soft-deleted record that still has the values of the key; None if the record is
+            not deleted.
     """
 
-    def __init__(self, message: str, constraint: str | None, *, step: str | None = None) -> None:
-        super().__init__(message, step=step)
-        self.constraint = constraint
-        self.fields: tuple[str, ...] = ()
+    _referred = False
 
-    def set_fields(self, table: str, fields: tuple[str, ...]) -> None:
-        """Set `fields`, and replace the database's message with one that names them."""
-        message = f"{table}: another record of this tenant has the same {', '.join(fields)}"
-        self.args = (f"{message} ({self.constraint})",)
-        self.fields = fields
+    def __init__(
+        self, message: str, constraint: str | None, *, step: str | None = None, detail: str | None = None
+    ) -> None:
+        super().__init__(message, step=step, detail=detail)
+        self.constraint = constraint
+        self.table: str | None = None
+        self.fields: tuple[str, ...] = ()
+        self.held_by: str | None = None
+
+    @classmethod
+    def of_referred(cls, constraint: str | None, *, detail: str | None = None) -> ConstraintViolation:
+        """Return the error of a delete that the references of other records refuse."""
+        message = f"other records still refer to this one ({constraint}); delete or change them first"
+        error = cls(message, constraint, detail=detail)
+        error._referred = True
+        return error
+
+    @property
+    def is_dangling(self) -> bool:
+        """Whether a reference has no target, if the constraint is one of a reference."""
+        return not self._referred
+
+    def set_holder(self, table: str, fields: tuple[str, ...], ref_id: str) -> None:
+        """Set `held_by` and `fields`, and say how to get the values back from a deleted record."""
+        named = ", ".join(fields)
+        self.set_fields(
+            table,
+            fields,
+            f"the deleted record {ref_id} still has the same {named}; restore it with restore({ref_id!r}), "
+            f"or give it another {named} with your own SQL (tx.connection)",
+        )
+        self.held_by = ref_id
+
+    def set_fields(self, table: str, fields: tuple[str, ...], why: str) -> None:
+        """Set `table` and `fields`, and replace the message with one that names them."""
+        self.args = (f"{table}: {why} ({self.constraint})",)
+        self.table, self.fields = table, fields
 
 
 class Unreadable(StorekitError):
     """A stored record has a value that this version of its class cannot hold.
 
     Another version of the class or hand-written SQL wrote it. Reading the field raises this error; all other
-    fields of the record can be read, and saving it does not change the field. If the whole object could not
-    be built after a change, `version` is set and the change is committed.
+    fields of the record can be read, and saving it does not change the field.
+
+    If code of the class fails for the whole record, such as `model_post_init`, `field` is None and each field
+    raises this error, except those that storekit sets. The call that returned the record has succeeded, so do
+    not repeat it if it made a change. `history(ref_id)` has the stored values of columns.
 
     Do not retry: deploy the class that can hold the value, or write another value with `update` or SQL.
 
@@ -124,20 +165,23 @@ class Unreadable(StorekitError):
     Attributes:
         table: table of the record.
         ref_id: ref_id of the record, a ULID.
-        field: the field that cannot be read; None if the object could not be built for another reason.
-        version: version that the call has committed; None if it was a read.
+        field: the field that cannot be read; None if no field of the class can be read.
+        version: version of the record that was read or committed, if no field can be read, else None.
     """
 
     def __init__(
         self, table: str, ref_id: str, field: str | None, why: str, *, version: int | None = None
     ) -> None:
-        if version is None:
-            what = f"the stored value of {field}" if field else "the stored values"
-            message = f"this class cannot hold {what} ({why}); other fields can be read; correct the value"
+        if field is not None:
+            message = (
+                f"this class cannot hold the stored value of {field} ({why}); other fields can be read; "
+                "correct the value"
+            )
         else:
             message = (
-                f"version {version} is committed, but its object could not be built ({why}); "
-                "do not repeat the call; correct the class and read the record with get()"
+                f"version {version} is committed, but code of the class failed for it ({why}), so its fields "
+                "cannot be read; do not repeat a change; history() has the stored values; correct the class, "
+                "or the values with update()"
             )
         super().__init__(f"{table} {ref_id}: {message}")
         self.table = table
@@ -149,10 +193,11 @@ class Unreadable(StorekitError):
 class IdempotencyConflict(StorekitError):
     """The idempotency key was already used for a different request; nothing was changed.
 
-    Do not retry with this key: use a new key for new content.
+    Do not retry with this key: use a new key for new content. A unit of work that is run again must plan the
+    same operations; objects that were saved by the first run and changed since then make it another request.
 
     >>> str(IdempotencyConflict("order-17"))
-    "idempotency key 'order-17' was used for a different request; use a new key for new content"
+    "idempotency key 'order-17' was used for a different request; use a new key for new content, or ..."
 
     Attributes:
         key: the idempotency key.
@@ -160,7 +205,8 @@ class IdempotencyConflict(StorekitError):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"idempotency key {key!r} was used for a different request; use a new key for new content"
+            f"idempotency key {key!r} was used for a different request; use a new key for new content, or "
+            "repeat the first request with new objects, or with its own if they were not changed since"
         )
         self.key = key
 

@@ -19,6 +19,7 @@ class InProgress(StorekitError):
 
     Attributes:
         key: the idempotency key.
+        waited: seconds that this call waited for the other process.
     """
 
     retryable = True
@@ -26,9 +27,10 @@ class InProgress(StorekitError):
     def __init__(self, key: str, waited: float) -> None:
         super().__init__(
             f"another write with idempotency key {key!r} is still in progress after {waited:.0f} s; "
-            "call again with the same key"
+            "call again with the same key, or wait longer: idempotency_wait (STOREKIT_IDEMPOTENCY_WAIT)"
         )
         self.key = key
+        self.waited = waited
 
 
 class NotSequenced(StorekitError):
@@ -114,8 +116,9 @@ class Unavailable(StorekitError):
 
     retryable = True
 
-    def __init__(self, store: str, why: str, *, step: str | None = None) -> None:
-        super().__init__(f"{store} is unavailable: {why}; nothing was committed; call again", step=step)
+    def __init__(self, store: str, why: str, *, step: str | None = None, detail: str | None = None) -> None:
+        message = f"{store} is unavailable: {why}; nothing was committed; call again"
+        super().__init__(message, step=step, detail=detail)
         self.store = store
 
 

@@ -35,17 +35,19 @@ class NotLoaded(UsageError):
 
     Do not retry: name the field in `get(ref_id, load=[...])`.
 
-    >>> str(NotLoaded("Report.body", 'load it with get(ref_id, load=["body"])'))
-    'Report.body is not loaded; load it with get(ref_id, load=["body"])'
+    >>> error = NotLoaded("Report.body", 'load it with get(ref_id, load=["body"])')
+    >>> print(error, "|", error.entity, error.field)
+    Report.body is not loaded; load it with get(ref_id, load=["body"]) | Report body
 
     Attributes:
-        field: class and field, as in "Report.body".
+        entity: name of the class.
+        field: name of the field, as in "body".
         remedy: the call that loads it.
     """
 
-    def __init__(self, field: str, remedy: str) -> None:
-        super().__init__(f"{field} is not loaded; {remedy}")
-        self.field = field
+    def __init__(self, where: str, remedy: str) -> None:
+        super().__init__(f"{where} is not loaded; {remedy}")
+        self.entity, self.field = split(where)
         self.remedy = remedy
 
 
@@ -80,9 +82,35 @@ class ValidationError(StorekitError):
     storekit.errors.ValidationError: Note.title: it contains U+0000, which Postgres cannot store
 
     Attributes:
-        field: class and field, as in "Note.title", or the name of the argument; None if neither applies.
+        entity: name of the class; None if the value is not one of a record.
+        field: name of the field, as in "title", with the place inside its value if it has one, as in
+            "payload.hits" or "tags[2]". Or the name of the argument. None if neither applies.
     """
 
-    def __init__(self, message: str, *, field: str | None = None, step: str | None = None) -> None:
-        super().__init__(f"{field}: {message}" if field else message, step=step)
-        self.field = field
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        entity: str | None = None,
+        step: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Create the error.
+
+        `field` is a class and its field, as in "Note.title", or an argument. `entity` is the class alone, if
+        the whole record is refused.
+        """
+        where = field or entity
+        super().__init__(f"{where}: {message}" if where else message, step=step, detail=detail)
+        self.entity, self.field = split(field) if field else (entity, None)
+
+
+def split(where: str) -> tuple[str | None, str | None]:
+    """Split "Note.title" into the class and the field; the name of an argument has no class.
+
+    >>> split("Note.payload.hits"), split("limit")
+    (('Note', 'payload.hits'), (None, 'limit'))
+    """
+    entity, dot, field = where.partition(".")
+    return (entity, field) if dot else (None, entity)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from storekit.errors import OutcomeUnknown, Unavailable, WriteLost
+from storekit.errors import OutcomeUnknown, Unavailable
 from storekit.flows.context import Context
 from storekit.flows.replies import (
     Decision,
@@ -19,6 +19,7 @@ from storekit.flows.replies import (
     Visible,
     decision_from,
     lease_from,
+    lost,
     staged_from,
     visible_from,
 )
@@ -97,6 +98,7 @@ async def transition(context: Context, write_id: UUID, move: Move, after: Select
     Raises:
         OutcomeUnknown: the connection broke after the call was sent.
         WriteLost: the call was sent twice, and the first one has not finished.
+        ConfigurationError: the clock of this machine is more than a day behind.
     """
     arguments = {
         **_who(context),
@@ -111,7 +113,7 @@ async def transition(context: Context, write_id: UUID, move: Move, after: Select
     call = Call("transition_v1", arguments)
     reply, rows = await _visible(context, write_id, [call, after], "postgres.transition")
     if reply["outcome"] != "committed":
-        raise WriteLost(write_id, "the ledger did not let this call commit it")
+        raise lost(write_id, reply)
     found: list[Json] = rows
     return found
 
@@ -123,6 +125,8 @@ async def claim(context: Context, statement: Claim, after: Written) -> tuple[Jso
         OutcomeUnknown: the connection broke after the call was sent.
     """
     reply, rows = await _visible(context, statement.write_id, [statement, after], "postgres.claim")
+    if reply is not None and reply["outcome"] != "committed":
+        raise lost(statement.write_id, reply)
     return reply, rows
 
 
@@ -205,7 +209,7 @@ async def _repeatable(context: Context, name: str, statements: Sequence[Statemen
         try:
             return await ledger.pipeline(actor.tenant, actor.name, statements)
         except AnswerLost as error:
-            raise Unavailable("postgres", "the connection broke") from error
+            raise Unavailable("postgres", error.why, detail=str(error)) from error
 
 
 def _ledger(context: Context) -> Ledger:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 from uuid import UUID
 
 from storekit.errors import TenantRequired, UsageError
+from storekit.errors.shown import shown
 from storekit.model.table.table import Table
 from storekit.model.values.context import encode_context
 from storekit.model.values.limits import check_length, check_text
@@ -134,7 +135,7 @@ class Actor:
         try:
             found = tenant if isinstance(tenant, UUID) else UUID(tenant)
         except (ValueError, AttributeError, TypeError) as error:
-            raise TenantRequired(f"the tenant {tenant!r} is not a UUID") from error
+            raise TenantRequired(f"the tenant {shown(tenant)} is not a UUID") from error
         if found == NIL:
             raise TenantRequired("the nil UUID is not a tenant; store.admin(actor=...) writes global records")
         return replace(cls(found, _checked_name(actor)), **_behalf(on_behalf_of, context))

@@ -6,10 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias, cast
+from uuid import UUID
 
-from storekit.errors import Conflict, IdempotencyConflict, NotFound, WriteLost
+from storekit import ids
+from storekit.errors import (
+    ConfigurationError,
+    Conflict,
+    IdempotencyConflict,
+    NotFound,
+    StorekitError,
+    WriteLost,
+)
 from storekit.model.save.plan import Write
 
+_CLOCKS_AGREE = timedelta(hours=1)
 Json: TypeAlias = Mapping[str, Any]
 Decision: TypeAlias = Literal["committed", "aborted", "unknown"]
 """The outcome of a write; "unknown" if the ledger has deleted the row of the write because of its age."""
@@ -21,11 +31,14 @@ class Lease:
 
     granted_on: datetime
     sign_until: datetime
+    received_on: datetime
+    """When the reply arrived, by the clock of this machine: the two clocks may differ."""
 
     @classmethod
     def of(cls, reply: Json) -> Lease:
         """Parse the lease in a reply of stage or renew."""
-        return cls(datetime.fromisoformat(reply["now"]), datetime.fromisoformat(reply["sign_until"]))
+        granted_on, sign_until = (datetime.fromisoformat(reply[name]) for name in ("now", "sign_until"))
+        return cls(granted_on, sign_until, ids.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +139,23 @@ def _other(write: Write, reply: Json) -> Replayed | Held:
             raise NotFound(reply["entity"], reply["ref_id"])
         case "conflict":
             raise Conflict(reply["entity"], reply["ref_id"], reply["expected"], reply["found"])
-    raise WriteLost(write.write_id, "another write used its key first, or its lease expired")
+    raise lost(write.write_id, reply)
+
+
+def lost(write_id: UUID, reply: Json) -> StorekitError:
+    """Return the error of a write that the ledger did not let this call commit.
+
+    The id of a write contains the time of this machine. The ledger takes one that is more than a day old for
+    a write that it has deleted, so a clock that is days behind would lose every write.
+    """
+    if "now" in reply:
+        behind = datetime.fromisoformat(reply["now"]) - ids.now()
+        if behind > _CLOCKS_AGREE:
+            return ConfigurationError(
+                f"the clock of this machine is {timedelta(seconds=round(behind.total_seconds()))} behind the "
+                "clock of Postgres, so no write can be committed; set the clock"
+            )
+    return WriteLost(write_id, "another write used its key first, or its lease (STOREKIT_LEASE) expired")
 
 
 def _moment(text: str | None) -> datetime | None:

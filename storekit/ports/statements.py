@@ -91,10 +91,15 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Read all rows of a named report over all tenants; the read is recorded as an event."""
+    """Read all rows of a named report over all tenants.
+
+    The first statement with a `read_id` records the read as an event and returns no row; the next one, in
+    another transaction, returns the rows.
+    """
 
     name: str
     actor: str
+    read_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,7 @@ class Sort:
     column: str
     descending: bool
     nullable: bool
+    """Whether a row may have NULL, even if the class declares the column without None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,8 @@ class Search:
     """Whether an index has the order, so that nothing is sorted."""
     pinned: bool = False
     """Whether only one index has the order, so that Postgres may keep the plan."""
+    ties: bool = False
+    """Whether the index has all of the order but its last column, which matters only among NULLs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ _WORTH_A_THREAD = 16 * 1024
 
 UNDECODED = "undecoded:"
 """Key of a row: the names of the columns whose value is given as text, because Python's type cannot hold it.
+Key of a document: why Python cannot hold it.
 
 The key is absent if there are none. A column's name cannot contain a colon.
 """
@@ -30,6 +31,9 @@ class RolledBack(Unavailable):
 
 class AnswerLost(Exception):
     """The connection broke after a statement was sent to Postgres, before its reply: outcome unknown."""
+
+    why = "the connection broke"
+    """What happened, for the caller; the text of the error itself may name the server."""
 
 
 class Ledger(Protocol):
@@ -121,7 +125,10 @@ class Documents(Protocol):
     async def fetch(
         self, collection: str, tenant: UUID, ids: Sequence[UUID]
     ) -> dict[UUID, Mapping[str, Any]]:
-        """Read documents by id from the primary; ids without a document are absent."""
+        """Read documents by id from the primary; ids without a document are absent.
+
+        A document that Python cannot hold has only its id and, under `UNDECODED`, the reason.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -146,6 +153,8 @@ class BlobPut:
     granted_on: datetime
     until: datetime
     write_id: UUID
+    received_on: datetime
+    """When `granted_on` arrived, by the clock of this machine; `granted_on` is by the clock of Postgres."""
 
 
 @dataclass(frozen=True, slots=True)

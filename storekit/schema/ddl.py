@@ -11,10 +11,13 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from storekit.model.declare.entity import Entity
+from storekit.model.declare.entity_class import EntityClass
+from storekit.model.declare.entity_classes import entity_classes
 from storekit.model.table.keys import ForeignKey, constraint, foreign_keys, key_definitions
 from storekit.model.table.names import literal, qualified, quoted
 from storekit.model.table.table import Column, Machine, Part, Table
 from storekit.schema.order import in_order, late_keys
+from storekit.schema.taken_names import check_names
 
 # ref_id is compared byte by byte (COLLATE "C"): ULIDs are then ordered by time in every locale, and an
 # upgrade of the system's collations cannot corrupt the index.
@@ -31,7 +34,7 @@ _MUTABLE = {"updated_on": "timestamptz", "updated_by": "text"}
 _SOFT_DELETE = {"deleted_on": "timestamptz", "deleted_by": "text"}
 
 
-def render(*entities: type[Entity]) -> str:
+def render(*entities: EntityClass) -> str:
     """Return the text of the first migration of one or several classes: types, tables, indexes and rules.
 
     Classes that refer to each other must be rendered together. Their tables are created first, and the
@@ -45,9 +48,14 @@ def render(*entities: type[Entity]) -> str:
     Args:
         entities: classes with a table, in any order. Other tables that they refer to must exist before the
             migration runs.
+
+    Raises:
+        UsageError: two classes lead to the same name in the database, such as that of a table.
     """
-    later, blocks, late = [entity.storekit_table.name for entity in entities], [], []
-    for entity in in_order(entities):
+    classes = entity_classes(entities)
+    check_names(classes)
+    later, blocks, late = [entity.storekit_table.name for entity in classes], [], []
+    for entity in in_order(classes):
         table = entity.storekit_table
         later.remove(table.name)
         blocks.append(create(entity, later))

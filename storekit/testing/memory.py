@@ -7,8 +7,11 @@ from typing import Any
 
 from storekit.api.store import Store
 from storekit.api.store_async import AsyncStore
-from storekit.model.declare.entity import Entity, require_table
+from storekit.model.declare.entity import require_table
+from storekit.model.declare.entity_class import EntityClass
+from storekit.model.declare.entity_classes import entity_classes
 from storekit.model.declare.import_cursor import Position
+from storekit.schema.taken_names import check_names
 from storekit.settings import Settings
 from storekit.testing.stores import Fetched, MemoryBlobs, MemoryDocuments, MemoryLedger, State
 
@@ -60,14 +63,24 @@ class Memory:
         """
         return self._blobs.fetch(url)
 
-    def declare(self, *entities: type[Entity]) -> None:
+    def declare(self, *entities: EntityClass) -> None:
         """Create the tables of more classes.
 
         Example:
             memory.declare(Invoice, InvoiceLine)
+
+        Raises:
+            UsageError: two of them lead to the same name in the database, such as that of a table.
         """
-        tables = (require_table(entity) for entity in entities)
-        self._state.tables.update((table.name, table) for table in tables)
+        classes = entity_classes(entities)
+        for entity in classes:
+            require_table(entity)
+        check_names(classes)
+        for table in map(require_table, classes):
+            self._state.tables[table.name] = table
+            for column in table.columns.values():
+                members = [str(each.value) for each in column.enum or ()]
+                self._state.members.setdefault((table.name, column.name), set()).update(members)
 
     @property
     def drivers(self) -> dict[str, Any]:
@@ -80,7 +93,7 @@ class Memory:
 
 
 def memory_store(
-    *entities: type[Entity], memory: Memory | None = None, settings: Settings | None = None
+    *entities: EntityClass, memory: Memory | None = None, settings: Settings | None = None
 ) -> Store:
     """Create a synchronous store in memory, for tests: no server, no disk, nothing to clean up.
 
@@ -111,7 +124,7 @@ def memory_store(
 
 
 def async_memory_store(
-    *entities: type[Entity], memory: Memory | None = None, settings: Settings | None = None
+    *entities: EntityClass, memory: Memory | None = None, settings: Settings | None = None
 ) -> AsyncStore:
     """Create an asynchronous store in memory, for tests: no server, no disk, nothing to clean up.
 

@@ -143,16 +143,41 @@ def test_an_invalid_line_is_one_line(line: str, why: str) -> None:
 def test_an_error_is_one_line(tmp_path: Path) -> None:
     """An error of storekit is one line on stderr with its remedy, exit code 1, and no traceback."""
     (tmp_path / "mine.txt").write_text("keep me")
+    (tmp_path / "own").mkdir()
+    own = ("--line", f"app={tmp_path / 'own'}")
     for arguments, remedy in (
         (("up", "--dir", tmp_path), "use another directory"),
-        (("migrate",), "POSTGRES_ADMIN_URL is not set"),
-        (("migrate", "status"), 'eval "$(storekit env)"'),
+        (("migrate", *own), "POSTGRES_ADMIN_URL is not set"),
+        (("migrate", *own, "status"), 'eval "$(storekit env)"'),
     ):
         done = quick(*arguments)
         assert done.returncode == 1
         assert done.stdout == ""
         assert remedy in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("migrate", "lint")])
+def test_a_directory_without_migrations_is_refused(command: tuple[str, ...], tmp_path: Path) -> None:
+    """`migrate` in a directory without migrations says where it looked and what to do."""
+    done = storekit_command(*command, environment=inherited(), home=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"storekit: no migrations found: {tmp_path / 'migrations'} does not exist; run the command in the "
+        "directory that contains it, create it, or name your migrations with --line NAME=DIR\n"
+    )
+
+
+def test_a_server_that_is_down_is_named(tmp_path: Path) -> None:
+    """The command line names host, port and cause of a server that cannot be reached."""
+    (tmp_path / "migrations").mkdir()
+    url = "postgresql://admin:secret@127.0.0.1:1/app"
+    done = storekit_command("migrate", environment={**inherited(), "POSTGRES_ADMIN_URL": url}, home=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "storekit: postgres is unavailable: no connection to POSTGRES_ADMIN_URL; nothing was committed; call "
+        "again (127.0.0.1:1: connection refused)\n"
+    )
 
 
 def test_a_missing_extra_is_one_line() -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storekit.embedded import status
+from tests.support.stacks import Stacks
 
 ROOT = Path(__file__).parents[2]
 DEMO = "from storekit.cli import main; main()"
@@ -87,10 +88,11 @@ def test_the_demo_passes_and_cleans_up(tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
-def test_tampered_content_fails_the_demo(tmp_path: Path) -> None:
+def test_tampered_content_fails_the_demo(tmp_path: Path, stacks: Stacks) -> None:
     """If one byte of a fetched content is changed, the demo prints one line, exits with 1 and cleans up."""
     (tmp_path / "one.md").write_text("# One\n")
     with temporary() as home:
+        stacks.prepare(home / "kept")
         done = demo(home, "--files", tmp_path, "--dir", home / "kept", first=TAMPERED)
         assert done.returncode == 1
         assert not any(server.running for server in status(home / "kept"))

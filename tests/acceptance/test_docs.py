@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from storekit.embedded import Stack
 from tests.support.commands import python, storekit_command
+from tests.support.stacks import Stacks
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -52,9 +54,11 @@ def test_the_readmes_class_has_at_most_twelve_lines() -> None:
     assert len([line for line in declared.splitlines() if line.strip()]) <= 12
 
 
-def test_the_quickstart_runs(tmp_path: Path) -> None:
+def test_the_quickstart_runs(tmp_path: Path, stacks: Stacks) -> None:
     """All blocks of the quickstart run, in order, as one program."""
-    out = run_python("\n".join(blocks(ROOT / "docs" / "quickstart.md", "python")), tmp_path)
+    # The servers keep running between the blocks, which saves four starts.
+    with Stack.start(stacks.prepare(tmp_path / "quickstart-data")):
+        out = run_python("\n".join(blocks(ROOT / "docs" / "quickstart.md", "python")), tmp_path)
     assert "is not loaded" in out
     assert "the stored version is 2, but the save was based on 1" in out
     assert "tool_calls.deleted" in out
@@ -90,9 +94,9 @@ def test_examples_have_at_most_forty_lines(example: str) -> None:
     assert len((EXAMPLES / example).read_text().splitlines()) <= 40
 
 
-def test_the_agent_service_saves_its_deliverable(tmp_path: Path) -> None:
+def test_the_agent_service_saves_its_deliverable(tmp_path: Path, stacks: Stacks) -> None:
     """The example of an agent streams its output and prints what it saved."""
-    done = python(EXAMPLES / "agent_service.py", tmp_path / "data")
+    done = python(EXAMPLES / "agent_service.py", stacks.prepare(tmp_path / "data"))
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"[0-9A-Z]{26} 34890 bytes\n", done.stdout)
 
@@ -130,7 +134,10 @@ with Store.embedded("data", entities=[api_handler.Report]) as store:
 """
 
 
-def test_the_api_handler_redirects_to_the_content_of_its_own_tenant_only(tmp_path: Path) -> None:
+def test_the_api_handler_redirects_to_the_content_of_its_own_tenant_only(
+    tmp_path: Path, stacks: Stacks
+) -> None:
     """The example of an API returns a URL of the content, and 404 to another tenant."""
+    stacks.prepare(tmp_path / "data")
     out = run_python(_CLIENT.format(examples=str(EXAMPLES)), tmp_path).split()
     assert out == ["307", hashlib.sha256(b"%PDF-1.7 ...").hexdigest(), "404", "404"]

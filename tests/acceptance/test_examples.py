@@ -11,15 +11,16 @@ import pytest
 
 from storekit import Store
 from tests.support.commands import python
+from tests.support.stacks import Stacks
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 ABOUT_RECORDS = ["leads.py", "orders.py", "positions.py", "webhooks.py"]
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def directory(tmp_path_factory: pytest.TempPathFactory, stacks: Stacks) -> Iterator[Path]:
     """Keep one stack running; every example that opens its directory attaches to it."""
-    path = tmp_path_factory.mktemp("examples")
+    path = stacks.prepare(tmp_path_factory.mktemp("examples") / "data")
     with Store.embedded(path):
         yield path
 

@@ -58,7 +58,7 @@ class Ours:
     async def _put(self) -> str:
         source, moment, key = MeasuredSource(opener(CONTENT, 0)), now(), uuid4()
         until = moment + timedelta(seconds=60)
-        put = BlobPut(f"ours/{TENANT}/{key}", source, "application/pdf", moment, until, key)
+        put = BlobPut(f"ours/{TENANT}/{key}", source, "application/pdf", moment, until, key, moment)
         return await self.ports.blobs.put(put)
 
     def bound(self, count: int) -> Variant:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from storekit import AsyncStore, Store
 from storekit.testing import Memory, async_memory_store, memory_store
@@ -17,6 +18,7 @@ from tests.support.entities import ENTITIES
 from tests.support.harness import Harness, over_http
 
 IN_MEMORY = ("sync-memory", "async-memory")
+_HERE = Path(__file__).parent
 SERVERS = ("sync-servers", "async-servers")
 
 
@@ -42,8 +44,10 @@ def _legs(marks: set[str], *, matrix: bool) -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that moto and mongomock cannot pass as expected failures."""
+    """Run the tests of all legs in one event loop, and mark those that moto and mongomock cannot pass."""
     for item in items:
+        if item.path.parent == _HERE and "harness" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
         function = getattr(item, "originalname", "")
         if item.name.endswith(f"[{LEG}]") and function in CANNOT_HONOUR:
             item.add_marker(pytest.mark.xfail(reason=CANNOT_HONOUR[function], strict=True))
@@ -74,9 +78,20 @@ def pgbouncer_postgres15(postgres15: Store) -> Iterator[Store]:
         yield store
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def async_stores() -> AsyncIterator[dict[str, AsyncStore]]:
+    """Keep the async stores of the servers open: to open one for each test takes longer than most tests."""
+    opened: dict[str, AsyncStore] = {}
+    yield opened
+    for store in opened.values():
+        await store.close()
+
+
 @pytest.fixture
-def leg_harness(leg: str, request: pytest.FixtureRequest) -> Iterator[Harness]:
-    """Build the harness of one leg; an async store is opened in the event loop of the test."""
+def harness(
+    leg: str, async_stores: dict[str, AsyncStore], request: pytest.FixtureRequest
+) -> Iterator[Harness]:
+    """Build the harness of a leg, with a new tenant."""
     api, _, where = leg.partition("-")
     if where == "memory":
         memory = Memory()
@@ -86,13 +101,7 @@ def leg_harness(leg: str, request: pytest.FixtureRequest) -> Iterator[Harness]:
         return
     store: Store = request.getfixturevalue("embedded" if where == "servers" else where.replace("-", "_"))
     with Clock.of(store.settings).restored() as move_clock:
-        opened = store if api == "sync" else AsyncStore.open(store.settings)
+        if api == "async" and where not in async_stores:
+            async_stores[where] = AsyncStore.open(store.settings)
+        opened = store if api == "sync" else async_stores[where]
         yield Harness(opened, over_http, move_clock, rival=store)
-
-
-@pytest.fixture
-async def harness(leg_harness: Harness) -> AsyncIterator[Harness]:
-    """Return the harness of a leg, with a new tenant."""
-    yield leg_harness
-    if isinstance(leg_harness.store, AsyncStore):
-        await leg_harness.store.close()

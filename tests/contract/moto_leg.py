@@ -47,7 +47,7 @@ class _Client:
     def __init__(self) -> None:
         self._client: Any = mongomock.MongoClient(tz_aware=True)
 
-    def get_database(self, name: str, codec_options: object) -> _Database:
+    def get_database(self, name: str, **options: object) -> _Database:
         return _Database(self._client.get_database(name))
 
     def close(self) -> None:

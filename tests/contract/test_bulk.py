@@ -128,9 +128,9 @@ async def test_upsert_refuses_duplicates_and_saved_records(harness: Harness) -> 
     leads = harness.repository(Lead)
     gone = await leads.save(Lead(number="1"))
     await leads.delete(gone.ref_id)
-    with pytest.raises(ConstraintViolation, match=f"{gone.ref_id}, which is deleted") as held:
+    with pytest.raises(ConstraintViolation, match=f"deleted record {gone.ref_id} still has") as held:
         await leads.upsert([Lead(number="2"), Lead(number="1")])
-    assert held.value.index == 1
+    assert (held.value.index, held.value.held_by, held.value.fields) == (1, gone.ref_id, ("number",))
     with pytest.raises(
         ValidationError, match=r"\[2\] duplicate natural key: record \[0\] has number='3' too"
     ):
@@ -206,7 +206,7 @@ async def test_a_batch_of_several_chunks_is_one_commit(
     again = [Hit(external_id=name) for name in ("20", "21", "22", "23", "3")]
     with pytest.raises(ConstraintViolation) as refused:
         await records.save_many(again)
-    assert ([hit.version for hit in again], await records.count()) == ([None] * 5, 8)
+    assert ([hit.version or None for hit in again], await records.count()) == ([None] * 5, 8)
     assert refused.value.index == 4
     with pytest.raises(UsageError, match="an idempotency key identifies one write"):
         await records.save_many([Hit(external_id=str(i)) for i in range(30, 38)], idempotency_key="k")

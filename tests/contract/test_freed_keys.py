@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from storekit import ConstraintViolation
 from storekit.bridge import settle
-from tests.support.entities import Order, OrderStatus, Sheet, Slot, Status
+from tests.support.entities import Lead, Order, OrderStatus, Sheet, Slot, Status
 from tests.support.harness import Harness
 
 
@@ -31,7 +32,7 @@ async def test_a_unit_gives_a_freed_key_to_another_record(harness: Harness) -> N
 
 
 async def test_keys_of_enums_and_booleans_are_not_exchanged_at_once(harness: Harness) -> None:
-    """A key of enums, booleans and references is not exchanged at once, and nothing is written."""
+    """A key of enums and booleans is not exchanged at once, and nothing is written."""
     slots = harness.repository(Slot)
     a, b = await slots.save_many(
         [Slot(status=Status.DONE, flag=True), Slot(status=Status.RUNNING, flag=True)]
@@ -76,3 +77,29 @@ async def test_a_transition_frees_a_key_of_its_state(harness: Harness) -> None:
             leave(tx, old.ref_id)
         assert [each.ref_id for each in await orders.find({"status": OrderStatus.PENDING})] == [new.ref_id]
         await orders.delete(new.ref_id)
+
+
+async def test_a_key_of_a_deleted_record_names_it(harness: Harness) -> None:
+    """If a soft-deleted record holds the values of a key, the error names it and how to get them back."""
+    leads = harness.repository(Lead)
+    gone = await leads.save(Lead(number="1", email="a@b"))
+    other = await leads.save(Lead(number="2"))
+    await leads.delete(gone.ref_id)
+    attempts: tuple[Callable[[], Any], ...] = (
+        lambda: leads.save(Lead(number="1")),
+        lambda: leads.save_many([Lead(number="3"), Lead(number="1")]),
+        lambda: leads.update(other.ref_id, {"number": "1"}),
+    )
+    for attempt in attempts:
+        with pytest.raises(ConstraintViolation) as caught:
+            await attempt()
+        error = caught.value
+        assert (error.held_by, error.fields) == (gone.ref_id, ("number",))
+        assert f"the deleted record {gone.ref_id} still has the same number; restore it with" in str(error)
+    with pytest.raises(ConstraintViolation) as caught:
+        await leads.save(Lead(number="4", email="a@b"))
+    assert (caught.value.held_by, caught.value.fields) == (gone.ref_id, ("email",))
+    await leads.restore(gone.ref_id)
+    with pytest.raises(ConstraintViolation, match="another record of this tenant") as caught:
+        await leads.save(Lead(number="1"))
+    assert caught.value.held_by is None

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from storekit import IdempotencyConflict, ValidationError, json_path
+from tests.support.entities import Everything
 from tests.support.harness import Harness, steps
 from tests.support.value_checks import made
 from tests.support.value_models import Channel, Everyday, Nested, ShellStep, Step, Valued
 
+DIGITS: list[tuple[str, Any, Any]] = [
+    ("real", 0.0, -0.0),
+    ("reals", [1.0, 0.0], [1.0, -0.0]),
+    ("money", Decimal("1.0"), Decimal("1.00")),
+]
+"""Fields, with two values that differ in their digits or their sign only."""
 PAIRS: list[tuple[Any, Any]] = [(True, 1), (1, True), (0, False), (1, 1.0), (1.0, 1), (False, 0.0)]
 
 
@@ -51,14 +59,57 @@ async def test_a_negative_zero_is_a_change_or_refused(harness: Harness) -> None:
 
 
 async def test_a_change_of_class_is_in_the_history(harness: Harness) -> None:
-    """The event of a change from true to 1 has both values."""
+    """The event of a change from true to 1, or from 1 to 1.0, has both values."""
     records = harness.repository(Valued)
-    saved = await records.save(Valued(name="event", tree={"a": True}))
-    saved.tree = {"a": 1}
-    await records.save(saved)
-    (*_, latest) = await records.history(saved.ref_id)
-    assert (latest.before["tree"], latest.after["tree"]) == ({"a": True}, {"a": 1})
-    assert latest.before["tree"]["a"] is True
+    for before, after in PAIRS:
+        saved = await records.save(Valued(name=uuid4().hex, tree={"a": [before]}))
+        saved.tree = {"a": [after]}
+        await records.save(saved)
+        assert saved.version == 2
+        latest = (await records.history(saved.ref_id))[-1]
+        assert (latest.version, latest.before.keys(), latest.after.keys()) == (2, {"tree"}, {"tree"})
+        held = [image["tree"]["a"][0] for image in (latest.before, latest.after)]
+        assert [str(each) for each in held] == [str(before), str(after)]
+        assert [type(each) for each in held] == [
+            Decimal if type(each) is float else type(each) for each in (before, after)
+        ]
+
+
+async def test_a_change_of_digits_or_sign_is_in_the_history(harness: Harness) -> None:
+    """The event of a change that Postgres compares as equal, such as 1.0 to 1.00, names the field."""
+    records = harness.repository(Everything)
+    for field, before, after in DIGITS:
+        saved = await records.save(Everything(**{field: before}))
+        changed = await records.update(saved.ref_id, {field: after})
+        assert (repr(getattr(changed, field)), changed.version) == (repr(after), 2)
+        latest = (await records.history(saved.ref_id))[-1]
+        assert (latest.before.keys(), latest.after.keys()) == ({field}, {field}), (before, after)
+    assert [str(latest.before["money"]), str(latest.after["money"])] == ["1.0", "1.00"]
+
+
+async def test_an_update_without_a_change_has_an_empty_event(harness: Harness) -> None:
+    """The event of an update that writes equal values has no field."""
+    records = harness.repository(Everything)
+    values: dict[str, Any] = {
+        "text": "x",
+        "real": 1.5,
+        "money": Decimal("1.50"),
+        "reals": [1.0, 0.1],
+        "tree": {"b": 1.5, "a": [True]},
+    }
+    saved = await records.save(Everything(**values))
+    await records.update(saved.ref_id, {**values, "tree": {"a": [True], "b": 1.5}})
+    latest = (await records.history(saved.ref_id))[-1]
+    assert (latest.version, latest.before, latest.after) == (2, {}, {})
+
+
+async def test_numbers_in_the_history_are_exact(harness: Harness) -> None:
+    """Fractional numbers inside of JSON are Decimal in the history, as those of columns are."""
+    records = harness.repository(Everything)
+    saved = await records.save(Everything(real=0.1, tree={"a": [0.1, {"b": 2.50}, 3]}, reals=[0.1]))
+    after = (await records.history(saved.ref_id))[-1].after
+    assert after["tree"] == {"a": [Decimal("0.1"), {"b": Decimal("2.5")}, 3]}
+    assert (after["real"], after["reals"]) == (Decimal("0.1"), [Decimal("0.1")])
 
 
 async def test_filters_compare_as_jsonb_does(harness: Harness) -> None:

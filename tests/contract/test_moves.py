@@ -112,7 +112,9 @@ async def test_a_transition_is_repeated_only_if_nothing_came_between(harness: Ha
         with pytest.raises(InvalidTransition):
             await orders.transition(saved.ref_id, "confirmed", expected_version=version)
     await orders.update(saved.ref_id, {"number": "A-2"})
-    with pytest.raises(InvalidTransition):
+    with pytest.raises(
+        InvalidTransition, match="is confirmed already, and this call does not repeat its last"
+    ):
         await orders.transition(saved.ref_id, "confirmed")
     await orders.transition(saved.ref_id, "shipped")
     with pytest.raises(InvalidTransition):

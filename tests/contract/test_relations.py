@@ -199,6 +199,8 @@ async def test_restrict_refuses_to_delete_a_referenced_record(harness: Harness) 
     with pytest.raises(ConstraintViolation) as caught:
         await runs.delete(run.ref_id)
     assert caught.value.constraint == "calls_run_id_fk_aa57465f"
+    assert (caught.value.table, caught.value.fields) == (None, ())
+    assert str(caught.value).startswith("other records still refer to this one (calls_run_id_fk_aa57465f)")
     assert (await runs.get(run.ref_id)).version == 1
     assert (await harness.repository(Report).get(report.ref_id)).run_id == run.id
 
@@ -243,3 +245,18 @@ async def test_records_of_one_batch_may_refer_to_each_other(harness: Harness) ->
     leaf = Folder(parent_id=top.id)
     await folders.save_many([leaf, top])
     assert (await folders.get(leaf.ref_id)).parent_id == top.id
+
+
+async def test_a_broken_reference_names_its_field(harness: Harness) -> None:
+    """A reference to a record that does not exist is in `.fields`, and the message has no SQL."""
+    remarks = harness.repository(Remark)
+    report: Report = await harness.repository(Report).save(Report(title="t"))
+    dangling = Remark(report_id=uuid4(), text="x")
+    for records, index in ([dangling], None), ([Remark(report_id=report.id, text="y"), dangling], 1):
+        with pytest.raises(ConstraintViolation) as caught:
+            await (remarks.save_many(records) if index else remarks.save(records[0]))
+        error = caught.value
+        assert (error.table, error.fields, error.index) == ("remarks", ("report_id",), index)
+        assert str(error).endswith(
+            f"remarks: report_id refers to a record that does not exist in this tenant ({error.constraint})"
+        )

@@ -57,7 +57,7 @@ async def test_a_document_that_is_not_loaded_raises(harness: Harness) -> None:
     found = await harness.repository(Call).get(saved.ref_id)
     with pytest.raises(NotLoaded) as caught:
         _ = found.payload
-    assert caught.value.field == "Call.payload"
+    assert (caught.value.entity, caught.value.field) == ("Call", "payload")
     assert "payload" not in found.model_dump()
     assert "payload=<not loaded>" in repr(found)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -11,7 +13,7 @@ import pytest
 from storekit import Store
 from tests.faults.entities import ENTITIES, Note, note
 from tests.faults.reader import Reader
-from tests.faults.servers import Servers
+from tests.faults.servers import Servers, ignore_pymongo_socket
 from tests.faults.writers import Writers
 from tests.support.clock import Clock
 
@@ -24,6 +26,18 @@ def servers(embedded: Store, stack: Path) -> Iterator[Servers]:
         store.scope(tenant=uuid4(), actor="test").repository(Note).save(note("first of all"))
         yield Servers(store.settings, reader, Clock.of(store.settings))
         reader.close()
+
+
+@pytest.fixture
+def cancelled_sockets(servers: Servers) -> Iterator[None]:
+    """Collect the sockets that pymongo leaves open if its task is cancelled while connecting.
+
+    Otherwise the warning about them is the error of a later test.
+    """
+    yield
+    with warnings.catch_warnings():
+        ignore_pymongo_socket(servers)
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 from storekit import Settings
-from tests.faults.reader import Reader
+from tests.faults.reader import Reader, address
 from tests.support.clock import Clock
 
 
@@ -16,3 +17,10 @@ class Servers:
     settings: Settings
     reader: Reader
     clock: Clock
+
+
+def ignore_pymongo_socket(servers: Servers) -> None:
+    """Ignore the socket that pymongo leaves open if its task is cancelled while connecting."""
+    assert servers.settings.mongo_url
+    _, port = address(servers.settings.mongo_url.get_secret_value())
+    warnings.filterwarnings("ignore", rf"unclosed <socket.*raddr=\('127.0.0.1', {port}\)", ResourceWarning)

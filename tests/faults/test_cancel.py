@@ -6,7 +6,6 @@ import asyncio
 import gc
 import io
 import threading
-import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import IO, Any, cast
@@ -17,9 +16,10 @@ import pytest
 from storekit import AsyncStore, Blob
 from storekit.testing.faults import Point, at, observe
 from tests.faults.entities import REQUESTS, Details, Note, Saved
-from tests.faults.reader import address
-from tests.faults.servers import Servers
+from tests.faults.servers import Servers, ignore_pymongo_socket
 from tests.support.adapters import save
+
+pytestmark = pytest.mark.usefixtures("cancelled_sockets")
 
 
 @asynccontextmanager
@@ -27,7 +27,7 @@ async def _healthy_store(servers: Servers) -> AsyncIterator[AsyncStore]:
     """Open a store with one connection, and check at the end that no task and no error is left."""
     loop, unhandled = asyncio.get_running_loop(), list[dict[str, Any]]()
     loop.set_exception_handler(lambda _, context: unhandled.append(context))
-    _ignore_pymongo_socket(servers)
+    ignore_pymongo_socket(servers)
     async with AsyncStore.open(servers.settings.model_copy(update={"pool_size": 1})) as store:
         await save(store, uuid4(), REQUESTS["three_notes"]("warm"))
         before = asyncio.all_tasks()
@@ -40,13 +40,6 @@ async def _healthy_store(servers: Servers) -> AsyncIterator[AsyncStore]:
 def _is_monitor(task: asyncio.Task[Any]) -> bool:
     """Return whether it is a task with which pymongo reads the state of the server every 10 seconds."""
     return "PyMongoProtocol" in repr(task.get_coro())
-
-
-def _ignore_pymongo_socket(servers: Servers) -> None:
-    """Ignore the socket that pymongo leaves open if its task is cancelled while connecting."""
-    assert servers.settings.mongo_url
-    _, port = address(servers.settings.mongo_url.get_secret_value())
-    warnings.filterwarnings("ignore", rf"unclosed <socket.*raddr=\('127.0.0.1', {port}\)", ResourceWarning)
 
 
 @pytest.mark.parametrize("request_", REQUESTS)

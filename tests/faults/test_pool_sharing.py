@@ -100,7 +100,6 @@ async def test_a_connection_in_use_is_closed_when_it_is_returned(servers: Server
         async with opened(api, server.settings) as store:
             pool = pool_of(store)
             connection = await settle(pool.take())
-            connection.lent_to_unit = True
         assert len(server.processes()) == 1
         await settle(connection.execute("SELECT 1"))
         await settle(pool.give_back(connection))

@@ -17,6 +17,7 @@ from tests.faults.servers import Servers
 from tests.faults.units import KINDS, Work
 from tests.support.adapters import APIS, opened
 
+pytestmark = pytest.mark.usefixtures("cancelled_sockets")
 _OWN_SQL = "with own sql"
 _COMMITTED = Point("after", "postgres.commit", 1)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from storekit import AsyncStore, Store
 from storekit.bridge import settle
 from tests.faults.entities import hit, note, run
-from tests.support.entities import Hit, Lead
+from tests.support.entities import Hit, Job, Lead
 
 _BY_HAND = "INSERT INTO leads (number) VALUES ('by hand') ON CONFLICT DO NOTHING"
 _COUNT = (
@@ -122,6 +123,14 @@ KINDS: dict[str, Callable[[Work], Awaitable[None]]] = {
 
 KEYED = {**KINDS, "with sql that counts": Work.with_sql_that_counts}
 """The units that are repeated by their key."""
+
+
+async def claim_jobs(store: Store | AsyncStore, tenant: UUID) -> list[Job]:
+    """Claim two queued jobs for five minutes."""
+    jobs: Any = store.scope(tenant=tenant, actor="agent:writer").repository(Job)
+    until = {"leased_until": timedelta(minutes=5)}
+    taken: list[Job] = await settle(jobs.claim({"status": "queued"}, "running", 2, lease=until))
+    return taken
 
 
 async def import_feed(store: Store | AsyncStore, tenant: UUID) -> None:

@@ -14,7 +14,7 @@ import storekit.drivers.s3.blobs  # noqa: F401  a Store imports these at its fir
 from storekit import AsyncStore, Settings, Store
 from storekit.testing.faults import Point, at
 from tests.faults.entities import ALL_REQUESTS
-from tests.faults.units import KEYED, Work, import_feed
+from tests.faults.units import KEYED, Work, claim_jobs, import_feed
 from tests.support.adapters import opened, save
 from tests.support.fork_server import ForkServer
 
@@ -42,7 +42,9 @@ async def _write(point: Point, api: str, request: str, tenant: UUID, key: str) -
 
 
 async def _perform(store: Store | AsyncStore, request: str, tenant: UUID, key: str) -> None:
-    if request == "import":
+    if request == "claim":
+        await claim_jobs(store, tenant)
+    elif request == "import":
         await import_feed(store, tenant)
     elif request in KEYED:
         await KEYED[request](await Work(store, tenant, key or None).begin())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from storekit.schema.diff import Difference
 from storekit.schema.lines import Line, core
 from storekit.schema.lint import lint
 from tests.support.note_editions import Author, Plan, note
-from tests.support.postgres import MEMBERS, Database
+from tests.support.postgres import MEMBERS, Database, copy_database
 
 TENANT = UUID(int=7)
 
@@ -46,7 +46,6 @@ class Evolving:
     def migrate(self) -> None:
         """Apply pending migrations."""
         migrate(self.database.url("admin"), [core(), self.line])
-        grant(self.database.url("admin"), MEMBERS)
 
     def differences(self, *entities: type[Entity]) -> list[Difference]:
         """Compare the classes with the database."""
@@ -56,10 +55,10 @@ class Evolving:
         """Return the text of each difference."""
         return [str(each) for each in self.differences(*entities) if each.weight != "remark"]
 
-    def write(self, *entities: type[Entity]) -> str:
+    def write(self, differing: Sequence[Difference]) -> str:
         """Write the next files, check that only undecided changes fail the linter, and return their text."""
         past = [path.read_text() for path in sorted(self.directory.iterdir())]
-        written = next_files(self.directory, self.differences(*entities))
+        written = next_files(self.directory, differing)
         for path, text in written.items():
             path.write_text(text)
         found = lint([*past, *written.values()])[len(past) :]
@@ -67,10 +66,11 @@ class Evolving:
         return "\n".join(written.values())
 
     def follow(self, *entities: type[Entity]) -> str:
-        """Write and apply the next files, then check that nothing differs any more."""
-        text = self.write(*entities)
-        self.migrate()
+        """Write and apply the next files, if something differs, then check that nothing does any more."""
         found = self.differences(*entities)
+        if text := self.write(found):
+            self.migrate()
+            found = self.differences(*entities)
         assert not [str(each) for each in found if each.weight != "remark"]
         assert next_files(self.directory, found) == {}
         return text
@@ -108,6 +108,7 @@ def start(database: Database, directory: Path) -> Evolving:
     directory.mkdir()
     made = Evolving(database, directory)
     made.migrate()
+    grant(database.url("admin"), MEMBERS)  # for all databases of the cluster
     made.follow(Author, Plan, note())
     made.insert("notes", title="first", token="t")
     return made
@@ -119,8 +120,9 @@ def copied(original: Evolving, directory: Path) -> Iterator[Evolving]:
     name = f"t{uuid4().hex}"
     shutil.copytree(original.directory, directory)
     with psycopg.connect(original.database.super_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {original.database.name} OWNER admin".encode())
+        copy_database(connection, original.database.name, name)
         copy = Evolving(Database(original.database.super_url, name), directory)
         copy.migrate()  # a copy lacks the grants on the database itself
+        connection.execute(f"GRANT CONNECT ON DATABASE {name} TO app, worker, auditor".encode())
         yield copy
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -35,14 +35,14 @@ class Planner:
             self.app.execute(setting.replace("$1", "%s").encode(), [tenant.decode()])
             found = self.app.execute(run.format(sql.Identifier(self._names[text]), values)).fetchone()
         assert found is not None
-        return list(_nodes(found[0][0]["Plan"]))
+        return list(nodes(found[0][0]["Plan"]))
 
 
-def _nodes(plan: Node) -> Iterator[Node]:
+def nodes(plan: Node) -> Iterator[Node]:
     """Yield a node of a plan and all nodes below it."""
     yield plan
     for child in plan.get("Plans", ()):
-        yield from _nodes(child)
+        yield from nodes(child)
 
 
 def indexes(plan: Iterable[Node], table: str) -> set[str]:

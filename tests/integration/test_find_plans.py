@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from storekit import Settings, Store, between, ge, is_null
 from storekit.drivers.postgres import ledger
 from storekit.drivers.postgres.wire import compose
-from storekit.model.find.orders import LEAKPROOF_TYPES
+from storekit.model.find.bindings import LEAKPROOF_TYPES
 from storekit.schema.ddl import render
 from tests.integration.plans import Planner, indexes, rows_read
 from tests.support.entities import Everything, Lead, Report, Run, Tariff

@@ -44,8 +44,7 @@ PLANTED = {
         "policy forge of public.activity_templates is not limited to the tenant: true",
     # grants
     "GRANT SELECT ON storekit.domain_event_0001 TO storekit_auditor":
-        "partition storekit.domain_event_0001 is granted to storekit_auditor;"
-        " grant its parent instead",
+        "partition storekit.domain_event_0001 is granted to storekit_auditor",
     "GRANT UPDATE ON storekit.part TO storekit_app":
         "storekit_app may UPDATE storekit.part, which only the write API may change",
     "GRANT UPDATE (actor) ON storekit.domain_event TO app":
@@ -53,12 +52,12 @@ PLANTED = {
     "GRANT DELETE ON storekit.event_inbox TO PUBLIC":
         "PUBLIC may DELETE storekit.event_inbox, which only the write API may change",
     "GRANT SELECT ON tool_calls TO storekit_app, PUBLIC":
-        "PUBLIC may SELECT public.tool_calls; grant it to a role",
+        "PUBLIC may SELECT public.tool_calls",
     "SET ROLE storekit_owner; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;"
     " CREATE TABLE storekit.note (text text)":
-        "PUBLIC may SELECT storekit.note; grant it to a role",
+        "PUBLIC may SELECT storekit.note",
     "GRANT INSERT ON tool_calls TO storekit_app":
-        "storekit_app may INSERT all columns of public.tool_calls; grant only the columns of the entity",
+        "storekit_app may INSERT all columns of public.tool_calls",
     "GRANT UPDATE (version) ON tool_calls TO app":
         "app may UPDATE version of public.tool_calls, which only the write API may set",
     "GRANT UPDATE (payload_ref) ON tool_calls TO storekit_app":
@@ -121,18 +120,18 @@ PLANTED = {
         "foreign key run of public.tool_calls does not begin with tenant_id",
     # views
     "ALTER VIEW storekit.event SET (security_invoker = false)":
-        "view storekit.event reads as its owner; make it WITH (security_invoker = true)",
+        "view storekit.event reads as its owner",
     "ALTER VIEW storekit.event RESET (security_invoker)":
-        "view storekit.event reads as its owner; make it WITH (security_invoker = true)",
+        "view storekit.event reads as its owner",
     "CREATE VIEW calls WITH (security_barrier) AS SELECT * FROM tool_calls":
-        "view public.calls reads as its owner; make it WITH (security_invoker = true)",
+        "view public.calls reads as its owner",
     "CREATE SCHEMA other; CREATE VIEW other.calls AS SELECT * FROM tool_calls":
-        "view other.calls reads as its owner; make it WITH (security_invoker = true)",
+        "view other.calls reads as its owner",
     "CREATE MATERIALIZED VIEW calls AS SELECT * FROM tool_calls; GRANT SELECT ON calls TO app":
         "materialized view public.calls, to which no policy applies, is granted to app",
     "SET ROLE storekit_reports; CREATE VIEW report.calls AS SELECT * FROM tool_calls;"
     " GRANT SELECT ON report.calls TO storekit_reporter":
-        "report report.calls is granted to storekit_reporter; only report.read_v1 may read it",
+        "report report.calls is granted to storekit_reporter",
     # schemas, roles, triggers, settings
     "GRANT CREATE ON SCHEMA public TO PUBLIC": "PUBLIC may create objects in schema public",
     "GRANT CREATE ON SCHEMA storekit TO app": "app may create objects in schema storekit",
@@ -170,7 +169,8 @@ def test_a_planted_breach_is_reported(reference: Database, planted: str) -> None
     """Each planted hole is reported in a sentence with its object."""
     with psycopg.connect(reference.url("postgres")) as connection:
         connection.execute(planted.encode())
-        assert PLANTED[planted] in breaches(connection)
+        found = breaches(connection)
+        assert any(each.startswith(f"{PLANTED[planted]}; ") for each in found), found
         connection.rollback()
 
 

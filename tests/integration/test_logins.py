@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,7 +20,17 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 
-from storekit import AsyncStore, ConfigurationError, Entity, Settings, Store, Unavailable, UsageError
+from storekit import (
+    AsyncStore,
+    ConfigurationError,
+    Entity,
+    Settings,
+    Store,
+    StorekitError,
+    Unavailable,
+    UsageError,
+    ids,
+)
 from tests.support.entities import Report, Run
 
 _SECRET = "hunter2"
@@ -37,8 +48,8 @@ async def _save(api: str, settings: Settings, entity: Entity | None = None) -> N
 
 
 async def _refused(
-    api: str, settings: Settings, kind: type[Exception], entity: Entity | None = None
-) -> tuple[Exception, float]:
+    api: str, settings: Settings, kind: type[StorekitError], entity: Entity | None = None
+) -> tuple[StorekitError, float]:
     began = time.monotonic()
     with pytest.raises(kind) as caught:
         await _save(api, settings, entity)
@@ -64,14 +75,15 @@ def _with(embedded: Store, **changes: Any) -> Settings:
 async def test_a_refused_login_is_a_configuration_error(
     embedded: Store, api: str, change: dict[str, Any], named: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The error names host, port and login without delay; no log contains the password."""
+    """The error names variable and login without delay, its detail host and port; no log has the password."""
     caplog.set_level(logging.DEBUG)
     settings = _with(embedded, **change)
     assert settings.postgres_url
     known = conninfo_to_dict(settings.postgres_url.get_secret_value())
     error, took = await _refused(api, settings, ConfigurationError)
     assert named in str(error)
-    assert f"{known['host']}:{known['port']}" in str(error)
+    assert error.detail == f"{known['host']}:{known['port']}"
+    assert "check POSTGRES_URL" in str(error)
     assert str(known["user"]) in str(error)
     assert took < settings.timeout.total_seconds() / 3
     assert str(known["password"]) not in str(error) + caplog.text
@@ -117,27 +129,29 @@ async def test_an_unreachable_server_is_named(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Unavailable names host, port and libpq's cause; pools log it."""
+    """Unavailable names the variable; its detail has host, port and libpq's cause, and pools log it."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(socket, "getaddrinfo", partial(_resolve, socket.getaddrinfo))
     url = f"postgresql://u:{_SECRET}@{place}/d"
     settings = Settings.model_validate({"postgres_url": url, "timeout": 0.5})
     error, _ = await _refused(api, settings, Unavailable)
-    assert f"no connection to {place} within 0.5 s ({cause});" in str(error)
+    assert "no connection to POSTGRES_URL within 0.5 s, which is timeout (STOREKIT_TIMEOUT);" in str(error)
+    assert error.detail == f"{place}: {cause}"
     assert "error connecting in 'pool-" in caplog.text
-    assert _SECRET not in str(error) + caplog.text
+    assert _SECRET not in str(error) + str(error.detail) + caplog.text
 
 
 @APIS
 @pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1:1,localhost:2"])
 async def test_an_unreachable_mongodb_server_is_named(embedded: Store, api: str, place: str) -> None:
-    """Unavailable names host, port, seconds and the variable, never the URL's login or password."""
+    """Unavailable names seconds and the variable, its detail the hosts, never the URL's login or password."""
     url = SecretStr(f"mongodb://somebody:{_SECRET}@{place}/d")
     settings = embedded.settings.model_copy(update={"mongo_url": url, "timeout": timedelta(seconds=1.5)})
     error, _ = await _refused(api, settings, Unavailable, Report(title="x", body={"far": "away"}))
-    assert f"mongo is unavailable: no connection to {place} of MONGO_URL within 1.5 s (" in str(error)
-    assert "somebody" not in str(error)
-    assert _SECRET not in str(error)
+    assert "mongo is unavailable: no connection to MONGO_URL within 1.5 s, which is timeout" in str(error)
+    assert str(error.detail).startswith(f"{place}: ")
+    assert not {"somebody", _SECRET, "127.0.0.1"} & {*str(error).split()}
+    assert not any(secret in f"{error} {error.detail}" for secret in ("somebody", _SECRET))
 
 
 @APIS
@@ -175,3 +189,18 @@ def test_an_embedded_store_can_be_entered_again(embedded: Store, stack: Path) ->
         assert store.scope(tenant=tenant, actor="test").repository(Run).get(saved.ref_id).name == "kept"
         with pytest.raises(UsageError, match="the store is closed"):
             old.get(saved.ref_id)
+
+
+@APIS
+@pytest.mark.parametrize(("days", "named"), [(3, "ahead of"), (-3, "behind")])
+async def test_a_clock_that_differs_by_days_is_refused_at_the_first_connection(
+    embedded: Store, api: str, days: int, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a process that only reads learns the difference: the URLs that it signs would not be valid."""
+    now = ids.now
+    monkeypatch.setattr(ids, "now", lambda: now() + timedelta(days=days))
+    settings = embedded.settings.model_copy(update={"pool_size": 7})
+    error, _ = await _refused(api, settings, ConfigurationError)
+    assert re.search(
+        rf"clock of this machine is (3 days, 0|2 days, 23):\d\d:\d\d {named} the clock", str(error)
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from storekit.embedded import Stack, down, status, up
 from storekit.embedded.owner import OwnerConnection
+from tests.support.stacks import Stacks
 
 DEADLINE = 12.0
 
@@ -27,10 +28,10 @@ def watched(pid: int) -> Iterator[int]:
 
 
 @contextmanager
-def started() -> Iterator[Path]:
+def started(stacks: Stacks) -> Iterator[Path]:
     """Start a stack with a short path, where the supervisor's socket is in the directory itself."""
-    with tempfile.TemporaryDirectory(prefix="sk-", dir="/tmp") as name:
-        home = Path(name) / "stack"
+    with tempfile.TemporaryDirectory(prefix="sk-") as name:
+        home = stacks.prepare(Path(name) / "stack")
         up(home)
         yield home
         down(home)
@@ -43,9 +44,9 @@ def processes(home: Path) -> list[int]:
     return [supervisor, *(each.pid for each in status(home) if each.pid is not None)]
 
 
-def test_servers_end_when_their_directory_is_deleted() -> None:
+def test_servers_end_when_their_directory_is_deleted(stacks: Stacks) -> None:
     """If the directory of a running stack is deleted, its servers and supervisor end within seconds."""
-    with started() as home, ExitStack() as stack:
+    with started(stacks) as home, ExitStack() as stack:
         running = [stack.enter_context(watched(pid)) for pid in processes(home)]
         assert len(running) == 4
         while home.exists():
@@ -55,12 +56,12 @@ def test_servers_end_when_their_directory_is_deleted() -> None:
         assert not home.exists()
 
 
-def test_a_new_stack_in_its_place_is_left_alone() -> None:
+def test_a_new_stack_in_its_place_is_left_alone(stacks: Stacks) -> None:
     """If a new stack takes the place of a moved one, the old servers end and the new ones stay."""
-    with started() as home, ExitStack() as stack:
+    with started(stacks) as home, ExitStack() as stack:
         running = [stack.enter_context(watched(pid)) for pid in processes(home)]
         home.rename(home.with_name("moved"))
-        with Stack.start(home):
+        with Stack.start(stacks.prepare(home)):
             for process in running:
                 assert select.select([process], [], [], DEADLINE)[0]
             assert (home / "supervisor.sock").is_socket()

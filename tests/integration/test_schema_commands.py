@@ -156,7 +156,8 @@ def test_a_decision_blocks_migrate_until_it_is_made(shell: Shell) -> None:
     """Diff reports it, lint finds it, migrate refuses its file; once it is SQL, migrate applies it."""
     for command in (MIGRATE, DIFF, MIGRATE):
         assert shell.storekit(*command)[0] == 0
-    shell.models.write_text(MODELS.replace("    name: str", "    name: int"))
+    # Of another size: Python takes a file of the same second and size for the one that it has compiled.
+    shell.models.write_text(MODELS.replace("    name: str", "    name: int  # before: str"))
     what, path = "public.campaigns: column name is text, not bigint", "migrations/0002_campaigns.sql"
     assert shell.storekit(*DIFF) == (0, f"{path}\n{what}: decide in {path}\n")
     code, said = shell.storekit("migrate", "lint", "--line", "agency")
@@ -219,7 +220,34 @@ def test_pending_and_edited_migrations_are_reported(shell: Shell) -> None:
     assert shell.storekit(*DIFF)[0] == 1
 
 
+def test_diff_lists_a_column_that_the_class_no_longer_declares(shell: Shell) -> None:
+    """A renamed column is reported each time; a required new column is never live SQL."""
+    for command in (MIGRATE, DIFF, MIGRATE):
+        assert shell.storekit(*command)[0] == 0
+    shell.models.write_text(MODELS.replace("    name: str", "    name: str\n    note: str | None = None"))
+    assert shell.storekit(*DIFF)[0] == shell.storekit(*MIGRATE)[0] == 0
+    shell.models.write_text(
+        MODELS.replace("    name: str", "    name: str\n    memo: str | None = None\n    code: int")
+    )
+    path, kept = "migrations/0003_campaigns.sql", "public.campaigns: column note is not declared; it may stay"
+    required = "column code is missing; it is required, so choose the value for the rows that exist"
+    assert shell.storekit(*DIFF) == (
+        0,
+        f"{path}\npublic.campaigns: {required}: decide in {path}\n"
+        f"{kept}; the SQL that renames or drops it is in {path}\n",
+    )
+    text = (shell.home / path).read_text()
+    assert "RENAME COLUMN note TO memo" in text
+    assert not any("code" in line for line in text.splitlines() if not line.startswith("--"))
+    (shell.home / path).write_text(text.replace("-- storekit: decide: ", "-- ", 1))
+    assert shell.storekit(*MIGRATE)[0] == 0
+    shell.models.write_text(MODELS.replace("    name: str", "    name: str\n    memo: str | None = None"))
+    assert shell.storekit(*DIFF) == (0, f"{kept}\n")
+
+
 REFUSED = {
+    "a path": ("schema", "check", "./myapp/models.py"),
+    "a file": ("schema", "diff", "myapp/models.py"),
     "no module": ("schema", "check", "myapp.nothing"),
     "a module without classes": ("schema", "check", "json"),
     "no directory": ("schema", "check", "myapp.models", "--line", "app=nowhere"),
@@ -237,3 +265,5 @@ def test_an_invalid_module_or_line_is_one_line(shell: Shell, command: tuple[str,
     assert code == 1
     assert said.startswith("storekit: ")
     assert len(said.splitlines()) == 1
+    if command[-1].endswith(".py"):
+        assert said.endswith("is a path; pass the name of the module, as for python -m: myapp.models\n")

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from storekit import ConfigurationError, Settings, Store
-from storekit.drivers.postgres.exchange import Prepared, exchange
+from storekit.drivers.postgres.exchange import exchange
+from storekit.drivers.postgres.prepared import Prepared
 from tests.support.entities import Everything
 
 ECHO = "SELECT $1::text"

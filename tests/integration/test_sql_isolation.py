@@ -11,7 +11,7 @@ import pytest
 
 from storekit.ids import new_id, new_ref_id
 from tests.support.postgres import Database
-from tests.support.write_api import Api, blob_part, change_op, insert_op, saved
+from tests.support.write_api import Api, blob_part, change_op, insert_op, refused, saved
 
 
 def by_hand(api: Api, query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -158,13 +158,14 @@ def test_references_in_hand_written_sql_stay_inside_the_tenant(api: Api) -> None
 
 
 def test_shadowed_names_have_no_effect(api: Api) -> None:
-    """Temporary tables and settings of the session do not affect the API."""
+    """Temporary tables and settings of the session do not affect the API; tenants stay isolated."""
     api.connection.execute("CREATE TEMP TABLE managed (entity text, mutable boolean)")
     api.connection.execute("SET search_path = pg_temp, public")
     api.insert("public.jobs", title="x")
     api.connection.execute("SET row_security = off")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        api.insert("public.jobs", title="x")
+    ref_id = api.insert("public.jobs", title="x")
+    api.tenant = uuid4()
+    refused(api, change_op("update", "jobs", {"ref_id": ref_id, "title": "y"}), "SK404")
 
 
 def test_worker_and_auditor_can_read_all_tenants(database: Database, api: Api) -> None:

@@ -64,8 +64,10 @@ def test_a_second_database_uses_the_existing_roles(empty: Database, cluster: str
         assert apply(second, core())
 
 
-def test_a_superuser_may_migrate_and_owns_nothing(empty: Database) -> None:
+def test_a_superuser_may_migrate_and_owns_nothing(empty: Database, cluster: str) -> None:
     """Everything belongs to storekit_owner, whichever login applies the files."""
+    with fresh_database(cluster) as first:
+        assert apply(first, core())  # the admin makes the roles, which it needs in other databases too
     migrate(empty.url("postgres"), [core()])
     owners = (
         "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'storekit'::regnamespace"

@@ -107,7 +107,7 @@ def test_to_stops_after_a_file(database: Database, tmp_path: Path) -> None:
         assert "it must be N (a number of the last --line) or NAME=N" in refused(
             database, *own, "--to", unclear
         )
-    assert "it must be N (a number of the last --line" in refused(database, "migrate", "--to", "1")
+    assert "it must be N (a number of the last --line" in refused(database, "migrate", *AGENCY, "--to", "x")
     assert database.ask(agency, "own") == [(2,)]
 
 

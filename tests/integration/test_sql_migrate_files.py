@@ -107,7 +107,7 @@ def test_a_file_cannot_end_its_transaction(database: Database, tmp_path: Path) -
 def test_a_file_must_restore_force_row_level_security(database: Database, tmp_path: Path) -> None:
     """A file that lifts FORCE ROW LEVEL SECURITY and does not set it again is rolled back."""
     text = "ALTER TABLE readings NO FORCE ROW LEVEL SECURITY"
-    with pytest.raises(ConfigurationError, match="leaves readings without FORCE ROW LEVEL SECURITY"):
+    with pytest.raises(ConfigurationError, match="leaves public.readings without FORCE ROW LEVEL SECURITY"):
         apply(database, own(tmp_path, text))
     assert database.ask("SELECT relforcerowsecurity FROM pg_class WHERE relname = 'readings'") == [(True,)]
     assert apply(database, own(tmp_path, f"{text}; {text.replace('NO ', '')}")) == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from uuid import UUID, uuid4
 
 import psycopg
@@ -27,6 +28,7 @@ SELECT storekit.manage('sessions');
 SET LOCAL ROLE storekit_reports;
 CREATE VIEW report.sessions_by_tenant AS
     SELECT tenant_id, count(*) AS sessions FROM public.sessions GROUP BY tenant_id;
+CREATE VIEW report.plans_by_tenant AS SELECT tenant_id, plan_id FROM public.tenants;
 SET LOCAL ROLE storekit_owner;
 CREATE VIEW report.not_a_report AS SELECT 1 AS one;
 """
@@ -174,18 +176,60 @@ def test_a_lookup_of_an_undeclared_field_is_refused(api: Api, entity: str, value
     assert error.value.sqlstate == state
 
 
+READ = "SELECT report.read_v1('user:cfo', 'sessions_by_tenant', %s)"
+OF_READS = (
+    "SELECT type, actor, login, tenant_id FROM storekit.event"
+    " WHERE entity = 'report.sessions_by_tenant' AND ref_id = %s"
+)
+
+
 def test_a_report_reads_all_tenants_and_is_audited(database: Database, api: Api) -> None:
-    """A report reads a view over all tenants, and records an event with its login."""
+    """A report is read in the transaction after the one that records an event with its login."""
     session(api, uuid4().hex)
     session(Api(api.connection), uuid4().hex)
+    read = new_ref_id()
     with database.connect("reporter") as connection:
-        rows = connection.execute("SELECT report.read_v1('user:cfo', 'sessions_by_tenant')").fetchall()
+        assert connection.execute(READ, [read]).fetchall() == []
+        assert database.ask(OF_READS, read) == [("report.read", "user:cfo", "reporter", NIL)]
+        rows = connection.execute(READ, [read]).fetchall()
         assert str(api.tenant) in {row[0]["tenant_id"] for row in rows}
         assert len(rows) > 1
-    assert database.ask(
-        "SELECT type, actor, login, tenant_id FROM storekit.event"
-        " WHERE entity = 'report.sessions_by_tenant' ORDER BY id DESC LIMIT 1"
-    ) == [("report.read", "user:cfo", "reporter", NIL)]
+    assert len(database.ask(OF_READS, read)) == 1
+
+
+@pytest.mark.parametrize("how", ["transaction", "savepoint"])
+def test_a_report_cannot_be_read_without_its_event(database: Database, api: Api, how: str) -> None:
+    """In one transaction, also with savepoints, no row is read, so a rollback takes nothing but the event."""
+    session(api, uuid4().hex)
+    read = new_ref_id()
+    with database.connect("reporter") as connection:
+        with connection.transaction(force_rollback=True):
+            with connection.transaction() if how == "savepoint" else nullcontext():
+                assert connection.execute(READ, [read]).fetchall() == []
+            with pytest.raises(psycopg.Error, match="not committed yet"):
+                connection.execute(READ, [read])
+        assert connection.execute(READ, [read]).fetchall() == []
+    assert len(database.ask(OF_READS, read)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "later"),
+    [
+        ("'user:ceo', 'sessions_by_tenant'", 0),
+        ("'user:cfo', 'plans_by_tenant'", 0),
+        ("'user:cfo', 'sessions_by_tenant'", 301),
+    ],
+)
+def test_a_recorded_read_admits_one_reader_for_a_short_time(
+    database: Database, change: str, later: int
+) -> None:
+    """The event of a read admits only its own actor and report, for five minutes."""
+    read = new_ref_id()
+    with database.connect("reporter") as connection:
+        connection.execute(READ, [read])
+        with database.later(seconds=later), pytest.raises(psycopg.Error) as error:
+            connection.execute(f"SELECT report.read_v1({change}, %s)".encode(), [read])
+    assert error.value.sqlstate == "SK400"
 
 
 @pytest.mark.parametrize(

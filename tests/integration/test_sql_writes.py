@@ -55,7 +55,7 @@ def test_a_document_keeps_an_earlier_expiry(api: Api) -> None:
     "part",
     [
         blob_part(new_ref_id(), field="name"),
-        blob_part(new_ref_id(), table="elsewhere"),
+        blob_part(new_ref_id(), table="readings"),
         blob_part(new_ref_id()) | {"expires_on": "2030-01-01T00:00:00Z"},
     ],
     ids=["a column", "another table", "a blob that expires"],
@@ -64,6 +64,13 @@ def test_stage_uses_declarations_only(api: Api, part: dict[str, object]) -> None
     """Kind, store, collection and ttl come from the declaration; an undeclared part is refused by name."""
     with pytest.raises(psycopg.Error, match=f"{part['entity']}.{part['field']} is not declared") as caught:
         api.stage(new_id(), [part])
+    assert caught.value.sqlstate == "SK424"
+
+
+def test_stage_names_a_table_that_is_missing(api: Api) -> None:
+    """A part of a class whose table was never created is refused with the name of the table."""
+    with pytest.raises(psycopg.Error, match="table elsewhere does not exist") as caught:
+        api.stage(new_id(), [blob_part(new_ref_id(), table="elsewhere")])
     assert caught.value.sqlstate == "SK424"
 
 
@@ -126,8 +133,9 @@ def test_a_commit_with_unstaged_parts_is_lost(api: Api) -> None:
 
 def test_old_write_ids_are_lost(api: Api) -> None:
     """An unknown write id of more than a day is lost; abandoning it writes nothing."""
-    assert api.stage(OLD) == {"outcome": "lost"}
-    assert api.commit(OLD, [insert_op("jobs", [{"title": "a"}])]) == {"outcome": "lost"}
+    for reply in (api.stage(OLD), api.commit(OLD, [insert_op("jobs", [{"title": "a"}])])):
+        assert reply["outcome"] == "lost"
+        assert datetime.fromisoformat(reply["now"])  # the caller compares its clock, which made the id
     assert api.abandon(OLD) == {"outcome": "unknown"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, nullcontext, suppress
 from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
@@ -87,6 +87,31 @@ async def test_a_unit_can_join_a_transaction(store: Store | AsyncStore, tenant: 
     assert (await count(store, tenant), await count(store, tenant, Note)) == (1, 1)
 
 
+async def test_a_unit_begins_the_transaction_that_psycopg_has_not_begun(
+    store: Store | AsyncStore, tenant: UUID
+) -> None:
+    """Without autocommit a connection need not have run a statement; its isolation level applies."""
+    async with connected(store) as connection:
+        await settle(connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ))
+        async with unit(store, tenant, within=connection) as tx:
+            tx.save(Run(name="x"))
+        cursor = await settle(connection.execute("SHOW transaction_isolation"))
+        assert await settle(cursor.fetchone()) == ("repeatable read",)
+        assert await count(store, tenant) == 0
+        await settle(connection.commit())
+        assert await count(store, tenant) == 1
+        with pytest.raises(ZeroDivisionError):
+            await _fail(store, tenant, connection, "code")
+        async with unit(store, tenant, within=connection) as tx:
+            tx.save(Run(name="y"))
+        await settle(connection.rollback())
+        async with connection.transaction() if isinstance(store, AsyncStore) else nullcontext():
+            with nullcontext() if isinstance(store, AsyncStore) else connection.transaction():
+                async with unit(store, tenant, within=connection) as tx:
+                    tx.save(Run(name="z"))
+    assert await count(store, tenant) == 2
+
+
 async def test_a_failed_unit_leaves_the_joined_transaction_usable(
     store: Store | AsyncStore, tenant: UUID
 ) -> None:
@@ -131,16 +156,26 @@ async def test_a_unit_can_join_another_unit(store: Store | AsyncStore, tenant: U
 
 
 async def test_invalid_connections_cannot_be_joined(store: Store | AsyncStore, tenant: UUID) -> None:
-    """No connection, one of the other API, a closed or idle one, or another tenant's raises UsageError."""
+    """No connection, a closed one, autocommit, a failed transaction or another tenant's raise UsageError."""
     other: Any = psycopg.connect(url(store.settings)) if isinstance(store, AsyncStore) else object()
     async with connected(store) as connection:
         for wrong, message in (
             (other, "must be a psycopg"),
-            (connection, "not in a transaction"),
             (7, "must be"),
         ):
             with pytest.raises(UsageError, match=message):
                 await _save_within(store, tenant, wrong)
+        await settle(connection.set_autocommit(True))
+        with pytest.raises(
+            UsageError, match=r"nothing would commit the unit; begin one: .*atomic\(\) \(Django\)"
+        ):
+            await _save_within(store, tenant, connection)
+        await settle(connection.set_autocommit(False))
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await settle(connection.execute("SELECT 1 / 0"))
+        with pytest.raises(UsageError, match="transaction to join has failed.*roll it back"):
+            await _save_within(store, tenant, connection)
+        await settle(connection.rollback())
         await settle(connection.execute("SELECT set_config('storekit.tenant', %s, true)", (str(uuid4()),)))
         with pytest.raises(UsageError, match="another tenant"):
             await _save_within(store, tenant, connection)
@@ -258,7 +293,7 @@ async def test_a_unit_left_during_a_call_leaves_nothing_behind(
             await work(store)
         with pytest.raises(NotFound if call == "refused" else UsageError, match="not found|has ended"):
             await running[0]
-        assert (run.version, note.version) == (None, None)
+        assert (run.version or None, note.version or None) == (None, None)
         assert await count(store, tenant) == await count(store, tenant, Note) == 0
         runs = store.scope(tenant=tenant, actor="agent:writer").repository(Run)
         assert (await runs.save(run)).version == 1
@@ -283,7 +318,7 @@ async def test_a_cancelled_unit_is_rolled_back(embedded: Store, tenant: UUID) ->
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (run.version, await count(store, tenant)) == (None, 0)
+        assert (run.version or None, await count(store, tenant)) == (None, 0)
         await _save_all(store, tenant, [run, note])
         assert (await count(store, tenant), await count(store, tenant, Note)) == (1, 1)
 

@@ -18,6 +18,7 @@ from tests.support.postgres import (
     PARTS,
     SOFT_DELETE,
     Database,
+    copy_database,
     fresh_database,
     write_line,
 )
@@ -131,7 +132,7 @@ def scratch_copy(database: Database) -> Iterator[Database]:
     """Copy the database, so that a test can plant a defect in it."""
     copy = Database(database.super_url, f"t{uuid4().hex}")
     with psycopg.connect(database.super_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {copy.name} TEMPLATE {database.name}".encode())
+        copy_database(connection, database.name, copy.name)
         yield copy
         connection.execute(f"DROP DATABASE {copy.name} WITH (FORCE)".encode())
 

@@ -22,6 +22,7 @@ from storekit import (
     StorekitError,
     blob,
     document,
+    index,
     moves,
 )
 from storekit.bridge import settle
@@ -37,7 +38,12 @@ from tests.support.postgres import MEMBERS, Database, fresh_database, write_line
 T = TypeVar("T")
 
 
-class Ticket(Columns, SoftDelete, table="tickets"):
+class Ticket(
+    Columns,
+    SoftDelete,
+    table="tickets",
+    indexes=[index("stage", "created_on"), index("moment", where={"stage": Status.DONE})],
+):
     """Each type of column, a state machine, a document and a blob. The hostile texts use the name `title`."""
 
     title: str

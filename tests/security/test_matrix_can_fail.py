@@ -169,7 +169,7 @@ def test_a_definer_function_without_a_search_path_is_reported(
         f"{name} resolves names through the search_path of app"
     ] * loose
     with trusting.connect("admin") as connection:
-        linted = [line for line in breaches(connection) if name in line]
+        linted = [line.partition("; ")[0] for line in breaches(connection) if name in line]
     assert linted == [f"function {name}() runs as storekit_owner with the search_path of its caller"] * loose
 
 

@@ -123,12 +123,10 @@ async def lent(store: Store | AsyncStore, query: bytes) -> list[Any]:
     pool = pool_of(store)
     connection = await settle(pool.take())
     try:
-        connection.lent_to_unit = True  # a connection of a unit of work accepts the user's SQL
         cursor = await settle(connection.execute(query))
         rows: list[Any] = await settle(cursor.fetchall())
         return rows
     finally:
-        connection.lent_to_unit = False
         await settle(pool.give_back(connection))
 
 

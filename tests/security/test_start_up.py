@@ -30,6 +30,15 @@ LOGINS = {
     ),
     "may become a superuser": ("GRANT postgres TO {}", "a superuser"),
     "may become who bypasses": ("GRANT bypassing TO {}", "a role with BYPASSRLS"),
+    "is a worker too": ("GRANT storekit_worker TO {}", "storekit_worker"),
+    "is an auditor too": ("GRANT storekit_auditor TO {}", "storekit_auditor"),
+    "is a reporter too": ("GRANT storekit_reporter TO {}", "storekit_reporter"),
+    "reads all data": ("GRANT pg_read_all_data TO {}", "pg_read_all_data"),
+    "writes all data": ("GRANT pg_write_all_data TO {}", "pg_write_all_data"),
+    "runs programs": ("GRANT pg_execute_server_program TO {}", "pg_execute_server_program"),
+    "copies the cluster": ("ALTER ROLE {} REPLICATION", "a role with REPLICATION"),
+    "creates roles": ("ALTER ROLE {} CREATEROLE", "a role with CREATEROLE"),
+    "owns a table": ("ALTER TABLE activity_runs OWNER TO {}", "owns the table public.activity_runs"),
 }
 
 
@@ -45,8 +54,15 @@ def trusted(matrix_db: Database, request: pytest.FixtureRequest) -> Iterator[tup
     )
     for statement in (bypassing, f"CREATE ROLE {login} LOGIN IN ROLE storekit_app", grant.format(login)):
         matrix_db.ask(statement)
+    matrix_db.ask(f"GRANT CONNECT ON DATABASE {matrix_db.name} TO {login}")
     yield matrix_db.url(login), what
-    matrix_db.ask(f"DROP ROLE {login}")
+    matrix_db.ask("ALTER TABLE activity_runs OWNER TO storekit_owner")
+    _drop(matrix_db, login)
+
+
+def _drop(database: Database, login: str) -> None:
+    database.ask(f"REVOKE ALL ON DATABASE {database.name} FROM {login}")
+    database.ask(f"DROP ROLE {login}")
 
 
 async def try_to_save(api: str, **urls: str) -> None:
@@ -129,6 +145,7 @@ async def test_the_reporters_login_is_checked(matrix_db: Database, api: str) -> 
     """A reporter that is exempt from row-level security is refused with POSTGRES_REPORTER_URL."""
     login = f"l{uuid4().hex}"
     matrix_db.ask(f"CREATE ROLE {login} LOGIN BYPASSRLS IN ROLE storekit_reporter")
+    matrix_db.ask(f"GRANT CONNECT ON DATABASE {matrix_db.name} TO {login}")
     settings = Settings(postgres_reporter_url=SecretStr(matrix_db.url(login)))
     store = Store.open(settings) if api == "sync" else AsyncStore.open(settings)
     try:
@@ -136,7 +153,7 @@ async def test_the_reporters_login_is_checked(matrix_db: Database, api: str) -> 
             await settle(store.report("chances", actor="user:cfo"))
     finally:
         await settle(store.close())
-        matrix_db.ask(f"DROP ROLE {login}")
+        _drop(matrix_db, login)
 
 
 @APIS

@@ -31,7 +31,7 @@ import storekit.drivers.s3.control  # noqa: F401
 from storekit.cli import main
 from tests.support.fork_server import ForkServer
 
-_LONGEST = 120
+_LONGEST = 600
 """Seconds after which a program is killed."""
 # Sends the arguments, the environment, the directory and the streams of a command to the fork server.
 _COMMAND = """#!{python} -IS

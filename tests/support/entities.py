@@ -24,6 +24,7 @@ from storekit import (
     references,
     unique,
 )
+from tests.support.draft_models import Draft
 from tests.support.value_models import Valued
 
 
@@ -147,9 +148,14 @@ class Slot(
     indexes=[
         *map(unique, ("text", "number", "real", "money", "uid", "moment", "day")),
         unique("status", "flag"),
+        unique("run_id", where={"main": True}),
     ],
 ):
-    """A unique key of each type of column."""
+    """A unique key of each type of column, and one main slot of each run."""
+
+    run_id: Annotated[UUID | None, references(Run)] = None
+    t: bool = False
+    main: bool = False
 
 
 class OrderStatus(StrEnum):
@@ -293,6 +299,13 @@ class Hit(Entity, table="hits", natural_key=("kind", "external_id")):
     proof: Annotated[Blob | None, blob(media_type="text/plain")] = None
 
 
+class Visit(Entity, Mutable, table="visits", natural_key=("kind", "place")):
+    """Has a natural key of an enum and a text."""
+
+    kind: Kind
+    place: str
+
+
 class Team(Entity, Mutable, table="teams"):
     """Refers to its lead, who refers to the team."""
 
@@ -344,7 +357,9 @@ ENTITIES = (
     Login,
     Lead,
     Hit,
+    Visit,
     Valued,
+    Draft,
     Sheet,
     Team,
     Member,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, assert_type
@@ -20,6 +20,7 @@ from storekit import (
     Conflict,
     ConstraintViolation,
     Entity,
+    EntityClass,
     Event,
     Expired,
     Filter,
@@ -60,6 +61,7 @@ from storekit import (
     unique,
 )
 from storekit.agency import ActivityOutput, ActivityRun, OutputMetadata
+from storekit.testing import Memory, async_memory_store, memory_store
 
 
 class Status(StrEnum):
@@ -129,7 +131,9 @@ def main(tenant: UUID) -> None:
         assert_type(calls.save_many([call(run), call(run)]), list[Call])
         loaded = calls.get(saved.ref_id, load=["payload"])
         assert_type(hits(loaded.payload), int)
-        assert_type(loaded.version, int | None)
+        assert_type((loaded.version, loaded.created_on, loaded.created_by), tuple[int, datetime, str])
+        assert_type((loaded.tenant_id, loaded.id, loaded.ref_id), tuple[UUID, UUID, str])
+        assert_type((loaded.updated_on, loaded.deleted_by), tuple[datetime | None, str | None])
         assert_type(calls.read(saved.ref_id, "transcript"), bytes)
         with calls.open(saved.ref_id, "transcript") as stream:
             assert_type(stream, BlobStream)
@@ -276,6 +280,30 @@ async def units_async(store: AsyncStore, run: Run, calls: list[Call]) -> None:
         async with acme.transaction(within=connection) as inner:
             inner.save(run)
     assert_type(await acme.repository(Call).insert_ignore(calls), list[Call])
+
+
+CLASSES = [Run, Call, Order]  # without an annotation: mypy and pyright infer different types for it
+
+
+def classes() -> None:
+    """A list of classes needs neither an annotation nor a cast."""
+    for given in (CLASSES, [*CLASSES, Plan]):
+        Store.embedded("data", entities=given)
+        AsyncStore.embedded("data", entities=given)
+    Store.embedded("data", entities=(Run, Call))
+    Store.embedded("data", entities={Run, Call})
+    memory_store(*CLASSES)
+    async_memory_store(*CLASSES)
+    Memory().declare(*CLASSES)
+    assert_type(render(*CLASSES), str)
+    named: list[EntityClass] = [*CLASSES]
+    strict: list[type[Entity]] = [Run, Call]
+    Store.embedded("data", entities=[*named, *strict])
+
+
+def unsaved(run: Run) -> str:
+    """Ask whether an object was saved: its version begins with 1."""
+    return "saved" if run.version else "new"
 
 
 def declarations() -> None:

@@ -264,7 +264,7 @@ def test_the_name_of_a_reference_is_unique_and_fits() -> None:
     """The names of foreign keys fit into 63 bytes and are unique, however long table and column are."""
     one, two = ("c" * 49 + end for end in "ab")
     fields = dict.fromkeys((one, two), Annotated[UUID, references(Plan)])
-    long = type("Long", (Entity,), {"__annotations__": fields, "__module__": __name__}, table="t" * 50)
+    long: Any = type("Long", (Entity,), {"__annotations__": fields, "__module__": __name__}, table="t" * 50)
     names = re.findall(r"CONSTRAINT (\w+) FOREIGN KEY", render(long))
     assert len({*names}) == 2
     assert all(len(name) <= 63 for name in names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -64,3 +65,37 @@ def test_every_file_that_compose_mounts_exists() -> None:
     mounted = [v.split(":")[0] for s in SERVICES.values() for v in s["volumes"] if v.startswith("./")]
     assert mounted
     assert all((ROOT / "infra" / path).stat().st_mode & 0o111 for path in mounted)
+
+
+POLICIES = [
+    json.loads(block)
+    for block in re.findall(
+        r"^```json\n(.*?)^```$", (ROOT / "docs/howto/administer.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+]
+
+
+def _actions(policy: dict[str, Any]) -> set[str]:
+    return {action.removeprefix("s3:") for each in policy["Statement"] for action in each["Action"]}
+
+
+def test_the_s3_policies_allow_what_the_code_calls() -> None:
+    """The policies of the page on administration are valid, and only the worker's deletes content."""
+    app, worker, migrate = map(_actions, POLICIES)
+    assert app >= {"PutObject", "GetObject", "GetObjectVersion", "ListBucket", "GetBucketVersioning"}
+    assert not {each for each in app | migrate if "Delete" in each}
+    assert worker >= {"DeleteObject", "DeleteObjectVersion", "AbortMultipartUpload"}
+    control = (ROOT / "storekit/drivers/s3/control.py").read_text()
+    names = {
+        "head_bucket": "ListBucket",
+        "get_object_lock_configuration": "GetBucketObjectLockConfiguration",
+        "get_bucket_lifecycle_configuration": "GetLifecycleConfiguration",
+        "put_bucket_lifecycle_configuration": "PutLifecycleConfiguration",
+        "get_bucket_cors": "GetBucketCORS",
+        "put_bucket_cors": "PutBucketCORS",
+        "get_bucket_versioning": "GetBucketVersioning",
+        "create_bucket": "CreateBucket",
+    }
+    called = set(re.findall(r"client\.(\w+)\(Bucket=|client\.(\w+)\(", control))
+    calls = {first or second for first, second in called} - {"close"}
+    assert {names[each] for each in calls} <= migrate

@@ -14,6 +14,7 @@ from storekit import Blob, ConfigurationError, Settings, StorekitError, UsageErr
 from storekit.drivers.postgres.errors import error_for
 from storekit.errors import ConstraintViolation, Unavailable, ValidationError
 from storekit.model.values.disposition import is_inert
+from storekit.ports.stores import RolledBack
 from storekit.testing import memory_store
 from tests.support.entities import Report
 
@@ -97,11 +98,29 @@ def test_download_as_must_be_a_str() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "kind"), [("54000", ValidationError), ("58030", Unavailable), ("53300", Unavailable)]
+    ("state", "kind"),
+    [
+        ("54000", ValidationError),
+        ("53400", ValidationError),
+        ("58030", Unavailable),
+        ("53300", Unavailable),
+        ("57P01", Unavailable),
+        ("55006", Unavailable),
+        ("55P03", Unavailable),
+        ("55000", StorekitError),
+        ("55P04", StorekitError),
+        ("55P02", ConfigurationError),
+        ("57P04", ConfigurationError),
+        ("58P01", ConfigurationError),
+        ("40001", RolledBack),
+        ("40002", ConstraintViolation),
+    ],
 )
 def test_classification_of_server_limits_and_failures(state: str, kind: type[StorekitError]) -> None:
-    """A request that is too large is a ValidationError; a failing disk is retryable."""
-    assert type(error_for(state, "it said so")) is kind
+    """A failing disk and a lock are retryable; what fails again is not, such as too large a request."""
+    error = error_for(state, "it said so")
+    assert type(error) is kind
+    assert error.retryable is issubclass(kind, Unavailable)
 
 
 ENGLISH = {
@@ -138,7 +157,7 @@ def test_an_unknown_enum_label_raises_configuration_error(said: dict[str, str]) 
 @pytest.mark.parametrize(
     ("state", "message", "fact"),
     [
-        ("23503", "missing", "the referenced record does not exist in this tenant"),
+        ("23503", "missing", "a referenced record does not exist in this tenant"),
         ("23001", "needed", "other records still refer to this one"),
     ],
 )
@@ -149,4 +168,5 @@ def test_a_broken_reference_has_its_constraint(
     error = error_for(state, said[message], "", "calls_run_fkey")
     assert isinstance(error, ConstraintViolation)
     assert error.constraint == "calls_run_fkey"
-    assert str(error).startswith(f"calls_run_fkey: {fact}")
+    assert str(error).startswith(f"{fact} (calls_run_fkey)")
+    assert (said[message] in str(error), said[message] in str(error.detail)) == (False, True)

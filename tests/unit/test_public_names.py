@@ -78,3 +78,16 @@ def test_docs_import_from_public_packages_only(page: Path) -> None:
     """README, docs and examples import storekit only from its three public packages."""
     imported = set(re.findall(r"^\s*(?:from|import) (storekit[\w.]*)", page.read_text(), re.MULTILINE))
     assert imported <= {package.__name__ for package in PACKAGES}
+
+
+def test_the_page_on_testing_names_everything_that_tests_may_use() -> None:
+    """Each public name of `storekit.testing`, of `Memory` and of `faults` is on the page on testing."""
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "testing.md").read_text()
+    members = [name for name in vars(storekit.testing.Memory) if not name.startswith("_")]
+    injected = [
+        name
+        for name, each in vars(storekit.testing.faults).items()
+        if getattr(each, "__module__", "") == "storekit.testing.faults" and not name.startswith("_")
+    ]
+    named = {*storekit.testing.__all__, *members, *injected, "listen"} - {"drivers", "Fetched", "Points"}
+    assert [name for name in named if name not in page] == []

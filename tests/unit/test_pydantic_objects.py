@@ -140,7 +140,7 @@ def test_a_copy_stands_for_the_same_record() -> None:
             draft.model_copy(update=update)
     new = Draft(title="new")
     drafts.save(new.model_copy())
-    with pytest.raises(ConstraintViolation, match="is taken"):
+    with pytest.raises(ConstraintViolation, match="another record has the same id"):
         drafts.save(new)
 
 

@@ -200,7 +200,7 @@ class Fetched(BaseModel):
     "values",
     [
         {"url": "https://example.org/a"},
-        {"tags": {"a", "b"}},
+        {"tags": {"a"}},
         {"took": timedelta(seconds=1.5)},
         {"at": time(1, 2, 3)},
         {"peer": "192.0.2.1"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Annotated, Any, Self
 
@@ -182,8 +183,12 @@ def test_an_update_is_judged_again_if_the_record_was_changed_meanwhile(way: str)
 
 
 @pytest.mark.parametrize("way", ["update", "update_many", "unit"])
-def test_an_update_that_is_always_overtaken_is_judged_ten_times(way: str) -> None:
+def test_an_update_that_is_always_overtaken_is_judged_ten_times(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After ten attempts with pauses between them, the update raises a retryable error and writes nothing."""
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
     scope = scope_of(Booking)
     bookings = scope.repository(Booking)
     ref_id = bookings.save(Booking(sold=0)).ref_id
@@ -208,6 +213,8 @@ def test_an_update_that_is_always_overtaken_is_judged_ten_times(way: str) -> Non
     with trace.listen(interfere), pytest.raises(TooManyConflicts):
         ways[way]()
     assert (bookings.get(ref_id).sold, seen["sleep"], seen["postgres.commit"]) == (0, 9, 20)
+    assert len(pauses) == 9
+    assert all(pauses)
 
 
 def test_a_judged_update_compares_the_version_that_was_passed() -> None:

@@ -133,7 +133,7 @@ def test_a_missing_file_is_refused_with_its_field(tmp_path: Path) -> None:
     """A path that cannot be read raises ValidationError with the field."""
     with pytest.raises(ValidationError, match="Call.transcript") as caught:
         Blob(tmp_path / "gone").measure("Call.transcript")
-    assert caught.value.field == "Call.transcript"
+    assert caught.value.field == "transcript"
 
 
 def test_content_must_be_bytes_or_text(tmp_path: Path) -> None:

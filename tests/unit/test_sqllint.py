@@ -55,6 +55,13 @@ UNSAFE = [
     ("do-block", "DO $$ BEGIN ALTER TABLE plain DROP COLUMN title; END $$"),
     ("do-block", "DO $$ BEGIN DROP TABLE plain; END $$"),
     ("not-valid", "ALTER TABLE plain ADD COLUMN number int CHECK (number > 0)"),
+    ("hidden-rows", "UPDATE notes SET title = '' WHERE title IS NULL"),
+    ("hidden-rows", "UPDATE ONLY public.notes AS n SET title = '' WHERE n.title IS NULL"),
+    ("hidden-rows", "DELETE FROM notes WHERE title IS NULL"),
+    ("hidden-rows", "DO $$ BEGIN UPDATE notes SET title = '' WHERE title IS NULL; END $$"),
+    ("hidden-rows", "UPDATE notes SET title = '' WHERE true; ALTER TABLE notes NO FORCE ROW LEVEL SECURITY"),
+    ("whole-table", "ALTER TABLE notes NO FORCE ROW LEVEL SECURITY; UPDATE notes SET title = ''" + AGAIN),
+    ("whole-table", "ALTER TABLE notes NO FORCE ROW LEVEL SECURITY; DELETE FROM notes" + AGAIN),
     ("drop-owned", "DROP OWNED BY storekit_app"),
     ("drop-owned", "DO $$ BEGIN DROP OWNED BY storekit_app; END $$"),
     ("truncate", "TRUNCATE plain"),
@@ -104,7 +111,8 @@ def test_an_unsafe_statement_has_a_finding(rule: str, text: str) -> None:
         "ALTER TABLE notes ADD COLUMN number int; "
         "SELECT storekit.manage(format('%I', entity)) FROM storekit.managed",
         "INSERT INTO storekit.field (table_name) VALUES ('notes')" + AGAIN,
-        "ALTER TABLE notes NO FORCE ROW LEVEL SECURITY; UPDATE notes SET title = ''" + AGAIN,
+        "ALTER TABLE notes NO FORCE ROW LEVEL SECURITY; "
+        "UPDATE notes SET title = '' WHERE title IS NULL" + AGAIN,
         "CREATE TABLE t (FOREIGN KEY (tenant_id, n) REFERENCES notes ON DELETE SET NULL (n))",
         "CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC "
         "SELECT CASE a WHEN 1 THEN 2 END; SELECT 3; END; CREATE TABLE t ()",

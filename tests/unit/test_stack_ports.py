@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from storekit.embedded import seaweedfs
 from storekit.embedded.directory import Directory
 from storekit.embedded.ports import Ports
 from storekit.embedded.postgres import Postgres
@@ -79,3 +81,19 @@ def test_stored_duplicate_ports_are_replaced(
     corrected = assigned(home, order)
     assert ports_are_distinct(home)
     assert assigned(home) == corrected
+
+
+def test_a_port_with_a_socket_of_another_user(home: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port is not used if /tmp contains another user's socket with the name that the S3 server needs."""
+    taken = assigned(home)["s3"]["volume.port.grpc"]
+    path = Path(seaweedfs._SOCKET.format("volume", taken))
+    with socket.socket(socket.AF_UNIX) as mine:
+        mine.bind(str(path))
+    try:
+        assert seaweedfs.is_usable(taken)
+        monkeypatch.setattr(os, "geteuid", lambda: 4242)
+        ports = Ports(home, seaweedfs.is_usable).assign("s3", PURPOSES["s3"])
+    finally:
+        path.unlink()
+    assert taken not in ports.values()
+    assert ports_are_distinct(home)

@@ -221,18 +221,16 @@ class Careful(Entity, Mutable, table="invoices"):
             raise ValueError("no such note")
 
 
-async def test_an_error_after_the_commit_says_what_is_committed() -> None:
-    """If code of the class fails while the reply is built, the error names the committed version."""
+def test_an_error_after_the_commit_says_what_is_committed() -> None:
+    """If code of the class fails for the record that a change returns, reading it names the committed
+    version."""
     careful = memory_store(Careful).scope(tenant=uuid4(), actor="test").repository(Careful)
     made = careful.save(Careful(note="a"))
+    changed = careful.update(made.ref_id, {"note": "refused"})
     with pytest.raises(
         Unreadable, match=r"version 2 is committed.*ValueError: no such note.*do not repeat"
     ) as e:
-        careful.update(made.ref_id, {"note": "refused"})
-    assert (e.value.table, e.value.ref_id, e.value.field, e.value.version) == (
-        "invoices",
-        made.ref_id,
-        None,
-        2,
-    )
-    assert not e.value.retryable
+        _ = changed.note
+    error = e.value
+    assert (error.table, error.ref_id, error.field, error.version) == ("invoices", made.ref_id, None, 2)
+    assert not error.retryable

@@ -10,18 +10,24 @@
 -- All statements run in READ COMMITTED: each has its own snapshot and sees what was committed before it began.
 
 -- Set the tenant and the actor of a call. A transaction has one tenant: with two, hand-written SQL in it could mix
--- their rows. Only a login that can SET ROLE storekit_owner may write global rows.
+-- their rows. Without triggers there would be no events, no checks of references and no state machines, and no function
+-- may change that setting. Only a login that can SET ROLE storekit_owner may write global rows.
 CREATE FUNCTION storekit.enter(p_tenant uuid, p_actor text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+DECLARE
+    v_set text;
 BEGIN
     IF p_tenant IS NULL OR coalesce(p_actor, '') = '' THEN
         RAISE EXCEPTION 'a tenant and an actor are required' USING ERRCODE = 'SK400';
     ELSIF storekit.current_tenant() <> p_tenant THEN
         RAISE EXCEPTION 'this transaction belongs to another tenant' USING ERRCODE = 'SK004';
+    ELSIF current_setting('session_replication_role') = 'replica' THEN
+        RAISE EXCEPTION 'no triggers run in this session, because session_replication_role is replica' USING ERRCODE = 'SK412';
     ELSIF p_tenant = storekit.nil() AND NOT pg_has_role(session_user, 'storekit_owner', 'MEMBER') THEN
         RAISE EXCEPTION 'only the admin may write global records' USING ERRCODE = 'SK403';
     END IF;
-    PERFORM set_config('storekit.tenant', p_tenant::text, true), set_config('storekit.actor', p_actor, true);
+    -- Assigned, not performed: Postgres evaluates such an expression without starting a query.
+    v_set := set_config('storekit.tenant', p_tenant::text, true) || set_config('storekit.actor', p_actor, true);
 END
 $$;
 
@@ -50,8 +56,10 @@ BEGIN
         WHEN v_write.state = 'committed' THEN
             jsonb_build_object('outcome', 'replay', 'write_id', p_write_id, 'result', v_write.result)
         WHEN v_write.state = 'pending' THEN jsonb_build_object('outcome', 'pending')
-        WHEN v_write.state = 'aborted' OR storekit.id_time(p_write_id) < storekit.now() - interval '1 day' THEN
-            jsonb_build_object('outcome', 'lost')
+        WHEN v_write.state = 'aborted' THEN jsonb_build_object('outcome', 'lost')
+        -- The id has the time of the caller's clock, so the caller compares its clock with `now`.
+        WHEN storekit.id_time(p_write_id) < storekit.now() - interval '1 day' THEN
+            jsonb_build_object('outcome', 'lost', 'now', storekit.now())
     END;
 END
 $$;

@@ -1,8 +1,11 @@
 -- Stage and renew. A write that uploads parts is recorded, with the key of each part, before its first byte is sent.
 -- So every byte in S3 or MongoDB has a row by which the sweep can find and delete it.
 --
--- `enable_seqscan = off` is set in all functions for the app, because their plans are cached: a plan from the time
--- when a table had one page would be a sequential scan, and stay one while the table grows.
+-- All functions for the app set what their results and plans depend on, so that the settings of the session do not
+-- matter: those of a login or database, of the environment, or of the statement that calls them, which may forbid
+-- sorts. `enable_seqscan = off`: their plans are cached, and a plan from the time when a table had one page would be a
+-- sequential scan, and stay one while the table grows. `jit = off`: what is compiled here costs more than it saves.
+-- `lock_timeout`: a call that waits for a row for more than 5 s fails and can be repeated.
 
 -- Return the first of the rows {ref_id, expected_version} that is missing or has another version, or NULL. `p_done`
 -- has the ref_ids of rows to skip. The condition `= ANY ($4)` seems redundant, but without it Postgres joins all rows
@@ -63,6 +66,8 @@ BEGIN
         WHERE f.table_name = storekit.entity_name(p.entity) AND f.field = p.field
           AND f.kind IN ('blob', 'document') AND (p.expires_on IS NULL OR f.ttl IS NOT NULL))
     LIMIT 1;
+    -- A table that is missing, or not managed, has no declarations either: that error says more.
+    PERFORM storekit.find_managed(p.entity) FROM jsonb_to_recordset(p_parts) AS p(entity text);
     RAISE EXCEPTION '% is not declared as a part, or expires without a ttl', v_unknown
         USING ERRCODE = 'SK424', HINT = 'declare the part in the class, and migrate';
 END
@@ -75,7 +80,9 @@ CREATE FUNCTION storekit.stage_v1(
     p_lease interval, p_parts jsonb, p_targets jsonb
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off
+SET lock_timeout = '5s' AS $$
 DECLARE
     v_outcome jsonb;
     v_target  record;
@@ -121,7 +128,9 @@ $$;
 -- not hold its key for ever.
 CREATE FUNCTION storekit.renew_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_lease interval) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off
+SET lock_timeout = '5s' AS $$
 DECLARE
     v_until timestamptz;
 BEGIN

@@ -142,6 +142,20 @@ BEGIN
 END
 $$;
 
+-- Raise an error for what first_refused returned, unless it is NULL: the row is missing or has another version.
+CREATE FUNCTION storekit.refuse_row(p_entity text, p_refused jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+BEGIN
+    IF p_refused ->> 'found' IS NULL AND p_refused IS NOT NULL THEN
+        RAISE EXCEPTION '% % was not found', p_entity, p_refused ->> 'ref_id'
+            USING ERRCODE = 'SK404', DETAIL = p_refused - '{expected,found}'::text[];
+    ELSIF p_refused IS NOT NULL THEN
+        RAISE EXCEPTION '% % has version %, not %', p_entity, p_refused ->> 'ref_id',
+            p_refused ->> 'found', p_refused ->> 'expected' USING ERRCODE = 'SK409', DETAIL = p_refused;
+    END IF;
+END
+$$;
+
 -- Check and execute one operation. Returns [[entity, ref_id, version], ...] in the order of the request. Each row must
 -- have the same keys: a recordset reads a missing key as NULL and ignores an unknown key, and an update that has a row
 -- twice applies only one of the two. In all three cases a value would be lost without an error. A `transition` is an
@@ -207,12 +221,7 @@ BEGIN
         IF v_op = 'check' AND v_refused IS NULL THEN
             RETURN '[]';  -- the rows are as expected, and nothing was written
         END IF;
-        IF v_refused ->> 'found' IS NULL THEN
-            RAISE EXCEPTION '% % was not found', v_table.entity, v_refused ->> 'ref_id'
-                USING ERRCODE = 'SK404', DETAIL = v_refused - '{expected,found}'::text[];
-        END IF;
-        RAISE EXCEPTION '% % has version %, not %', v_table.entity, v_refused ->> 'ref_id',
-            v_refused ->> 'found', v_refused ->> 'expected' USING ERRCODE = 'SK409', DETAIL = v_refused;
+        PERFORM storekit.refuse_row(v_table.entity, coalesce(v_refused, '{}'));
     END IF;
     -- In the order of the request, not of the locks: a caller that replays the write matches its rows by their
     -- position.
@@ -236,17 +245,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, storekit, pg_temp AS $$
 $$;
 
 -- Commit a write: claim it, set its parts to committed, lock and change its rows, and store the result for replays. An
--- operation may have a `reason`, which its events get in place of that of the transaction, and the `places` of its rows in the caller's list, which a replay
--- returns: the caller then knows which row belongs to which of its records. An operation `check` writes nothing, so it
--- has no places.
--- This is one transaction, so parts, rows and events become visible together or not at all. lock_timeout: a commit
--- that waits for a row for more than 5 s fails and can be repeated.
+-- operation may have a `reason`, which its events get in place of that of the transaction, and the `places` of its rows
+-- in the caller's list, which a replay returns: the caller then knows which row belongs to which of its records. An
+-- operation `check` writes nothing, so it has no places.
+-- This is one transaction, so parts, rows and events become visible together or not at all.
 CREATE FUNCTION storekit.commit_v1(
     p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_parts jsonb, p_ops jsonb,
     p_on_behalf_of text DEFAULT NULL, p_context jsonb DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET lock_timeout = '5s' AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off
+SET lock_timeout = '5s' AS $$
 DECLARE
     v_parts   jsonb := coalesce(p_parts, '[]');
     v_outcome jsonb;
@@ -256,6 +266,7 @@ DECLARE
     v_keys    text;
     v_freed   jsonb;
     v_reason  text := coalesce(current_setting('storekit.reason', true), '');
+    v_set     text;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
     PERFORM storekit.attribute(p_on_behalf_of, p_context);
@@ -263,7 +274,7 @@ BEGIN
     IF v_outcome IS NOT NULL THEN
         RETURN v_outcome;
     END IF;
-    PERFORM set_config('storekit.write_id', p_write_id::text, true);
+    v_set := set_config('storekit.write_id', p_write_id::text, true);
     PERFORM storekit.commit_parts(p_tenant, p_write_id, v_parts, p_ops);
     PERFORM storekit.lock_rows(p_ops);
     IF p_ops -> 0 ? 'exchange' THEN
@@ -276,30 +287,30 @@ BEGIN
         EXECUTE concat('SET CONSTRAINTS ', v_keys, ' DEFERRED');
     END IF;
     FOR v_op IN SELECT op FROM jsonb_array_elements(p_ops) AS op LOOP
-        IF v_keys IS NOT NULL AND v_op ->> 'op' = 'delete' THEN
+        IF v_keys IS NOT NULL AND v_freed IS NULL AND v_op ->> 'op' = 'delete' THEN
             EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');  -- a delete reports its violations itself
             v_keys := NULL;
         END IF;
         IF v_op ->> 'reason' <> '' THEN
-            PERFORM set_config('storekit.reason', v_op ->> 'reason', true);
+            v_set := set_config('storekit.reason', v_op ->> 'reason', true);
         END IF;
         v_rows := v_rows || storekit.write_rows(v_op);
         v_places := v_places || coalesce(v_op -> 'places', '[]');
         IF v_op ->> 'reason' <> '' THEN
-            PERFORM set_config('storekit.reason', v_reason, true);  -- the other was of this operation only
+            v_set := set_config('storekit.reason', v_reason, true);  -- the other was of this operation only
         END IF;
     END LOOP;
+    IF v_freed IS NOT NULL THEN
+        PERFORM storekit.end_exchange(p_write_id, p_ops, v_freed);
+    END IF;
     IF v_keys IS NOT NULL THEN
         EXECUTE concat('SET CONSTRAINTS ', v_keys, ' IMMEDIATE');
-    END IF;
-    IF v_freed IS NOT NULL THEN
-        PERFORM storekit.end_exchange(p_write_id, v_freed);
     END IF;
     UPDATE storekit.write AS w SET result = jsonb_build_object('rows', v_rows)
         || CASE WHEN v_places = '[]' THEN '{}' ELSE jsonb_build_object('places', v_places) END
     WHERE w.tenant_id = p_tenant AND w.write_id = p_write_id;
     -- Events of SQL that the caller runs after this call, in the same transaction, must not carry this write's id.
-    PERFORM set_config('storekit.write_id', '', true);
+    v_set := set_config('storekit.write_id', '', true);
     RETURN jsonb_build_object('outcome', 'committed', 'now', storekit.now(), 'rows', v_rows);
 END
 $$;
@@ -311,7 +322,9 @@ $$;
 -- unknown.
 CREATE FUNCTION storekit.abandon_v1(p_tenant uuid, p_actor text, p_write_id uuid) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET lock_timeout = '5s' AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off
+SET lock_timeout = '5s' AS $$
 DECLARE
     v_outcome jsonb;
 BEGIN
@@ -351,7 +364,9 @@ CREATE FUNCTION storekit.transition_v1(
     p_reason text, p_expected_version bigint, p_on_behalf_of text DEFAULT NULL, p_context jsonb DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off SET lock_timeout = '5s' AS $$
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off
+SET lock_timeout = '5s' AS $$
 DECLARE
     v_field text;
 BEGIN

@@ -232,8 +232,11 @@ $$;
 -- The call itself ---------------------------------------------------------------------------------------
 
 -- `p_reason_required`: whether each change needs a reason. NULL keeps what was registered, at first false.
+-- `quote_all_identifiers`: the definitions of columns and keys are compared as text.
 CREATE FUNCTION storekit.manage(p_table regclass, p_scope text, p_reason_required boolean DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off
+SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1 AS $$
 DECLARE
     v_reason  boolean;
     v_entity  text;

@@ -98,7 +98,9 @@ $$;
 -- and then the move sees its events. A session takes the start of its transaction shortly before it shows it, hence the
 -- margin. If the move left rows in the inbox, or a start is unknown, the bound stays.
 CREATE FUNCTION storekit.sequence_v1(p_limit integer, p_margin interval DEFAULT '1 second') RETURNS jsonb
-LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off AS $$
 DECLARE
     v_read  timestamptz := storekit.wall_clock();
     v_old   record;
@@ -173,7 +175,8 @@ BEGIN
         pos = pos + v_moved,
         sequenced_on = v_on,
         complete_through = CASE WHEN v_old.unknown IS NULL AND v_moved < v_room
-            THEN greatest(complete_through, least(v_read, v_old.since) - greatest(p_margin, interval '1 microsecond')) ELSE complete_through END
+            THEN greatest(complete_through, least(v_read, v_old.since) - greatest(p_margin, interval '1 microsecond'))
+            ELSE complete_through END
     RETURNING * INTO v_head;
     IF v_moved > 0 THEN
         -- Once for each move, and never by a writer: a commit that notifies holds a lock on the whole database.
@@ -186,7 +189,10 @@ $$;
 
 -- Create the next partition. ATTACH locks the log only against other such changes, so nobody who reads waits.
 CREATE FUNCTION storekit.add_partition_v1() RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, storekit, pg_temp SET lock_timeout = '2s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off
+SET lock_timeout = '2s' AS $$
 DECLARE
     v_head storekit.event_head;
     v_name text;
@@ -221,7 +227,9 @@ CREATE TABLE storekit.lease (
 
 -- Take or renew a lease. Returns the term, or NULL if another process leads.
 CREATE FUNCTION storekit.lead_v1(p_name text, p_holder text, p_for interval) RETURNS bigint
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, storekit, pg_temp AS $$
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off AS $$
     INSERT INTO storekit.lease AS l (name, term, holder, until, heartbeat)
     VALUES (p_name, 1, p_holder, storekit.now() + p_for, storekit.now())
     ON CONFLICT (name) DO UPDATE SET
@@ -234,14 +242,18 @@ $$;
 
 -- End a lease, so that another process need not wait for it.
 CREATE FUNCTION storekit.resign_v1(p_name text, p_holder text) RETURNS void
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, storekit, pg_temp AS $$
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off AS $$
     UPDATE storekit.lease AS l SET until = storekit.now() - interval '1 microsecond'
     WHERE l.name = p_name AND l.holder = p_holder;
 $$;
 
 -- One cycle of the sequencer: renew the lease, and move events if this process leads.
 CREATE FUNCTION storekit.relay_v1(p_holder text, p_lease interval, p_limit integer) RETURNS jsonb
-LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off AS $$
 DECLARE
     v_term bigint := storekit.lead_v1('sequencer', p_holder, p_lease);
 BEGIN
@@ -256,7 +268,9 @@ $$;
 
 -- What `storekit doctor` shows of the sequencer. Reads little, however many events there are.
 CREATE FUNCTION storekit.relay_health_v1() RETURNS jsonb
-LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET enable_seqscan = off AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
+SET row_security = on SET enable_seqscan = off SET enable_sort = on SET plan_cache_mode = auto SET jit = off AS $$
 BEGIN
     RETURN (SELECT jsonb_build_object(
         'now', n.now, 'pos', h.pos, 'sequenced_on', h.sequenced_on, 'complete_through', h.complete_through,

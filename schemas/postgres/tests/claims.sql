@@ -29,7 +29,8 @@ SELECT is(storekit.own_write(id('acme'), id('pending')), '{"outcome": "pending"}
 SELECT is(storekit.own_write(id('acme'), id('committed')),
     jsonb_build_object('outcome', 'replay', 'write_id', id('committed'), 'result', NULL), 'a committed write is replayed');
 SELECT is(storekit.own_write(id('acme'), id('absent')), NULL, 'an unknown write can be inserted');
-SELECT is(storekit.own_write(id('acme'), '018bcfe5-6800-7000-8000-000000000000'), '{"outcome": "lost"}',
+SELECT is(storekit.own_write(id('acme'), '018bcfe5-6800-7000-8000-000000000000'),
+    jsonb_build_object('outcome', 'lost', 'now', storekit.now()),
     'an unknown write of more than a day is lost, as its row may have been deleted');
 SELECT is(storekit.own_write(id('other'), id('committed')), NULL, 'a write of another tenant is unknown');
 
@@ -84,7 +85,7 @@ SELECT is(storekit.claim(id('acme'), 'agent:a', id('mine'), 'key', 'same', false
 
 -- abandon_v1
 SELECT function_is('storekit.abandon_v1(p_tenant uuid, p_actor text, p_write_id uuid)', 'jsonb', 'definer volatile',
-    'storekit path, TimeZone=UTC, enable_seqscan=off, lock_timeout=5s', 'app');
+    'storekit path, pinned, lock_timeout=5s', 'app');
 SELECT be('app');
 SELECT stage('open', part('contracts', 'o.pdf'));
 SELECT is(storekit.abandon_v1(id('acme'), 'agent:a', id('open')), '{"outcome": "aborted"}',

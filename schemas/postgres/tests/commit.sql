@@ -4,7 +4,7 @@ SELECT plan(41);
 -- commit_v1
 SELECT function_is('storekit.commit_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, '
         'p_fingerprint bytea, p_parts jsonb, p_ops jsonb, p_on_behalf_of text DEFAULT NULL::text, p_context jsonb DEFAULT NULL::jsonb)',
-    'jsonb', 'definer volatile', 'storekit path, TimeZone=UTC, enable_seqscan=off, lock_timeout=5s', 'app');
+    'jsonb', 'definer volatile', 'storekit path, pinned, lock_timeout=5s', 'app');
 SELECT be('app');
 SELECT is(commit('w1', run('a'), run('b')),
     jsonb_build_object('outcome', 'committed', 'now', storekit.now(), 'rows', jsonb_build_array(
@@ -72,7 +72,7 @@ SELECT storekit.lock_rows(jsonb_build_array(op('update', 'activity_runs', at('l1
 SELECT is((SELECT count(*) FROM activity_runs WHERE ref_id IN (ref('l1'), ref('l2')) AND xmax <> 0), 2::bigint,
     'existing rows are locked before the first change');
 SELECT refused($$SELECT storekit.lock_rows(jsonb_build_array(op('delete', 'nothing', at('b'), at('a'))))$$, 'SK424',
-    'is not managed',
+    'does not exist',
     'only managed tables can be locked');
 
 -- write_rows

@@ -1,10 +1,11 @@
 -- The policies of every table, and their effects.
-SELECT plan(84);
+SELECT plan(86);
 
 -- The ledger and its events: tenants by setting; worker and auditor by role.
 SELECT policies_are('storekit', name, '{tenant,worker,auditor}'::name[])
-    FROM unnest('{write,part,domain_event,tenant_head}'::name[]) AS name;
-SELECT policies_are('storekit', 'event_inbox', '{tenant,worker,auditor,backfill,report}'::name[]);
+    FROM unnest('{write,part,tenant_head}'::name[]) AS name;
+SELECT policies_are('storekit', 'event_inbox', '{tenant,worker,auditor,backfill,report,recorded}'::name[]);
+SELECT policies_are('storekit', 'domain_event', '{tenant,worker,auditor,recorded}'::name[]);
 SELECT policy_is(name, 'tenant', 'FOR ALL TO PUBLIC USING (tenant_id = storekit.current_tenant())')
     FROM unnest('{storekit.write,storekit.part,storekit.event_inbox,storekit.domain_event,
         storekit.tenant_head}'::regclass[]) AS name;
@@ -17,6 +18,9 @@ SELECT policy_is(name, 'auditor', 'FOR SELECT TO storekit_auditor USING (true)')
 SELECT policy_is('storekit.event_inbox', 'backfill', 'FOR INSERT TO storekit_owner WITH CHECK (true)');
 SELECT policy_is('storekit.event_inbox', 'report', 'FOR INSERT TO storekit_reports WITH CHECK ('
     || 'tenant_id = storekit.nil() AND starts_with(entity, ''report.''::text) AND type = ''report.read''::text)');
+SELECT policy_is(name, 'recorded', 'FOR SELECT TO storekit_reports USING ('
+    || 'tenant_id = storekit.nil() AND type = ''report.read''::text)')
+    FROM unnest('{storekit.event_inbox,storekit.domain_event}'::regclass[]) AS name;
 SELECT policies_are('storekit', 'domain_event_0001', '{}'::name[], 'a partition has no policies, as it is read through its parent');
 
 -- Entities

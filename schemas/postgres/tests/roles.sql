@@ -40,7 +40,9 @@ SELECT pg_temp.read_by(name, 'worker')
     FROM unnest('{storekit.field,storekit.managed,storekit.event_type}'::regclass[]) AS name;
 SELECT pg_temp.read_by(name, 'nobody')
     FROM unnest('{storekit.migration,storekit.domain_event_0001,report.llm_costs}'::regclass[]) AS name;
-SELECT grants_are('storekit.event_inbox', 'storekit_reports', 'INSERT (tenant_id, entity, ref_id, version, type, actor)');
+SELECT grants_are('storekit.event_inbox', 'storekit_reports',
+    'SELECT (tenant_id, entity, ref_id, type, after, actor, login, occurred_on), '
+    'INSERT (tenant_id, entity, ref_id, version, type, after, actor)');
 
 -- Entities: only the app, and only the columns of the entity
 SELECT grants_are(name, role, 'nothing')

@@ -32,7 +32,7 @@ SELECT is(to_jsonb(storekit.find_managed('tool_calls')),
     'storekit.find_managed() returns the properties of a table');
 SELECT throws_ok('SELECT storekit.find_managed(''pg_class'')', 'SK424', NULL, 'a table that is not managed is not found');
 SELECT throws_ok('SELECT storekit.find_managed(''storekit.part'')', 'SK424', NULL, 'a table of the ledger is not found');
-SELECT throws_ok('SELECT storekit.find_managed(NULL)', 'SK424', 'table null is not managed by storekit', 'NULL is refused');
+SELECT throws_ok('SELECT storekit.find_managed(NULL)', 'SK424', 'table null does not exist', 'NULL is refused');
 
 -- find_writable
 SELECT be('owner', 'acme');

@@ -19,7 +19,7 @@ SELECT is((SELECT storekit.chain('\x01', h ORDER BY h) FROM unnest('{"\\x02","\\
 
 -- sequence_v1: three events of two tenants, and one without a tenant's rows
 SELECT function_is('storekit.sequence_v1(p_limit integer, p_margin interval DEFAULT ''00:00:01''::interval)', 'jsonb',
-    'invoker volatile', 'storekit path, enable_seqscan=off', 'worker');
+    'invoker volatile', 'storekit path, pinned', 'worker');
 SELECT be('app', 'acme');
 SELECT set_config('storekit.context', '{"ip": "10.0.0.1"}', true), set_config('storekit.on_behalf_of', 'user:jane', true);
 INSERT INTO activity_runs (activity, agent) VALUES ('a', 'scout');
@@ -55,7 +55,7 @@ SELECT is(storekit.sequence_v1(100) - '{partition_size,pos}'::text[], '{"moved":
     'without room it moves nothing, and fails nothing');
 
 -- add_partition_v1
-SELECT function_is('storekit.add_partition_v1()', 'bigint', 'definer volatile', 'storekit path, lock_timeout=2s', 'worker');
+SELECT function_is('storekit.add_partition_v1()', 'bigint', 'definer volatile', 'storekit path, pinned, lock_timeout=2s', 'worker');
 RESET ROLE;
 UPDATE storekit.event_head SET room_until = 10000001, partition_size = 100, pos = 10000000;
 SELECT be('worker');
@@ -68,11 +68,11 @@ SELECT table_privs_are('storekit', 'domain_event_10000001', 'storekit_' || name,
     FROM unnest('{app,worker}'::text[]) AS name;
 
 -- Leases
-SELECT function_is('storekit.lead_v1(p_name text, p_holder text, p_for interval)', 'bigint', 'invoker volatile', 'storekit path',
+SELECT function_is('storekit.lead_v1(p_name text, p_holder text, p_for interval)', 'bigint', 'invoker volatile', 'storekit path, pinned',
     'worker');
 SELECT results_eq($$SELECT storekit.lead_v1('x', 'one', '1 minute'), storekit.lead_v1('x', 'two', '1 minute'),
     storekit.lead_v1('x', 'one', '1 minute')$$, 'VALUES (1::bigint, NULL::bigint, 1::bigint)', 'one process leads, until its lease expires');
-SELECT function_is('storekit.resign_v1(p_name text, p_holder text)', 'void', 'invoker volatile', 'storekit path', 'worker');
+SELECT function_is('storekit.resign_v1(p_name text, p_holder text)', 'void', 'invoker volatile', 'storekit path, pinned', 'worker');
 SELECT storekit.resign_v1('x', 'two');
 SELECT is(storekit.lead_v1('x', 'two', '1 minute'), NULL, 'only the holder can end a lease');
 SELECT storekit.resign_v1('x', 'one');
@@ -82,11 +82,11 @@ UPDATE storekit.lease SET until = until + interval '1 day';
 SELECT is(storekit.lead_v1('x', 'three', '1 minute'), 3::bigint, 'a lease from before the clock was set back has ended');
 
 -- relay_v1, relay_health_v1 and oldest_transaction
-SELECT function_is('storekit.relay_v1(p_holder text, p_lease interval, p_limit integer)', 'jsonb', 'invoker volatile', 'storekit path',
+SELECT function_is('storekit.relay_v1(p_holder text, p_lease interval, p_limit integer)', 'jsonb', 'invoker volatile', 'storekit path, pinned',
     'worker');
 SELECT is(storekit.relay_v1('one', '1 minute', 10) -> 'term', '1', 'storekit.relay_v1() leads');
 SELECT is(storekit.relay_v1('two', '1 minute', 10), '{"term": null}', 'or says that another process does');
-SELECT function_is('storekit.relay_health_v1()', 'jsonb', 'invoker volatile', 'storekit path, TimeZone=UTC, enable_seqscan=off', 'worker');
+SELECT function_is('storekit.relay_health_v1()', 'jsonb', 'invoker volatile', 'storekit path, pinned', 'worker');
 SELECT is(storekit.relay_health_v1() ->> 'holder', 'one', 'storekit.relay_health_v1() names the leader');
 SELECT function_is('storekit.oldest_transaction(OUT since timestamp with time zone, OUT pid integer, OUT role text, '
     'OUT application text, OUT state text, OUT unknown text)', 'record', 'invoker volatile', 'catalog path', 'worker');

@@ -4,7 +4,7 @@ SELECT plan(22);
 SELECT function_is('storekit.transition_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, '
         'p_ref_id text, p_to text, p_reason text, p_expected_version bigint, '
         'p_on_behalf_of text DEFAULT NULL::text, p_context jsonb DEFAULT NULL::jsonb)',
-    'jsonb', 'definer volatile', 'storekit path, TimeZone=UTC, enable_seqscan=off, lock_timeout=5s', 'app');
+    'jsonb', 'definer volatile', 'storekit path, pinned, lock_timeout=5s', 'app');
 SELECT be('app');
 SELECT commit('w', run('run'));
 CREATE FUNCTION pg_temp.move(p_write text, p_to text, p_version bigint DEFAULT NULL, p_reason text DEFAULT NULL,
@@ -39,7 +39,7 @@ SELECT refused($$SELECT pg_temp.move('x', 'running', p_name => 'none')$$, 'SK404
 SELECT refused($$SELECT pg_temp.move('x', 'purple', p_name => 'run2')$$, '(22P02|SK410)', 'purple', 'an unknown state');
 SELECT refused($$SELECT pg_temp.move('x', 'running', p_entity => 'contracts')$$, 'SK400', 'has no state machine',
     'a table without a machine');
-SELECT refused($$SELECT pg_temp.move('x', 'running', p_entity => 'pg_class')$$, 'SK424', 'is not managed',
+SELECT refused($$SELECT pg_temp.move('x', 'running', p_entity => 'pg_catalog.pg_class')$$, 'SK424', 'is not managed',
     'a table that is not managed');
 SELECT is((SELECT count(*) FROM storekit.write WHERE write_id = id('x')), 0::bigint, 'a refused transition writes no write');
 SELECT is((SELECT status::text FROM activity_runs WHERE ref_id = ref('run2')), 'pending',

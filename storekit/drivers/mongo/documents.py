@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -12,18 +13,21 @@ from bson import decode, encode
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, TypeCodec, TypeDecoder, TypeRegistry
 from bson.decimal128 import Decimal128
+from bson.errors import InvalidBSON
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
 from pymongo import errors
 
 from storekit.bridge import settle
 from storekit.drivers.mongo.clients import Clients
+from storekit.drivers.mongo.connect import database
 from storekit.errors import ConfigurationError, Corrupt, Unavailable, ValidationError, WriteLost
-from storekit.ports.stores import DocumentPut, Runtime, aside
+from storekit.ports.stores import UNDECODED, DocumentPut, Runtime, aside
 
 _DUPLICATE_KEY = 11000
 _REFUSED_BY_VALIDATOR = 121
 _NOT_AUTHORISED = {13, 18}
+_TLS_FAILURE = re.compile("SSL handshake failed|certificate verify failed|WRONG_VERSION_NUMBER")
 
 
 class _DecimalCodec(TypeCodec):
@@ -98,7 +102,6 @@ class MongoDocuments:
     async def fetch(
         self, collection: str, tenant: UUID, ids: Sequence[UUID]
     ) -> dict[UUID, Mapping[str, Any]]:
-        # Read from the primary, which is the default: a secondary might not have the document yet.
         query = {"_id": {"$in": list(ids)}, "tenantId": tenant}
         client = await self._clients.client()
         with translated(client):
@@ -106,7 +109,7 @@ class MongoDocuments:
         return await aside(self._runtime, sum(len(each.raw) for each in found), lambda: _decoded(found))
 
     def _collection(self, client: Any, name: str) -> Any:
-        return client.get_database(self._database, codec_options=_RAW)[name]
+        return database(client, self._database, _RAW)[name]
 
     async def close(self) -> None:
         await self._clients.close()
@@ -117,8 +120,14 @@ def _encoded(puts: Iterable[DocumentPut]) -> list[RawBSONDocument]:
 
 
 def _decoded(found: Iterable[RawBSONDocument]) -> dict[UUID, Mapping[str, Any]]:
-    documents = [decode(each.raw, CODEC) for each in found]
-    return {document["_id"]: document for document in documents}
+    documents: dict[UUID, Mapping[str, Any]] = {}
+    for each in found:
+        try:
+            document = decode(each.raw, CODEC)
+        except InvalidBSON as error:  # such as the year 20000: another client changed the document
+            document = {"_id": each["_id"], UNDECODED: str(error)}
+        documents[document["_id"]] = document
+    return documents
 
 
 @contextmanager
@@ -136,24 +145,34 @@ def translated(client: Any) -> Iterator[None]:
     except errors.ConfigurationError as error:
         raise ConfigurationError("MONGO_URL cannot be used; see the cause of this error") from error
     except errors.PyMongoError as error:
-        raise Unavailable("mongo", _reason(client, error)) from error
+        if _TLS_FAILURE.search(str(error)):
+            raise ConfigurationError(
+                "the server of MONGO_URL does not offer TLS with a certificate that is trusted; set "
+                "tlsCAFile in MONGO_URL to the certificate of its authority, or MONGO_TLS=optional if the "
+                "network protects the connection",
+                detail=_place(client),
+            ) from error
+        raise _unreachable(client, error) from error
 
 
-def _reason(client: Any, error: errors.PyMongoError) -> str:
+def _place(client: Any) -> str:
     # The hosts are taken from the list of servers of the client, because the URL contains secrets.
     servers = client.topology_description.server_descriptions()
-    place = ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers)) + " of MONGO_URL"
-    seconds = f"within {client.options.timeout:g} s"
+    return ",".join(sorted(f"{host}:{port}" if port else host for host, port in servers))
+
+
+def _unreachable(client: Any, error: errors.PyMongoError) -> Unavailable:
+    limit = f"within {client.options.timeout:g} s, which is timeout (STOREKIT_TIMEOUT)"
     if isinstance(error, errors.ServerSelectionTimeoutError):
-        what = f"no connection to {place} {seconds}"
+        what = f"no connection to MONGO_URL {limit}"
     else:
-        what = f"no response from {place} {seconds}" if error.timeout else f"the connection to {place} broke"
-    return f"{what} ({type(error).__name__})"
+        what = f"no response {limit}" if error.timeout else "the connection broke"
+    return Unavailable("mongo", what, detail=f"{_place(client)}: {type(error).__name__}")
 
 
 def _refused(code: int | None, message: str) -> Exception:
     if code == _REFUSED_BY_VALIDATOR:
-        return ValidationError(f"the validator of the collection refused a document: {message}")
+        return ValidationError("the validator of the collection refused a document", detail=message)
     if code in _NOT_AUTHORISED:
         return ConfigurationError("mongo refused the credentials of MONGO_URL")
-    return Unavailable("mongo", f"{message} ({code})")
+    return Unavailable("mongo", f"the server refused the operation ({code})", detail=message)

@@ -33,7 +33,7 @@ def drive(waiting: Waiting, connection: Pollable, timeout: float) -> Any:
         while True:
             ready = _writable(connection) if next(waiting) else connection.readable
             if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise TimedOut(f"no response within {timeout:g} s")
+                raise TimedOut(timeout)
     except StopIteration as stop:
         return stop.value
 
@@ -68,7 +68,7 @@ async def drive_async(waiting: Waiting, connection: Pollable, timeout: float) ->
     except StopIteration as stop:
         return stop.value
     except TimeoutError as error:
-        raise TimedOut(f"no response within {timeout:g} s") from error
+        raise TimedOut(timeout) from error
 
 
 def _wake(ready: asyncio.Future[None]) -> None:

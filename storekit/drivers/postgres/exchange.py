@@ -8,14 +8,14 @@ about 130 us of Python to each exchange, which is more than a round trip on loop
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from hashlib import blake2b
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import psycopg
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from storekit.drivers.postgres.errors import LOST, STALE, raise_for, state_of
+from storekit.drivers.postgres.errors import raise_for, state_of
+from storekit.drivers.postgres.prepared import Prepared
 from storekit.ports.stores import AnswerLost
 
 Composed: TypeAlias = tuple[str, list[bytes | None]]
@@ -26,41 +26,21 @@ Waiting: TypeAlias = Generator[bool, None, list[PGresult]]
 class TimedOut(AnswerLost):
     """The server did not respond in time."""
 
-
-class Prepared(dict[str, bytes]):
-    """The names of a connection's prepared statements, by text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._edition = 0
-        self._lost = False
-
-    def name(self, text: str) -> bytes:
-        """Derive a statement's name from its text.
-
-        Behind a pooler several clients share a session of the server. With numbered names, `_1` of one client
-        would run the statement of another client. A name that is a hash of the text is the same in all
-        clients. A forgotten statement stays in the server's session, so its successor gets another name.
-        """
-        edition = f"_{self._edition}" if self._edition else ""
-        return f"sk{blake2b(text.encode(), digest_size=16).hexdigest()}{edition}".encode()
-
-    def may_be_stale(self, state: str) -> bool:
-        """Return whether an error of this SQLSTATE may be due to a stale statement.
-
-        If a session loses its statements again and again, a pooler resets it, and the settings must change.
-        """
-        return state in STALE and not (state == LOST and self._lost)
-
-    def forget(self, state: str) -> None:
-        """Forget all statements after an error of this SQLSTATE."""
-        self.clear()
-        self._edition += 1
-        self._lost = self._lost or state == LOST
+    def __init__(self, seconds: float) -> None:
+        self.why = f"no response within {seconds:g} s, which is timeout (STOREKIT_TIMEOUT)"
+        super().__init__(self.why)
 
 
-class _Stale(Exception):
-    """A prepared statement may be stale; the argument is the failed result."""
+class Refused(Exception):
+    """The server refused a statement, and nothing was committed."""
+
+    def __init__(self, result: PGresult, place: int) -> None:
+        super().__init__(result, place)
+        self.result, self.place = result, place
+
+    def fail(self, before: int = 0) -> NoReturn:
+        """Raise the error for it; `before` is the number of statements that the caller did not ask for."""
+        raise_for(self.result, self.place - before)
 
 
 _GOOD = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
@@ -83,18 +63,28 @@ def exchange(pgconn: PGconn, statements: Sequence[Composed], prepared: Prepared 
             or may not have committed.
         StorekitError: the server refused a statement; nothing was committed.
     """
+    try:
+        return (yield from attempt(pgconn, statements, prepared))
+    except Refused as refused:
+        refused.fail()
+
+
+def attempt(pgconn: PGconn, statements: Sequence[Composed], prepared: Prepared | None) -> Waiting:
+    """Do what `exchange` does, but raise `Refused` with the server's error response."""
     begun_before = pgconn.transaction_status != TransactionStatus.IDLE
     try:
         return (yield from _exchange_once(pgconn, statements, prepared))
-    except _Stale as stale:
-        result: PGresult = stale.args[0]
-        state = state_of(result)
+    except Refused as refused:
+        state = state_of(refused.result)
         # statements of an earlier exchange would be missing from a transaction that is begun anew
         if prepared is None or begun_before or not prepared.may_be_stale(state):
-            raise_for(result)
+            raise
     # the exchange itself may have contained BEGIN
     undo: list[Composed] = [] if pgconn.transaction_status == TransactionStatus.IDLE else [("ROLLBACK", [])]
-    results = yield from _exchange_once(pgconn, [*undo, *statements], None)
+    try:
+        results = yield from _exchange_once(pgconn, [*undo, *statements], None)
+    except Refused as refused:
+        raise Refused(refused.result, refused.place - len(undo)) from None
     prepared.forget(state)  # only now: an error with another cause would otherwise add names at each call
     return results[len(undo) :]
 
@@ -118,22 +108,30 @@ def _exchange_once(pgconn: PGconn, statements: Sequence[Composed], prepared: Pre
 
 def _send(
     pgconn: PGconn, statements: Sequence[Composed], prepared: Prepared | None
-) -> dict[int, tuple[str, bytes]]:
-    """Queue all statements. Return the text and name of each new prepared one, by its result's position."""
-    new: dict[int, tuple[str, bytes]] = {}
+) -> dict[int, tuple[str | None, bytes]]:
+    """Queue all statements. Return the text and name of each new prepared one, by its result's position.
+
+    A statement that is closed has a result too, whose text is None.
+    """
+    new: dict[int, tuple[str | None, bytes]] = {}
     position = 0
+    # Statements are closed before the others are sent, because the server skips what follows an error.
+    for name in prepared.make_room(statements) if prepared is not None else ():
+        pgconn.send_close_prepared(name)
+        new[position] = None, name
+        position += 1
     for text, parameters in statements:
-        if prepared is None:
+        found = None if prepared is None else prepared.get(text)
+        if found is None and prepared is not None and not prepared.full:
+            found = prepared.name(text)
+            if (text, found) not in new.values():  # the same statement can occur twice in one exchange
+                pgconn.send_prepare(found, text.encode())
+                new[position] = text, found
+                position += 1
+        if found is None:
             pgconn.send_query_params(text.encode(), parameters)
         else:
-            name = prepared.get(text)
-            if name is None:
-                name = prepared.name(text)
-                if (text, name) not in new.values():  # the same statement can occur twice in one exchange
-                    pgconn.send_prepare(name, text.encode())
-                    new[position] = text, name
-                    position += 1
-            pgconn.send_query_prepared(name, parameters)
+            pgconn.send_query_prepared(found, parameters)
         position += 1
     pgconn.pipeline_sync()
     return new
@@ -158,7 +156,7 @@ def _receive(pgconn: PGconn) -> Waiting:
 
 def _checked(
     results: list[PGresult],
-    new: dict[int, tuple[str, bytes]],
+    new: dict[int, tuple[str | None, bytes]],
     prepared: Prepared | None,
     expected: int,
 ) -> list[PGresult]:
@@ -167,15 +165,14 @@ def _checked(
     A prepared statement is recorded only when the server has confirmed it: after an error the rest of the
     pipeline is skipped, and a name recorded too early would refer to a statement that does not exist.
     """
-    answers = []
+    answers: list[PGresult] = []
     for position, result in enumerate(results):
         if result.status not in _GOOD:
-            if prepared is not None and state_of(result) in STALE:
-                raise _Stale(result)
-            raise_for(result)
+            raise Refused(result, len(answers))
         if position in new and prepared is not None:
             text, name = new[position]
-            prepared[text] = name
+            if text is not None:
+                prepared[text] = name
         else:
             answers.append(result)
     if len(answers) != expected:

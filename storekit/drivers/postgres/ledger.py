@@ -20,6 +20,7 @@ from storekit.drivers.postgres.pool.logins import LOGINS
 from storekit.drivers.postgres.pool.pool import AsyncPool, Pool, closed
 from storekit.drivers.postgres.pool.registry import join, leave
 from storekit.drivers.postgres.session import JoinedSession, OwnSession
+from storekit.drivers.postgres.transact import transact
 from storekit.drivers.postgres.wire import compose, read
 from storekit.ports.statements import Origin, Statement
 from storekit.ports.stores import AnswerLost, Session
@@ -39,7 +40,8 @@ class PostgresLedger:
         connection = self.pool.take()
         try:
             prepared = connection.prepared if self._settings.prepare else None
-            results = drive(exchange(connection.pgconn, composed, prepared), connection, self._timeout)
+            waiting = transact(connection, statements, composed, prepared)
+            results = drive(waiting, connection, self._timeout)
             return read(connection.reader, statements, results)
         except AnswerLost:
             # The response may still arrive, so no other call may use this connection.
@@ -112,7 +114,7 @@ class AsyncPostgresLedger:
         connection = await pool.take()
         try:
             prepared = connection.prepared if self._settings.prepare else None
-            waiting = exchange(connection.pgconn, composed, prepared)
+            waiting = transact(connection, statements, composed, prepared)
             results = await drive_async(waiting, connection, self._timeout)
             return read(connection.reader, statements, results)
         except AnswerLost:

@@ -16,12 +16,16 @@ from uuid import UUID
 from psycopg import BaseConnection
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
-from psycopg.rows import tuple_row
 
 from storekit.bridge import settle
-from storekit.drivers.postgres.exchange import Composed, Prepared
+from storekit.drivers.postgres.errors import place_of
+from storekit.drivers.postgres.exchange import Composed
 from storekit.drivers.postgres.joined import Joined
+from storekit.drivers.postgres.pool.lent import RESET, lend
+from storekit.drivers.postgres.pool.logins import EXEMPT_FROM_APP
+from storekit.drivers.postgres.prepared import Prepared
 from storekit.drivers.postgres.queries import reads
+from storekit.drivers.postgres.transact import BEGIN_TO_WRITE
 from storekit.drivers.postgres.wire import compose, new_reader, read
 from storekit.errors import StorekitError, Unavailable, UsageError, ValidationError
 from storekit.ports.statements import Call, Origin, Statement
@@ -33,6 +37,8 @@ _UNIT_SAVEPOINT = "storekit_unit"
 _SAVEPOINT = "SAVEPOINT storekit_step"
 _ROLLBACK = "ROLLBACK TO SAVEPOINT storekit_step"
 _RELEASE = "RELEASE SAVEPOINT storekit_step"
+_CHECK = 1
+"""The place of `REQUIRE_COMMITTED` in its exchange."""
 
 
 class Executor(Protocol):
@@ -87,6 +93,8 @@ class _Transaction(ABC):
         try:
             return await self._execute(*check, *statements)
         except ValidationError as error:
+            if place_of(error) != _CHECK:  # of a deferred trigger of the user, which runs in COMMIT
+                raise
             raise UsageError(
                 "a ROLLBACK TO SAVEPOINT undid records that the unit of work had flushed, so nothing was "
                 "committed; call flush() before SAVEPOINT, so that a rollback undoes only your own SQL"
@@ -118,8 +126,8 @@ class OwnSession(_Transaction):
     def __init__(self, executor: Executor, tenant: UUID, origin: Origin) -> None:
         super().__init__(executor, tenant, origin)
         self._connection: Any = None
-        self._exposed = False
-        """Whether the user got the connection and may have changed its session."""
+        self._lent: Any = None
+        """The object that the user got, who may have changed the session; None if the user did not ask."""
 
     @property
     def _channel(self) -> Any:
@@ -127,26 +135,26 @@ class OwnSession(_Transaction):
 
     @property
     def _client(self) -> Any:
-        return self._connection
+        return self._lent or self._connection
 
     @property
     def connection(self) -> Any:
-        self._exposed = True
-        # The user may run DEALLOCATE ALL: neither storekit nor psycopg may rely on prepared statements now.
-        self._connection.prepared = self._connection.prepare_threshold = None
-        return self._connection
+        if self._lent is None:
+            self._lent = lend(self._connection)
+            # The user may run DEALLOCATE ALL: storekit must not rely on prepared statements now.
+            self._connection.prepared = None
+        return self._lent
 
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
         self._connection = await self._executor.take()
-        self._connection.lent_to_unit = True
         role = self._executor.role
         as_role: list[Composed] = [(reads.SET_ROLE, [role.encode()])] if role else []
         # BEGIN, the scope and the first calls share one trip.
-        opening: list[Composed] = [("BEGIN", []), *as_role, _set_scope(self._tenant, self._origin)]
+        opening: list[Composed] = [(BEGIN_TO_WRITE, []), *as_role, _set_scope(self._tenant, self._origin)]
         return _read(calls, await self._execute(*opening, *map(reads.call, calls)))
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
-        _require_in_transaction(self._connection)
+        _require_in_transaction(self._client)
         try:
             result = (await self._execute_if_committed(writes, ("COMMIT", [])))[-1]
         except AnswerLost:
@@ -163,8 +171,8 @@ class OwnSession(_Transaction):
         try:
             if self._connection.pgconn.transaction_status in _OPEN:
                 await self._execute(("ROLLBACK", []))
-            if self._exposed:
-                await self._execute(*_RESET)
+            if self._lent is not None:
+                await self._execute(*((each, []) for each in RESET), *self._connection.again)
         except (StorekitError, AnswerLost):
             self._connection.end()  # closing the connection rolls back, and the server forgets the session
         except BaseException:
@@ -175,9 +183,9 @@ class OwnSession(_Transaction):
 
     async def _give_back(self) -> None:
         connection, self._connection = self._connection, None
-        connection.lent_to_unit = False
-        if self._exposed:
-            connection.prepared, connection.row_factory = Prepared(), tuple_row
+        if self._lent is not None:
+            self._lent.end()
+            connection.prepared = Prepared()
         await settle(self._executor.give_back(connection))
 
 
@@ -189,6 +197,7 @@ class JoinedSession(_Transaction):
         self._joined = joined
         self._begun = False
         self._previous: Origin | None = None
+        self._row_security: bytes | None = None
 
     @property
     def _channel(self) -> Any:
@@ -202,24 +211,40 @@ class JoinedSession(_Transaction):
     def connection(self) -> Any:
         return self._joined.connection
 
+    async def _verify(self, begin: Sequence[Composed]) -> None:
+        # Rolling back restores the search path of the caller.
+        opening: list[Composed] = [*begin, (_SAVEPOINT, []), (reads.SET_PATH, [])]
+        results = await self._execute(*opening, (EXEMPT_FROM_APP, []), (_ROLLBACK, []), (_RELEASE, []))
+        self._joined.verify(results[len(opening)])
+
     async def begin(self, calls: Sequence[Call]) -> list[Any]:
-        _require_in_transaction(self._joined.connection)
-        opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (reads.CURRENT_ORIGIN, [])]
+        begin: list[Composed] = [(each, []) for each in self._joined.opening()]
+        if not begin:
+            _require_in_transaction(self._joined.connection)
+        if self._joined.unverified:
+            # in a trip of its own, because no call may run for a login that is refused
+            await self._verify(begin)
+            begin = []
+        opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (reads.CURRENT, [])]
         self._begun = True  # set before the trip: a call that fails in it must roll back to the savepoint
         scope = _set_scope(self._tenant, self._origin)
-        results = await self._execute(*opening, scope, *map(reads.call, calls))
+        results = await self._execute(*begin, *opening, scope, *map(reads.call, calls))
+        results = results[len(begin) :]
         if not results[2].ntuples:
             raise UsageError(
                 "the transaction to join belongs to another tenant; use a transaction of this tenant"
             )
         found = [(results[1].get_value(0, i) or b"").decode() for i in range(4)]
         self._previous = Origin(*found)
+        self._row_security = results[1].get_value(0, 4)
         return _read(calls, results)
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         _require_in_transaction(self._joined.connection)
         # RELEASE keeps settings, so those of the owner must be restored for the statements that follow.
-        again = [_set_scope(self._tenant, self._previous)] if self._previous else []
+        again: list[Composed] = [(reads.SET_ROW_SECURITY, [self._row_security])]
+        if self._previous is not None:
+            again.append(_set_scope(self._tenant, self._previous))
         try:
             release: Composed = (f"RELEASE SAVEPOINT {_UNIT_SAVEPOINT}", [])
             await self._execute_if_committed(writes, release, *again)
@@ -240,17 +265,6 @@ class JoinedSession(_Transaction):
 
 
 _OPEN = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
-_RESET: list[Composed] = [
-    (each, [])
-    for each in (
-        "RESET ALL", "SELECT pg_advisory_unlock_all()", "UNLISTEN *", "CLOSE ALL", "DISCARD TEMP",
-        "DISCARD SEQUENCES", "DEALLOCATE ALL",
-    )
-]  # fmt: skip
-"""Undoes what the user's SQL may have changed in the session, before another caller gets the connection.
-
-These are the parts of DISCARD ALL, which cannot run in the implicit transaction of a pipeline.
-"""
 
 
 def _set_scope(tenant: UUID, origin: Origin) -> Composed:

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from storekit.drivers.s3.credentials import Provider, provider
 from storekit.drivers.s3.dataplane import DataPlane
+from storekit.drivers.s3.secure import check_tls
 from storekit.drivers.s3.signer import Signer, encode
 from storekit.errors import ConfigurationError
 from storekit.ports.stores import BlobPut, BlobRef, BlobStream, Runtime
@@ -17,9 +18,10 @@ class S3Blobs:
 
     def __init__(self, settings: Settings, runtime: Runtime) -> None:
         credentials = provider(settings)
-        internal = _signer(settings, settings.s3_endpoint_url, credentials)
+        check_tls(settings)
+        internal = signer(settings, settings.s3_endpoint_url, credentials)
         public = settings.s3_public_url
-        self._public = _signer(settings, public, credentials) if public else internal
+        self._public = signer(settings, public, credentials, "S3_PUBLIC_URL") if public else internal
         self._data = DataPlane(internal, timeout=settings.timeout.total_seconds(), keep=settings.max_puts)
         self._runtime = runtime
 
@@ -59,12 +61,19 @@ def _overrides(disposition: str, content_type: str | None) -> str:
     return f"{query}&response-content-type={encode(content_type)}" if content_type else query
 
 
-def _signer(settings: Settings, endpoint: str | None, credentials: Provider) -> Signer:
+def signer(
+    settings: Settings, endpoint: str | None, credentials: Provider, variable: str = "S3_ENDPOINT_URL"
+) -> Signer:
+    """Return the signer of requests to one address of the bucket.
+
+    Raises:
+        ConfigurationError: S3_BUCKET is not set, or the address cannot be used.
+    """
     bucket, region = settings.s3_bucket, settings.s3_region
     if not bucket:
         raise ConfigurationError("S3_BUCKET is not set")
     if endpoint:
-        return Signer(endpoint, bucket, region, credentials)
+        return Signer(endpoint, bucket, region, credentials, variable=variable)
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     # With a dot in its name the bucket cannot be a host: the certificate of *.s3.<region> covers one label.
     return Signer(f"https://s3.{region}.{suffix}", bucket, region, credentials, path_style="." in bucket)

@@ -55,7 +55,9 @@ class Response:
             return self._response.read(size)
         except TimeoutError as error:
             self.close()
-            raise Unavailable("s3", "its response sent no data in time") from error
+            raise Unavailable(
+                "s3", "its response sent no data within timeout (STOREKIT_TIMEOUT)", detail=self._pool.place
+            ) from error
         except (OSError, HTTPException) as error:
             self.close()
             raise ConnectionLost(f"its response broke off ({type(error).__name__})") from error
@@ -109,6 +111,8 @@ class Connections:
         self._name = parts.hostname or ""
         self._port = parts.port
         self._host = host
+        self.place = f"{self._name}:{self._port or (443 if self._secure else 80)}"
+        """The address for operators; messages do not contain it."""
         self._timeout = timeout
         self._keep = keep
         self._idle: deque[HTTPConnection] = deque()
@@ -138,7 +142,7 @@ class Connections:
             return Response(self, connection, _send_body(connection, first, chunks))
         except TimeoutError as error:
             connection.close()
-            raise Unavailable("s3", f"no progress within {patience:g} s") from error
+            raise Unavailable("s3", f"no progress within {patience:g} s", detail=self.place) from error
         except (OSError, HTTPException) as error:
             connection.close()
             # If the server was restarted, the other idle connections are closed too, and each would cost one
@@ -185,12 +189,14 @@ class Connections:
             from ssl import SSLCertVerificationError
 
             if isinstance(error, SSLCertVerificationError):
-                why = f"the certificate of {self._host} is not trusted ({error.verify_message})"
+                why = f"the certificate of S3_ENDPOINT_URL is not trusted ({error.verify_message})"
                 raise ConfigurationError(
-                    f"{why}; set SSL_CERT_FILE to the certificate of its authority"
+                    f"{why}; set SSL_CERT_FILE to the certificate of its authority", detail=self.place
                 ) from error
-            why = f"no connection to {self._host} ({error.strerror or type(error).__name__})"
-            raise Unavailable("s3", why) from error
+            cause = error.strerror or type(error).__name__
+            limit = f" within {self._timeout:g} s, which is timeout (STOREKIT_TIMEOUT)"
+            why = f"no connection to S3_ENDPOINT_URL{limit if isinstance(error, TimeoutError) else ''}"
+            raise Unavailable("s3", why, detail=f"{self.place}: {cause}") from error
         return connection
 
     def _new(self) -> HTTPConnection:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from storekit.drivers.s3.secure import check_tls
+from storekit.drivers.s3.signer import parse_endpoint
 from storekit.errors import ConfigurationError, Unavailable
 from storekit.schema.files import root
 from storekit.settings import Settings
@@ -41,7 +43,10 @@ def ensure_bucket(settings: Settings) -> None:
     bucket = settings.s3_bucket
     if not bucket:
         raise ConfigurationError("S3_BUCKET is not set")
-    with _translated(bucket):
+    check_tls(settings)
+    if settings.s3_endpoint_url:
+        parse_endpoint(settings.s3_endpoint_url, "S3_ENDPOINT_URL")  # boto3's errors name no variable
+    with _translated(bucket, settings):
         client = _client(settings)
         # Check first: the credentials may lack CreateBucket if the bucket exists.
         if not _exists(client, bucket):
@@ -63,6 +68,8 @@ def _client(settings: Settings) -> S3Client:
         read_timeout=seconds,
         retries={"mode": "standard", "total_max_attempts": 3},
         proxies={},  # as in the data plane: a bucket that only the control plane could reach would not help
+        # AWS_ENDPOINT_URL would apply to this client alone, so the bucket would be set up on another server
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # the stubs lack it
         s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
     )
     return _session(settings).client(
@@ -172,14 +179,18 @@ def _unset_is_empty() -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def _translated(bucket: str) -> Iterator[None]:
+def _translated(bucket: str, settings: Settings) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
     from botocore.exceptions import ConnectionError as NoConnection
 
     try:
         yield
     except (NoConnection, HTTPClientError) as error:
-        raise Unavailable("s3", f"no response ({type(error).__name__})") from error
+        raise Unavailable(
+            "s3",
+            "no response from S3_ENDPOINT_URL",
+            detail=f"{settings.s3_endpoint_url or 'AWS'}: {type(error).__name__}",
+        ) from error
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         what = f"{error.operation_name} of bucket {bucket} returned {status} {_code(error)}"

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from time import monotonic
 
+from storekit import ids
+from storekit.drivers.s3 import clocks
 from storekit.drivers.s3.connections import ConnectionLost, Connections, Response
 from storekit.drivers.s3.download import CHUNK, Download
 from storekit.drivers.s3.signer import Signer
@@ -152,12 +154,12 @@ class DataPlane:
                 if not why:
                     return response
                 response.close()
-        raise Unavailable("s3", f"{why}; tried {tries} times")
+        raise Unavailable("s3", f"{why}; tried {tries} times", detail=self._connections.place)
 
 
 def _put_headers(put: BlobPut) -> dict[str, str]:
     if not _MEDIA_TYPE(put.media_type):
-        raise ValidationError(f"media type {put.media_type!r} must be ASCII, such as 'text/plain'")
+        raise ValidationError(f"media type {put.media_type!r:.60} must be ASCII, such as 'text/plain'")
     return {
         "content-length": str(put.source.size),
         "content-type": put.media_type,
@@ -227,17 +229,27 @@ def _refused_put(put: BlobPut, response: Response, *, over: bool) -> StorekitErr
         return ValidationError(_CHANGED)
     # S3 reports an expired signature as 403, as it does a wrong key; only the body or the time tells them
     # apart.
-    if response.status == 403 and (over or _EXPIRED.search(response.error)):
-        return WriteLost(put.write_id, "its lease expired before the upload began")
+    if response.status == 403:
+        ahead = clocks.ahead(response, put.granted_on + (ids.now() - put.received_on))
+        if ahead:
+            return ConfigurationError(
+                f"the clock of the S3 server is {ahead} the clock of Postgres, whose time signs uploads; set "
+                "the clocks"
+            )
+        if over or _EXPIRED.search(response.error):
+            return WriteLost(put.write_id, "its lease (STOREKIT_LEASE) expired before the upload began")
     return _refused("PUT", response)
 
 
 def _refused(method: str, response: Response) -> ConfigurationError:
     code = response.code
-    if code == "NoSuchBucket":
+    ahead = clocks.ahead(response, ids.now()) if response.status == 403 else ""
+    if ahead:
+        remedy = f"the clock of the S3 server is {ahead} the clock of this machine; set the clocks"
+    elif code == "NoSuchBucket":
         remedy = "run store.migrate() to create the bucket"
     elif 300 <= response.status < 400:
         remedy = "check S3_ENDPOINT_URL and AWS_REGION"
     else:
-        remedy = "check S3_ENDPOINT_URL, the access key, its permissions and this machine's clock"
+        remedy = "check S3_ENDPOINT_URL, the access key and its permissions"
     return ConfigurationError(f"s3 rejected {method} with {response.status} {code}".rstrip() + f"; {remedy}")

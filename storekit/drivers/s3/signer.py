@@ -59,9 +59,16 @@ class Signer:
     """
 
     def __init__(
-        self, endpoint: str, bucket: str, region: str, credentials: Provider, *, path_style: bool = True
+        self,
+        endpoint: str,
+        bucket: str,
+        region: str,
+        credentials: Provider,
+        *,
+        path_style: bool = True,
+        variable: str = "S3_ENDPOINT_URL",
     ) -> None:
-        authority, self.host, prefix, scheme = _parse(endpoint)
+        authority, self.host, prefix, scheme = parse_endpoint(endpoint, variable)
         if not path_style:
             authority, self.host = f"{bucket}.{authority}", f"{bucket}.{self.host}"
         self.origin = f"{scheme}://{authority}"
@@ -197,8 +204,12 @@ def _quoted(text: str) -> str:
     return quote(text, safe="~")
 
 
-def _parse(endpoint: str) -> tuple[str, str, str, str]:
-    """Split an endpoint into its authority as written, Host header, path prefix and scheme."""
+def parse_endpoint(endpoint: str, variable: str) -> tuple[str, str, str, str]:
+    """Split an endpoint into its authority as written, Host header, path prefix and scheme.
+
+    Raises:
+        ConfigurationError: it is not an endpoint; the message names the variable.
+    """
     try:
         parts = urlsplit(endpoint)
         port, host = parts.port, parts.hostname
@@ -206,8 +217,8 @@ def _parse(endpoint: str) -> tuple[str, str, str, str]:
         host = None
     if not host or parts.scheme not in _DEFAULT_PORTS or parts.username or parts.query or parts.fragment:
         raise ConfigurationError(
-            "an S3 endpoint must be http(s)://host[:port], without user, query or fragment; "
-            "check S3_ENDPOINT_URL and S3_PUBLIC_URL"
+            f"{variable} is not the URL of an S3 server; it must be http(s)://host[:port], without user, "
+            "query or fragment"
         )
     host = f"[{host}]" if ":" in host else host
     if port is not None and port != _DEFAULT_PORTS[parts.scheme]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from storekit.errors import Corrupt, Unreadable, ValidationError
+from storekit.errors import ConfigurationError, Corrupt, Unreadable, ValidationError
 from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import document_fields, load_documents, whole_row
@@ -55,8 +55,9 @@ async def find(context: Context, entity: type[E], query: Query) -> Page[E]:
         None if query.after is None else cursors.open(query.after),
         order.indexed,
         order.pinned,
+        order.ties,
     )
-    (rows,) = await calls.read(context, [statement])
+    rows = await _read(context, cursors, statement)
     # defence in depth: the query and row-level security both limit the rows to the tenant already
     for row in rows:
         if row["tenant_id"] != context.actor.tenant:
@@ -67,6 +68,19 @@ async def find(context: Context, entity: type[E], query: Query) -> Page[E]:
     await load_documents(context, items, documents)
     more = len(rows) > query.limit
     return Page(items, _next(cursors, statement, rows[query.limit - 1]) if more else None)
+
+
+async def _read(context: Context, cursors: PageCursors, statement: Search) -> list[Mapping[str, Any]]:
+    try:
+        (rows,) = await calls.read(context, [statement])
+    except ConfigurationError as error:
+        # Another version of the class has members that this one does not know, so only Postgres can tell
+        # whether a value of a cursor is a member.
+        if statement.after is not None and cursors.has_unknown_members(statement.after):
+            raise cursors.refusal() from error
+        raise
+    found: list[Mapping[str, Any]] = rows
+    return found
 
 
 def _next(cursors: PageCursors, statement: Search, last: Mapping[str, Any]) -> str:

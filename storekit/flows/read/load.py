@@ -13,13 +13,13 @@ from storekit.flows.context import Context
 from storekit.ids import REF_ID
 from storekit.model.declare.entity import Entity
 from storekit.model.save.load import entity_from, initialize_again, put_document, visible
-from storekit.model.save.memory import stored_parts
+from storekit.model.save.memory import memory_of, note_damaged, stored_parts
 from storekit.model.table.fields import Expired
 from storekit.model.table.names import qualified
 from storekit.model.table.table import Part, Table
 from storekit.model.values.bson import Body, body_hash
 from storekit.ports.statements import Match, Select
-from storekit.ports.stores import StoredPart, aside
+from storekit.ports.stores import UNDECODED, StoredPart, aside
 from storekit.trace import step
 
 E = TypeVar("E", bound=Entity)
@@ -92,7 +92,9 @@ def part_of(table: Table, field: str, kind: str | None = None) -> Part:
     if part is None or (kind is not None and part.kind != kind):
         known = ", ".join(p.name for p in table.parts.values() if kind is None or p.kind == kind) or "none"
         instead = f" ({_READERS[part.kind]})" if part else ""
-        raise UsageError(f"{table.name}.{field} is not a {kind or 'part'}{instead}; it has {known}")
+        raise UsageError(
+            f"{table.name}.{field!s:.{_SHOWN}} is not a {kind or 'part'}{instead}; it has {known}"
+        )
     return part
 
 
@@ -114,11 +116,16 @@ async def get(context: Context, entity: type[E], ref_id: str, load: Sequence[str
     rows = await calls.select(context, whole_row(table, [ref_id]))
     loaded = entity_from(entity, visible(table, context.actor.tenant, rows, ref_id))
     await load_documents(context, [loaded], fields)
+    for damage in memory_of(loaded).damaged.values():
+        raise damage
     return loaded
 
 
 async def load_documents(context: Context, entities: Sequence[Entity], fields: Sequence[str]) -> None:
-    """Put documents into loaded entities: one MongoDB trip for each collection."""
+    """Put documents into loaded entities: one MongoDB trip for each collection.
+
+    A document that is damaged or missing never hides the other records: reading its field raises Corrupt.
+    """
     if not fields:
         return
     wanted = [
@@ -132,7 +139,11 @@ async def load_documents(context: Context, entities: Sequence[Entity], fields: S
 
     def put() -> None:
         for entity, field, part in wanted:
-            value = expired_or(part, bodies.get(part.part_id))
+            try:
+                value = expired_or(part, bodies.get(part.part_id))
+            except Corrupt as error:
+                note_damaged(entity, field, error)
+                continue
             if isinstance(value, Expired):
                 entity.__dict__[field] = value
             else:
@@ -143,21 +154,32 @@ async def load_documents(context: Context, entities: Sequence[Entity], fields: S
     await aside(context.ports.runtime, sum(part.size for *_, part in wanted if part.part_id in bodies), put)
 
 
-def expired_or(part: StoredPart, body: Body | None) -> Body | Expired:
+def expired_or(part: StoredPart, body: Body | Corrupt | None) -> Body | Expired:
     """Return a document's body, or `Expired`. The row in Postgres alone decides which.
 
-    MongoDB deletes a document an hour or more after its expiry, so an expired document may be there or not. A
-    document that is missing before its expiry is an error.
+    MongoDB deletes a document an hour or more after its expiry, so an expired document may be there or not.
+
+    Raises:
+        Corrupt: the document is damaged, or missing before its expiry.
     """
     if part.expired and part.expires_on is not None:
         return Expired(part.expires_on)
     if body is None:
-        raise Corrupt(f"document {part.part_id} in {part.key}", f"sha256 {part.sha256}", "nothing")
+        raise _damage(part, "nothing")
+    if isinstance(body, Corrupt):
+        raise body
     return body
 
 
-async def fetch_bodies(context: Context, wanted: Sequence[StoredPart]) -> Mapping[UUID, Body]:
-    """Read document bodies by part id, and check each against the hash that was saved."""
+def _damage(part: StoredPart, found: str) -> Corrupt:
+    return Corrupt(f"document {part.part_id} in {part.key}", f"sha256 {part.sha256}", found)
+
+
+async def fetch_bodies(context: Context, wanted: Sequence[StoredPart]) -> Mapping[UUID, Body | Corrupt]:
+    """Read document bodies by part id, and check each against the hash that was saved.
+
+    A body that is damaged is returned as an error, which `expired_or` raises.
+    """
     by_collection: dict[str, list[StoredPart]] = {}
     for part in wanted:
         if not part.expired:
@@ -178,22 +200,25 @@ async def fetch_bodies(context: Context, wanted: Sequence[StoredPart]) -> Mappin
         answers = [await reads[0]()]
     else:
         answers = await context.ports.runtime.wave(reads, renew_nothing, context.ports.settings.renew_every)
-    bodies: dict[UUID, Body] = {}
+    bodies: dict[UUID, Body | Corrupt] = {}
     for parts, found in zip(by_collection.values(), answers, strict=True):
         size = sum(part.size for part in parts)
         bodies |= await aside(context.ports.runtime, size, partial(_verified, parts, found))
     return bodies
 
 
-def _verified(parts: Iterable[StoredPart], found: Mapping[UUID, Mapping[str, Any]]) -> dict[UUID, Body]:
-    bodies: dict[UUID, Body] = {}
-    for part in parts:
-        if part.part_id not in found:
-            continue
-        body: Body = found[part.part_id].get("body") or {}
+def _verified(
+    parts: Iterable[StoredPart], found: Mapping[UUID, Mapping[str, Any]]
+) -> dict[UUID, Body | Corrupt]:
+    return {part.part_id: _body(part, found[part.part_id]) for part in parts if part.part_id in found}
+
+
+def _body(part: StoredPart, document: Mapping[str, Any]) -> Body | Corrupt:
+    if why := document.get(UNDECODED):
+        return _damage(part, f"a document that cannot be decoded ({why})")
+    body: Body = document.get("body") or {}
+    try:
         digest = body_hash(body).hex()
-        if digest != part.sha256:
-            where = f"document {part.part_id} in {part.key}"
-            raise Corrupt(where, f"sha256 {part.sha256}", f"sha256 {digest}")
-        bodies[part.part_id] = body
-    return bodies
+    except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        return _damage(part, f"a body that no save writes ({error})")
+    return body if digest == part.sha256 else _damage(part, f"sha256 {digest}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from storekit.errors import UsageError
+from storekit.errors.shown import shown
 from storekit.flows.context import Context
 from storekit.flows.read.blobs import blob_ref, blob_refs
 from storekit.flows.read.load import checked
@@ -58,7 +59,10 @@ async def urls(
 def _check_life(context: Context, expires_in: int) -> None:
     limit = int(context.ports.settings.max_url_lifetime.total_seconds())
     if isinstance(expires_in, bool) or not isinstance(expires_in, int) or not 1 <= expires_in <= limit:
-        raise UsageError(f"expires_in is {expires_in!r}; it must be whole seconds from 1 to {limit}")
+        raise UsageError(
+            f"expires_in is {shown(expires_in)}; it must be whole seconds from 1 to {limit}, which is "
+            "max_url_lifetime (STOREKIT_MAX_URL_LIFETIME)"
+        )
 
 
 def _sign(context: Context, ref: BlobRef, expires_in: int, download_as: str | None, *, inline: bool) -> str:

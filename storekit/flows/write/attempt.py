@@ -194,7 +194,9 @@ class Attempt:
             WriteLost: the write was not committed.
         """
         if not isinstance(reply, Visible):
-            raise WriteLost(self.write.write_id, "its lease expired and another process took it over")
+            raise WriteLost(
+                self.write.write_id, "its lease (STOREKIT_LEASE) expired and another process took it over"
+            )
         actor, parts = self.context.actor, tuple(map(self._stored, range(len(self.write.part_ids))))
         return Committed(Saved(actor.tenant, actor.name, reply.now, reply.versions, parts), reply.rows)
 

@@ -26,7 +26,8 @@ Numbered = Sequence[tuple[int, Change]]
 async def attribute(context: Context, changes: Sequence[Change], error: StorekitError) -> None:
     """Add to an error the fields of a duplicate key, and the position of the record that it is about.
 
-    One more Postgres trip if a constraint rejected one of several records: the database does not say which.
+    One more Postgres trip if a constraint rejected one of several records, because the database does not say
+    which, or if a soft-deleted record may have the key.
 
     Raises:
         Conflict: in place of the error, if another writer has moved an import cursor for the first time.
@@ -53,18 +54,40 @@ async def _by_constraint(
 ) -> int | None:
     for table in {change.table.name: change.table for change in changes}.values():
         own = [(change.place, change) for change in changes if change.table.name == table.name]
+        stem = table.name.rpartition(".")[2]
+        for field, name in ("id", f"{stem}_pkey"), ("ref_id", f"{stem}_tenant_id_ref_id_key"):
+            if name == error.constraint:
+                error.set_fields(table.name, (field,), f"another record has the same {field}")
+                return None
         for name, fields, _ in unique_keys(table):
             if name == error.constraint:
-                error.set_fields(table.name, fields)
-                return await _taken(context, table, fields, own) if _are_many(changes) else None
+                same = f"another record of this tenant has the same {', '.join(fields)}"
+                error.set_fields(table.name, fields, same)
+                # without soft delete, only a batch needs the look-up: it finds the position
+                if not (_are_many(changes) or table.soft_delete):
+                    return None
+                return await _taken(context, table, fields, own, error)
         for key in foreign_keys(table):
-            if _are_many(changes) and foreign_key_name(table, key) == error.constraint:
-                return await _dangling(context, table.columns[key.columns[-1]], own)
+            # the same key refuses to delete the target of the reference
+            if foreign_key_name(table, key) == error.constraint and error.is_dangling:
+                column = table.columns[key.columns[-1]]
+                missing = f"{column.name} refers to a record that does not exist in this tenant"
+                error.set_fields(table.name, (column.name,), missing)
+                return await _dangling(context, column, own) if _are_many(changes) else None
     return None
 
 
-async def _taken(context: Context, table: Table, fields: Sequence[str], changes: Numbered) -> int | None:
-    """Find the record whose key equals that of an earlier record of the batch or of a stored record."""
+async def _taken(
+    context: Context,
+    table: Table,
+    fields: Sequence[str],
+    changes: Numbered,
+    error: ConstraintViolation,
+) -> int | None:
+    """Find the record whose key equals that of an earlier record of the batch or of a stored record.
+
+    If the stored record is deleted, the error says so: the caller cannot find it.
+    """
     if not table.columns.keys() >= set(fields):
         return None
     seen: dict[tuple[Any, ...], tuple[int, Change]] = {}
@@ -75,11 +98,18 @@ async def _taken(context: Context, table: Table, fields: Sequence[str], changes:
         if None not in key:
             seen[key] = i, change
     wanted = [tuple(column_values(change)[field] for field in fields) for _, change in seen.values()]
+    holders: list[tuple[int, Mapping[str, Any]]] = []
     for row in await _rows(context, table, fields, wanted):
         found = seen.get(key_of_row(table, fields, row))
         if found is not None and row["ref_id"] != found[1].ref_id:
-            return found[0]
-    return None
+            holders.append((found[0], row))
+    if not holders:
+        return None
+    # an index may leave out deleted records, and then another record with these values holds them
+    place, first = holders[0]
+    if all(row.get("deleted_on") is not None for each, row in holders if each == place):
+        error.set_holder(table.name, tuple(fields), first["ref_id"])
+    return place
 
 
 async def _dangling(context: Context, column: Column, changes: Numbered) -> int | None:

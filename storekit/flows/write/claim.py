@@ -86,7 +86,8 @@ def _queue(
             f"{entity.__name__}: no index serves this claim; declare one that begins with the state, for "
             f'example indexes=[index("{field}", "created_on")], and let where give one state'
         )
-    return Search(entity.storekit_table.name, (), (), conditions, order.columns, limit)
+    name = entity.storekit_table.name
+    return Search(name, (), (), conditions, order.columns, limit, ties=order.ties)
 
 
 def _check_states(entity: type[Entity], conditions: Sequence[Condition], to: str) -> None:
@@ -122,9 +123,9 @@ def _lease(table: Table, lease: Mapping[str, timedelta]) -> tuple[str, timedelta
     ((name, duration),) = lease.items()
     column = table.columns.get(name) if isinstance(name, str) else None
     if column is None or column.sql != "timestamptz":
-        raise ValidationError("a lease needs a datetime column of the class", field=f"{table.name}.{name}")
+        raise ValidationError("a lease needs a datetime column of the class", field=f"{name!s:.60}")
     if not isinstance(duration, timedelta) or not timedelta() < duration <= timedelta(days=365):
-        raise ValidationError("a lease must be a timedelta of at most 365 days", field=f"{table.name}.{name}")
+        raise ValidationError("a lease must be a timedelta of at most 365 days", field=f"{name!s:.60}")
     return str(name), duration
 
 

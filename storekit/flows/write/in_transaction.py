@@ -66,7 +66,7 @@ async def _answered(answers: Awaitable[list[Any]]) -> list[Any]:
     try:
         return await answers
     except AnswerLost as error:
-        raise Unavailable("postgres", "the connection broke") from error
+        raise Unavailable("postgres", error.why, detail=str(error)) from error
 
 
 async def commit(session: Session, write_ids: Sequence[UUID], *, lent: bool) -> None:

@@ -18,8 +18,9 @@ from storekit.flows.read.load import matching
 from storekit.flows.write.operations import Operation
 from storekit.model.declare.validators import has_model_validators
 from storekit.model.save.change import Change, Request
-from storekit.model.save.changes import change_of
-from storekit.model.save.load import entity_from
+from storekit.model.save.changes import change_of, value_of
+from storekit.model.save.defaults import edited_defaults
+from storekit.model.save.load import judged_from
 from storekit.model.save.updates import check_record
 from storekit.model.table.keys import natural_key_name
 from storekit.model.values.codec import encode_column, key_of, key_of_row
@@ -68,7 +69,7 @@ class Keys:
             change = change_of(entity, context.actor.tenant)
         else:
             change = _change_of_known(operation, self.known[key], context)
-        given = entity.model_fields_set.union(operation.table.natural_key)
+        given = (entity.model_fields_set | edited_defaults(entity)).union(operation.table.natural_key)
         change.request = Request(operation.verb, frozenset(given), entity.id)
         return change
 
@@ -121,13 +122,12 @@ def _change_of_known(operation: Operation, row: Mapping[str, Any], context: Cont
     assert operation.entity is not None  # noqa: S101 it has a natural key
     table = operation.table
     if row.get("deleted_on") is not None:
-        holder = f"{table.name} {row['ref_id']}"
-        raise ConstraintViolation(
-            f"the natural key belongs to {holder}, which is deleted; restore it", natural_key_name(table)
-        )
-    found = entity_from(operation.entity_class, row)
-    given = operation.entity.model_fields_set - {*table.natural_key}
-    found.__dict__.update({name: operation.entity.__dict__[name] for name in given})
+        refused = ConstraintViolation("the natural key is taken", natural_key_name(table))
+        refused.set_holder(table.name, table.natural_key, row["ref_id"])
+        raise refused
+    found = judged_from(operation.entity_class, row)
+    given = (operation.entity.model_fields_set | edited_defaults(operation.entity)) - {*table.natural_key}
+    found.__dict__.update({name: value_of(operation.entity, name) for name in sorted(given)})
     judged = bool(given) and has_model_validators(operation.entity_class)
     if judged:
         check_record(found, next(iter(given)))
@@ -159,6 +159,6 @@ def _natural(operation: Operation) -> dict[str, Any]:
     owner, entity = operation.entity_class.__name__, operation.entity
     assert entity is not None  # noqa: S101 it has a natural key
     return {
-        name: encode_column(operation.table.columns[name], entity.__dict__[name], f"{owner}.{name}")
+        name: encode_column(operation.table.columns[name], value_of(entity, name), f"{owner}.{name}")
         for name in operation.table.natural_key
     }

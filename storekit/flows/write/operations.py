@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from storekit.errors import UsageError, ValidationError
 from storekit.flows.read.load import checked
 from storekit.model.declare.entity import Entity
-from storekit.model.save.memory import check_replayed
+from storekit.model.save.change import Change
+from storekit.model.save.memory import check_replayed, note_request, request_of
+from storekit.model.save.updates import copied
 from storekit.model.table.table import Table
 from storekit.model.values.limits import check_version
 
@@ -40,6 +42,10 @@ class Operation:
     """Whether the natural key decides if the record is inserted."""
     reason: str | None = None
     """The text that the event of the change gets."""
+    key: str | None = None
+    """The idempotency key of the unit of work."""
+    identity: Any = None
+    """What the fingerprint of the unit covers of the operation."""
     outcome: Entity | None = None
     """The record as it will be saved; None if it exists already and was ignored."""
 
@@ -49,6 +55,7 @@ class Operation:
             check_version(self.expected_version)
         if self.verb == "update":
             check_update(self.entity_class, self.ref_id, self.values)
+            self.values = copied(self.values)
         elif self.verb == "delete" or self.verb == "restore":
             check_removal(self.entity_class, self.verb, self.ref_id)
         elif self.verb == "transition":
@@ -64,10 +71,24 @@ class Operation:
             raise UsageError(f'{name} has no natural key; declare it: natural_key=("external_id",)')
         if self.verb == "upsert" and not table.mutable:
             raise UsageError(f"{name} is append-only and cannot be upserted; use insert_ignore()")
-        if self.entity is not None and self.entity.version is not None:
+        again = self.entity is not None and request_of(self.entity, self.key) is not None
+        if self.entity is not None and self.entity.version is not None and not again:
             raise UsageError(
                 f"{name} {self.ref_id} was saved or loaded before; use save() to write its changes"
             )
+
+
+def note_identities(operations: Sequence[Operation], changes: Sequence[Change], key: str | None) -> None:
+    """Note in each operation what the fingerprint of its unit covers of it. With a key each has a change."""
+    for each, change in zip(operations, changes, strict=True) if key is not None else ():
+        each.identity = change.identity
+
+
+def note_requests(operations: Sequence[Operation], key: str | None) -> None:
+    """Remember a request in its objects, so that a repetition with the same objects is the same request."""
+    for each in operations:
+        if key is not None and each.entity is not None and each.identity is not None:
+            note_request(each.entity, key, each.identity)
 
 
 def check_update(entity: type[Entity], ref_id: str, values: Mapping[str, Any]) -> None:
@@ -80,7 +101,7 @@ def check_update(entity: type[Entity], ref_id: str, values: Mapping[str, Any]) -
     if not isinstance(values, Mapping):
         raise ValidationError(
             f"the values must be a mapping of fields to values, not {type(values).__name__}",
-            field=entity.__name__,
+            entity=entity.__name__,
         )
 
 

@@ -106,7 +106,7 @@ def _measure_one(change: Change) -> None:
         del change.blobs[name]
         if change.holder is not None:
             change.expected_version = change.holder.version  # an upsert now depends on the stored content
-            note_unchanged(change.holder, name, blob)
+            note_unchanged(change.holder, name, blob, stored)
 
 
 async def _read_copies(context: Context, changes: Sequence[Change]) -> None:

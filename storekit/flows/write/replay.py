@@ -8,7 +8,7 @@ from storekit.errors import NotFound
 from storekit.flows.context import Context
 from storekit.flows.read.load import found_rows, load_documents
 from storekit.flows.replies import Replayed
-from storekit.flows.write.operations import Operation
+from storekit.flows.write.operations import Operation, note_requests
 from storekit.flows.write.planning import documents_of
 from storekit.model.save.load import committed_from, visible
 from storekit.model.save.memory import become
@@ -30,7 +30,9 @@ class Replay(Exception):
         self.operations, self.done = operations, done
 
 
-async def take_stored(context: Context, operations: Sequence[Operation], done: Replayed) -> None:
+async def take_stored(
+    context: Context, operations: Sequence[Operation], done: Replayed, key: str | None
+) -> None:
     """Fill the objects that the earlier run saved with their stored records, including the documents.
 
     The code after the block then finds in its objects what it would have found after the earlier run. One
@@ -56,6 +58,7 @@ async def take_stored(context: Context, operations: Sequence[Operation], done: R
     for (each, _), record in zip(saved, loaded, strict=True):
         assert each.entity is not None  # noqa: S101 it was saved
         become(each.entity, record)
+    note_requests(operations, key)
 
 
 def _saved(operation: Operation, done: Replayed, i: int) -> str | None:

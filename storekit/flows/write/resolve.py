@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from storekit.errors import StorekitError
+from storekit.errors import Conflict, NotFound, StorekitError
 from storekit.flows.context import Context
 from storekit.flows.write.natural_keys import Keys, look_up_keys
 from storekit.flows.write.operations import Operation
@@ -12,8 +13,10 @@ from storekit.flows.write.planning import off_loop, takes_long
 from storekit.flows.write.remove import removal
 from storekit.flows.write.transition import move
 from storekit.flows.write.update import Judged, change_to, read_judged, read_stored_parts
+from storekit.model.declare.entity import Entity
 from storekit.model.save.change import Change, Request
 from storekit.model.save.changes import change_of
+from storekit.model.save.memory import request_of
 
 
 async def resolve(
@@ -21,7 +24,7 @@ async def resolve(
     operations: Sequence[Operation],
     before: Sequence[Operation] = (),
     *,
-    whole: bool = False,
+    key: str | None = None,
 ) -> list[Change]:
     """Return the changes that result from some operations.
 
@@ -30,8 +33,8 @@ async def resolve(
 
     Args:
         before: operations of the same unit that were resolved earlier and that a look-up cannot find yet.
-        whole: return a change for each operation, also if its record exists and is ignored: the fingerprint
-            of a request covers all of it.
+        key: with an idempotency key there is a change for each operation, also if its record exists and is
+            ignored: the fingerprint of a request covers all of it.
 
     Raises:
         ValidationError, UsageError, ConstraintViolation: a record cannot be stored; `.index` is its position.
@@ -48,13 +51,16 @@ async def resolve(
     def one(each: Operation) -> Iterator[Change]:
         try:
             keyed = each.keyed
-            change = keys.change(each, context, whole=whole) if keyed else _plain(each, context, found)
+            whole = key is not None
+            change = keys.change(each, context, whole=whole) if keyed else _plain(each, context, found, key)
         except StorekitError as error:
             if len(operations) > 1 or each.place:
                 error.at(each.place)
             raise
         if change is not None:
             change.place, change.reason = each.place, each.reason
+            if key is not None and each.entity is not None:
+                change.identity = _earlier(each.entity, change, context, key)
             yield change
 
     long = takes_long([each.table for each in operations])
@@ -64,7 +70,20 @@ async def resolve(
     return changes
 
 
-def _plain(operation: Operation, context: Context, found: Judged) -> Change:
+def _earlier(entity: Entity, change: Change, context: Context, key: str) -> Any:
+    """Return what the fingerprint of an earlier unit with the key covers of an object that it has saved.
+
+    The object is stored by now, so its change differs from that of the earlier unit. If the object was
+    changed since, it is another request.
+    """
+    earlier = request_of(entity, key)
+    if earlier is None or entity.version is None:
+        return None
+    own = change if change.holder is entity else change_of(entity, context.actor.tenant)
+    return earlier if own.empty else None
+
+
+def _plain(operation: Operation, context: Context, found: Judged, key: str | None) -> Change:
     """Return the change of an operation that does not use natural keys."""
     if operation.entity is not None:
         operation.outcome = operation.entity
@@ -75,6 +94,26 @@ def _plain(operation: Operation, context: Context, found: Judged) -> Change:
     if operation.verb == "transition":
         return move(operation)
     if operation.verb == "update":
-        what = operation.entity_class, operation.ref_id, operation.values
-        return change_to(context, *what, found, operation.expected_version)
+        return _update(operation, context, found, key)
     return removal(operation)
+
+
+def _update(operation: Operation, context: Context, found: Judged, key: str | None) -> Change:
+    """Return the change of a partial update.
+
+    If an earlier run with the key was committed, the record may have passed the expected version or be gone.
+    The ledger answers by the key then, so the update is sent without being judged; otherwise it is refused.
+    """
+    what = operation.entity_class, operation.ref_id, operation.values
+    try:
+        return change_to(context, *what, found, operation.expected_version)
+    except (Conflict, NotFound) as error:
+        if key is None:
+            raise
+        try:
+            change = change_to(context, *what, {}, operation.expected_version)
+        except StorekitError:
+            raise error from None
+        if isinstance(error, Conflict):
+            change.expected_version = error.expected
+        return change

@@ -11,7 +11,7 @@ from storekit.flows.replies import Replayed
 from storekit.flows.write.attempt import carry_out
 from storekit.flows.write.attribution import attribute
 from storekit.flows.write.natural_keys import raced
-from storekit.flows.write.operations import Operation
+from storekit.flows.write.operations import Operation, note_identities, note_requests
 from storekit.flows.write.overtaken import Overtaken, Uploads, repeated
 from storekit.flows.write.planning import planned
 from storekit.flows.write.resolve import resolve
@@ -45,11 +45,13 @@ async def _carry_out(
     uploads: Uploads,
 ) -> Replayed | None:
     await resolve_former_of_key(context, entities, key)
-    changes = await resolve(context, operations, whole=key is not None)
+    changes = await resolve(context, operations, key=key)
+    again = any(change.identity is not None for change in changes)
     plan = await planned(context, changes)
+    note_identities(operations, changes, key)
     # With a key even a request that changes nothing is sent: its records may be those of the earlier request.
-    # Objects that are stored and unchanged need no answer.
-    if not plan.rows and (key is None or all(each.verb == "save" for each in operations)):
+    # Objects that are stored and unchanged need no answer, unless an earlier run with the key saved them.
+    if not plan.rows and (key is None or (not again and all(each.verb == "save" for each in operations))):
         await uploads.drop()
         return None
     holders = [change.holder for change in changes if change.holder is not None]
@@ -64,4 +66,5 @@ async def _carry_out(
     if isinstance(done, Replayed):
         return done
     note_saved(changes, plan, done.saved)
+    note_requests(operations, key)
     return None

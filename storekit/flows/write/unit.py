@@ -58,6 +58,7 @@ class Unit:
     ) -> None:
         check_key(key)
         check_reason(reason)
+        self.key = key
         if key is not None and within is not None:
             raise UsageError(
                 "a unit that joins your transaction takes no idempotency key, because your commit decides "
@@ -191,7 +192,7 @@ class Unit:
     async def _end_replayed(self, replay: Replay) -> None:
         """End the unit and its block: an earlier unit with the same key has committed."""
         await self.writes.give_up(abandon=True)
-        await take_stored(self.context, replay.operations, replay.done)
+        await take_stored(self.context, replay.operations, replay.done, self.key)
         self.replayed = True
         self._enter(Phase.ENDED)
         raise BlockReplayed

@@ -19,8 +19,8 @@ from storekit.flows.write.reason import check_reason
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.validators import looks_at_record
 from storekit.model.save.change import Change
-from storekit.model.save.load import committed_from, entity_from, visible
-from storekit.model.save.updates import change_from
+from storekit.model.save.load import committed_from, judged_from, visible
+from storekit.model.save.updates import change_from, held
 from storekit.model.values.limits import check_version
 
 E = TypeVar("E", bound=Entity)
@@ -44,6 +44,7 @@ async def update(
     check_update(entity, ref_id, values)
     check_version(expected_version)
     check_reason(reason, entity)
+    values = held(values)
 
     async def work(uploads: Uploads) -> E:
         judged = await read_judged(context, [(entity, ref_id, values)])
@@ -72,6 +73,7 @@ async def update_many(
         with _placed(i):
             check_update(entity, ref_id, each)
     check_reason(reason, entity)
+    values = {ref_id: held(each) for ref_id, each in values.items()}
 
     async def work(uploads: Uploads) -> list[E]:
         found = await read_judged(context, [(entity, ref_id, each) for ref_id, each in values.items()])
@@ -123,7 +125,7 @@ def change_to(
     row = visible(table, context.actor.tenant, rows, ref_id)
     if expected_version not in (None, row["version"]):
         raise Conflict(table.name, ref_id, expected_version, row["version"])
-    change = change_from(entity, ref_id, values, entity_from(entity, row))
+    change = change_from(entity, ref_id, values, judged_from(entity, row))
     change.expected_version, change.compared = row["version"], expected_version is not None
     return change
 

@@ -61,9 +61,10 @@ async def upload(
             await renew(context, each)  # if one was taken over, its own commit fails
         renewed = await renew(context, write)
         if renewed is None:
-            raise WriteLost(write.write_id, "its lease expired during the upload")
+            raise WriteLost(write.write_id, "its lease (STOREKIT_LEASE) expired during the upload")
         # changed in place: uploads that have not begun yet are signed until the new time
         lease.granted_on, lease.sign_until = renewed.granted_on, renewed.sign_until
+        lease.received_on = renewed.received_on
 
     count = (lambda _: None) if progress is None else _row_counter(plan, progress)
     done = await context.ports.runtime.wave(puts, renew_leases, context.ports.settings.renew_every, count)
@@ -92,7 +93,13 @@ def _blob_put(context: Context, i: int, part: PartPlan, key: str, lease: Lease, 
         media_type = part.media_type or "application/octet-stream"
         with step("s3.put"):
             request = BlobPut(
-                key, part.source, media_type, lease.granted_on, lease.sign_until, write.write_id
+                key,
+                part.source,
+                media_type,
+                lease.granted_on,
+                lease.sign_until,
+                write.write_id,
+                lease.received_on,
             )
             return [(i, await context.ports.blobs.put(request))]
 

@@ -18,7 +18,7 @@ from storekit.flows.write.attempt import Attempt
 from storekit.flows.write.attribution import attribute
 from storekit.flows.write.flushed import Flushed, Row
 from storekit.flows.write.natural_keys import raced
-from storekit.flows.write.operations import Operation
+from storekit.flows.write.operations import Operation, note_identities, note_requests
 from storekit.flows.write.overtaken import RACES, Uploads, backoff
 from storekit.flows.write.planning import planned
 from storekit.flows.write.replay import Replay
@@ -73,7 +73,7 @@ class Writes:
             if self.session is not None:
                 self._undo += restore_undecided(entities)
             await resolve_former_of_key(self._inner, entities, key)
-            changes = await resolve(self._inner, operations, self._unseen, whole=key is not None)
+            changes = await resolve(self._inner, operations, self._unseen, key=key)
             try:
                 await self.send(changes, operations, key, uploads)
             except StorekitError as error:
@@ -101,6 +101,7 @@ class Writes:
             Replay: an earlier write with the key has committed; nothing was written.
         """
         plan = await planned(self._inner, changes)
+        note_identities(operations, changes, key)
         if not plan.rows and key is None:
             return
         if self.session is not None and plan.parts:
@@ -239,6 +240,7 @@ class Writes:
         done = attempt.committed(reply)
         self._undo += [snapshot(change.holder) for change in changes if change.holder is not None]
         note_saved(changes, attempt.write.plan, done.saved)
+        note_requests(flushed.operations, attempt.write.key)
 
     async def _attribute(self, flushed: Sequence[Flushed], error: BaseException) -> None:
         if isinstance(error, StorekitError) and not isinstance(error, Unavailable):

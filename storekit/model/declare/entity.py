@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Private
 from pydantic_core import CoreSchema
 
 from storekit import ids
-from storekit.errors import NotLoaded, Unreadable, UsageError
+from storekit.errors import UsageError
+from storekit.model.declare.absent import raise_absent, shown
 from storekit.model.declare.aliases import server_names
 from storekit.model.declare.annotations import table_of
 from storekit.model.declare.class_rules import (
@@ -20,16 +22,17 @@ from storekit.model.declare.class_rules import (
     check_enum_values,
     check_parameters,
 )
+from storekit.model.declare.entity_class import EntityClass
 from storekit.model.declare.inputs import refused_names, without
 from storekit.model.declare.stored import EntityMemory
-from storekit.model.declare.validators import LOADING, assign, guarded
+from storekit.model.declare.validators import LOADING, assign, current_run, guarded
 from storekit.model.table.indexes import Index
 from storekit.model.table.table import RESERVED, Scope, Table
 
 _KEYWORDS = ("scope", "line", "indexes", "natural_key", "reason_required")
 
 
-class Entity(BaseModel):
+class Entity(BaseModel, metaclass=EntityClass):
     """Base class of records: a pydantic model whose fields are stored in Postgres, MongoDB and S3.
 
     A class without mixins is append-only: its records can be neither changed nor deleted. `Mutable` allows
@@ -67,12 +70,18 @@ class Entity(BaseModel):
 
     id: UUID = Field(default_factory=ids.new_id, init=False)
     ref_id: str = Field(default_factory=ids.new_ref_id, init=False)
-    tenant_id: UUID | None = Field(default=None, init=False)
-    version: int | None = Field(default=None, init=False)
-    created_on: datetime | None = Field(default=None, init=False)
-    created_by: str | None = Field(default=None, init=False)
+    if TYPE_CHECKING:  # None until the first save; a record that a repository returns has all of them
+        tenant_id: UUID = Field(init=False)
+        version: int = Field(init=False)
+        created_on: datetime = Field(init=False)
+        created_by: str = Field(init=False)
+    else:
+        tenant_id: UUID | None = Field(default=None, init=False)
+        version: int | None = Field(default=None, init=False)
+        created_on: datetime | None = Field(default=None, init=False)
+        created_by: str | None = Field(default=None, init=False)
 
-    _memory: EntityMemory = PrivateAttr(default_factory=EntityMemory)
+    _memory: EntityMemory = PrivateAttr(default_factory=lambda: EntityMemory(made_in=current_run()))
 
     def __init_subclass__(
         cls,
@@ -85,6 +94,7 @@ class Entity(BaseModel):
         reason_required: bool = False,
         **kwargs: Any,
     ) -> None:
+        _refuse_unknown_keywords(cls, kwargs)
         super().__init_subclass__(**kwargs)
         # before pydantic reads the fields: it only warns about some of these names
         _refuse_own_names(cls, cls.__dict__.get("__annotations__", ()))  # noqa: RUF063 it evaluates them
@@ -138,12 +148,7 @@ class Entity(BaseModel):
     if not TYPE_CHECKING:  # if type checkers saw __getattr__, they would accept every misspelled field
 
         def __getattr__(self, name: str) -> Any:
-            table = getattr(type(self), "storekit_table", None)
-            memory = (object.__getattribute__(self, "__pydantic_private__") or {}).get("_memory")
-            if table is not None and memory is not None and name in memory.unreadable:
-                raise Unreadable(table.name, self.ref_id, name, memory.unreadable[name])
-            if table is not None and name in table.parts:
-                raise NotLoaded(f"{type(self).__name__}.{name}", f'load it with get(ref_id, load=["{name}"])')
+            raise_absent(self, name)
             return super().__getattr__(name)
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -184,40 +189,22 @@ class Entity(BaseModel):
         return made
 
     def __repr_args__(self) -> Any:
-        # a document that is not loaded has no value: repr must not raise NotLoaded, so it shows a placeholder
-        facts = dict(super().__repr_args__())
-        own = [name for name in facts if name not in RESERVED]
-        yield from (
-            (name, facts[name]) for name in dict.fromkeys(("id", "ref_id", *own, *facts)) if name in facts
-        )
-        table = getattr(type(self), "storekit_table", None)
-        unreadable = self._memory.unreadable if table else {}
-        yield from ((name, _UNREADABLE) for name in unreadable)
-        for name in table.parts if table else ():
-            if name not in self.__dict__ and name not in unreadable:
-                yield name, _NOT_LOADED
+        yield from shown(self, super().__repr_args__)
 
 
 def require_table(entity: type[Entity]) -> Table:
     """Return the table of a class.
 
     Raises:
-        UsageError: the class has no table.
+        UsageError: it is not a class, or has no table.
     """
+    if isinstance(entity, Entity):
+        name = type(entity).__name__
+        raise UsageError(f"a record was given in place of its class; pass {name}, as in repository({name})")
     table = getattr(entity, "storekit_table", None)
     if not isinstance(table, Table):
         raise UsageError(f'{entity!r} has no table: declare class Name(Entity, table="names")')
     return table
-
-
-class _Placeholder(str):
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-_NOT_LOADED, _UNREADABLE = _Placeholder("<not loaded>"), _Placeholder("<unreadable>")
 
 
 class _Columns(BaseModel):
@@ -262,6 +249,16 @@ class SoftDelete(_Columns):
 
     deleted_on: datetime | None = Field(default=None, init=False)
     deleted_by: str | None = Field(default=None, init=False)
+
+
+def _refuse_unknown_keywords(cls: type[Entity], given: Iterable[str]) -> None:
+    """Raise UsageError for class keywords that neither storekit, pydantic nor a base of the user takes."""
+    own = (Entity, _Columns, BaseModel, object)
+    takes_more = any("__init_subclass__" in base.__dict__ for base in cls.__mro__[1:] if base not in own)
+    for name in () if takes_more else given:
+        near = get_close_matches(name, ("table", *_KEYWORDS), 1)
+        hint = f"did you mean {near[0]}?" if near else f"the keywords are table, {', '.join(_KEYWORDS)}"
+        raise UsageError(f"{cls.__name__}: {name} is not a class keyword or a setting of pydantic; {hint}")
 
 
 def _refuse_own_names(cls: type[BaseModel], names: Iterable[str]) -> None:

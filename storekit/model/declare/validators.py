@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 LOADING = object()
 """Validation context that allows the fields that storekit sets, for loading and saving a record."""
-_validated: ContextVar[type | None] = ContextVar("storekit_validated", default=None)
-"""The class whose validators run now. An assignment that they make must not start them again."""
+_running: ContextVar[tuple[object, object] | None] = ContextVar("storekit_running", default=None)
+"""The run of validators that takes place now, and the object that they validate if it existed before. An
+assignment that they make to this object must not start them again."""
 _MODELS = {"model", "dataclass", "typed-dict", "definitions"}
 """Schemas whose validators look at their own fields, not at those of the record."""
 Json = dict[str, Any]
@@ -42,30 +43,48 @@ def guarded(cls: type[BaseModel], schema: CoreSchema) -> CoreSchema:
         return schema
 
     def guard(value: Any, handler: Callable[[Any], Any]) -> Any:
-        with validating(cls):
+        # an assignment passes the object; the constructor passes values, and the object is made in this run
+        with validating(value if isinstance(value, cls) else None):
             return handler(value)
 
     return core_schema.no_info_wrap_validator_function(guard, schema)
 
 
 @contextmanager
-def validating(cls: type[BaseModel]) -> Iterator[None]:
-    """Mark the class as being validated."""
-    token = _validated.set(cls)
+def validating(record: BaseModel | None) -> Iterator[None]:
+    """Mark an object as being validated; None for the one that will be made."""
+    token = _running.set((object(), record))
     try:
         yield
     finally:
-        _validated.reset(token)
+        _running.reset(token)
+
+
+def current_run() -> object | None:
+    """Return the run of validators in which an object is made; None outside of validators."""
+    running = _running.get()
+    return None if running is None else running[0]
+
+
+def _is_validated(record: BaseModel) -> bool:
+    """Return whether the validators that run now validate this object."""
+    if (running := _running.get()) is None:
+        return False
+    run, known = running
+    if record is known:
+        return True
+    memory = (record.__pydantic_private__ or {}).get("_memory")
+    return known is None and memory is not None and memory.made_in is run
 
 
 def assign(record: BaseModel, name: str, value: Any) -> None:
     """Validate an assignment and make it. A refused assignment leaves the object as it was.
 
-    An assignment by a validator of the same class sets the value as it is: validating it would start the
+    An assignment by a validator to its own object sets the value as it is: validating it would start the
     validator again.
     """
     cls, put = type(record), object.__setattr__
-    if _validated.get() is cls and not cls.model_fields[name].frozen:
+    if _is_validated(record) and not cls.model_fields[name].frozen:
         record.__dict__[name] = value
         record.__pydantic_fields_set__.add(name)
         return

@@ -39,38 +39,24 @@ Row-level security restricts the types of the remaining order: see LEAKPROOF_TYP
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import dropwhile
 from typing import Any
 
 from storekit.errors import UsageError, ValidationError
 from storekit.model.declare.entity import Entity
+from storekit.model.find.bindings import LEAKPROOF_TYPES, Bindings, Candidate, bare, column_of
 from storekit.model.find.query import find_column
-from storekit.model.table.indexes import not_null
-from storekit.model.table.table import Column, Table
+from storekit.model.table.table import Table
 from storekit.ports.statements import Condition, Sort
 
+_SQL_ORDER = re.compile(r"(?=\+|.*\s)\+?(?P<name>\w+)(\s+(?P<way>desc|asc))?", re.IGNORECASE).fullmatch
+"""A column with a direction as in SQL."""
 NEWEST = "-ref_id"
 """A ref_id begins with the time of creation, so descending means newest first."""
-LEAKPROOF_TYPES = {
-    "text",
-    "bigint",
-    "double precision",
-    "boolean",
-    "uuid",
-    "timestamptz",
-    "date",
-}
-"""SQL types whose comparison operators Postgres declares LEAKPROOF.
-
-Behind row-level security Postgres evaluates the policy before any operator that might reveal a value, in an
-error message for example. Comparisons of numeric and of enums are not leakproof, so they cannot be conditions
-of an index scan: it would read all rows of the tenant and filter, and each page would take longer than the
-last.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +72,8 @@ class Order:
     values, so the driver can keep it prepared."""
     narrowed: bool = False
     """Whether the filters narrow the index, so that it is not read from one end of the table."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A key or an index that may serve: its columns after the tenant, which distinguish all records."""
-
-    columns: tuple[str, ...]
-    where: Mapping[str, Any]
+    ties: bool = False
+    """Whether the index lacks the last column of the order, which matters only among records with NULL."""
 
 
 def order_of(
@@ -141,12 +121,24 @@ def _choose(
         matched, best, remaining = max(serving, key=lambda each: (each[0], bool(each[1].where)))
         pinned = len(serving) == 1 and not matched and not best.where
         narrowed = bool(matched or best.where or not remaining)
-        return Order(_sorts(table, remaining, bindings), indexed=True, pinned=pinned, narrowed=narrowed)
+        # a unique index may contain many NULLs, even if this class declares none: they need an order too
+        ties = not _ends_records(remaining) and any(bindings.may_hold_null(table, each) for each in remaining)
+        columns = _sorts(table, _completed(remaining) if ties else remaining, bindings)
+        return Order(columns, indexed=True, pinned=pinned, narrowed=narrowed, ties=ties)
     if not unindexed:
         raise UsageError(_remedy(entity, wanted, bindings))
-    if {"ref_id", "-ref_id"}.isdisjoint(wanted):
-        wanted = (*wanted, "-ref_id" if wanted[-1].startswith("-") else "ref_id")
-    return Order(_sorts(table, wanted, bindings), indexed=False)
+    return Order(_sorts(table, _completed(wanted), bindings), indexed=False)
+
+
+def _ends_records(names: Sequence[str]) -> bool:
+    return not {"ref_id", "-ref_id", "id", "-id"}.isdisjoint(names)
+
+
+def _completed(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a total order that begins with these columns."""
+    if not {"ref_id", "-ref_id"}.isdisjoint(names):
+        return names
+    return (*names, "-ref_id" if names[-1].startswith("-") else "ref_id")
 
 
 def _default(table: Table, bindings: Bindings) -> tuple[str, ...]:
@@ -170,124 +162,65 @@ def _wanted(entity: type[Entity], order_by: Any) -> tuple[str, ...]:
     if not isinstance(names, list | tuple) or not names:
         raise ValidationError('pass a column or a list of columns, as in "-created_on"', field="order_by")
     for name in names:
-        bare = _bare(name) if isinstance(name, str) else name
-        column = find_column(entity, bare, "order_by", shown=f"{bare!r:.60}")
+        plain = bare(name) if isinstance(name, str) else name
+        _refuse_sql(entity.storekit_table, name)
+        column = find_column(entity, plain, "order_by", shown=f"{plain!r:.60}")
         if not column.ordered:
             raise ValidationError(f"{column.name} is {column.sql}, which has no order", field="order_by")
-    twice = next((name for name, many in Counter(map(_bare, names)).items() if many > 1), None)
+    twice = next((name for name, many in Counter(map(bare, names)).items() if many > 1), None)
     if twice is not None:
         raise ValidationError(f"{twice} is named more than once", field="order_by")
     return tuple(map(str, names))
 
 
-def _candidates(table: Table, bindings: Bindings) -> Iterator[_Candidate]:
+def _refuse_sql(table: Table, name: Any) -> None:
+    """Raise ValidationError for an order in another notation, with the right one."""
+    written = " ".join(map(str, name)) if isinstance(name, tuple) else name
+    parts = _SQL_ORDER(written) if isinstance(written, str) else None
+    if parts is not None and table.column(parts["name"]) is not None:
+        right = f"-{parts['name']}" if (parts["way"] or "").lower() == "desc" else parts["name"]
+        raise ValidationError(f"{written!r} is not a column; write {right!r}", field="order_by")
+    if isinstance(name, str) and "," in name:
+        names = [each.strip() for each in name.split(",")]
+        raise ValidationError(f"pass several columns as a list: {names!r:.100}", field="order_by")
+
+
+def _candidates(table: Table, bindings: Bindings) -> Iterator[Candidate]:
     """Yield the keys and indexes of a table that have a total order, given these filters."""
-    yield _Candidate(("ref_id",), {})
-    yield _Candidate(("id",), {})
+    yield Candidate(("ref_id",), {})
+    yield Candidate(("id",), {})
     if table.natural_key:
-        yield _Candidate(table.natural_key, {})
+        yield Candidate(table.natural_key, {})
     for name, column in table.columns.items():
         # the index of a reference begins with its column, before the tenant, so it serves only if that is
         # bound
         if column.reference is not None and name in bindings.bound:
-            yield _Candidate((name, "ref_id"), {})
+            yield Candidate((name, "ref_id"), {})
     for each in table.indexes:
         # a unique index may contain many NULLs, so with a nullable column its order is not total
-        names = {_bare(column) for column in each.columns}
+        names = {bare(column) for column in each.columns}
         if not each.unique or not any(bindings.may_be_null(table, name) for name in names):
-            yield _Candidate(each.order, each.where)
-
-
-class Bindings:
-    """What the filters of a query say about the columns of the matching records."""
-
-    def __init__(self, conditions: Sequence[Condition]) -> None:
-        self.equal: dict[str, Any] = {}
-        """Columns with an `=`, and the value; None if the value is not known here."""
-        self.bound: set[str] = set()
-        """Columns with an `=` that an index scan can use: it sees one value of them."""
-        self.null = {each.column for each in conditions if each.operator == "null"}
-        self.not_null = {each.column for each in conditions if each.operator != "null"}
-        self.one_of: dict[str, Sequence[Any]] = {}
-        """Columns with an `in_`, and its values."""
-        for each in conditions:
-            if each.operator == "in" and each.values:
-                self.one_of[each.column] = each.values[0]
-            if each.operator in {"=", "ref_id"}:
-                self.equal[each.column] = each.values[0] if each.operator == "=" and each.values else None
-                if each.kind in LEAKPROOF_TYPES:
-                    self.bound.add(each.column)
-
-    def may_be_null(self, table: Table, name: str) -> bool:
-        """Return whether a matching record may have NULL in a column."""
-        return name not in self.not_null and _column(table, name).nullable
-
-    def matched_columns(self, candidate: _Candidate, remaining: Sequence[str]) -> int:
-        """Count the filters that narrow an index: bound columns at its front, and parts of its condition."""
-        return len(candidate.columns) - len(remaining) + len(candidate.where.keys() & self.equal.keys())
-
-    def remaining_order(
-        self, table: Table, candidate: _Candidate, wanted: Sequence[str]
-    ) -> tuple[str, ...] | None:
-        """Return an index's order behind its bound columns, or None if it does not begin with `wanted`."""
-        if not all(self._implies(name, value) for name, value in candidate.where.items()):
-            return None
-        remaining = tuple(dropwhile(lambda name: _bare(name) in self.bound, candidate.columns))
-        if any(_column(table, _bare(name)).sql not in LEAKPROOF_TYPES for name in remaining):
-            return None
-        has = [name for name in remaining if _bare(name) not in self.bound]
-        needs = [name for name in wanted if _bare(name) not in self.bound]
-        # zip stops at the shorter one: columns after a total order have no effect
-        pairs = list(zip(has, needs, strict=False))
-        if all(one == other for one, other in pairs):
-            return remaining
-        if all(one == _reversed(other) for one, other in pairs):
-            return tuple(map(_reversed, remaining))
-        return None
-
-    def _implies(self, name: str, value: Any) -> bool:
-        """Return whether every matching record fulfils one condition of a partial index."""
-        if value is None:
-            return name in self.null
-        if value is not_null:
-            return name in self.not_null
-        allowed = value if isinstance(value, tuple) else (value,)
-        found = [self.equal[name]] if name in self.equal else self.one_of.get(name, ())
-        return len(found) > 0 and all(each in allowed for each in found)
-
-
-def _column(table: Table, name: str) -> Column:
-    column = table.column(name)
-    assert column is not None  # noqa: S101 declared columns were checked
-    return column
+            yield Candidate(each.order, each.where)
 
 
 def _sorts(table: Table, names: Sequence[str], bindings: Bindings) -> tuple[Sort, ...]:
     return tuple(
-        Sort(_bare(name), name.startswith("-"), bindings.may_be_null(table, _bare(name))) for name in names
+        Sort(bare(name), name.startswith("-"), bindings.may_hold_null(table, name)) for name in names
     )
-
-
-def _bare(name: str) -> str:
-    return name.removeprefix("-")
-
-
-def _reversed(name: str) -> str:
-    return name[1:] if name.startswith("-") else f"-{name}"
 
 
 def _remedy(entity: type[Entity], wanted: Sequence[str], bindings: Bindings) -> str:
     """Return the message for an order that no index has, with the index to declare."""
     table = entity.storekit_table
     order = ", ".join(repr(name) for name in wanted)
-    slow = [name for name in wanted if _column(table, _bare(name)).sql not in LEAKPROOF_TYPES]
+    slow = [name for name in wanted if column_of(table, bare(name)).sql not in LEAKPROOF_TYPES]
     if slow:
         return (
             f"{entity.__name__}: no index can serve the order {order}: behind row-level security Postgres "
-            f"does not compare {_column(table, _bare(slow[0])).sql} ({_bare(slow[0])}) in an index; pass "
+            f"does not compare {column_of(table, bare(slow[0])).sql} ({bare(slow[0])}) in an index; pass "
             "unindexed=True to read and sort all matching records"
         )
-    states = sorted(name for name in bindings.equal if _column(table, name).enum)
+    states = sorted(name for name in bindings.equal if column_of(table, name).enum)
     columns = ", ".join(repr(name) for name in (*states, *sorted(bindings.bound), *wanted) if name != NEWEST)
     return (
         f"{entity.__name__}: no index has the order {order} with these filters; declare "

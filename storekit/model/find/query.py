@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from storekit.errors import UsageError, ValidationError
@@ -38,10 +38,15 @@ def conditions_of(
     Raises:
         ValidationError: a name is not a column, or a value does not fit its column.
         UsageError: `where` is not a mapping, or contains a parent whose reference was declared with a table
-            name.
+            name; or `deleted` is set for a class without SoftDelete.
     """
     if where is not None and not isinstance(where, Mapping):
         raise UsageError(f'where={where!r:.{_SHOWN}} must map columns to values, as in {{"status": "done"}}')
+    if deleted and not entity.storekit_table.soft_delete:
+        raise UsageError(
+            f"deleted=True: {entity.__name__} keeps no deleted records; omit it, or derive the class from "
+            "SoftDelete"
+        )
     found = [each for name, value in (where or {}).items() for each in _conditions(entity, name, value)]
     if entity.storekit_table.soft_delete and not deleted:
         found.append(Condition("deleted_on", "timestamptz", "null"))
@@ -81,7 +86,7 @@ def _conditions(entity: type[Entity], name: Any, value: Any) -> Iterator[Conditi
     if value is None:
         yield Condition(column.name, column.sql, "null")
         return
-    if column.ordered and isinstance(value, list | tuple | set | frozenset):
+    if column.ordered and isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
         raise ValidationError(
             f"it must be one value, not {type(value).__name__}; for several values write in_(a, b)",
             field=where,

@@ -9,9 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from storekit.errors import ValidationError
+from storekit.errors.shown import shown
 from storekit.model.declare.entity import Entity
 from storekit.model.save.documents import Encoded
 from storekit.model.save.plan import RowOperation
+from storekit.model.table.fields import LONGEST_MEDIA_TYPE
 from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
 from storekit.model.values.bson import Body
@@ -74,9 +76,13 @@ class Change:
     emptied: set[str] = field(default_factory=set)
     stored: Mapping[str, StoredPart] = field(default_factory=dict)
     declared: dict[str, Any] = field(default_factory=dict)
-    """Encoded values that are part of the fingerprint."""
+    """Encoded values that the caller declared; the fingerprint covers them."""
+    left_out: Set[str] = frozenset()
+    """Columns of a new record that the fingerprint leaves out."""
     identities: dict[str, str] = field(default_factory=dict)
     """For documents with generated values: the hash without them, which the fingerprint covers."""
+    column_identities: dict[str, Any] = field(default_factory=dict)
+    """For columns with generated values: the encoded value without them, which the fingerprint covers."""
     holder: Entity | None = None
     """The object that was changed; None for a partial update."""
     given: Set[str] = frozenset()
@@ -88,6 +94,8 @@ class Change:
     """Whether nothing is written, because the natural key exists: it is part of the fingerprint only."""
     reason: str | None = None
     """The text that the event of the change gets."""
+    identity: Any = None
+    """What the fingerprint covers of this change, as JSON. An earlier request may have set it."""
     compared: bool = False
     """Whether the caller gave `expected_version`; it is then compared even if there is nothing to write."""
 
@@ -110,8 +118,15 @@ class Change:
         blob, where = self.blobs[name], self.where(name)
         declared = self.table.parts[name].media_type or UNKNOWN
         media_type = blob.media_type or (by_name(blob.filename) if declared == UNKNOWN else declared)
+        if len(media_type) > LONGEST_MEDIA_TYPE:
+            raise ValidationError(
+                f"the media type has {len(media_type)} characters; the limit is {LONGEST_MEDIA_TYPE}",
+                field=where,
+            )
         if not _MEDIA_TYPE(media_type):
-            raise ValidationError(f"{media_type!r} is not a media type, such as text/markdown", field=where)
+            raise ValidationError(
+                f"{shown(media_type)} is not a media type, such as text/markdown", field=where
+            )
         try:
             disposition(blob.filename, inline=False)
         except ValidationError as error:

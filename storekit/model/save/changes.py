@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from storekit.errors import UsageError, ValidationError
+from storekit.ids import REF_ID
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory
 from storekit.model.save.change import Change
+from storekit.model.save.defaults import left_out
 from storekit.model.save.documents import encode_document
 from storekit.model.save.generated import fields_with_factories, generated, without
 from storekit.model.save.memory import memory_of
@@ -26,18 +29,18 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
     """
     memory, table, owner = memory_of(entity), type(entity).storekit_table, type(entity).__name__
     _require_tenant(entity, memory, tenant)
-    values = entity.__dict__
     encoded = {
-        name: encode_column(column, values[name], f"{owner}.{name}")
+        name: encode_column(column, value_of(entity, name), f"{owner}.{name}")
         for name, column in table.columns.items()
-        if name in values or name not in memory.unreadable
+        if name in entity.__dict__ or name not in memory.unreadable
     }
     stored = memory.stored
     if stored is None:
         if expected_version is not None:
             raise UsageError(f"{owner} {entity.ref_id} is new and has no version; omit expected_version")
+        _require_ids(entity)
         change = Change(owner, table, "insert", entity.ref_id, entity.id, None, encoded)
-        change.declared = {name: value for name, value in encoded.items() if _is_declared(entity, name)}
+        change.declared = encoded
     else:
         expected = entity.version if expected_version is None else expected_version
         held = stored.columns  # without the values that the class cannot hold: no value equals them
@@ -52,9 +55,35 @@ def change_of(entity: Entity, tenant: UUID, expected_version: int | None = None)
     change.holder = entity
     _compare_parts(entity, memory, change)
     _leave_out_generated(entity, change)
-    if stored is not None:
+    if stored is None:
+        change.left_out = left_out(entity, {**encoded, **change.column_identities})
+    else:
         _refuse_frozen(change, type(entity))
     return change
+
+
+def value_of(entity: Entity, name: str) -> Any:
+    """Return the value of a field.
+
+    Raises:
+        ValidationError: the object has none, as after `del` or `model_construct()`.
+    """
+    try:
+        return entity.__dict__[name]
+    except KeyError:
+        message = "the object has no value; assign one"
+        raise ValidationError(message, field=f"{type(entity).__name__}.{name}") from None
+
+
+def _require_ids(entity: Entity) -> None:
+    """Raise ValidationError for ids that no constructor makes, but `model_construct` accepts."""
+    if not isinstance(entity.ref_id, str) or not REF_ID.match(entity.ref_id):
+        kind, field = "ULID of 26 characters", "ref_id"
+    elif not isinstance(entity.id, UUID):
+        kind, field = "UUID", "id"
+    else:
+        return
+    raise ValidationError(f"it must be a {kind}", field=f"{type(entity).__name__}.{field}")
 
 
 def _leave_out_generated(entity: Entity, change: Change) -> None:
@@ -66,7 +95,7 @@ def _leave_out_generated(entity: Entity, change: Change) -> None:
             made = change.documents.get(name) or encode_document(type(entity), name, value)
             change.identities[name] = body_hash(without(made.body, paths)).hex()
         elif paths and name in change.declared:
-            change.declared[name] = without(change.declared[name], paths)
+            change.column_identities[name] = without(change.declared[name], paths)
 
 
 def _refuse_frozen(change: Change, entity_class: type[Entity]) -> None:
@@ -87,21 +116,11 @@ def _require_tenant(entity: Entity, memory: EntityMemory, tenant: UUID) -> None:
         )
 
 
-def _is_declared(entity: Entity, name: str) -> bool:
-    """Return whether a column is part of the fingerprint: the caller set it, or its default is a constant.
-
-    A default factory returns a different value when another process repeats the same request.
-    """
-    info = type(entity).model_fields[name]
-    untouched = info.default_factory is not None or entity.__dict__[name] == info.default
-    return name in entity.model_fields_set or not untouched
-
-
 def _compare_parts(entity: Entity, memory: EntityMemory, change: Change) -> None:
     for name, part in change.table.parts.items():
-        if name not in entity.__dict__:  # not loaded, so a save does not change it
-            continue
-        value = entity.__dict__[name]
+        if name not in entity.__dict__ and (memory.stored is not None or part.nullable):
+            continue  # not loaded, so a save does not change it
+        value = value_of(entity, name)
         known = change.stored.get(name)
         if value is None:
             if not part.nullable:

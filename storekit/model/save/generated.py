@@ -6,7 +6,10 @@ value. The request is the same: its caller passed neither value.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +17,17 @@ from pydantic import BaseModel, RootModel
 
 from storekit.model.declare.entity import Entity
 from storekit.model.save.documents import adapter
+from storekit.model.values.walk import Walk
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 Paths = dict[Any, Any]
 """Fields to leave out of an encoded value: True, or further paths, by key or position."""
+
+_CONTAINERS = (BaseModel, Mapping, list, tuple, set, frozenset, deque)
+_KEYS = Walk("a key", exact=False)
+"""Converts keys as the encoders do."""
 
 
 @lru_cache(maxsize=1024)
@@ -43,14 +51,24 @@ def generated(value: Any) -> Paths:
         case BaseModel():
             fields = type(value).model_fields
             found = {
-                _key(name, fields[name]): _is_generated(value, name, each) or generated(each)
+                _key(name, fields[name]): is_generated(value, name, each) or generated(each)
                 for name, each in value.__dict__.items()
                 if name in fields
             }
+            found |= {name: generated(each) for name, each in (value.__pydantic_extra__ or {}).items()}
         case Mapping():
-            found = {str(key): generated(each) for key, each in value.items()}
-        case list() | tuple():
+            # most dicts contain no models: convert a key only if there is something to leave out
+            inner = [(key, generated(each)) for key, each in value.items()]
+            found = {_KEYS.key(key): paths for key, paths in inner if paths}
+        case list() | tuple() | deque():
             found = {i: generated(each) for i, each in enumerate(value)}
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            # a dataclass does not know which of its fields were passed, so its own values count as passed
+            aliases = getattr(value, "__pydantic_fields__", {})
+            found = {
+                _key(each.name, aliases.get(each.name)): generated(getattr(value, each.name, None))
+                for each in dataclass_fields(value)
+            }
         case _:
             return {}
     return {key: paths for key, paths in found.items() if paths}
@@ -67,15 +85,21 @@ def without(encoded: Any, paths: Paths) -> Any:
     return encoded  # a serializer of the user gave it another form
 
 
-def _key(name: str, info: FieldInfo) -> str:
+def _key(name: str, info: FieldInfo | None) -> str:
     """Return the key of a field in an encoded model."""
-    return info.serialization_alias or info.alias or name
+    return (info and (info.serialization_alias or info.alias)) or name
 
 
-def _is_generated(model: BaseModel, name: str, value: Any) -> bool:
+def is_generated(model: BaseModel, name: str, value: Any) -> bool:
+    """Return whether a factory made the value of a field, and the caller cannot have edited it in place."""
     if name in model.model_fields_set or type(model).model_fields[name].default_factory is None:
         return False
-    return not isinstance(value, BaseModel | Mapping | list | tuple | set | frozenset)
+    return is_scalar(value)
+
+
+def is_scalar(value: Any) -> bool:
+    """Return whether a value cannot be edited in place and contains no value that can."""
+    return not isinstance(value, _CONTAINERS) and not is_dataclass(value)
 
 
 def _mentions_factory(schema: Any) -> bool:

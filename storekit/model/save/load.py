@@ -8,12 +8,13 @@ from uuid import UUID
 
 from pydantic import ValidationError as PydanticError
 
-from storekit.errors import Corrupt, NotFound, NotLoaded, Unreadable, ValidationError
+from storekit.errors import Corrupt, NotFound, NotLoaded, Unreadable
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory, Stored
 from storekit.model.declare.validators import validating
 from storekit.model.save.documents import decode_document, digest
-from storekit.model.save.memory import memory_of, note_document, note_unreadable, remember
+from storekit.model.save.generated import fields_with_factories
+from storekit.model.save.memory import memory_of, note_document, note_failed, note_unreadable, remember
 from storekit.model.table.fields import Expired
 from storekit.model.table.table import Table
 from storekit.model.values.blob import Blob
@@ -46,10 +47,29 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
     """Build an object from a row. Its documents are not loaded, unless they are empty or have expired.
 
     A value that the class cannot hold is left out of the object, so that one value never hides a record, or
-    the other records of a page. `Entity.__getattr__` raises the error when the field is read.
+    the other records of a page. `Entity.__getattr__` raises the error when the field is read. If code of the
+    class fails for the record, all fields are left out that the class declares.
     """
+    loaded = _loaded(entity, row)
+    if (why := _initialize(loaded)) is not None:
+        note_failed(loaded, why)
+    return loaded
+
+
+def judged_from(entity: type[E], row: Mapping[str, Any]) -> E:
+    """Build an object from a row that is about to change.
+
+    It keeps its fields if code of the class fails for it: the validators judge the changed record.
+    """
+    loaded = _loaded(entity, row)
+    _initialize(loaded)
+    return loaded
+
+
+def _loaded(entity: type[E], row: Mapping[str, Any]) -> E:
     table = entity.storekit_table
     unreadable: dict[str, str] = {}
+    filled, encoded = fields_with_factories(entity), dict[str, Any]()
     values = {name: row[name] for name in table.base}
     if UNDECODED in row:
         unreadable |= {name: f"it is {row[name]:.60}" for name in row[UNDECODED]}
@@ -62,8 +82,11 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
             values[name] = None
             continue
         try:
-            values[name] = readable(column, value)
-        except (ValueError, ArithmeticError) as error:
+            held = readable(column, value)
+            if name in filled:
+                encoded[name] = encode_stored(column, held, f"{entity.__name__}.{name}")
+            values[name] = held
+        except Exception as error:  # the type may be a model with code of the user
             unreadable[name] = reason(error)
     parts: dict[str, StoredPart] = {}
     expired: set[str] = set()
@@ -81,33 +104,47 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
         else:
             values[name] = None
     loaded = _built(entity, values)
-    Entity.model_post_init(loaded, None)  # sets the private attributes, no more
-    stored = Stored(row["tenant_id"], LoadedColumns(entity, row, unreadable), parts)
+    stored = Stored(row["tenant_id"], LoadedColumns(entity, row, unreadable, encoded), parts)
     memory = EntityMemory(stored, blobs=blobs, unreadable=unreadable, expired=frozenset(expired))
+    memory.failed = _set_private(loaded)
     remember(loaded, memory)
-    if entity.model_post_init is not Entity.model_post_init:
-        memory.waiting = not _initialized(loaded)
     return loaded
 
 
-def _initialized(record: Entity) -> bool:
-    """Run `model_post_init` of the class; return False if it needs a field that the object does not have.
+def _set_private(record: Entity) -> str | None:
+    """Set the private attributes to their defaults; return why a default factory failed."""
+    try:
+        Entity.model_post_init(record, None)
+    except Exception as error:
+        object.__setattr__(record, "__pydantic_private__", {})
+        return failure(error)
+    return None
 
-    That is a document that is not loaded, or a value that the class cannot hold.
+
+def _initialize(record: Entity) -> str | None:
+    """Run `model_post_init` of the class; return why it failed, or the factory of a private attribute.
+
+    It waits for `initialize_again` if it needs a field that the object does not have. That is a document that
+    is not loaded, or a value that the class cannot hold.
     """
-    with validating(type(record)):  # as in the constructor: assignments set the value as it is
+    memory = memory_of(record)
+    if memory.failed is not None or type(record).model_post_init is Entity.model_post_init:
+        return memory.failed
+    memory.waiting = False
+    with validating(record):  # as in the constructor: assignments set the value as it is
         try:
             record.model_post_init(None)
-        except (NotLoaded, Unreadable):
-            return False
-    return True
+        except (NotLoaded, Unreadable, Corrupt):
+            memory.waiting = True
+        except Exception as error:
+            return failure(error)
+    return None
 
 
 def initialize_again(record: Entity) -> None:
     """Run `model_post_init` after documents were loaded, if it needed one that was not."""
-    memory = memory_of(record)
-    if memory.waiting:
-        memory.waiting = not _initialized(record)
+    if memory_of(record).waiting and (why := _initialize(record)) is not None:
+        note_failed(record, why)
 
 
 def committed_from(
@@ -116,12 +153,12 @@ def committed_from(
     """Build the object of a row that the call has committed.
 
     Raises:
-        Unreadable: it cannot be built, because code of the class failed; the message says what is committed.
+        Unreadable: it cannot be built; the message says what is committed.
     """
     try:
         return entity_from(entity, visible(entity.storekit_table, tenant, rows, ref_id))
     except Exception as error:
-        why = f"{type(error).__name__}: {error}"
+        why = failure(error)
         raise Unreadable(entity.storekit_table.name, ref_id, None, why, version=version) from error
 
 
@@ -131,17 +168,31 @@ def reason(error: Exception) -> str:
     return text.partition("\n")[0][:_SHOWN]
 
 
+def failure(error: Exception) -> str:
+    """Return the class and the message of an error that code of the user raised, in one line."""
+    return f"{type(error).__name__}: {reason(error)}"
+
+
 class LoadedColumns(Mapping[str, Any]):
     """The encoded columns of a row, for a save to compare with. They are encoded at the first access.
 
     Most records that are read are never saved, and encoding the columns took 40 % of a `get`. The values of
     the row are copied, because those of the object may be edited in place.
+
+    Args:
+        known: encoded columns. If they were decoded again, values of default factories would be changes.
     """
 
-    __slots__ = ("_encoded", "_entity", "_row")
+    __slots__ = ("_encoded", "_entity", "_known", "_row")
 
-    def __init__(self, entity: type[Entity], row: Mapping[str, Any], unreadable: Container[str]) -> None:
-        self._entity = entity
+    def __init__(
+        self,
+        entity: type[Entity],
+        row: Mapping[str, Any],
+        unreadable: Container[str],
+        known: Mapping[str, Any],
+    ) -> None:
+        self._entity, self._known = entity, known
         # copy lists: the object has the list of the row, which the user may edit in place
         self._row = {
             name: [*value] if isinstance(value := row[name], list) else value
@@ -154,7 +205,9 @@ class LoadedColumns(Mapping[str, Any]):
         if self._encoded is None:
             owner, columns = self._entity.__name__, self._entity.storekit_table.columns
             self._encoded = {
-                each: encode_stored(columns[each], decode_column(columns[each], value), f"{owner}.{each}")
+                each: self._known[each]
+                if each in self._known
+                else encode_stored(columns[each], decode_column(columns[each], value), f"{owner}.{each}")
                 for each, value in self._row.items()
             }
         return self._encoded[name]
@@ -189,7 +242,7 @@ def put_document(entity: Entity, name: str, body: Body) -> None:
     try:
         value = decode_document(type(entity), name, body)
         known = None if part.free else digest(type(entity), name, value)
-    except ValidationError as error:
+    except Exception as error:  # the type may be a model with code of the user
         note_unreadable(entity, name, reason(error))
         return
     entity.__dict__[name] = value

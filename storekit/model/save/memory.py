@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from storekit.errors import UsageError
+from storekit.errors import Corrupt, UsageError
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.stored import EntityMemory, Stored
 from storekit.model.save.change import Change
@@ -72,14 +72,48 @@ def note_unreadable(entity: Entity, name: str, why: str) -> None:
     memory_of(entity).unreadable[name] = why
 
 
-def note_unchanged(entity: Entity, name: str, blob: Blob) -> None:
-    """Remember that a new blob equals the stored one, so that its source file is no longer needed."""
-    memory_of(entity).blobs[name] = blob
+def note_damaged(entity: Entity, name: str, error: Corrupt) -> None:
+    """Remember that a document is damaged or missing in its store; its field is absent from the object."""
+    memory_of(entity).damaged[name] = error
+
+
+def note_failed(entity: Entity, why: str) -> None:
+    """Remember that code of the class failed for the stored record, and leave its fields out of the object.
+
+    What the class derives from them may be missing or wrong, so none of them may be used unnoticed.
+    """
+    memory = memory_of(entity)
+    memory.failed = why
+    for name in entity.__dict__.keys() - entity.storekit_table.base.keys():
+        del entity.__dict__[name]
+    memory.unreadable.update({name: why for name in type(entity).model_fields if name not in entity.__dict__})
+
+
+def note_unchanged(entity: Entity, name: str, blob: Blob, part: StoredPart) -> None:
+    """Replace a new blob that equals the stored one, so that its source file is no longer needed."""
+    stored = memory_of(entity).blobs[name] = _described(part)
+    if entity.__dict__.get(name) is blob:
+        entity.__dict__[name] = stored
+
+
+def _described(part: StoredPart) -> Blob:
+    return Blob.stored(part.size, part.sha256, part.media_type, part.filename)
 
 
 def note_replayed(entity: Entity, key: str, ref_id: str) -> None:
     """Remember that a save with a key returned a stored record in place of this new object."""
     memory_of(entity).replayed = key, ref_id
+
+
+def note_request(entity: Entity, key: str, identity: Any) -> None:
+    """Remember the idempotency key of a unit of work that saved the object, and its part of the request."""
+    memory_of(entity).request = key, identity
+
+
+def request_of(entity: Entity, key: str | None) -> Any:
+    """Return the object's part of an earlier request with the same key; None if there is none."""
+    request = memory_of(entity).request
+    return request[1] if request is not None and request[0] == key else None
 
 
 def check_replayed(entities: Sequence[Entity], key: str | None) -> None:
@@ -204,8 +238,7 @@ def _settle(
     blobs = {name: blob for name, blob in memory.blobs.items() if name not in touched}
     digests = {name: each for name, each in memory.digests.items() if name not in touched}
     for name, blob in change.blobs.items():
-        part = fresh[name]
-        blobs[name] = Blob.stored(part.size, part.sha256, part.media_type, part.filename)
+        blobs[name] = _described(fresh[name])
         if entity.__dict__.get(name) is blob:
             entity.__dict__[name] = blobs[name]
     digests |= {name: made.sha256 for name, made in change.documents.items()}
@@ -214,4 +247,7 @@ def _settle(
     stored = Stored(saved.tenant, dict(column_values(change)), parts)
     written = touched | change.columns.keys()
     unreadable = {name: why for name, why in memory.unreadable.items() if name not in written}
-    remember(entity, EntityMemory(stored, None, digests, blobs, unreadable, memory.expired - touched))
+    damaged = {name: error for name, error in memory.damaged.items() if name not in touched}
+    made = EntityMemory(stored, None, digests, blobs, unreadable, memory.expired - touched, damaged)
+    made.failed = memory.failed
+    remember(entity, made)

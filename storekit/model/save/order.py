@@ -2,7 +2,7 @@
 
 Inserts come before updates, which may refer to new rows, and updates before deletes, to which a row may no
 longer refer. But Postgres checks a unique key at each row. So a row that frees a key, by a delete or a new
-value, comes before the inserts of its table, if no reference forbids that. Rows that may exchange the values
+value, comes before the others of its table, if no reference forbids that. Rows that may exchange the values
 of a key have no such order: the commit frees their keys first.
 """
 
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
+from storekit.model.save.membership import leaves
 from storekit.model.save.plan import Plan, RowPlan
 from storekit.model.table.keys import foreign_keys, unique_keys
 from storekit.model.table.table import Table
@@ -39,24 +40,29 @@ class Order:
         return (_EARLY_UPDATE if self._frees_a_key(row) else _PHASES[row.operation]), down
 
     def _frees_a_key(self, row: RowPlan) -> bool:
-        """Return whether an update may free a key for an insert, and refers to no new row."""
-        if row.operation not in _UPDATES or row.table.name not in self._inserted:
+        """Return whether an update may free a key for another row, and refers to no new row."""
+        if row.operation not in _UPDATES or any(
+            row.values.get(c.name) in self._new for c in row.table.columns.values() if c.reference
+        ):
             return False
-        refers = any(row.values.get(c.name) in self._new for c in row.table.columns.values() if c.reference)
-        return not refers and any(
-            row.values.keys() & {*fields, *where} for _, fields, where in unique_keys(row.table)
-        )
+        kinds = dict(row.table.types)
+        for _, fields, where in unique_keys(row.table):
+            if row.table.name in self._inserted and row.values.keys() & {*fields, *where}:
+                return True
+            if leaves(where, row.values, kinds):
+                return True
+        return False
 
 
 def _may_exchange(plan: Plan) -> bool:
-    """Return whether an update changes a unique key of which another row of the write gets a value too."""
-    keyed = [row for row in plan.rows if row.operation in {"insert", "update"}]
+    """Return whether an update may give up values of a unique key that another row of the write gets."""
     rows, updates = Counter[str](), set[str]()
-    for row in keyed:
-        for name, fields, _ in unique_keys(row.table):
-            if row.values.keys() & {*fields}:
+    for row in plan.rows:
+        for name, fields, where in unique_keys(row.table):
+            touched = {"deleted_on"} if row.operation == "restore" else row.values.keys()
+            if touched & {*fields, *where}:
                 rows[name] += 1
-                updates |= {name} if row.operation == "update" else set()
+                updates |= {name} if row.operation in _UPDATES else set()
     return any(rows[name] > 1 for name in updates)
 
 
@@ -67,7 +73,7 @@ def _tables_to_delete_early(plan: Plan, depth: Mapping[str, int]) -> set[str]:
     the last reference, or a cascade would delete the row to be updated.
     """
     tables = {row.table.name: row.table for row in plan.rows}
-    written = {row.table.name for row in plan.rows if row.operation in {"insert", *_UPDATES}}
+    written = {row.table.name for row in plan.rows if row.operation in {"insert", "restore", *_UPDATES}}
     updated = {row.table.name for row in plan.rows if row.operation in _UPDATES}
     deleted = {row.table.name for row in plan.rows if row.operation == "delete"}
     freeing = [depth[name] for name in deleted & written if any(unique_keys(tables[name]))]

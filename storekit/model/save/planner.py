@@ -27,7 +27,9 @@ def make_plan(changes: Sequence[Change]) -> Plan:
     identity: list[Any] = []
     index_of = {new: i for i, change in enumerate(changes) if (new := _new_id(change)) is not None}
     for i, change in enumerate(changes):
-        identity.append(_identity(change, index_of))
+        if change.identity is None:
+            change.identity = _identity(change, index_of)
+        identity.append(change.identity)
         if change.empty and not change.compared:
             continue
         table, operation = change.table, "check" if change.empty else change.operation
@@ -75,7 +77,7 @@ def _new_id(change: Change) -> str | None:
     """Return the id that was generated for the caller's object, if the request may insert it."""
     if change.request is not None:
         return str(change.request.id) if change.request.id is not None else None
-    return str(change.id) if change.operation == "insert" else None
+    return str(change.id) if change.operation == "insert" or change.identity is not None else None
 
 
 def _identity(change: Change, index_of: Mapping[str, int]) -> list[Any]:
@@ -87,7 +89,7 @@ def _identity(change: Change, index_of: Mapping[str, int]) -> list[Any]:
     others may have any stored value, so they are left out.
     """
     values = {}
-    for name, value in change.declared.items():
+    for name, value in {**change.declared, **change.column_identities}.items():
         column = change.table.columns[name]
         own = index_of.get(value) if column.reference and value is not None else None
         values[name] = value if own is None else {"row": own}
@@ -97,6 +99,7 @@ def _identity(change: Change, index_of: Mapping[str, int]) -> list[Any]:
     ref_id = None if change.operation == "insert" else change.ref_id
     request = change.request
     if request is None:
+        values = {name: value for name, value in values.items() if name not in change.left_out}
         return [change.table.name, change.operation, ref_id, values, parts]
     given = {name: value for name, value in values.items() if name in request.given}
     contents = {name: parts.get(name) for name in request.given & change.table.parts.keys()}

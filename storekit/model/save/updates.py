@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from pydantic import ValidationError as PydanticError
 
 from storekit.errors import UsageError, ValidationError
+from storekit.errors.shown import SHOWN
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.validators import validate_field, validate_record
 from storekit.model.save.change import Change, Request
@@ -15,12 +17,36 @@ from storekit.model.save.changes import not_content
 from storekit.model.save.documents import encode_document
 from storekit.model.save.memory import memory_of, stored_column
 from storekit.model.table.fields import Expired
+from storekit.model.table.table import RESERVED
 from storekit.model.values.blob import Blob
 from storekit.model.values.codec import changed as column_changed
 from storekit.model.values.codec import encode_column
 from storekit.model.values.walk import reasons
 
 _ABSENT = object()
+
+
+def held(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of an update that may be repeated, with iterators read: that is possible once."""
+    return {
+        name: list(value) if isinstance(value, Iterator) and not hasattr(value, "read") else value
+        for name, value in values.items()
+    }
+
+
+def copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy the values of an update that is carried out later: the caller may edit them until then.
+
+    The content of a Blob is not copied.
+    """
+    return {name: _copied(value) for name, value in held(values).items()}
+
+
+def _copied(value: Any) -> Any:
+    try:
+        return deepcopy(value)
+    except Exception:  # it has no copy, or code of the user failed: it is validated as it is
+        return value
 
 
 def change_from(
@@ -42,8 +68,13 @@ def change_from(
     change = Change(owner, table, "update", ref_id)
     for name in values:
         if name not in table.columns and name not in table.parts:
+            if name in RESERVED:
+                hint = "; to require a version, pass expected_version" if name == "version" else ""
+                raise ValidationError(f"storekit sets it; omit it{hint}", field=change.where(name))
             known = ", ".join([*table.columns, *table.parts])
-            raise ValidationError(f"unknown field; {owner} has {known}", field=change.where(name))
+            raise ValidationError(
+                f"unknown field; {owner} has {known}", field=change.where(str(name)[:SHOWN])
+            )
     for name, value in _validated(entity_class, values, record).items():
         if name in table.columns:
             change.columns[name] = encode_column(table.columns[name], value, change.where(name))
@@ -69,7 +100,7 @@ def check_record(record: Entity, changed: str) -> None:
     try:
         validate_record(record, changed)
     except PydanticError as error:
-        raise ValidationError(reasons(error), field=type(record).__name__) from error
+        raise ValidationError(reasons(error), entity=type(record).__name__) from error
 
 
 def _validated(

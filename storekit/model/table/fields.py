@@ -16,6 +16,8 @@ from storekit.errors import UsageError
 from storekit.model.table.table import OnDelete, Table
 
 S = TypeVar("S", bound=StrEnum)
+LONGEST_MEDIA_TYPE = 255
+"""Characters of a media type: RFC 6838 allows 127 for each of its two names."""
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;.*)?\Z", re.ASCII)
 
 
@@ -103,13 +105,22 @@ def blob(*, media_type: str = "application/octet-stream") -> BlobMark:
     ...     pdf: Annotated[Blob | None, blob(media_type="application/pdf")] = None
 
     Args:
-        media_type: media type of a blob that is saved without one, in the form type/subtype.
+        media_type: media type of a blob that is saved without one, in the form type/subtype, at most 255
+            characters.
 
     Raises:
-        UsageError: `media_type` does not have the form type/subtype.
+        UsageError: `media_type` does not have the form type/subtype, or is too long.
     """
-    if not isinstance(media_type, str) or not _MEDIA_TYPE.match(media_type):
-        raise UsageError(f'blob(media_type={media_type!r}) must be type/subtype, as in "text/markdown"')
+    valid = (
+        isinstance(media_type, str)
+        and _MEDIA_TYPE.match(media_type)
+        and len(media_type) <= LONGEST_MEDIA_TYPE
+    )
+    if not valid:
+        raise UsageError(
+            f"blob(media_type={media_type!r:.60}) must be type/subtype with at most {LONGEST_MEDIA_TYPE} "
+            'characters, as in "text/markdown"'
+        )
     return BlobMark(media_type)
 
 

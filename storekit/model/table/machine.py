@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from storekit.errors import UsageError, ValidationError
+from storekit.errors.shown import shown
 from storekit.model.table.table import Table
 
 
@@ -29,7 +30,5 @@ def state_of(table: Table, value: str) -> str:
     column = table.columns[table.machine.field]
     states = [member.value for member in column.enum or ()]
     if not isinstance(value, str) or str(value) not in states:
-        raise ValidationError(
-            f"{value!r} is not one of {', '.join(states)}", field=f"{table.name}.{column.name}"
-        )
+        raise ValidationError(f"{shown(value)} is not one of {', '.join(states)}", field=column.name)
     return str(value)

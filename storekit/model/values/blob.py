@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum
 from os import PathLike
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
 
-_CONSUMED: Content = iter(())
-"""Replaces an iterator that has been read, so that it cannot be read again; compared by identity."""
+class _Consumed(Enum):
+    """Replaces an iterator that has been read. A member of an enum keeps its identity when it is pickled."""
+
+    CONSUMED = "consumed"
+
+
+_NAMES = ("media_type", "filename")
+_FACTS = {*_NAMES, "size", "sha256"}
 
 
 class Blob:
@@ -43,8 +50,8 @@ class Blob:
     Attributes:
         size: number of bytes; None until the Blob is saved.
         sha256: hex digest of the content; None until the Blob is saved.
-        media_type: as passed or as stored.
-        filename: as passed or as stored.
+        media_type: as passed or as stored. It can be assigned until the content is saved.
+        filename: as passed or as stored. It can be assigned until the content is saved.
 
     Raises:
         UsageError: an argument has another type.
@@ -62,16 +69,15 @@ class Blob:
                 "the content of a Blob must be str, bytes, a path, a file or an iterable of bytes, "
                 f"not {type(content).__name__}"
             )
-        for name, given in (("media_type", media_type), ("filename", filename)):
-            if given is not None and not isinstance(given, str):
-                raise UsageError(f"the {name} of a Blob must be str, not {type(given).__name__}")
-        self._content: Content | None = content
+        self._content: Content | _Consumed | None = content
         file = seekable(content)
         self._start = cast(IO[bytes], content).tell() if file else 0
         self.rereadable = file or isinstance(content, str | bytes | PathLike)
         """Whether the same bytes can be read again; an iterator can be read only once."""
         self.media_type = media_type
-        self.filename = name_of(content) if isinstance(content, PathLike) and not filename else filename
+        self.filename = filename
+        if isinstance(content, PathLike) and not filename:
+            self.filename = name_of(content)
         self.size: int | None = None
         self.sha256: str | None = None
 
@@ -79,9 +85,33 @@ class Blob:
     def stored(cls, size: int, sha256: str, media_type: str | None, filename: str | None) -> Blob:
         """Return a Blob that describes content in S3."""
         blob = cls.__new__(cls)  # the arguments were checked when they were saved
-        blob._content, blob._start, blob.rereadable = None, 0, True
+        blob._start, blob.rereadable = 0, True
         blob.size, blob.sha256, blob.media_type, blob.filename = size, sha256, media_type, filename
+        blob._content = None  # from here on its attributes cannot be set
         return blob
+
+    if not TYPE_CHECKING:  # if type checkers saw __setattr__, they would accept every misspelled attribute
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            self._require_new(name)
+            if name in _NAMES and value is not None and not isinstance(value, str):
+                raise UsageError(f"the {name} of a Blob must be str, not {type(value).__name__}")
+            super().__setattr__(name, value)
+
+        def __delattr__(self, name: str) -> None:
+            self._require_new(name)
+            super().__delattr__(name)
+
+    def _require_new(self, name: str) -> None:
+        # no save would write the value: a stored Blob is recognised by its identity
+        if name in _FACTS and getattr(self, "_content", self) is None:
+            raise UsageError(
+                f"Blob.{name} describes stored content and cannot be changed; pass a new Blob of the content"
+            )
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        for name, value in state[1].items():
+            object.__setattr__(self, name, value)
 
     @property
     def cheap(self) -> bool:
@@ -104,7 +134,7 @@ class Blob:
         """
         if self._content is None:
             raise UsageError(f"{where}: this Blob was loaded and has no content to save; pass a new Blob")
-        if self._content is _CONSUMED:
+        if self._content is _Consumed.CONSUMED:
             raise ValidationError(
                 "the iterator was consumed by an earlier save; pass new content", field=where
             )
@@ -112,7 +142,7 @@ class Blob:
             if not self.rereadable and not seekable(self._content):
                 # marked before the first read: if the iterator fails half-way, a second save must not store
                 # only the second half
-                once, self._content = self._content, _CONSUMED
+                once, self._content = self._content, _Consumed.CONSUMED
                 self._content = spooled(cast(Iterable[bytes], once))
             source = MeasuredSource(opener(self._content, self._start))
         except (OSError, ValueError, ValidationError) as error:

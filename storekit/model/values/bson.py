@@ -22,6 +22,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from storekit.errors import ValidationError
+from storekit.errors.shown import shown
 from storekit.model.values.limits import check_decimal, check_float, check_int, check_text, to_utc
 from storekit.model.values.walk import Scalar, Walk, walk_declared
 
@@ -108,7 +109,7 @@ class _Walk(Walk):
         if not text or "." in text or text.startswith("$"):
             message = (
                 "a key of a document must be a non-empty str that has no '.' and does not start with '$'; "
-                f"got {text!r}"
+                f"got {shown(text)}"
             )
             raise ValidationError(message, field=self.where)
         return text

@@ -17,11 +17,22 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from storekit.errors import ValidationError
+from storekit.errors.shown import shown
 from storekit.model.table.table import Column, Table
 from storekit.model.values import json_values
 from storekit.model.values.equal import json_equal
-from storekit.model.values.limits import check_decimal, check_float, check_int, check_text, to_utc
+from storekit.model.values.limits import (
+    MAX_COLUMN,
+    check_decimal,
+    check_float,
+    check_int,
+    check_size,
+    check_text,
+    to_utc,
+)
 
 _MAX_DIGITS = 16383
 """Digits after the decimal point that numeric can store; before the point it can store 131072."""
@@ -31,9 +42,19 @@ def encode_column(column: Column, value: Any, where: str) -> Any:
     """Check a value against its column and return it as JSON.
 
     Raises:
-        ValidationError: the value has another type, Postgres cannot store it, or it would be read as another
-            value.
+        ValidationError: the value has another type or is too large, Postgres cannot store it, or it would be
+            read as another value.
     """
+    encoded = _encode(column, value, where)
+    if isinstance(encoded, str):
+        if len(encoded) > MAX_COLUMN // 4:  # a character has at most four bytes
+            check_size(len(encoded.encode()), where)
+    elif isinstance(encoded, list | dict):
+        check_size(len(to_json(encoded)), where)
+    return encoded
+
+
+def _encode(column: Column, value: Any, where: str) -> Any:
     if value is None:
         return _empty(column, where)
     if column.enum is not None:
@@ -59,14 +80,16 @@ def encode_operand(column: Column, value: Any, where: str) -> Any:
     if value is None:
         return _empty(column, where)
     if column.adapter is not None:
-        return json_values.encode_operand(column.adapter, value, where)
+        operand = json_values.encode_operand(column.adapter, value, where)
+        check_size(len(to_json(operand)), where)
+        return operand
     if column.enum is None:
         return encode_column(column, _plain(value), where)
     try:
         return column.enum(value).value
     except ValueError as error:
         known = ", ".join(member.value for member in column.enum)
-        raise ValidationError(f"{value!r} is not one of {known}", field=where) from error
+        raise ValidationError(f"{shown(value)} is not one of {known}", field=where) from error
 
 
 def encode_stored(column: Column, value: Any, where: str) -> Any:
@@ -75,7 +98,7 @@ def encode_stored(column: Column, value: Any, where: str) -> Any:
         return _empty(column, where)
     if column.adapter is not None:
         return json_values.encode_declared(column.adapter, value, where)
-    return encode_column(column, value, where)
+    return _encode(column, value, where)  # hand-written SQL may have stored a larger value
 
 
 def changed(column: Column, encoded: Any, stored: Any) -> bool:
@@ -115,7 +138,9 @@ def _decimal(value: Any, where: str) -> str:
             f"{_MAX_DIGITS} after it",
             field=where,
         )
-    return str(number)
+    # as numeric returns it: without an exponent, and zero without a sign
+    assert isinstance(exponent, int)  # noqa: S101 an integer, as the number is finite
+    return format(number or Decimal((0, (0,), min(exponent, 0))), "f")
 
 
 def _date(value: Any, where: str) -> str:

@@ -7,7 +7,7 @@ import json
 import math
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from datetime import UTC, date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 _MISSING = object()
+_FIRST = datetime(1, 1, 1)  # noqa: DTZ001 it has no zone, as the times that it is compared with
 
 
 def json_equal(one: Any, other: Any) -> bool:
@@ -58,18 +59,34 @@ def _changed(given: Any, read: Any) -> str:
 def _same_instant(given: datetime, read: Any, cut: bool) -> bool:
     if cut:
         given = given.replace(microsecond=given.microsecond // 1000 * 1000)
-    if not isinstance(read, datetime) or (given.utcoffset() is None) != (read.utcoffset() is None):
+    if not isinstance(read, datetime) or (given.tzinfo is None) != (read.tzinfo is None):
         return False
-    if given.utcoffset() is None:
-        return given == read
-    # datetimes of different zones never compare as equal in an hour that daylight saving time repeats
-    return given.astimezone(UTC) == read.astimezone(UTC)
+    return _since(given) == _since(read)
+
+
+def _since(moment: datetime) -> tuple[timedelta, bool]:
+    """Return the time since the year 1 in UTC, or in no zone, and whether there is an offset.
+
+    Not with `astimezone`, which fails if the time in UTC is outside the years 1 to 9999. And datetimes of
+    different zones never compare as equal in an hour that daylight saving time repeats.
+    """
+    offset = moment.utcoffset()
+    return moment.replace(tzinfo=None) - _FIRST - (offset or timedelta()), offset is None
+
+
+def _times(given: time, read: time, cut: bool) -> str | None:
+    # a zone such as Europe/Berlin has no offset without a date, so its time is stored like one without a zone
+    return (
+        _by_value(given, read, cut)
+        if (given.tzinfo is None) == (read.tzinfo is None)
+        else _changed(given, read)
+    )
 
 
 def _by_value(given: Any, read: Any, cut: bool) -> str | None:
     try:
         return None if given == read else _changed(given, read)
-    except (TypeError, ValueError):  # the class has an equality of its own, as arrays do
+    except Exception:  # the class has an equality of its own, as arrays do
         return _changed(given, read)
 
 
@@ -151,6 +168,9 @@ def _models(given: BaseModel, read: BaseModel, cut: bool) -> str | None:
 
 def _dataclasses(given: Any, read: Any, cut: bool) -> str | None:
     names = [field.name for field in dataclasses.fields(given)]
+    if getattr(type(given), "__pydantic_config__", {}).get("extra") == "allow":
+        # pydantic does not write extra values; what the class itself has is a cached property
+        names += [name for name in vars(given) if name not in names and not hasattr(type(given), name)]
     for name in names:
         found = difference(getattr(given, name, _MISSING), getattr(read, name, _MISSING), cut)
         if found is not None:
@@ -163,6 +183,7 @@ _COMPARISONS: dict[type, Comparison] = {
     **dict.fromkeys((type(None), bool, int, str, bytes, UUID, date), _by_value),
     float: _floats,
     Decimal: _decimals,
+    time: _times,
     dict: _mappings,
     list: _sequences,
 }

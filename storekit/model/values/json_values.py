@@ -13,7 +13,7 @@ from pydantic import ValidationError as PydanticError
 
 from storekit.errors import ValidationError
 from storekit.model.values.equal import difference
-from storekit.model.values.limits import MAX_INT, check_float, check_int, check_text
+from storekit.model.values.limits import MAX_DEPTH, MAX_INT, check_float, check_int, check_text, is_too_deep
 from storekit.model.values.walk import Walk, reasons, validated, walk_declared
 
 _DIGITS = 1e16
@@ -154,22 +154,34 @@ def _as_stored(value: Any) -> Any:
     return value
 
 
-def _restored(value: Any) -> Any:
-    """Convert integers beyond 64 bits to float.
+def _restored(value: Any, depth: int = 1) -> Any:
+    """Return what a save could have written; hand-written SQL may write other forms.
 
-    jsonb returns a float such as 1e20 without a decimal point. A saved integer has at most 64 bits, so a
-    longer one was a float.
+    Integers beyond 64 bits become floats: jsonb returns a float such as 1e20 without a decimal point, and a
+    saved integer has at most 64 bits. A float that jsonb would return as an integer becomes one.
+
+    Raises:
+        ValueError: no save could have written the value.
     """
     match value:
         case int() if not -MAX_INT - 1 <= value <= MAX_INT:
             return float(value)
         case float() if not math.isfinite(value):
             raise ValueError("it contains a number that a float cannot hold")
+        case float() if value and _is_stored_as_another(value):
+            return int(value)
         case list():
-            return [_restored(each) for each in value]
+            _check_depth(value, depth)
+            return [_restored(each, depth + 1) for each in value]
         case dict():
-            return {key: _restored(each) for key, each in value.items()}
+            _check_depth(value, depth)
+            return {key: _restored(each, depth + 1) for key, each in value.items()}
     return value
+
+
+def _check_depth(value: Any, depth: int) -> None:
+    if is_too_deep(value, depth):
+        raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
 _SCALARS: Mapping[type, Callable[[Any, str], Any]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from storekit.errors import UsageError, ValidationError
 
@@ -12,6 +13,23 @@ MAX_INT = 2**63 - 1
 """Largest integer of bigint in Postgres and of BSON."""
 MAX_DEPTH = 64
 """Levels of nesting; MongoDB allows 100, and the body is nested in a document of its own."""
+
+MAX_COLUMN = 16 * 1024 * 1024
+"""Bytes of the value of one column: of a text in UTF-8, of a list or JSON value as JSON text."""
+
+
+def check_size(size: int, where: str) -> None:
+    """Raise ValidationError if the value of a column has too many bytes."""
+    if size > MAX_COLUMN:
+        raise ValidationError(
+            f"it has {size} bytes; the limit of a column is {MAX_COLUMN}; store larger content in a blob",
+            field=where,
+        )
+
+
+def is_too_deep(container: Any, depth: int) -> bool:
+    """Return whether a list or dict at this level, or its items, are nested too deep."""
+    return depth >= MAX_DEPTH and bool(container or depth > MAX_DEPTH)
 
 
 def check_text(text: str, where: str) -> str:

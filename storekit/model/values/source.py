@@ -41,10 +41,8 @@ class MeasuredSource:
         with opener() as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
-                self.size += len(chunk)
+                self.size = _counted(self.size, chunk)
         self.sha256 = digest.digest()
-        if self.size > MAX_SIZE:
-            raise ValidationError(f"the blob has {self.size} bytes; the limit is {MAX_SIZE}")
 
 
 def seekable(content: Content) -> bool:
@@ -94,12 +92,25 @@ def opener(content: Content, start: int) -> Opener:
 def spooled(content: Iterable[bytes]) -> IO[bytes]:
     """Copy the bytes of an iterator or file to a temporary file, on disk above 8 MiB."""
     read = getattr(content, "read", None)
-    spool = cast(IO[bytes], _Spool(_SPOOL))
+    spool, size = cast(IO[bytes], _Spool(_SPOOL)), 0
     for chunk in iter(lambda: read(CHUNK), b"") if read else content:
         if not isinstance(chunk, bytes | bytearray | memoryview):
             raise ValidationError(f"an iterator of content must yield bytes, not {type(chunk).__name__}")
+        size = _counted(size, chunk)  # before it is written: a source without an end must not fill the disk
         spool.write(chunk)
     return spool
+
+
+def _counted(size: int, chunk: bytes | bytearray | memoryview) -> int:
+    """Add the size of a chunk.
+
+    Raises:
+        ValidationError: the content is too large.
+    """
+    size += memoryview(chunk).nbytes
+    if size > MAX_SIZE:
+        raise ValidationError(f"the blob has more than {MAX_SIZE} bytes, the limit")
+    return size
 
 
 def _utf8(text: str) -> bytes:

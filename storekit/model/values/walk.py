@@ -21,7 +21,7 @@ from pydantic import ValidationError as PydanticError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from storekit.errors import ValidationError
-from storekit.model.values.limits import MAX_DEPTH, check_text
+from storekit.model.values.limits import MAX_DEPTH, check_text, is_too_deep
 
 Scalar = Callable[[Any, str], Any]
 _BASES: Mapping[type, Callable[[Any], Any]] = {
@@ -87,7 +87,7 @@ class Walk:
         return [self.value(each, depth + 1) for each in value]
 
     def _check_depth(self, value: Any, depth: int) -> None:
-        if depth >= MAX_DEPTH and (value or depth > MAX_DEPTH):
+        if is_too_deep(value, depth):
             raise ValidationError(f"it is nested deeper than {MAX_DEPTH} levels", field=self.where)
 
     def key(self, key: Any) -> str:

@@ -20,6 +20,8 @@ _CHANGES_COLUMNS = re.compile(
 )
 _DECLARES = re.compile(r"(?:insert into|update|delete from) storekit\.(?:field|move)\b")
 _SET_NULL = re.compile(r"\bon delete set (?:null|default)\b(?! \()")
+_CHANGES_ROWS = re.compile(rf"(?:update|delete from) (?:only )?({TABLE})(?: |$)")
+_LIFTS = re.compile(r"(?:no force|disable) row level security")
 _TRUNCATE = re.compile(r"truncate (?:table )?(?:only )?(.*)")
 # squawk does not read the body of a DO block.
 _UNREAD = re.compile(
@@ -83,4 +85,31 @@ def _set_null(script: Script) -> Iterator[Finding]:
             yield about("set-null", statement, message, match.start())
 
 
-CHECKS: list[Check] = [_managed, _set_null, _losses, _do_blocks, _checked_columns]
+def _backfills(script: Script) -> Iterator[Finding]:
+    """Require that a change of rows sees them, and that it does not rewrite a whole table at once."""
+    lifted = set[str]()
+    for at, statement in enumerate(script.statements):
+        lifted |= {
+            action.table for where, action in script.actions if where == at and _LIFTS.match(action.text)
+        }
+        match = _CHANGES_ROWS.match(statement.text)
+        if match is None:
+            continue
+        table = canonical(match[1])
+        if script.is_new(table, at) or not script.is_managed(table, at) or table.startswith("storekit."):
+            continue
+        if table not in lifted:
+            message = (
+                "row-level security hides all rows from the owner; before it, write ALTER TABLE "
+                f"{table} NO FORCE ROW LEVEL SECURITY, and after it SELECT storekit.manage('{table}')"
+            )
+            yield about("hidden-rows", statement, message)
+        if not re.search(r"\bwhere\b", statement.text):
+            message = (
+                "it locks every row of the table and writes an event for each; add WHERE, so that it changes "
+                "only the rows that need it"
+            )
+            yield about("whole-table", statement, message)
+
+
+CHECKS: list[Check] = [_managed, _backfills, _set_null, _losses, _do_blocks, _checked_columns]

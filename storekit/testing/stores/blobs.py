@@ -55,7 +55,7 @@ class MemoryBlobs:
         if len(body) != put.source.size or hashlib.sha256(body).digest() != put.source.sha256:
             raise ValidationError("the content changed after it was measured; save it again")
         if self._clock() >= put.until:
-            raise WriteLost(put.write_id, "its lease expired before the upload began")
+            raise WriteLost(put.write_id, "its lease (STOREKIT_LEASE) expired before the upload began")
         with self._lock:
             # A repeated upload finds its own object, as with If-None-Match and a check of the hash in S3.
             found = self.objects.setdefault(put.key, sent)

@@ -46,7 +46,7 @@ def own_write(tx: Transaction, write_id: UUID) -> Reply | None:
     """
     write = tx.state.writes.get((tx.tenant, write_id))
     if write is None:
-        return LOST if too_old(tx, write_id) else None
+        return {**LOST, "now": tx.now.isoformat()} if too_old(tx, write_id) else None
     match write.state:
         case "committed":
             return {"outcome": "replay", "write_id": str(write_id), "result": write.result}

@@ -13,12 +13,15 @@ from uuid import UUID
 from storekit.errors import Conflict, ConstraintViolation, InvalidTransition, NotFound, UsageError
 from storekit.model.table.keys import foreign_key_name, foreign_keys, unique_keys
 from storekit.model.table.table import Column, Table
+from storekit.model.values.equal import json_equal
 from storekit.testing.stores.moves import made_moves
 from storekit.testing.stores.search import comparable
 from storekit.testing.stores.state import Event, Row, Transaction
 from storekit.testing.stores.unique import check_unique
 
 _NIL = UUID(int=0)
+_SIGNED = {"double precision", "double precision[]"}
+"""Types of columns that keep the sign of zero."""
 
 
 def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]:
@@ -112,13 +115,13 @@ def _write_row(
 def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
     own, by_id = (table.name, tx.tenant, row["ref_id"]), (table.name, tx.tenant, row["id"])
     if by_id in tx.state.ids:
-        raise _violation(table, "pkey", f"id {row['id']} is taken")
+        raise _violation(table, "pkey")
     if own in tx.state.rows:
-        raise _violation(table, "tenant_id_ref_id_key", f"ref_id {row['ref_id']} is taken")
+        raise _violation(table, "tenant_id_ref_id_key")
     if table.machine and table.machine.initial:
         _check_move(table, row["ref_id"], None, values.get(table.machine.field), table.machine.initial)
     if table.scope == "self" and row["id"] != str(tx.tenant):
-        raise _violation(table, "storekit_scope", f"{row['ref_id']} is its own tenant")
+        raise _violation(table, "storekit_scope")
     base: Row = dict.fromkeys([*table.base, *_expiries(table)])
     base |= {"id": row["id"], "ref_id": row["ref_id"], "tenant_id": str(tx.tenant), "version": 1}
     base |= {"created_on": tx.now.isoformat(), "created_by": tx.actor}
@@ -133,7 +136,7 @@ def change(tx: Transaction, table: Table, found: Row, values: Row, what: str, *,
 
     A row that stays as it is keeps its version, unless a transition to its state was asked for.
     """
-    if not asked and all(_same(table, name, value, found.get(name)) for name, value in values.items()):
+    if not asked and not any(_differs(table, name, value, found.get(name)) for name, value in values.items()):
         return int(found["version"])
     changed = {**found, **values, "version": found["version"] + 1}
     if table.machine and found[table.machine.field] != changed[table.machine.field]:
@@ -143,7 +146,7 @@ def change(tx: Transaction, table: Table, found: Row, values: Row, what: str, *,
     diff = [
         name
         for name in changed
-        if name != "version" and not _same(table, name, changed[name], found.get(name))
+        if name != "version" and _differs(table, name, changed[name], found.get(name))
     ]
     if table.mutable:
         changed |= {"updated_on": tx.now.isoformat(), "updated_by": tx.actor}
@@ -155,22 +158,16 @@ def change(tx: Transaction, table: Table, found: Row, values: Row, what: str, *,
 
 
 def _differs(table: Table, name: str, one: Any, other: Any) -> bool:
-    """Compare as PostgreSQL compares values: true differs from 1, and 1.0 equals 1.00."""
-    if one is None or other is None or table.column(name) is None:
-        return bool(one != other)
-    return bool(comparable(table, name, one) != comparable(table, name, other))
-
-
-def _same(table: Table, name: str, one: Any, other: Any) -> bool:
-    """Return whether PostgreSQL stores both values as the same bytes: 1.0 and 1.00 differ."""
-    return not _differs(table, name, one, other) and _stored(table, name, one) == _stored(table, name, other)
-
-
-def _stored(table: Table, name: str, value: Any) -> str:
+    """Compare as PostgreSQL compares the images of a row, as text: true, 1, 1.0 and 1.00 all differ."""
     column = table.column(name)
-    if column is not None and column.sql == "numeric" and value is not None:
-        return format(Decimal(str(value)), "f")
-    return json.dumps(value, sort_keys=True) if column is not None and column.sql == "jsonb" else ""
+    if one is None or other is None or column is None:
+        return bool(one != other)
+    parsed = comparable(table, name, one), comparable(table, name, other)
+    if column.adapter is not None:
+        return not json_equal(one, other)
+    if column.sql == "numeric":  # which has no negative zero and no exponents
+        return len({f"{abs(each) if each == 0 else each:f}" for each in parsed}) > 1
+    return bool(repr(parsed[0]) != repr(parsed[1])) if column.sql in _SIGNED else bool(parsed[0] != parsed[1])
 
 
 def _check_move(table: Table, ref_id: str, from_: str | None, to: str | None, allowed: Sequence[str]) -> None:
@@ -211,7 +208,7 @@ def _let_go(tx: Transaction, table: Table, column: Column, row: Row) -> None:
         case "set null":
             change(tx, table, row, {column.name: None}, "updated")
         case _:
-            raise _broken(table, column, f"{row['ref_id']} still refers to it")
+            raise ConstraintViolation.of_referred(_key_name(table, column))
 
 
 def check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
@@ -225,7 +222,8 @@ def check_references(tx: Transaction, table: Table, rows: list[Row]) -> None:
         for row in rows:
             value = row.get(column.name)
             if value is not None and (target, tenant, value) not in tx.state.ids:
-                raise _broken(table, column, f"{target} {value} does not exist")
+                name = _key_name(table, column)
+                raise ConstraintViolation(f"a referenced record does not exist in this tenant ({name})", name)
 
 
 def _refs(table: Table) -> list[str]:
@@ -266,21 +264,23 @@ def _exact(table: Table, image: Row | None) -> Row | None:
     """Return a row image as events hold it: fractional numbers as Decimal."""
     if image is None:
         return None
-    exact = {name for name, column in table.columns.items() if column.sql in {"numeric", "double precision"}}
-    return {
-        name: Decimal(str(value)) if name in exact and value is not None else value
-        for name, value in image.items()
-    }
+    return {name: _exact_value(table.columns.get(name), value) for name, value in image.items()}
 
 
-def _broken(table: Table, column: Column, why: str) -> ConstraintViolation:
-    key = next(key for key in foreign_keys(table) if key.columns[-1] == column.name)
-    return _refused(foreign_key_name(table, key), why)
+def _exact_value(column: Column | None, value: Any) -> Any:
+    if column is None or value is None:
+        return value
+    if column.sql in {"numeric", "double precision"}:
+        return Decimal(str(value))
+    if column.adapter is not None or column.sql in _SIGNED:
+        return json.loads(json.dumps(value), parse_float=Decimal)
+    return value
 
 
-def _violation(table: Table, rule: str, why: str) -> ConstraintViolation:
-    return _refused(f"{table.name.rpartition('.')[2]}_{rule}", why)
+def _key_name(table: Table, column: Column) -> str:
+    return foreign_key_name(table, next(key for key in foreign_keys(table) if key.columns[-1] == column.name))
 
 
-def _refused(constraint: str, why: str) -> ConstraintViolation:
-    return ConstraintViolation(f"the rows violate {constraint}: {why}", constraint)
+def _violation(table: Table, rule: str) -> ConstraintViolation:
+    name = f"{table.name.rpartition('.')[2]}_{rule}"
+    return ConstraintViolation(f"a constraint rejected the rows ({name})", name)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from storekit.errors import ConfigurationError
 from storekit.model.table.table import Table
 from storekit.model.values.codec import parse
 from storekit.ports.statements import Condition, Parent, Search, Sort
@@ -32,6 +33,7 @@ def search(tx: Transaction, statement: Search) -> list[Row]:
         found.sort(key=lambda row: _place(table, sort, row[sort.column]), reverse=sort.descending)
     after = statement.after
     if after is not None:
+        _require_members(tx, table, statement.order, after)
         found = [row for row in found if _is_after(table, statement.order, row, after)]
     return found[: statement.limit]
 
@@ -47,6 +49,14 @@ def matching(tx: Transaction, name: str, conditions: Sequence[Condition]) -> lis
 def _place(table: Table, sort: Sort, value: Any) -> tuple[bool, Any]:
     """Return the sort key of a value. NULL sorts last, hence first in descending order, as in PostgreSQL."""
     return (True, 0) if value is None else (False, comparable(table, sort.column, value))
+
+
+def _require_members(tx: Transaction, table: Table, order: Sequence[Sort], after: Sequence[Any]) -> None:
+    """Raise ConfigurationError, as Postgres does, for a value that is no member of the enum of its column."""
+    for sort, value in zip(order, after, strict=True):
+        members = tx.state.members.get((table.name, sort.column))
+        if members and value is not None and value not in members:
+            raise ConfigurationError(f"invalid input value for enum {table.name}.{sort.column}: {value!r}")
 
 
 def _is_after(table: Table, order: Sequence[Sort], row: Row, after: Sequence[Any]) -> bool:
@@ -100,7 +110,9 @@ def comparable(table: Table, name: str, value: Any) -> Any:
     column = table.column(name)
     assert column is not None  # noqa: S101 it was checked
     if column.enum is not None:
-        return list(column.enum).index(column.enum(value))
+        # as in Postgres, members that another version of the class has added come last
+        members = [str(each.value) for each in column.enum]
+        return (members.index(value), "") if value in members else (len(members), str(value))
     if column.adapter is not None:
         return _json(value)
     found = parse(column.sql, value)

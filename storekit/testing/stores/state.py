@@ -78,6 +78,8 @@ class State:
         self.clock = Clock()
         """Replaces `storekit.now()`; read once in each transaction."""
         self.tables: dict[str, Table] = {}
+        self.members: dict[tuple[str, str], set[str]] = {}
+        """Members of enums by table and column: those of all versions of the class, as in Postgres."""
         self.writes: dict[tuple[UUID, UUID], WriteRow] = {}
         self.keys: dict[tuple[UUID, str], UUID] = {}
         """The pending or committed write that holds an idempotency key."""

@@ -5,11 +5,12 @@ Rows that exchange values in one commit hold none of them until their own operat
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from storekit.errors import ConstraintViolation
-from storekit.model.table.indexes import not_null
+from storekit.model.save.membership import contains
 from storekit.model.table.keys import unique_keys
 from storekit.model.table.table import Table
 from storekit.model.values.codec import comparable
@@ -27,43 +28,44 @@ def check_unique(tx: Transaction, table: Table, rows: Sequence[Row]) -> None:
         # Written rows come last, so that the error names the new record, not the existing one.
         for ref_id, row in sorted(_rows(tx, table), key=lambda pair: pair[0] in written):
             values = _values(table, columns, row)
-            if None in values or not _held(where, row, kinds) or (name, ref_id) in tx.freed:
+            if None in values or not contains(where, row, kinds) or (name, ref_id) in tx.freed:
                 continue
             if seen.setdefault(values, ref_id) != ref_id:
-                raise ConstraintViolation(f"{ref_id} duplicates values of another record in {name}", name)
+                raise ConstraintViolation(f"a constraint rejected the rows ({name})", name)
 
 
 def free_keys(tx: Transaction, operations: Sequence[Mapping[str, Any]]) -> None:
-    """Free the keys of updated rows whose values another row of the commit gets.
-
-    As in Postgres, the operation must set a column that can have a temporary value.
-    """
-    for entity in {operation["entity"] for operation in operations}:
-        table = tx.table(entity)
-        rows = [
-            row
-            for operation in operations
-            if operation["entity"] == entity and operation["op"] in {"insert", "update"}
-            for row in operation["rows"]
-        ]
-        for name, columns, _ in unique_keys(table):
-            spare = {each for each in columns if _can_spare(table, each)}
-            after = {row["ref_id"]: _values(table, columns, _found(tx, table, row) | row) for row in rows}
-            for row in rows:
-                held = _values(table, columns, _found(tx, table, row) or row)
-                taken = any(held == values for ref_id, values in after.items() if ref_id != row["ref_id"])
-                if taken and spare & row.keys() and None not in held:
-                    tx.freed.add((name, row["ref_id"]))
+    """Free the keys of updated rows whose values another row of the commit gets."""
+    for entity in sorted({operation["entity"] for operation in operations}):
+        table, kinds = tx.table(entity), dict(tx.table(entity).types)
+        own = [operation for operation in operations if operation["entity"] == entity]
+        before = {row["ref_id"]: _found(tx, table, row) for row in _rows_of(own, "update", "transition")}
+        after = [_found(tx, table, row) | {**row} for row in _rows_of(own, "insert", "update", "transition")]
+        after += [_found(tx, table, row) | {**row, "deleted_on": None} for row in _rows_of(own, "restore")]
+        for name, columns, where in unique_keys(table):
+            if not any(_can_spare(table, each) for each in columns):
+                continue
+            wanted = defaultdict[tuple[Any, ...], set[str]](set)
+            for row in after:
+                if contains(where, row, kinds):
+                    wanted[_values(table, columns, row)].add(row["ref_id"])
+            for ref_id, row in before.items():
+                values = _values(table, columns, row)
+                if None not in values and contains(where, row, kinds) and wanted[values] - {ref_id}:
+                    tx.freed.add((name, ref_id))
 
 
 def _can_spare(table: Table, field: str) -> bool:
-    """Return whether a column of a key can have a temporary value: a reference must name a row."""
-    column = table.columns[field]
-    return column.reference is None and column.sql in _SPARE
+    """Return whether a column can have a temporary value."""
+    return table.columns[field].enum is None and table.columns[field].sql in _SPARE
+
+
+def _rows_of(operations: Sequence[Mapping[str, Any]], *verbs: str) -> Iterator[Mapping[str, Any]]:
+    return (row for each in operations if each["op"] in verbs for row in each["rows"])
 
 
 def _found(tx: Transaction, table: Table, row: Mapping[str, Any]) -> Row:
-    return tx.row(table.name, row["ref_id"]) or {}
+    return tx.row(table.name, row["ref_id"]) or dict.fromkeys([*table.base, *table.columns])
 
 
 def _values(table: Table, columns: Sequence[str], row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -75,15 +77,3 @@ def _rows(tx: Transaction, table: Table) -> Iterator[tuple[str, Row]]:
     for (name, tenant, ref_id), row in tx.state.rows.items():
         if name == table.name and tenant == tx.tenant:
             yield ref_id, row
-
-
-def _held(where: Mapping[str, Any], row: Row, kinds: Mapping[str, str]) -> bool:
-    """Return whether a partial key includes a row."""
-    return all(_meets(wanted, row[column], kinds[column]) for column, wanted in where.items())
-
-
-def _meets(wanted: Any, value: Any, kind: str) -> bool:
-    if wanted is None or wanted is not_null:
-        return (value is None) == (wanted is None)
-    several = wanted if isinstance(wanted, tuple) else (wanted,)
-    return comparable(value, kind) in [comparable(each, kind) for each in several]

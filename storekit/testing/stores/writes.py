@@ -66,6 +66,7 @@ def commit(tx: Transaction, given: Arguments) -> Reply:
         return outcome
     _commit_parts(tx, write_id, parts, operations)
     if any(operation.get("exchange") for operation in operations):
+        _check_versions(tx, operations)
         free_keys(tx, operations)
     rows = [row for operation in operations for row in _write(tx, operation)]
     for operation in operations:
@@ -76,6 +77,13 @@ def commit(tx: Transaction, given: Arguments) -> Reply:
     write = replace(tx.state.writes[tx.tenant, write_id], result=result)
     tx.put(tx.state.writes, (tx.tenant, write_id), write)
     return {"outcome": "committed", "now": tx.now.isoformat(), "rows": rows}
+
+
+def _check_versions(tx: Transaction, operations: list[Reply]) -> None:
+    """Raise for the first updated row that is missing or has another version: it may also violate a key."""
+    updates = [(each["entity"], row) for each in operations if each["op"] == "update" for row in each["rows"]]
+    for entity, row in sorted(updates, key=lambda update: (update[0], update[1]["ref_id"])):
+        check_target(tx, tx.table(entity), "update", row)
 
 
 def _write(tx: Transaction, operation: Reply) -> list[list[Any]]:

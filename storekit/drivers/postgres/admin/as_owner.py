@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from storekit.drivers.postgres.admin.connect import PATH
 from storekit.errors import ConfigurationError
 
 # The schemas that hold entities, and those of storekit itself.
@@ -32,7 +33,7 @@ def as_owner(connection: psycopg.Connection) -> Iterator[None]:
     with connection.transaction():
         try:
             connection.execute("SET LOCAL ROLE storekit_owner")
-            connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+            connection.execute(PATH)
             yield
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidParameterValue) as error:
             raise ConfigurationError("the database has not been migrated; run storekit migrate") from error

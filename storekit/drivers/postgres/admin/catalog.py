@@ -10,6 +10,7 @@ import psycopg
 
 from storekit.drivers.postgres.admin.as_owner import as_owner
 from storekit.drivers.postgres.admin.catalog_sql import COLLECTIONS, FACTS, MANAGED
+from storekit.drivers.postgres.admin.connect import PATH
 from storekit.drivers.postgres.admin.runner import connect
 from storekit.model.table.keys import ForeignKey
 from storekit.model.table.names import qualified
@@ -38,13 +39,12 @@ def exists(connection: psycopg.Connection, table: str) -> bool:
 def facts(connection: psycopg.Connection, table: str) -> Facts | None:
     """Read the facts of a table; None if it does not exist.
 
-    The search path is the table's own schema, so that names in it are printed without the schema. That lets
-    a table be compared with its copy in the scratch schema.
+    Names of objects in the table's own schema are printed without it. That lets a table be compared with its
+    copy in the scratch schema.
     """
     schema, _, name = table.rpartition(".")
-    connection.execute("SELECT set_config('search_path', quote_ident(%s), true)", [schema or "public"])
     row = connection.execute(FACTS, {"schema": schema or "public", "name": name, "entity": table}).fetchone()
-    connection.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+    connection.execute(PATH)
     if row is None:
         return None
     found: dict[str, Any] = row[0]

@@ -11,9 +11,14 @@ JOIN pg_namespace AS n ON n.nspname = m.schema_name
 JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = m.table_name
 ORDER BY m.entity"""
 
+# The search path is changed inside the query, before the row of the table is found. So the functions of the
+# query are those of pg_catalog, whatever the schema contains, and names of its objects are printed without
+# the schema.
 FACTS = """
-WITH this AS (
-    SELECT c.* FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WITH path AS MATERIALIZED (
+    SELECT set_config('search_path', quote_ident(%(schema)s), true)
+), this AS (
+    SELECT c.* FROM path CROSS JOIN pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = %(schema)s AND c.relname = %(name)s AND c.relkind IN ('r', 'p')
 ), attribute AS (
     SELECT a.* FROM pg_attribute AS a JOIN this ON a.attrelid = this.oid

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import psycopg
 
-from storekit.drivers.postgres.admin import isolation_sql as rule
+from storekit.drivers.postgres.admin import shipped
 from storekit.drivers.postgres.admin.as_owner import as_owner, ask
+from storekit.drivers.postgres.admin.rules import RULES, SCOPE
+from storekit.drivers.postgres.admin.trust import creators
 
 
 def breaches(connection: psycopg.Connection) -> list[str]:
-    """Return one sentence for each breach; an empty list means that none was found.
+    """Return one sentence for each breach: what it is, and the remedy.
 
     Raises:
         ConfigurationError: the database was never migrated, or the login cannot SET ROLE storekit_owner.
     """
     with as_owner(connection):
-        return [
-            sentence for query in rule.RULES for (sentence,) in sorted(ask(connection, rule.SCOPE, query))
-        ]
+        found = [breach for rule in RULES for breach in sorted(ask(connection, SCOPE, rule))]
+        # What `migrate` refuses is a breach too, with the same remedy, also where the rules trust more roles.
+        refused = {
+            f"{role} may create objects in schema {each.schema}": each.remedy
+            for each in creators(connection)
+            for role in each.roles
+        }
+    found = [*((fact, remedy) for fact, remedy in found if fact not in refused), *refused.items()]
+    named = "\n".join(fact for fact, _ in found)
+    # The rules say more about a grant: why it is a breach.
+    rest = [each for each in shipped.differences(connection) if each[0].split(", which no")[0] not in named]
+    return [f"{fact}; {remedy}" for fact, remedy in (*found, *rest)]

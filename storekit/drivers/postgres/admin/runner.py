@@ -5,16 +5,17 @@ Blocking; the async API calls it in a thread.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import psycopg
 
 from storekit.drivers.postgres.admin.apply import apply
 from storekit.drivers.postgres.admin.connect import connect, explained, grant
+from storekit.drivers.postgres.admin.lock import WAIT, lock
+from storekit.drivers.postgres.admin.trust import refuse_creators, refuse_overloads
 from storekit.drivers.postgres.pool.versions import unsupported
 from storekit.errors import ConfigurationError, UsageError
 from storekit.schema import files
@@ -22,7 +23,6 @@ from storekit.schema.lines import Line, Migration, read
 
 __all__ = ["Status", "connect", "grant", "migrate", "status"]
 
-_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('storekit.migrate', 0))"
 # From the catalog: before the first migration the login has no USAGE on the schema.
 _HAS_HISTORY = "SELECT FROM pg_tables WHERE schemaname = 'storekit' AND tablename = 'migration'"
 # A released file never changes: a record that differs was written before the first release.
@@ -55,34 +55,51 @@ _History = Mapping[tuple[str, int], _Past]
 
 
 def migrate(
-    admin_url: str, lines: Sequence[Line], *, to: tuple[str, int] | None = None, dry_run: bool = False
+    admin_url: str,
+    lines: Sequence[Line],
+    *,
+    to: tuple[str, int] | None = None,
+    dry_run: bool = False,
+    wait: timedelta = WAIT,
 ) -> list[Migration]:
     """Apply pending migrations, line by line, and return them. A second deployer waits for the first.
 
     Args:
         to: line and number of the file to stop after.
         dry_run: change nothing; return the migrations that would be applied.
+        wait: how long to wait for another deployer.
 
     Raises:
         ConfigurationError: an applied file was edited, renamed or removed; a file failed and was rolled back;
-            the login cannot SET ROLE storekit_owner; migrations after `to` are already applied.
+            the login cannot SET ROLE storekit_owner; migrations after `to` are already applied; somebody else
+            may create objects in a schema of storekit or its entities.
         UsageError: `to` does not name a file.
-        Unavailable: Postgres cannot be reached.
+        Unavailable: Postgres cannot be reached or is read-only, or another deployer did not end in time.
     """
     files = read(lines)
     wanted = files if to is None else files[: _position(files, *to)]
     with connect(admin_url) as connection:
         if not dry_run:
-            _lock(connection)
+            lock(connection, wait)
             _bootstrap(connection)
+            refuse_creators(connection)
         history = _history(connection)
         pending = _pending(files, history, lines)
         if to is not None:
             _check_target(history, *to)
         pending = [migration for migration in pending if migration in wanted]
-        for migration in () if dry_run else pending:
-            apply(connection, migration)
+        if not dry_run:
+            _apply(connection, pending, {line.name for line in lines if line.shipped})
     return pending
+
+
+def _apply(connection: psycopg.Connection, pending: Sequence[Migration], shipped: Container[str]) -> None:
+    if any(migration.line not in shipped for migration in pending):
+        refuse_overloads(connection)
+    for migration in pending:
+        apply(connection, migration, shipped=migration.line in shipped)
+    if pending:
+        refuse_creators(connection)  # also in the schemas of the tables that are managed since
 
 
 def status(admin_url: str, lines: Sequence[Line]) -> list[Status]:
@@ -101,18 +118,6 @@ def status(admin_url: str, lines: Sequence[Line]) -> list[Status]:
 
 def _applied(past: _Past | None) -> tuple[datetime | None, str | None]:
     return (past.applied_on, past.applied_by) if past else (None, None)
-
-
-def _lock(connection: psycopg.Connection) -> None:
-    """Wait until no other deployer is migrating.
-
-    The lock belongs to the session, so it ends with the connection, whatever happens. It is polled: a
-    statement that waited for it would hold a snapshot, and CREATE INDEX CONCURRENTLY of the other deployer
-    waits until all older snapshots are gone, which would be a deadlock.
-    """
-    with explained("waiting for other deployers"):
-        while connection.execute(_LOCK).fetchone() != (True,):
-            time.sleep(0.1)
 
 
 def _history(connection: psycopg.Connection) -> _History:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+from collections.abc import Sequence
 from typing import Any, Self
 
 import psycopg
 from psycopg.abc import Transformer
 
 from storekit.drivers.postgres.drive import drive, drive_async
-from storekit.drivers.postgres.exchange import Prepared, Waiting, exchange
+from storekit.drivers.postgres.exchange import Composed, Waiting, exchange
 from storekit.drivers.postgres.pool.endpoint import Endpoint
-from storekit.drivers.postgres.pool.logins import EXEMPT_ROLES
+from storekit.drivers.postgres.pool.logins import NOW, TRIGGERS, exempt
+from storekit.drivers.postgres.prepared import Prepared
+from storekit.drivers.postgres.queries import reads
 from storekit.drivers.postgres.wire import new_reader
-from storekit.errors import UsageError
 from storekit.settings import Settings
 
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -31,7 +33,9 @@ class _Pooled:
     readable: select.poll
     process: int
     """The id of the process that opened the connection; a forked child must not use it."""
-    lent_to_unit = False
+    again: Sequence[Composed] = ()
+    """Statements to send after the session was reset."""
+    other_defaults = False
     pgconn: psycopg.pq.abc.PGconn
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -47,30 +51,6 @@ class _Pooled:
         """Whether the connection is open, with no transaction and no pipeline."""
         pgconn = self.pgconn
         return pgconn.status == 0 and pgconn.transaction_status == 0 and not pgconn.pipeline_status
-
-    def refuse_inside_unit(self, what: str) -> None:
-        """Check that a call does not end the transaction of a unit of work.
-
-        Raises:
-            UsageError: the connection is lent to a unit of work.
-        """
-        if self.lent_to_unit:
-            raise UsageError(
-                f"{what}() is not allowed inside a unit of work, which commits or rolls back when it ends"
-            )
-
-    def cursor(self, *arguments: Any, **keywords: Any) -> Any:
-        """Open a cursor.
-
-        A user may keep `tx.connection` after its unit of work has ended. Another caller, perhaps of another
-        tenant, may then use the connection.
-
-        Raises:
-            UsageError: the unit of work has ended.
-        """
-        if not self.lent_to_unit:
-            raise UsageError("the unit of work has ended, and its connection now serves other calls")
-        return super().cursor(*arguments, **keywords)  # type: ignore[misc]  # a mixin's host has it
 
     def end(self) -> None:
         """Close the connection without waiting."""
@@ -91,23 +71,13 @@ class Connection(_Pooled, psycopg.Connection[Any]):
         with endpoint.recording():
             connection = super().connect(*arguments, **keywords)
             try:
-                if endpoint.unverified:
-                    seconds = keywords["connect_timeout"]
-                    endpoint.verify(connection, drive(_exempt_roles(connection), connection, seconds))
+                endpoint.check_encodings(connection.pgconn)
+                if waiting := _checks(connection, endpoint):
+                    endpoint.verify(connection, drive(waiting, connection, keywords["connect_timeout"]))
             except BaseException:
                 connection.end()  # psycopg does not have the connection yet, so nothing else would close it
                 raise
             return connection
-
-    def commit(self) -> None:
-        """Commit; not allowed inside a unit of work."""
-        self.refuse_inside_unit("commit")
-        super().commit()
-
-    def rollback(self) -> None:
-        """Roll back; not allowed inside a unit of work."""
-        self.refuse_inside_unit("rollback")
-        super().rollback()
 
 
 class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
@@ -121,9 +91,9 @@ class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
             with endpoint.recording():
                 connection = await super().connect(*arguments, **keywords)
                 try:
-                    if endpoint.unverified:
-                        seconds = keywords["connect_timeout"]
-                        found = await drive_async(_exempt_roles(connection), connection, seconds)
+                    endpoint.check_encodings(connection.pgconn)
+                    if waiting := _checks(connection, endpoint):
+                        found = await drive_async(waiting, connection, keywords["connect_timeout"])
                         endpoint.verify(connection, found)
                 except BaseException:
                     connection.end()
@@ -136,19 +106,13 @@ class AsyncConnection(_Pooled, psycopg.AsyncConnection[Any]):
                 asyncio.get_running_loop().call_soon(worker.cancel)
             raise
 
-    async def commit(self) -> None:
-        """Commit; not allowed inside a unit of work."""
-        self.refuse_inside_unit("commit")
-        await super().commit()
 
-    async def rollback(self) -> None:
-        """Roll back; not allowed inside a unit of work."""
-        self.refuse_inside_unit("rollback")
-        await super().rollback()
-
-
-def _exempt_roles(connection: _Pooled) -> Waiting:
-    return exchange(connection.pgconn, [(EXEMPT_ROLES, [])], None)
+def _checks(connection: _Pooled, endpoint: Endpoint) -> Waiting | None:
+    """Return the exchange of a new connection, or None if it has nothing to send."""
+    connection.again = endpoint.again()
+    asked = [reads.SET_PATH, exempt(endpoint.login.group or ""), TRIGGERS, NOW] if endpoint.unverified else []
+    statements = [*connection.again, *((each, []) for each in asked)]
+    return exchange(connection.pgconn, statements, None) if statements else None
 
 
 def options(settings: Settings, endpoint: Endpoint) -> dict[str, Any]:

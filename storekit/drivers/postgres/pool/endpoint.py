@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 from psycopg import BaseConnection
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq.abc import PGresult
+from psycopg.pq.abc import PGconn, PGresult
 
-from storekit.drivers.postgres.exchange import TimedOut
-from storekit.drivers.postgres.pool.logins import LOGINS
+from storekit import ids
+from storekit.drivers.postgres.encodings import other_encoding
+from storekit.drivers.postgres.exchange import Composed, TimedOut
+from storekit.drivers.postgres.pool.logins import LOGINS, NO_TRIGGERS, REMEDY
 from storekit.drivers.postgres.pool.versions import unsupported
-from storekit.errors import ConfigurationError, Unavailable
+from storekit.drivers.postgres.target import parse
+from storekit.errors import Unavailable
+from storekit.ports.libpq import EMBEDDED, SESSION
 from storekit.ports.stores import AnswerLost
 from storekit.settings import Login, Settings
 
@@ -28,6 +33,10 @@ _REFUSAL = re.compile(
     r"[\w ]*authentication failed|no password supplied|no pg_hba.conf entry|role .* does not exist"
     r"|no such (?:user|database)\b.*"  # PgBouncer's
     r"|definition of service .* not found"  # PGSERVICE
+    r"|(?:invalid value for )?parameter \"(?:TimeZone|DateStyle|geqo)\".*"
+    # TLS: texts of libpq 18, and of OpenSSL, which are the same in all languages
+    r"|server does not support SSL, but SSL was required|certificate verify failed"
+    r"|server certificate for .* does not match host name .*|root certificate file .* does not exist"
     r"|database .* does not exist|role .* is not permitted to log in|permission denied for database"
 )
 # An explicit list, so that no other text that libpq quotes gets into an error. The first three lines and
@@ -37,16 +46,19 @@ _CAUSE = re.compile(
     r"|name or service not known|nodename nor servname provided|no address associated with hostname"
     r"|temporary failure in name resolution|server closed the connection unexpectedly"
     r"|too many (?:clients|connections)|remaining connection slots are reserved"
-    r"|the database system is (?:starting up|shutting down|in recovery mode)"
-    r"|server does not support SSL|certificate verify failed",
+    r"|the database system is (?:starting up|shutting down|in recovery mode)",
     re.IGNORECASE,
 )
 # The format of a server message in libpq: the severity in any language, a colon, two spaces.
 _SERVER_MESSAGE = re.compile(r": [^\s:]+: {2}(\S.*)")
 
 
+_CLOCKS_AGREE = 24 * 3600.0
+"""Seconds by which the clocks may differ. The ledger takes an older id for that of a past write."""
+
+
 class Unfit(psycopg.OperationalError):
-    """The login or the server is refused, because row-level security would not be enforced."""
+    """The login or the server is refused: isolation, triggers, text or times would not be right."""
 
 
 class Endpoint:
@@ -54,22 +66,49 @@ class Endpoint:
 
     def __init__(self, settings: Settings, login: Login = Login.APP) -> None:
         self.login = LOGINS[login]
-        self.keywords = _parsed(self.login.url(settings), self.login.variable)
-        host = self.keywords.get("host") or self.keywords.get("hostaddr") or "its default host"
-        self.place = f"{host}:{self.keywords.get('port', 5432)}"
+        self.keywords = parse(self.login.url(settings), self.login.variable, settings.postgres_tls)
+        self.place = place(self.keywords)
         self.accepted = self.failing = False
         self._refusal = self._cause = ""
+
+    def again(self) -> list[Composed]:
+        """Return the statements that set what variables of the environment have set, if they must not."""
+        if self.keywords.get("application_name") != EMBEDDED:
+            return []
+        return [
+            ("SELECT pg_catalog.set_config($1, $2, false)", [setting.encode(), value.encode()])
+            for variable, (setting, value) in SESSION.items()
+            if variable in os.environ
+        ]
 
     @property
     def unverified(self) -> bool:
         """Whether row-level security must apply to this login and has not been checked yet."""
-        return self.login.isolated and not self.accepted
+        return self.login.group is not None and not self.accepted
+
+    def check_encodings(self, pgconn: PGconn) -> None:
+        """Refuse a database or a session in which text is not UTF-8."""
+        if why := other_encoding(pgconn):
+            raise Unfit(why)
 
     def verify(self, connection: BaseConnection[Any], results: Sequence[PGresult]) -> None:
-        """Refuse a login that is exempt from row-level security, and an unsupported server."""
+        """Refuse a login that bypasses row-level security or triggers, another version, and a wrong clock."""
+        if not self.unverified:
+            return
         why = unsupported(connection.info.server_version)
-        if exempt := results[0].get_value(0, 0):
-            why = f"row-level security does not apply to it, because it can act as {exempt.decode()}"
+        exempt, role, time = (each.get_value(0, 0) for each in results[-3:])
+        if exempt:
+            why = (
+                f"the database does not protect other tenants from it, because it {exempt.decode()}; "
+                f"{REMEDY} {self.login.group}"
+            )
+        elif role == b"replica":
+            why = NO_TRIGGERS
+        # Such a machine could neither commit a write nor sign a URL that is valid.
+        ahead = ids.now().timestamp() - float(time or 0)
+        if abs(ahead) > _CLOCKS_AGREE:
+            by = f"{timedelta(seconds=round(abs(ahead)))} {'ahead of' if ahead > 0 else 'behind'}"
+            why = f"the clock of this machine is {by} the clock of Postgres; set the clock"
         if why:
             raise Unfit(why)
 
@@ -79,14 +118,22 @@ class Endpoint:
         try:
             yield
         except (psycopg.OperationalError, AnswerLost) as error:
-            secret = self.keywords.get("password")
-            message = str(error).replace(secret, "***") if secret else str(error)
-            self._refusal, self._cause = _understood(error, message)
+            # recognised before the password is hidden: a short one may be a part of any word
+            self._refusal, self._cause = map(self._hidden, understood(error, str(error)))
+            message = self._hidden(str(error))
             self.failing = True
         else:
             self.accepted, self.failing, self._refusal, self._cause = True, False, "", ""
             return
         raise psycopg.OperationalError(message)
+
+    def _hidden(self, text: str) -> str:
+        """Return a text without the password: a short one is hidden only where it is a whole word."""
+        secret = self.keywords.get("password")
+        if not secret:
+            return text
+        whole = re.escape(secret) if len(secret) >= 4 else rf"(?<!\w){re.escape(secret)}(?!\w)"
+        return re.sub(whole, "***", text)
 
     @property
     def refusal(self) -> str:
@@ -94,15 +141,33 @@ class Endpoint:
         if not self._refusal:
             return ""
         login = self.keywords.get("user", "the default login")
-        return f"postgres at {self.place} refused {login}: {self._refusal}; check {self.login.variable}"
+        why, remedy = self._refusal, f"check {self.login.variable}"
+        if "parameter" in why:
+            remedy = f"check {', '.join(SESSION)} in the environment"
+        if why.startswith("permission denied for database"):
+            database = _quoted(self.keywords.get("dbname") or login)
+            why += f" {database}"
+            remedy = f"GRANT CONNECT ON DATABASE {database} TO {_quoted(login)}, or {remedy}"
+        return f"postgres refused {login}: {why}; {remedy}"
 
     def unreachable(self, seconds: float) -> Unavailable:
         """Return the error for a failed connection, with the cause of the last attempt if known."""
-        why = f" ({self._cause})" if self._cause else ""
-        return Unavailable("postgres", f"no connection to {self.place} within {seconds:g} s{why}")
+        cause = f": {self._cause}" if self._cause else ""
+        return Unavailable(
+            "postgres",
+            f"no connection to {self.login.variable} within {seconds:g} s, which is timeout "
+            "(STOREKIT_TIMEOUT)",
+            detail=f"{self.place}{cause}",
+        )
 
 
-def _understood(error: psycopg.OperationalError | AnswerLost, message: str) -> tuple[str, str]:
+def place(keywords: Mapping[str, Any]) -> str:
+    """Return host and port, for operators."""
+    host = keywords.get("host") or keywords.get("hostaddr") or "its default host"
+    return f"{host}:{keywords.get('port', 5432)}"
+
+
+def understood(error: psycopg.OperationalError | AnswerLost, message: str) -> tuple[str, str]:
     """Return why the login was refused, and the cause of a temporary failure. At most one is not empty."""
     match error:
         case Unfit():
@@ -118,16 +183,5 @@ def _understood(error: psycopg.OperationalError | AnswerLost, message: str) -> t
     return "", f"the server said: {messages[-1]}" if (messages := _SERVER_MESSAGE.findall(message)) else ""
 
 
-def _parsed(url: str, variable: str) -> dict[str, Any]:
-    try:
-        found = conninfo_to_dict(url)
-    except psycopg.Error:
-        found = {"port": "unreadable"}
-    # part of a password that is not percent-encoded is parsed as host or database
-    misparsed = any("@" in str(found.get(name, ""))[1:] for name in ("host", "dbname"))
-    if misparsed or not re.fullmatch(r"[\d,]*", str(found.get("port", ""))):
-        raise ConfigurationError(
-            f"{variable} cannot be parsed; it must be postgresql://login:password@host:port/database, with "
-            "login and password percent-encoded"
-        )
-    return found
+def _quoted(name: str) -> str:
+    return name if re.fullmatch("[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'

@@ -62,7 +62,8 @@ class _Pool(Generic[C]):
         left = began + (self._wait if busy else self._timeout) - monotonic()
         if left <= 0:
             why = f"all {self._size} connections are busy and none was returned within {self._wait:g} s"
-            raise _exhausted(why) if busy else self.endpoint.unreachable(self._timeout)
+            limit = "pool_wait (POSTGRES_POOL_WAIT)"
+            raise _exhausted(why, limit) if busy else self.endpoint.unreachable(self._timeout)
         return min(left, self._timeout if self.endpoint.accepted else _FIRST_CHECK)
 
     def _raise_final(self, error: psycopg.OperationalError) -> None:
@@ -71,10 +72,11 @@ class _Pool(Generic[C]):
             raise closed() from error
         if isinstance(error, TooManyRequests):
             raise _exhausted(
-                f"the queue is full: at most {self._queue} calls wait for one of {self._size} connections"
+                f"the queue is full: at most {self._queue} calls wait for one of {self._size} connections",
+                "pool_queue (POSTGRES_POOL_QUEUE)",
             ) from error
         if refusal := self.endpoint.refusal:
-            raise ConfigurationError(refusal) from error
+            raise ConfigurationError(refusal, detail=self.endpoint.place) from error
 
     def _lend(self, connection: C) -> bool:
         # An idle connection has nothing to read, so a readable socket means that the server closed it. A
@@ -189,8 +191,9 @@ class AsyncPool(_Pool[AsyncConnection]):
             connection.end()
 
 
-def _exhausted(why: str) -> Unavailable:
-    return Unavailable("postgres", f"{why}; raise POSTGRES_POOL_SIZE or shorten units of work")
+def _exhausted(why: str, limit: str) -> Unavailable:
+    remedy = f"raise pool_size (POSTGRES_POOL_SIZE) or {limit}, or shorten units of work"
+    return Unavailable("postgres", f"{why}; {remedy}")
 
 
 def closed() -> UsageError:

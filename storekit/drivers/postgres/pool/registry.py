@@ -17,7 +17,16 @@ from storekit.settings import Login, Settings
 
 P = TypeVar("P", Pool, AsyncPool)
 
-_POOL_SETTINGS = ("timeout", "prepare", "pool_min", "pool_size", "pool_idle", "pool_wait", "pool_queue")
+_POOL_SETTINGS = (
+    "postgres_tls",
+    "timeout",
+    "prepare",
+    "pool_min",
+    "pool_size",
+    "pool_idle",
+    "pool_wait",
+    "pool_queue",
+)
 
 
 class _Registry:

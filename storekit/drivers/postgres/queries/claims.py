@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TypeAlias
 from uuid import UUID
 
-from storekit.drivers.postgres.queries.reads import encode, fields, look_up, named
+from storekit.drivers.postgres.queries.reads import encode, fields, look_up, named, needed
 from storekit.drivers.postgres.queries.search import Order, Shape, encoded, order_by, shape, where
 from storekit.ports.statements import Claim, Written
 
@@ -77,6 +77,6 @@ def _written_text(table: str, columns: tuple[str, ...], parts: tuple[str, ...]) 
     return (
         f"SELECT {fields(columns, parts)} FROM storekit.write w "
         "CROSS JOIN LATERAL jsonb_array_elements(w.result -> 'rows') AS r(_row) "
-        f"CROSS JOIN LATERAL ({look_up(table, 'ref_id', '(r._row ->> 1)')}) e "
+        f"CROSS JOIN LATERAL ({look_up(table, 'ref_id', '(r._row ->> 1)', needed(columns, parts))}) e "
         "WHERE w.tenant_id = $1::uuid AND w.write_id = $2::uuid"
     )

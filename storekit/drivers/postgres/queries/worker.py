@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from storekit.drivers.postgres.queries.reads import encode
+from storekit.drivers.postgres.queries.reads import PINNED, encode, setting
 from storekit.ports.statements import Work
 
 _Composed: TypeAlias = tuple[str, list[bytes | None]]
@@ -18,20 +18,20 @@ _TEXTS: Mapping[str, str] = {
     "resign": "SELECT to_jsonb(storekit.resign_v1('sequencer', $1::text)::text)",
     "health": "SELECT storekit.relay_health_v1()",
 }
-# The move needs a new snapshot after it has locked the head, whatever the default of the database is.
-_ISOLATION = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 # A process that is stopped between two messages must not keep the lock of the head either.
-_LIMITS = (
-    "SELECT set_config('statement_timeout', $1, true), "
-    "set_config('idle_in_transaction_session_timeout', $1, true)"
+_LIMITS = ", ".join(
+    [
+        "SELECT pg_catalog.set_config('statement_timeout', $1, true)",
+        "pg_catalog.set_config('idle_in_transaction_session_timeout', $1, true)",
+        *(setting(*each) for each in PINNED.items()),
+    ]
 )
 
 
 def work(statement: Work) -> list[_Composed]:
-    """Compose a call with its isolation and its time limits, which apply to this transaction only."""
+    """Compose a call with its settings and its time limits, which apply to this transaction only."""
     limit = f"{int(statement.timeout.total_seconds() * 1000)}ms".encode()
     return [
-        (_ISOLATION, []),
         (_LIMITS, [limit]),
         (_TEXTS[statement.name], [encode(value) for value in statement.values]),
     ]

@@ -11,8 +11,12 @@ DECLARE
 BEGIN
     SELECT * INTO v_found FROM storekit.managed AS m WHERE m.entity = storekit.entity_name(p_name);
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'table % is not managed by storekit', coalesce(p_name, 'null')
-            USING ERRCODE = 'SK424', HINT = 'call storekit.manage() in the migration that creates the table';
+        RAISE EXCEPTION 'table % %', coalesce(p_name, 'null'),
+            CASE WHEN EXISTS (
+                SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                WHERE storekit.entity_name(concat(n.nspname, '.', c.relname)) = storekit.entity_name(p_name))
+            THEN 'is not managed by storekit' ELSE 'does not exist' END
+            USING ERRCODE = 'SK424', HINT = 'migrate; the migration that creates the table must call storekit.manage()';
     END IF;
     RETURN v_found;
 END

@@ -1,50 +1,34 @@
 -- Written by `storekit schema mirror`: make changes in a migration, then run it again.
 
-CREATE OR REPLACE FUNCTION storekit.free_keys(p_table regclass, p_rows jsonb)
+CREATE OR REPLACE FUNCTION storekit.free_keys(p_table regclass, p_changed jsonb, p_restored jsonb, p_inserted jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
- SET extra_float_digits TO '1'
 AS $function$
 DECLARE
     v_freed jsonb := '{}';
-    v_some  jsonb;
+    v_rows  jsonb;
     v_key   record;
 BEGIN
     FOR v_key IN SELECT * FROM storekit.spare_columns(p_table) LOOP
-        EXECUTE format($free$
-            WITH asked AS (
-                SELECT r AS item, r ->> 'ref_id' AS ref_id FROM jsonb_array_elements($1) AS r
-            ), held AS (
-                SELECT a.ref_id, a.item, to_jsonb(t.%1$I) AS value, ROW(%2$s) AS before, ROW(%3$s) AS after
-                FROM asked AS a
-                JOIN %4$s AS t ON t.tenant_id = storekit.current_tenant() AND t.ref_id = a.ref_id
-                CROSS JOIN LATERAL jsonb_populate_record(t, a.item) AS n
-            ), wanted AS (
-                SELECT h.ref_id, h.after FROM held AS h
-                UNION ALL
-                SELECT a.ref_id, ROW(%3$s)
-                FROM asked AS a CROSS JOIN LATERAL jsonb_populate_record(NULL::%4$s, a.item) AS n
-                WHERE a.item ? 'id'
-            ), done AS (
-                UPDATE %4$s AS t SET %1$I = %5$s, version = -1
-                FROM held AS h
-                WHERE t.tenant_id = storekit.current_tenant() AND t.ref_id = h.ref_id AND h.item ? %6$L
-                  AND EXISTS (SELECT FROM wanted AS w WHERE w.ref_id <> h.ref_id AND w.after = h.before)
-                RETURNING h.ref_id, h.value
-            )
-            SELECT jsonb_object_agg(d.ref_id, jsonb_build_object(%6$L, d.value)) FROM done AS d $free$,
-            v_key.name,
-            (SELECT string_agg(format('t.%I', name), ', ') FROM unnest(v_key.key_columns) AS name),
-            (SELECT string_agg(format('n.%I', name), ', ') FROM unnest(v_key.key_columns) AS name),
-            p_table, v_key.spare, v_key.name)
-        INTO v_some USING p_rows;
-        -- A row may lose the values of two keys.
-        SELECT v_freed || coalesce(jsonb_object_agg(s.key, coalesce(v_freed -> s.key, '{}') || s.value), '{}') INTO v_freed
-        FROM jsonb_each(v_some) AS s;
+        v_rows := storekit.exchanged_rows(
+            p_table, v_key.key_columns, v_key.predicate, v_key.name, p_changed, p_restored, p_inserted);
+        CONTINUE WHEN v_rows IS NULL;
+        IF v_key.reference IS NOT NULL THEN
+            EXECUTE format('SET CONSTRAINTS %s DEFERRED', v_key.reference);
+        END IF;
+        EXECUTE format(
+            'UPDATE %s AS _row SET %I = %s, version = -1
+             WHERE _row.tenant_id = storekit.current_tenant() AND _row.ref_id = ANY ($1)',
+            p_table, v_key.name, v_key.spare)
+        USING ARRAY(SELECT jsonb_object_keys(v_rows));
+        -- A row may lose the values of two keys, and a column may be part of both.
+        SELECT v_freed || jsonb_object_agg(
+            r.key, jsonb_build_object(v_key.name, r.value) || coalesce(v_freed -> r.key, '{}'))
+        INTO v_freed FROM jsonb_each(v_rows) AS r;
     END LOOP;
     RETURN v_freed;
 END
 $function$;
 
-ALTER FUNCTION storekit.free_keys(regclass,jsonb) OWNER TO storekit_owner;
+ALTER FUNCTION storekit.free_keys(regclass,jsonb,jsonb,jsonb) OWNER TO storekit_owner;

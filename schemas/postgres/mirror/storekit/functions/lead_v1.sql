@@ -4,6 +4,13 @@ CREATE OR REPLACE FUNCTION storekit.lead_v1(p_name text, p_holder text, p_for in
  RETURNS bigint
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET standard_conforming_strings TO 'on'
+ SET row_security TO 'on'
+ SET enable_seqscan TO 'off'
+ SET enable_sort TO 'on'
+ SET plan_cache_mode TO 'auto'
+ SET jit TO 'off'
 AS $function$
     INSERT INTO storekit.lease AS l (name, term, holder, until, heartbeat)
     VALUES (p_name, 1, p_holder, storekit.now() + p_for, storekit.now())

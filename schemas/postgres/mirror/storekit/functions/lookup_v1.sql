@@ -5,7 +5,14 @@ CREATE OR REPLACE FUNCTION storekit.lookup_v1(p_entity text, p_value text)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET standard_conforming_strings TO 'on'
+ SET row_security TO 'on'
  SET enable_seqscan TO 'off'
+ SET enable_sort TO 'on'
+ SET plan_cache_mode TO 'auto'
+ SET jit TO 'off'
+ SET lock_timeout TO '5s'
 AS $function$
 DECLARE
     v_table storekit.managed := storekit.find_managed(p_entity);

@@ -19,6 +19,12 @@ CREATE OR REPLACE FUNCTION storekit.manage(p_table regclass, p_scope text, p_rea
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET standard_conforming_strings TO 'on'
+ SET quote_all_identifiers TO 'off'
+ SET "DateStyle" TO 'ISO, MDY'
+ SET "IntervalStyle" TO 'postgres'
+ SET "TimeZone" TO 'UTC'
+ SET extra_float_digits TO '1'
 AS $function$
 DECLARE
     v_reason  boolean;

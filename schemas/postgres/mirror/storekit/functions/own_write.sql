@@ -13,8 +13,10 @@ BEGIN
         WHEN v_write.state = 'committed' THEN
             jsonb_build_object('outcome', 'replay', 'write_id', p_write_id, 'result', v_write.result)
         WHEN v_write.state = 'pending' THEN jsonb_build_object('outcome', 'pending')
-        WHEN v_write.state = 'aborted' OR storekit.id_time(p_write_id) < storekit.now() - interval '1 day' THEN
-            jsonb_build_object('outcome', 'lost')
+        WHEN v_write.state = 'aborted' THEN jsonb_build_object('outcome', 'lost')
+        -- The id has the time of the caller's clock, so the caller compares its clock with `now`.
+        WHEN storekit.id_time(p_write_id) < storekit.now() - interval '1 day' THEN
+            jsonb_build_object('outcome', 'lost', 'now', storekit.now())
     END;
 END
 $function$;

@@ -6,6 +6,9 @@ CREATE OR REPLACE FUNCTION storekit.record_delete()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
  SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO, MDY'
+ SET "IntervalStyle" TO 'postgres'
+ SET bytea_output TO 'hex'
  SET extra_float_digits TO '1'
  SET row_security TO 'on'
 AS $function$

@@ -6,6 +6,9 @@ CREATE OR REPLACE FUNCTION storekit.record_update()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
  SET "TimeZone" TO 'UTC'
+ SET "DateStyle" TO 'ISO, MDY'
+ SET "IntervalStyle" TO 'postgres'
+ SET bytea_output TO 'hex'
  SET extra_float_digits TO '1'
  SET row_security TO 'on'
 AS $function$
@@ -14,9 +17,9 @@ DECLARE
     v_dropped uuid[];
 BEGIN
     WITH image AS (
-        SELECT _old.tenant_id, _old.ref_id, 0 AS version, to_jsonb(_old) AS before, NULL::jsonb AS after FROM old_rows AS _old
+        SELECT _old.tenant_id, _old.ref_id, 0 AS version, to_json(_old) AS before, NULL::json AS after FROM old_rows AS _old
         UNION ALL
-        SELECT _new.tenant_id, _new.ref_id, _new.version, NULL, to_jsonb(_new) FROM new_rows AS _new
+        SELECT _new.tenant_id, _new.ref_id, _new.version, NULL, to_json(_new) FROM new_rows AS _new
     ), pair AS (
         SELECT i.tenant_id, i.ref_id, max(i.version) AS version,
                (array_agg(i.before) FILTER (WHERE i.before IS NOT NULL))[1] AS before,
@@ -26,10 +29,9 @@ BEGIN
     ), change AS MATERIALIZED (
         SELECT p.tenant_id, p.ref_id, p.version, coalesce(d.before, '{}') AS before, coalesce(d.after, '{}') AS after
         FROM pair AS p CROSS JOIN LATERAL (
-            SELECT jsonb_object_agg(a.key, p.before -> a.key) AS before, jsonb_object_agg(a.key, a.value) AS after
-            FROM jsonb_each(p.after) AS a
-            -- Compared as text: 1.0 and 1.00 are equal as numbers, but the stored value changes.
-            WHERE (p.before -> a.key)::text <> a.value::text AND a.key NOT IN ('version', 'updated_on', 'updated_by')
+            SELECT jsonb_object_agg(key, b.value) AS before, jsonb_object_agg(key, a.value) AS after
+            FROM json_each(p.before) AS b JOIN json_each(p.after) AS a USING (key)
+            WHERE b.value::text <> a.value::text AND key NOT IN ('version', 'updated_on', 'updated_by')
         ) AS d
         WHERE p.version <> (p.before ->> 'version')::bigint  -- touch() keeps it if nothing changes
     ), recorded AS (

@@ -8,7 +8,9 @@ AS $function$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         IF NEW.version = -1 THEN
-            RETURN NEW;
+            IF current_user = (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = TG_RELID) THEN
+                RETURN NEW;
+            END IF;
         END IF;
     END IF;
     RAISE EXCEPTION 'each change of % needs a reason', TG_ARGV[0] USING ERRCODE = 'SK411',

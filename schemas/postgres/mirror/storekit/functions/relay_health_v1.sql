@@ -5,7 +5,12 @@ CREATE OR REPLACE FUNCTION storekit.relay_health_v1()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
  SET "TimeZone" TO 'UTC'
+ SET standard_conforming_strings TO 'on'
+ SET row_security TO 'on'
  SET enable_seqscan TO 'off'
+ SET enable_sort TO 'on'
+ SET plan_cache_mode TO 'auto'
+ SET jit TO 'off'
 AS $function$
 BEGIN
     RETURN (SELECT jsonb_build_object(

@@ -4,6 +4,13 @@ CREATE OR REPLACE FUNCTION storekit.relay_v1(p_holder text, p_lease interval, p_
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET standard_conforming_strings TO 'on'
+ SET row_security TO 'on'
+ SET enable_seqscan TO 'off'
+ SET enable_sort TO 'on'
+ SET plan_cache_mode TO 'auto'
+ SET jit TO 'off'
 AS $function$
 DECLARE
     v_term bigint := storekit.lead_v1('sequencer', p_holder, p_lease);

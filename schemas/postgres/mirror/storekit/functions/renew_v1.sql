@@ -6,7 +6,13 @@ CREATE OR REPLACE FUNCTION storekit.renew_v1(p_tenant uuid, p_actor text, p_writ
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
  SET "TimeZone" TO 'UTC'
+ SET standard_conforming_strings TO 'on'
+ SET row_security TO 'on'
  SET enable_seqscan TO 'off'
+ SET enable_sort TO 'on'
+ SET plan_cache_mode TO 'auto'
+ SET jit TO 'off'
+ SET lock_timeout TO '5s'
 AS $function$
 DECLARE
     v_until timestamptz;

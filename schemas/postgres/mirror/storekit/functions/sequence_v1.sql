@@ -4,7 +4,13 @@ CREATE OR REPLACE FUNCTION storekit.sequence_v1(p_limit integer, p_margin interv
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'storekit', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET standard_conforming_strings TO 'on'
+ SET row_security TO 'on'
  SET enable_seqscan TO 'off'
+ SET enable_sort TO 'on'
+ SET plan_cache_mode TO 'auto'
+ SET jit TO 'off'
 AS $function$
 DECLARE
     v_read  timestamptz := storekit.wall_clock();
@@ -80,7 +86,8 @@ BEGIN
         pos = pos + v_moved,
         sequenced_on = v_on,
         complete_through = CASE WHEN v_old.unknown IS NULL AND v_moved < v_room
-            THEN greatest(complete_through, least(v_read, v_old.since) - greatest(p_margin, interval '1 microsecond')) ELSE complete_through END
+            THEN greatest(complete_through, least(v_read, v_old.since) - greatest(p_margin, interval '1 microsecond'))
+            ELSE complete_through END
     RETURNING * INTO v_head;
     IF v_moved > 0 THEN
         -- Once for each move, and never by a writer: a commit that notifies holds a lock on the whole database.

@@ -64,12 +64,7 @@ BEGIN
         IF v_op = 'check' AND v_refused IS NULL THEN
             RETURN '[]';  -- the rows are as expected, and nothing was written
         END IF;
-        IF v_refused ->> 'found' IS NULL THEN
-            RAISE EXCEPTION '% % was not found', v_table.entity, v_refused ->> 'ref_id'
-                USING ERRCODE = 'SK404', DETAIL = v_refused - '{expected,found}'::text[];
-        END IF;
-        RAISE EXCEPTION '% % has version %, not %', v_table.entity, v_refused ->> 'ref_id',
-            v_refused ->> 'found', v_refused ->> 'expected' USING ERRCODE = 'SK409', DETAIL = v_refused;
+        PERFORM storekit.refuse_row(v_table.entity, coalesce(v_refused, '{}'));
     END IF;
     -- In the order of the request, not of the locks: a caller that replays the write matches its rows by their
     -- position.

@@ -35,6 +35,7 @@ ALTER TABLE storekit.domain_event FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE storekit.domain_event OWNER TO storekit_owner;
 GRANT INSERT ON storekit.domain_event TO storekit_worker;
+GRANT SELECT (actor, after, entity, login, occurred_on, ref_id, tenant_id, type) ON storekit.domain_event TO storekit_reports;
 GRANT SELECT ON storekit.domain_event TO storekit_app;
 GRANT SELECT ON storekit.domain_event TO storekit_auditor;
 GRANT SELECT ON storekit.domain_event TO storekit_worker;
@@ -42,6 +43,10 @@ GRANT SELECT ON storekit.domain_event TO storekit_worker;
 CREATE POLICY auditor ON storekit.domain_event
     FOR SELECT TO storekit_auditor
     USING (true);
+
+CREATE POLICY recorded ON storekit.domain_event
+    FOR SELECT TO storekit_reports
+    USING (tenant_id = storekit.nil() AND type = 'report.read'::text);
 
 CREATE POLICY tenant ON storekit.domain_event
     FOR ALL TO PUBLIC

@@ -27,7 +27,8 @@ ALTER TABLE storekit.event_inbox FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE storekit.event_inbox OWNER TO storekit_owner;
 GRANT DELETE ON storekit.event_inbox TO storekit_worker;
-GRANT INSERT (actor, entity, ref_id, tenant_id, type, version) ON storekit.event_inbox TO storekit_reports;
+GRANT INSERT (actor, after, entity, ref_id, tenant_id, type, version) ON storekit.event_inbox TO storekit_reports;
+GRANT SELECT (actor, after, entity, login, occurred_on, ref_id, tenant_id, type) ON storekit.event_inbox TO storekit_reports;
 GRANT SELECT ON storekit.event_inbox TO storekit_app;
 GRANT SELECT ON storekit.event_inbox TO storekit_auditor;
 GRANT SELECT ON storekit.event_inbox TO storekit_worker;
@@ -39,6 +40,10 @@ CREATE POLICY auditor ON storekit.event_inbox
 CREATE POLICY backfill ON storekit.event_inbox
     FOR INSERT TO storekit_owner
     WITH CHECK (true);
+
+CREATE POLICY recorded ON storekit.event_inbox
+    FOR SELECT TO storekit_reports
+    USING (tenant_id = storekit.nil() AND type = 'report.read'::text);
 
 CREATE POLICY report ON storekit.event_inbox
     FOR INSERT TO storekit_reports
