@@ -21,6 +21,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 from storekit.cli import migrate, relay, schema
+from storekit.cli.message import message
 
 app = typer.Typer(
     help="One typed record over Postgres, MongoDB and S3.",
@@ -129,6 +130,5 @@ def main() -> None:
     try:
         app()
     except StorekitError as error:
-        detail = f" ({error.detail})" if error.detail else ""  # for operators: the address and the cause
-        sys.stderr.write(f"storekit: {error}{detail}\n")
+        sys.stderr.write(message(error))
         sys.exit(1)

@@ -7,6 +7,7 @@ import sys
 
 from storekit.assembly import Assembly
 from storekit.bridge import run
+from storekit.cli.message import message
 from storekit.errors import StorekitError
 from storekit.flows import doctor as flows
 from storekit.flows.context import NIL, Actor, Context
@@ -46,7 +47,7 @@ def doctor() -> None:
     try:
         found = examine(Settings.from_env())
     except StorekitError as error:
-        sys.stderr.write(f"storekit: {error}\n")
+        sys.stderr.write(message(error))
         sys.exit(2)
     for check in found:
         sys.stdout.write(f"{'wrong' if check.wrong else 'ok':<6} {check.subject:<17} {check.text}\n")

@@ -161,3 +161,4 @@ def test_doctor_has_exit_codes(log: Database) -> None:
         "doctor", environment={"POSTGRES_WORKER_URL": "postgresql://worker@127.0.0.1:1/x"}
     )
     assert away.returncode == 2, away.stderr
+    assert "127.0.0.1:1" in away.stderr  # for operators

@@ -56,7 +56,10 @@ LOGINS: Mapping[Login, LoginRules] = {
         group="storekit_reporter",
     ),
     Login.WORKER: LoginRules(
-        "postgres_worker_url", "POSTGRES_WORKER_URL", "a login that is a member of storekit_worker"
+        "postgres_worker_url",
+        "POSTGRES_WORKER_URL",
+        "a login that is a member of storekit_worker",
+        group="storekit_worker",
     ),
 }
 
