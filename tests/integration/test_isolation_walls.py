@@ -102,9 +102,10 @@ PLANTED = {
         "REVOKE UPDATE",
     ),
     f"{MALLORY}; GRANT EXECUTE ON FUNCTION storekit.commit_v1 TO mallory": (
-        "mallory may EXECUTE storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb), which no"
+        "mallory may EXECUTE storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb,text,jsonb), which no"
         " migration grants",
-        "REVOKE EXECUTE ON FUNCTION storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb) FROM mallory",
+        "REVOKE EXECUTE ON FUNCTION storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb,text,jsonb)"
+        " FROM mallory",
     ),
     "GRANT EXECUTE ON FUNCTION storekit.write_tool_calls TO storekit_app": (
         "storekit_app may execute storekit.write_tool_calls(text,text[],text[],jsonb,text[]), "
