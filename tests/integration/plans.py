@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import psycopg
+import pytest
 from psycopg import sql
 
+from storekit.drivers.postgres import ledger
 from storekit.drivers.postgres.exchange import Composed
+from storekit.drivers.postgres.wire import compose
+from storekit.ports.statements import Statement, Work
 
 Node = dict[str, Any]
+
+
+def recorded(patch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the list that will hold the statements of each call, without those of relays of other stores."""
+    sent: list[Any] = []
+
+    def noted(tenant: UUID, statements: Sequence[Statement], role: str | None = None) -> list[Composed]:
+        composed = compose(tenant, statements, role)
+        if not isinstance(statements[0], Work):
+            sent.append(composed)
+        return composed
+
+    patch.setattr(ledger, "compose", noted)
+    return sent
 
 
 class Planner:

@@ -12,10 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from storekit import Settings, Store, lt
-from storekit.drivers.postgres import ledger
-from storekit.drivers.postgres.wire import compose
 from storekit.schema.ddl import render
-from tests.integration.plans import Node, nodes
+from tests.integration.plans import Node, nodes, recorded
 from tests.support.entities import Job
 from tests.support.postgres import Database, sample_database
 
@@ -67,13 +65,7 @@ def claims(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         pytest.MonkeyPatch.context() as patch,
     ):
         made.ask("ALTER TABLE jobs SET (autovacuum_enabled = off)")
-        sent: list[Any] = []
-
-        def noted(*given: Any) -> Any:
-            sent.append(compose(*given))
-            return sent[-1]
-
-        patch.setattr(ledger, "compose", noted)
+        sent = recorded(patch)
         with Store.open(Settings(postgres_url=SecretStr(made.url("app")))) as store, made.connect() as app:
             for tenant in (*(uuid4() for _ in range(TENANTS)), BIG):
                 with app.transaction():

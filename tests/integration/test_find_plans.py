@@ -12,11 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from storekit import Settings, Store, between, ge, is_null
-from storekit.drivers.postgres import ledger
-from storekit.drivers.postgres.wire import compose
 from storekit.model.find.bindings import LEAKPROOF_TYPES
 from storekit.schema.ddl import render
-from tests.integration.plans import Planner, indexes, rows_read
+from tests.integration.plans import Planner, indexes, recorded, rows_read
 from tests.support.entities import Everything, Lead, Report, Run, Tariff
 from tests.support.postgres import sample_database
 
@@ -95,13 +93,7 @@ def planned(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         pytest.MonkeyPatch.context() as patch,
     ):
         database.ask("ALTER TABLE leads SET (autovacuum_enabled = off)")
-        sent: list[Any] = []
-
-        def noted(*given: Any) -> Any:
-            sent.append(compose(*given))
-            return sent[-1]
-
-        patch.setattr(ledger, "compose", noted)
+        sent = recorded(patch)
         settings = Settings(postgres_url=SecretStr(database.url("app")))
         with Store.open(settings) as store, database.connect() as app:
             made = PlannedStore(store, app, sent)

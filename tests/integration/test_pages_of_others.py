@@ -11,12 +11,10 @@ import pytest
 
 from storekit import Entity, Mutable, Store, Unreadable, ValidationError, index, unique
 from storekit.bridge import settle
-from storekit.drivers.postgres import ledger
-from storekit.drivers.postgres.wire import compose
 from storekit.model.find.page_cursors import PageCursors
 from storekit.testing import Memory, async_memory_store, memory_store
 from tests.integration.evolving import Evolving, copied
-from tests.integration.plans import Planner, indexes, rows_read
+from tests.integration.plans import Planner, indexes, recorded, rows_read
 from tests.support.adapters import APIS, opened
 
 
@@ -154,13 +152,7 @@ def test_a_page_reads_only_its_own_rows(
 ) -> None:
     """A page in the order of a unique index, or of a column that may hold NULL in another version of the
     class, reads a number of rows that does not grow with the table."""
-    sent: list[Any] = []
-
-    def noted(*given: Any) -> Any:
-        sent.append(compose(*given))
-        return sent[-1]
-
-    monkeypatch.setattr(ledger, "compose", noted)
+    sent = recorded(monkeypatch)
     with Store.open(parcels.settings) as store, parcels.database.connect() as app:
         for tenant in (uuid4(), uuid4(), uuid4()):
             with app.transaction():
