@@ -105,7 +105,7 @@ class SeaweedFS:
         )
 
     def is_ready(self, ports: Mapping[str, int]) -> bool:
-        """Check the health of the gateway, which starts last, and that the master gives a place to an object.
+        """Check the health of the gateway, which starts last, and that the master can assign a location.
 
         A volume server that registers before the master has been elected tries again after 5 s. Until then no
         object can be stored, although the gateway reports that it is healthy.

@@ -122,7 +122,7 @@ def _set_private(record: Entity) -> str | None:
 
 
 def _initialize(record: Entity) -> str | None:
-    """Run `model_post_init` of the class; return why it failed, or the factory of a private attribute.
+    """Run `model_post_init` of the class. Return why it, or the factory of a private attribute, failed.
 
     It waits for `initialize_again` if it needs a field that the object does not have. That is a document that
     is not loaded, or a value that the class cannot hold.

@@ -27,7 +27,7 @@ These are the parts of DISCARD ALL, which cannot run in the implicit transaction
 
 
 class _Ended:
-    """Takes the place of `pgconn` when the unit has ended: the object is closed, and reaches nothing."""
+    """Takes the place of `pgconn` when the unit has ended: the object is closed, and cannot send anything."""
 
     status = ConnStatus.BAD
 

@@ -75,7 +75,7 @@ WHERE m.admin_option AND r.oid NOT IN (SELECT oid FROM trusted)
                     'storekit_reporter')
 """
 
-# Privileges above all grants: they read reports, write events, or reach the server's files.
+# Roles whose privileges go beyond all grants: they read reports, write events, or reach the server's files.
 _ABOVE = """
 , above (oid, role) AS (
     WITH RECURSIVE reach (oid, role) AS (
