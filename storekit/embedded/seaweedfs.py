@@ -40,7 +40,7 @@ _FLAGS = (
     "-s3.allowDeleteBucketNotEmpty=false",
     "-master.volumeSizeLimitMB=128",
     # Without it the log of the only master grows with each start, and after about 200 starts the first upload
-    # of each start takes 13 to 19 s. The volumes tell the master everything that it must know.
+    # of each start takes 13 to 19 s. The volume server reports everything that the master must know.
     "-master.resumeState=false",
     # With these two flags the server needs 1.2 s to stop, without them up to 30 s after parallel traffic.
     "-idleTimeout=1",

@@ -59,7 +59,7 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
 def judged_from(entity: type[E], row: Mapping[str, Any]) -> E:
     """Build an object from a row that is about to change.
 
-    It keeps its fields if code of the class fails for it: the validators judge the changed record.
+    It keeps its fields if code of the class fails for it: the validators check the changed record.
     """
     loaded = _loaded(entity, row)
     _initialize(loaded)

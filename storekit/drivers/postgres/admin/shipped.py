@@ -56,7 +56,7 @@ def differences(connection: psycopg.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _shipped() -> dict[str, str]:
-    """Read the mirror of the schemas `storekit` and `report`, without that of shipped entities."""
+    """Read the mirror of the schemas `storekit` and `report`, without the mirror of shipped entities."""
     root = files.root() / "postgres" / "mirror"
     found = {}
     for schema in ("storekit", "report"):

@@ -40,7 +40,7 @@ FROM creator
 WHERE nspname = ANY (%s) AND grantee NOT IN (SELECT oid FROM trusted)
 GROUP BY nspname, nspowner ORDER BY nspname"""
 # Postgres prefers the overload that fits the arguments best, wherever it is in the search path. So a function
-# of `public` can win over one of pg_catalog, or over one that the user's own migrations have created.
+# of `public` can be called in place of one of pg_catalog, or of one that the user's own migrations created.
 _OVERLOADS = """
 , thing AS (
     SELECT CASE p.prokind WHEN 'a' THEN 'AGGREGATE' WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END AS kind,

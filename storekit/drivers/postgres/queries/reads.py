@@ -55,8 +55,8 @@ SET_TENANT = ", ".join(
 LOOK_UP = f", {setting('enable_sort', 'off')}, {setting('plan_cache_mode', 'force_generic_plan')}"
 """Appended to `SET_TENANT` for look-ups by key: rules out plans that use another index and then sort.
 
-The plan is kept. Postgres would estimate it at many rows, because it does not know that the two limits of
-BETWEEN are equal, and would plan each call anew once the table has more than about 60,000 rows.
+The plan is kept. Postgres would estimate that it reads many rows, because it does not know that the two
+limits of BETWEEN are equal, and would plan each call anew once the table has more than about 60,000 rows.
 """
 # The statements up to SET_ROLE also run before SET_TENANT, or between the user's own SQL, whose search_path
 # may hold anything. So they name the schema of each function, operator and type.
