@@ -3,8 +3,8 @@
 -- Before each update: increment the version and record who changed the row. The identity of a row never changes:
 -- events and parts refer to it, and record_update matches old and new rows by it.
 -- Version -1 means that a commit exchanges keys: free_keys() gives the row a temporary value, which is not a change.
--- The name of the owner is compared, because everybody else could hide a change in this way.
--- Argument: whether the table has updated_on and updated_by.
+-- Only the owner may do this: any other role could hide a change in this way. Argument: whether the table has
+-- updated_on and updated_by.
 CREATE FUNCTION storekit.touch() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 BEGIN
@@ -98,7 +98,8 @@ $$;
 
 -- Old and new rows are paired by UNION ALL and GROUP BY. A join would be planned once, for the first statement of the
 -- session. If that changed one row, the plan would be a nested loop, and 1,000 rows would take 229 ms instead of 43
--- ms. The columns of a row are compared as text of json: jsonb finds 1 and 1.0 equal, which it stores as they are.
+-- ms. The columns of a row are compared as text of json: jsonb compares 1 and 1.0 as equal, although it stores them as
+-- they are.
 CREATE FUNCTION storekit.record_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres'
