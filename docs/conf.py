@@ -54,7 +54,7 @@ nitpick_ignore_regex = [
 CONSTRUCTED_BY_STOREKIT = {
     f"storekit.{prefix}{name}"
     for prefix in ("", "Async")
-    for name in ("Store", "Scope", "Repository", "Transaction", "Cursor", "BlobStream", "Page")
+    for name in ("Store", "Scope", "Relay", "Repository", "Transaction", "Cursor", "BlobStream", "Page")
 }
 MIXINS = {"storekit.Entity", "storekit.Mutable", "storekit.SoftDelete"}
 

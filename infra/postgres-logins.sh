@@ -12,6 +12,8 @@ CREATE ROLE storekit_app_login LOGIN PASSWORD :'app';
 CREATE ROLE storekit_worker_login LOGIN PASSWORD :'worker';
 CREATE ROLE storekit_reporter_login LOGIN PASSWORD :'reporter';
 ALTER DATABASE storekit OWNER TO storekit_admin;
+-- Migrations let the worker see when the transactions of others began.
+GRANT pg_read_all_stats TO storekit_admin WITH ADMIN OPTION;
 -- Created by the admin: from PostgreSQL 16 on only the role that created a role may grant it.
 SET ROLE storekit_admin;
 CREATE ROLE storekit_app NOLOGIN NOSUPERUSER NOBYPASSRLS;

@@ -3,6 +3,8 @@
 from storekit.api.blob_stream import AsyncBlobStream
 from storekit.api.import_cursor import Cursor
 from storekit.api.import_cursor_async import AsyncCursor
+from storekit.api.relay import Relay
+from storekit.api.relay_async import AsyncRelay
 from storekit.api.repository import Repository
 from storekit.api.repository_async import AsyncRepository
 from storekit.api.scope import Scope
@@ -21,6 +23,7 @@ from storekit.errors import (
     InvalidTransition,
     NotFound,
     NotLoaded,
+    NotSequenced,
     OutcomeUnknown,
     StorekitError,
     TenantRequired,
@@ -75,6 +78,7 @@ from storekit.trace import listen
 __all__ = [
     "AsyncBlobStream",
     "AsyncCursor",
+    "AsyncRelay",
     "AsyncRepository",
     "AsyncScope",
     "AsyncStore",
@@ -106,10 +110,12 @@ __all__ = [
     "Mutable",
     "NotFound",
     "NotLoaded",
+    "NotSequenced",
     "OutcomeUnknown",
     "Page",
     "Problem",
     "ReferenceMark",
+    "Relay",
     "Repository",
     "Scope",
     "Settings",

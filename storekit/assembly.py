@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
@@ -10,8 +12,9 @@ from weakref import WeakSet
 
 from storekit.errors import StorekitError, UsageError
 from storekit.flows.calls import abandon
-from storekit.flows.context import Context, Unresolved
-from storekit.ports.stores import Blobs, Documents, Ledger, RolledBack, Runtime
+from storekit.flows.context import NIL, Actor, Context, Unresolved
+from storekit.flows.sequence import Pause, Sequencer
+from storekit.ports.stores import Background, Blobs, Documents, Ledger, RolledBack, Runtime
 from storekit.settings import Login, Settings
 
 T = TypeVar("T")
@@ -92,6 +95,7 @@ class Assembly:
         self.settings, self.asynchronous, self.login = settings, asynchronous, login
         self.unresolved = Unresolved()
         self._others: dict[Login, Assembly] = {}
+        self._relays: list[Background] = []
         self.lock = threading.RLock()  # building the documents or blobs builds the runtime
         self._closed = False
         vars(self).update(self._given)
@@ -116,10 +120,41 @@ class Assembly:
         """Return the same stores with another login to Postgres. It is closed with this one."""
         with self.lock:
             if login not in self._others:
-                self._others[login] = Assembly(
+                other = Assembly(
                     self.settings, asynchronous=self.asynchronous, drivers=self._given, login=login
                 )
+                other._relays = self._relays  # a commit of the admin wakes them too
+                self._others[login] = other
             return self._others[login].opened()
+
+    def begin_relay(self) -> Background:
+        """Begin to move events, in a thread or task of its own. `end_relay` or `close` ends it."""
+        few = self.settings.model_copy(update={"pool_min": 1, "pool_size": 2})  # it uses one connection
+        worker = Assembly(few, asynchronous=self.asynchronous, drivers=self._given, login=Login.WORKER)
+        _ = worker.ledger  # a missing setting is reported now
+        context = Context(worker, Actor(NIL, "relay"))
+        holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+        async def job(pause: Pause, stopped: Callable[[], bool]) -> None:
+            try:
+                await Sequencer(context, holder, pause, stopped).run()
+            finally:
+                await worker.close()
+
+        relay = self.opened().runtime.background(job)
+        self._relays.append(relay)
+        return relay
+
+    async def end_relay(self, relay: Background) -> None:
+        """Stop a relay, which ends its lease. Does nothing if it was stopped before."""
+        if relay in self._relays:
+            self._relays.remove(relay)
+            await relay.stop()
+
+    def committed(self) -> None:
+        """Wake the relays of this process."""
+        for relay in self._relays:
+            relay.wake()
 
     async def ready(self, *, documents: bool, blobs: bool) -> None:
         """Build the drivers of a call before it sends anything, off the event loop: clients load slowly.
@@ -137,6 +172,8 @@ class Assembly:
         with self.lock:
             self._closed = True
         await self._give_up()
+        for relay in [*self._relays]:
+            await self.end_relay(relay)
         for name in _DRIVERS:
             if (driver := vars(self).pop(name, None)) is not None:
                 await driver.close()
@@ -160,6 +197,7 @@ class Assembly:
         """Reset the assembly in a forked child, which must not use the connections of its parent."""
         self.lock = threading.RLock()  # another thread of the parent may have held the lock
         self.unresolved.forget_pending()
+        self._relays.clear()  # their threads exist only in the parent
         built = {name: vars(self).pop(name) for name in _DRIVERS if name in vars(self)}
         if not self._closed:
             vars(self).update(self._given)

@@ -72,6 +72,7 @@ class Login(StrEnum):
     APP = "app"
     ADMIN = "admin"
     REPORTER = "reporter"
+    WORKER = "worker"
 
 
 class Tls(StrEnum):
@@ -114,7 +115,8 @@ class Settings(BaseModel):
     )
     postgres_worker_url: SecretStr | None = Field(
         default=None,
-        description="connection URL of a login that is a member of the role storekit_worker; not used yet",
+        description="connection URL of a login that is a member of the role storekit_worker; "
+        "required by store.relay, storekit relay and storekit doctor",
     )
     postgres_reporter_url: SecretStr | None = Field(
         default=None,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
@@ -74,6 +76,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def embedded(stack: Path) -> Iterator[Store]:
     """Start the servers, and create the tables of `entities`."""
     with Store.embedded(stack, entities=ENTITIES) as store:
+        # Hypothesis takes the random numbers of a pool that connects in another thread for those of a test.
+        store.scope(tenant=uuid4(), actor="test").wait_for(datetime.now(UTC), timeout=60)
         yield store
 
 

@@ -21,7 +21,7 @@ RUFF = Path(sys.executable).with_name("ruff")
 
 RULES = [
     # names
-    (r"\bAsync(Store|Scope|Repository|Transaction|Cursor)\b", r"\1"),
+    (r"\bAsync(Store|Scope|Repository|Transaction|Cursor|Relay)\b", r"\1"),
     (r"\bpsycopg\.AsyncConnection\b", "psycopg.Connection"),
     (r"\bAwaitable\[(psycopg\.Connection\[Any\])\]", r"\1"),
     (r"\bAsyncIterator\b", "Iterator"),

@@ -39,6 +39,17 @@ BEGIN
                     'WITH ADMIN TRUE, INHERIT FALSE, SET FALSE', current_user);
         END IF;
     END LOOP;
+
+    -- The sequencer reads when the transactions of other logins began. From Postgres 16 on the admin may grant this role
+    -- only if it has the ADMIN OPTION on it.
+    IF NOT pg_has_role('storekit_worker', 'pg_read_all_stats', 'MEMBER') THEN
+        BEGIN
+            GRANT pg_read_all_stats TO storekit_worker;
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE WARNING 'event_head.complete_through stays NULL until a superuser runs: '
+                'GRANT pg_read_all_stats TO storekit_worker';
+        END;
+    END IF;
 END
 $$;
 

@@ -371,7 +371,12 @@ class Repository(Generic[E]):
         return run(explain(self._context, self._table, ref_id))
 
     def save(
-        self, entity: E, *, idempotency_key: str | None = None, expected_version: int | None = None
+        self,
+        entity: E,
+        *,
+        idempotency_key: str | None = None,
+        expected_version: int | None = None,
+        reason: str | None = None,
     ) -> E:
         """Save a record with all its documents and blobs. It becomes visible as a whole, or not at all.
 
@@ -390,14 +395,16 @@ class Repository(Generic[E]):
                 save is repeated. A key is kept for 7 days. Default: none.
             expected_version: save only if the record has this version. Default: the version that was
                 loaded.
+            reason: a text that is stored with the event, at most 4,000 characters; required if the class
+                says `reason_required`. Default: none.
 
         Returns:
             The same object, or the record of the earlier save with this key.
 
         Raises:
             ValidationError: a value cannot be stored; nothing was sent.
-            UsageError: the object is not of this class, its class is append-only and it was changed, or
-                it is new and `expected_version` was given; nothing was sent.
+            UsageError: the object is not of this class, its class is append-only and it was changed, it
+                is new and `expected_version` was given, or the reason is missing; nothing was sent.
             NotFound: the loaded record is deleted; nothing was changed.
             Conflict: the record has another version. Load it again and re-apply the change.
             InvalidTransition: the state machine does not allow this change of state; nothing was
@@ -423,7 +430,7 @@ class Repository(Generic[E]):
             >>> again.ref_id == first.ref_id
             True
         """
-        saved = run(save(self._context, self._entity, [entity], idempotency_key, expected_version))
+        saved = run(save(self._context, self._entity, [entity], idempotency_key, expected_version, reason))
         return saved[0]
 
     def save_many(
@@ -432,6 +439,7 @@ class Repository(Generic[E]):
         *,
         idempotency_key: str | None = None,
         progress: Progress | None = None,
+        reason: str | None = None,
     ) -> list[E]:
         """Save many records in one commit, all or nothing.
 
@@ -443,6 +451,8 @@ class Repository(Generic[E]):
             idempotency_key: as for `save`; allowed for one chunk only. Default: none.
             progress: called as `progress(done, total)` with the number of records whose documents and
                 blobs are uploaded, and the number of all records. Default: no callback.
+            reason: a text that is stored with the events, at most 4,000 characters; required if the class
+                says `reason_required`. Default: none.
 
         Returns:
             The same objects in the same order, or the records of the earlier save with this key.
@@ -450,8 +460,8 @@ class Repository(Generic[E]):
         Raises:
             ValidationError: a value cannot be stored; nothing was sent. `.index` of this error and of
                 those below is the position of the record in `entities`.
-            UsageError: an object is not of this class or is given twice, or an idempotency key was
-                given for more than one chunk.
+            UsageError: an object is not of this class or is given twice, an idempotency key was given
+                for more than one chunk, or the reason is missing.
             NotFound: a loaded record is deleted; nothing was changed.
             Conflict: a record has another version; nothing was committed. Load it again and re-apply
                 the change.
@@ -472,9 +482,9 @@ class Repository(Generic[E]):
             [1, 1, 1]
         """
         many = list(entities)
-        return run(save_many(self._context, self._entity, many, idempotency_key, progress))
+        return run(save_many(self._context, self._entity, many, idempotency_key, progress, reason))
 
-    def upsert(self, entities: Iterable[E]) -> list[E]:
+    def upsert(self, entities: Iterable[E], *, reason: str | None = None) -> list[E]:
         """Insert or update records by their natural key, all or nothing.
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
@@ -486,13 +496,15 @@ class Repository(Generic[E]):
 
         Args:
             entities: new objects, each with a different natural key.
+            reason: a text that is stored with the events, at most 4,000 characters; required if the class
+                says `reason_required`. Default: none.
 
         Returns:
             All records in their current state, in the given order.
 
         Raises:
-            UsageError: the class has no natural key or is append-only, or an object was loaded or saved
-                before.
+            UsageError: the class has no natural key or is append-only, an object was loaded or saved
+                before, or the reason is missing.
             ValidationError: a value cannot be stored, a validator refused a record, or two objects have
                 the same key (`.index`); nothing was changed.
             NotLoaded: a validator reads a document (`.index`); nothing was changed.
@@ -510,9 +522,9 @@ class Repository(Generic[E]):
             >>> [(each.slug, each.words, each.version) for each in upserted]
             [('summer', 9, 2), ('winter', 0, 1)]
         """
-        return run(upsert(self._context, self._entity, list(entities)))
+        return run(upsert(self._context, self._entity, list(entities), reason))
 
-    def insert_ignore(self, entities: Iterable[E]) -> list[E]:
+    def insert_ignore(self, entities: Iterable[E], *, reason: str | None = None) -> list[E]:
         """Insert the records whose natural key is new, all or nothing; leave existing records unchanged.
 
         A soft-deleted record counts as existing. Of several objects with the same key, the first is
@@ -522,13 +534,15 @@ class Repository(Generic[E]):
 
         Args:
             entities: new objects.
+            reason: a text that is stored with the events, at most 4,000 characters; required if the class
+                says `reason_required`. Default: none.
 
         Returns:
             The records that were inserted.
 
         Raises:
-            UsageError: the class has no natural key, or an object was loaded or saved before; nothing
-                was sent.
+            UsageError: the class has no natural key, an object was loaded or saved before, or the reason
+                is missing; nothing was sent.
             ValidationError: a value cannot be stored (`.index`); nothing was sent.
             ConstraintViolation: a database constraint rejected a record; nothing was committed.
             TooManyConflicts: other writers were faster in each of ten attempts; nothing was committed.
@@ -542,11 +556,19 @@ class Repository(Generic[E]):
             >>> [each.slug for each in inserted]
             ['winter']
         """
-        return run(insert_ignore(self._context, self._entity, list(entities)))
+        return run(insert_ignore(self._context, self._entity, list(entities), reason))
 
-    def update(self, ref_id: str, values: Mapping[str, Any], *, expected_version: int | None = None) -> E:
+    def update(
+        self,
+        ref_id: str,
+        values: Mapping[str, Any],
+        *,
+        expected_version: int | None = None,
+        reason: str | None = None,
+    ) -> E:
         """Write some fields of a record without loading it first.
 
+        If the record has all of the values already, it keeps its version, and no event is recorded.
         The values are converted and validated as in an assignment. If a validator of the class looks at
         other fields, it judges the stored record with the new values.
 
@@ -559,6 +581,8 @@ class Repository(Generic[E]):
             values: maps a field (column, document or blob) to its new value. None removes a document or
                 blob.
             expected_version: write only if the record has this version. Default: any version.
+            reason: a text that is stored with the event, at most 4,000 characters; required if the class
+                says `reason_required`. Default: none.
 
         Returns:
             The record in its current state, documents not loaded.
@@ -567,7 +591,7 @@ class Repository(Generic[E]):
             NotFound: the tenant has no such record, or it is deleted; nothing was changed.
             ValidationError: a field is unknown, a value cannot be stored, or a validator refused the
                 record; nothing was changed.
-            UsageError: the class is append-only; nothing was sent.
+            UsageError: the class is append-only, or the reason is missing; nothing was sent.
             NotLoaded: a validator reads a document; nothing was changed. Load the record, change it and
                 save it.
             Conflict: the record has another version than `expected_version`; nothing was changed.
@@ -587,9 +611,9 @@ class Repository(Generic[E]):
             >>> (updated.words, updated.version)
             (5, 2)
         """
-        return run(update(self._context, self._entity, ref_id, values, expected_version))
+        return run(update(self._context, self._entity, ref_id, values, expected_version, reason))
 
-    def update_many(self, values: Mapping[str, Mapping[str, Any]]) -> list[E]:
+    def update_many(self, values: Mapping[str, Mapping[str, Any]], *, reason: str | None = None) -> list[E]:
         """Write some fields of many records, all or nothing. They are validated as in `update`.
 
         Cost: as for one `update`.
@@ -597,6 +621,8 @@ class Repository(Generic[E]):
         Args:
             values: maps each ref_id to its fields and their new values, as for `update`. The fields may
                 differ from record to record.
+            reason: a text that is stored with the events, at most 4,000 characters; required if the class
+                says `reason_required`. Default: none.
 
         Returns:
             The records in their current state, in the given order, documents not loaded.
@@ -606,7 +632,7 @@ class Repository(Generic[E]):
                 this error and of those below is the position of the record in `values`.
             ValidationError: a field is unknown, a value cannot be stored, or a validator refused a
                 record; nothing was changed.
-            UsageError: the class is append-only; nothing was sent.
+            UsageError: the class is append-only, or the reason is missing; nothing was sent.
             NotLoaded: a validator reads a document; nothing was changed. Load the record, change it and
                 save it.
             TooManyConflicts: other writers were faster in each of ten attempts; nothing was committed.
@@ -624,9 +650,9 @@ class Repository(Generic[E]):
             >>> updated[0].status.value
             'published'
         """
-        return run(update_many(self._context, self._entity, values))
+        return run(update_many(self._context, self._entity, values, reason))
 
-    def delete(self, ref_id: str, *, expected_version: int | None = None) -> None:
+    def delete(self, ref_id: str, *, expected_version: int | None = None, reason: str | None = None) -> None:
         """Delete a record: hide it if the class is `SoftDelete`, else remove it.
 
         A hidden record can be restored. The documents and blobs of a removed record are queued for
@@ -637,12 +663,14 @@ class Repository(Generic[E]):
         Args:
             ref_id: the record's ULID.
             expected_version: delete only if the record has this version. Default: any version.
+            reason: a text that is stored with the event, at most 4,000 characters; required if the class
+                says `reason_required`. Default: none.
 
         Raises:
             NotFound: the tenant has no such record, or it is deleted already; nothing was changed.
             Conflict: the record has another version than `expected_version`; nothing was changed.
             ValidationError: `ref_id` is not a ULID; nothing was sent.
-            UsageError: the class is append-only; nothing was sent.
+            UsageError: the class is append-only, or the reason is missing; nothing was sent.
             ConstraintViolation: other records still refer to this one; nothing was changed.
             Unavailable: Postgres could not be reached; nothing was changed. Retryable: call again.
             OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
@@ -653,20 +681,23 @@ class Repository(Generic[E]):
             >>> articles.count()
             0
         """
-        run(delete(self._context, self._entity, ref_id, expected_version))
+        run(delete(self._context, self._entity, ref_id, expected_version, reason))
 
-    def delete_many(self, ref_ids: Iterable[str]) -> None:
+    def delete_many(self, ref_ids: Iterable[str], *, reason: str | None = None) -> None:
         """Delete many records, all or nothing, as `delete` does.
 
         Cost: one Postgres trip.
 
         Args:
             ref_ids: the records' ULIDs, each once.
+            reason: a text that is stored with the events, at most 4,000 characters; required if the class
+                says `reason_required`. Default: none.
 
         Raises:
             NotFound: a record does not exist or is deleted already (`.index`); nothing was changed.
             ValidationError: a ref_id is not a ULID (`.index`); nothing was sent.
-            UsageError: the class is append-only, `ref_ids` is a single str, or names a record twice.
+            UsageError: the class is append-only, `ref_ids` is a single str or names a record twice, or
+                the reason is missing.
             ConstraintViolation: other records still refer to one of these; nothing was changed.
             Unavailable: Postgres could not be reached; nothing was changed. Retryable: call again.
             OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
@@ -677,9 +708,9 @@ class Repository(Generic[E]):
             >>> articles.count(deleted=True)
             1
         """
-        run(delete_many(self._context, self._entity, ref_ids))
+        run(delete_many(self._context, self._entity, ref_ids, reason))
 
-    def restore(self, ref_id: str, *, expected_version: int | None = None) -> E:
+    def restore(self, ref_id: str, *, expected_version: int | None = None, reason: str | None = None) -> E:
         """Restore a soft-deleted record.
 
         Cost: one Postgres trip.
@@ -687,6 +718,8 @@ class Repository(Generic[E]):
         Args:
             ref_id: the record's ULID.
             expected_version: restore only if the record has this version. Default: any version.
+            reason: a text that is stored with the event, at most 4,000 characters; required if the class
+                says `reason_required`. Default: none.
 
         Returns:
             The record in its current state, documents not loaded.
@@ -695,7 +728,7 @@ class Repository(Generic[E]):
             NotFound: the tenant has no such record, or it is not deleted; nothing was changed.
             Conflict: the record has another version than `expected_version`; nothing was changed.
             ValidationError: `ref_id` is not a ULID; nothing was sent.
-            UsageError: the class is not `SoftDelete`; nothing was sent.
+            UsageError: the class is not `SoftDelete`, or the reason is missing; nothing was sent.
             Unavailable: Postgres could not be reached; nothing was changed. Retryable: call again.
             OutcomeUnknown: the commit was sent, but its response was lost; `history` shows whether it
                 was committed.
@@ -706,7 +739,7 @@ class Repository(Generic[E]):
             >>> (restored.slug, restored.version)
             ('summer', 3)
         """
-        return run(restore(self._context, self._entity, ref_id, expected_version))
+        return run(restore(self._context, self._entity, ref_id, expected_version, reason))
 
     def transition(
         self, ref_id: str, to: str, *, reason: str | None = None, expected_version: int | None = None

@@ -1,7 +1,8 @@
-"""The asynchronous scope: one tenant and one actor."""
+"""The asynchronous scope: one tenant, one actor and what they act for."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from storekit.api.import_cursor_async import AsyncCursor
@@ -9,6 +10,7 @@ from storekit.api.repository_async import AsyncRepository
 from storekit.api.transaction_async import AsyncTransaction
 from storekit.assembly import Assembly
 from storekit.flows.context import Actor, Context
+from storekit.flows.wait_for import wait_for
 from storekit.model.declare.entity import Entity
 
 if TYPE_CHECKING:
@@ -73,8 +75,8 @@ class AsyncScope:
             idempotency_key: identifies the unit, 1 to 255 characters: units with the same key and the same
                 planned operations are committed once, however often and by how many processes they are
                 run. See `AsyncTransaction`. Default: no key.
-            reason: a text that is stored with the events of the unit's records, at most 4,000 characters.
-                Events of your own SQL do not get it. Default: none.
+            reason: a text that is stored with the events of the unit, those of your own SQL included; at
+                most 4,000 characters. Default: none.
             within: a psycopg connection whose transaction the unit joins. The changes of the unit become
                 visible when that transaction commits; a unit that fails undoes only its own changes. A
                 connection in autocommit mode needs an open transaction; otherwise the unit begins the
@@ -85,7 +87,7 @@ class AsyncScope:
             The unit of work, a context manager.
 
         Raises:
-            ValidationError: the key or the reason is empty, too long or not a str.
+            ValidationError: the key is empty, or the key or the reason is too long or not a str.
             UsageError: the store is closed, or both a key and `within` are given. A connection that
                 cannot be joined is reported at its first use.
 
@@ -97,6 +99,36 @@ class AsyncScope:
             (1, 1)
         """
         return AsyncTransaction(self._opened, within, idempotency_key, reason)
+
+    async def wait_for(self, target: int | datetime | Entity, *, timeout: float = 10.0) -> int:
+        """Wait until the log of events has a position, is complete up to an instant, or has a record's event.
+
+        Use it in tests, and to read through a consumer what you have written: the consumer has handled your
+        change once it is past the position that this call returns.
+
+        A task that is cancelled stops waiting.
+
+        Cost: one Postgres trip for each look: at once, then after 5 to 250 ms.
+
+        Args:
+            target: a position; an aware datetime, to wait until no further event can have occurred at or
+                before it; or a saved record, to wait for the event of its present version.
+            timeout: how long to wait, in seconds. Default: 10.
+
+        Returns:
+            The last position of the log, which is at least that of the target.
+
+        Raises:
+            NotSequenced: the target was not reached in time. Retryable: call again; is a relay running?
+            UsageError: the target is none of these, or the record was not saved.
+            ValidationError: the datetime is naive, or the timeout is negative.
+            Unavailable: Postgres could not be reached. Retryable: call again.
+
+        Example:
+            >>> saved = await acme.repository(Article).save(Article(slug="autumn"))
+            >>> position = await acme.wait_for(saved)
+        """
+        return await wait_for(self._opened, target, timeout)
 
     def cursor(self, name: str) -> AsyncCursor:
         """Return an import cursor, which stores how far the data of another system was imported.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from storekit.api.blocks import SyncBlock
+from storekit.api.relay import Relay
 from storekit.api.scope import Scope
 from storekit.assembly import Assembly
 from storekit.bridge import run
@@ -128,6 +129,7 @@ class Store(SyncBlock):
         if self._servers is not None and self._assembly is None:
             settings = self._servers.start()
             self._assembly = Assembly(settings, asynchronous=False)
+            self._assembly.begin_relay()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -151,7 +153,14 @@ class Store(SyncBlock):
             self._servers.stop()
             self._assembly = None
 
-    def scope(self, *, tenant: UUID | str | None, actor: str) -> Scope:
+    def scope(
+        self,
+        *,
+        tenant: UUID | str | None,
+        actor: str,
+        on_behalf_of: str | None = None,
+        context: dict[str, Any] | None = None,
+    ) -> Scope:
         """Return a scope for a tenant and an actor. No other call takes a tenant.
 
         Cost: no I/O.
@@ -161,24 +170,34 @@ class Store(SyncBlock):
                 records, and global records.
             actor: who acts, for example `"user:jane"`; 1 to 255 characters. It is recorded with each
                 change.
+            on_behalf_of: for whom the actor acts, for example the user of an agent; 1 to 255 characters. It
+                is recorded with each change. Default: none.
+            context: facts about the request that are recorded with each change, such as its id or the
+                address of the client: a dict of JSON values, at most 4,096 bytes. Default: none.
 
         Returns:
             The scope.
 
         Raises:
             TenantRequired: `tenant` is None, the nil UUID, or not a UUID.
-            UsageError: `actor` is empty or not a str, or the store is closed.
-            ValidationError: `actor` is too long, or contains a character that Postgres cannot store.
+            UsageError: `actor` or `on_behalf_of` is empty or not a str, or the store is closed.
+            ValidationError: a name is too long or contains a character that Postgres cannot store, or
+                `context` is too large or not a dict of JSON values.
 
         Example:
-            >>> acme = store.scope(tenant=tenant_id, actor="user:jane")
+            >>> acme = store.scope(tenant=tenant_id, actor="agent:writer", on_behalf_of="user:jane")
             >>> saved = acme.repository(Article).save(Article(slug="autumn"))
             >>> saved.created_by
+            'agent:writer'
+            >>> events = acme.repository(Article).history(saved.ref_id)
+            >>> events[0].on_behalf_of
             'user:jane'
         """
-        return Scope(self._ports.opened(), Actor.of(tenant, actor))
+        return Scope(self._ports.opened(), Actor.of(tenant, actor, on_behalf_of, context))
 
-    def admin(self, *, actor: str) -> Scope:
+    def admin(
+        self, *, actor: str, on_behalf_of: str | None = None, context: dict[str, Any] | None = None
+    ) -> Scope:
         """Return a scope that writes global records: those of classes with `scope="global"`.
 
         All tenants can read global records; only this scope can write them. It cannot read or write the
@@ -188,21 +207,25 @@ class Store(SyncBlock):
 
         Args:
             actor: who acts, for example `"user:operator"`; 1 to 255 characters.
+            on_behalf_of: for whom the actor acts, as for `scope`. Default: none.
+            context: facts about the request, as for `scope`. Default: none.
 
         Returns:
             The scope. Its calls log in with `POSTGRES_ADMIN_URL`, and raise `ConfigurationError` if it
             is not set.
 
         Raises:
-            UsageError: `actor` is empty or not a str, or the store is closed.
-            ValidationError: `actor` is too long, or contains a character that Postgres cannot store.
+            UsageError: `actor` or `on_behalf_of` is empty or not a str, or the store is closed.
+            ValidationError: a name is too long or contains a character that Postgres cannot store, or
+                `context` is too large or not a dict of JSON values.
 
         Example:
             >>> class Plan(Entity, Mutable, table="plans", scope="global"):
             ...     name: str
             >>> plans = store.admin(actor="user:operator").repository(Plan)
         """
-        return Scope(self._ports.opened().acting_as(Login.ADMIN), Actor.of_admin(actor))
+        by = Actor.of_admin(actor, on_behalf_of, context)
+        return Scope(self._ports.opened().acting_as(Login.ADMIN), by)
 
     def lookup(self, entity: type[Entity], value: str) -> Found | None:
         """Find a record by a secret, before its tenant is known.
@@ -291,6 +314,27 @@ class Store(SyncBlock):
         """
         settings = self._ports.opened().settings
         return migrate(settings, lines, to=to, dry_run=dry_run)
+
+    def relay(self) -> Relay:
+        """Return a relay, which moves committed events to the log while its block runs.
+
+        An embedded store has one already. In production, run `storekit relay` in a process of its own, or
+        this in one of your processes.
+
+        Cost: no I/O now; see `Relay`.
+
+        Returns:
+            The relay, a context manager.
+
+        Raises:
+            UsageError: the store is closed.
+            ConfigurationError: when the block begins: `POSTGRES_WORKER_URL` is not set.
+
+        Example:
+            >>> with store.relay():
+            ...     saved = acme.repository(Article).save(Article(slug="autumn"))
+        """
+        return Relay(self._ports.opened())
 
     def check(self) -> CheckReport:
         """Check whether the stores can be reached and are set up, for example when a service starts.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from storekit.api.blocks import AsyncBlock
+from storekit.api.relay_async import AsyncRelay
 from storekit.api.scope_async import AsyncScope
 from storekit.assembly import Assembly
 from storekit.bridge import in_thread
@@ -129,6 +130,7 @@ class AsyncStore(AsyncBlock):
         if self._servers is not None and self._assembly is None:
             settings = await in_thread(self._servers.start)
             self._assembly = Assembly(settings, asynchronous=True)
+            self._assembly.begin_relay()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -152,7 +154,14 @@ class AsyncStore(AsyncBlock):
             await in_thread(self._servers.stop)
             self._assembly = None
 
-    def scope(self, *, tenant: UUID | str | None, actor: str) -> AsyncScope:
+    def scope(
+        self,
+        *,
+        tenant: UUID | str | None,
+        actor: str,
+        on_behalf_of: str | None = None,
+        context: dict[str, Any] | None = None,
+    ) -> AsyncScope:
         """Return a scope for a tenant and an actor. No other call takes a tenant.
 
         Cost: no I/O.
@@ -162,24 +171,34 @@ class AsyncStore(AsyncBlock):
                 records, and global records.
             actor: who acts, for example `"user:jane"`; 1 to 255 characters. It is recorded with each
                 change.
+            on_behalf_of: for whom the actor acts, for example the user of an agent; 1 to 255 characters. It
+                is recorded with each change. Default: none.
+            context: facts about the request that are recorded with each change, such as its id or the
+                address of the client: a dict of JSON values, at most 4,096 bytes. Default: none.
 
         Returns:
             The scope.
 
         Raises:
             TenantRequired: `tenant` is None, the nil UUID, or not a UUID.
-            UsageError: `actor` is empty or not a str, or the store is closed.
-            ValidationError: `actor` is too long, or contains a character that Postgres cannot store.
+            UsageError: `actor` or `on_behalf_of` is empty or not a str, or the store is closed.
+            ValidationError: a name is too long or contains a character that Postgres cannot store, or
+                `context` is too large or not a dict of JSON values.
 
         Example:
-            >>> acme = store.scope(tenant=tenant_id, actor="user:jane")
+            >>> acme = store.scope(tenant=tenant_id, actor="agent:writer", on_behalf_of="user:jane")
             >>> saved = await acme.repository(Article).save(Article(slug="autumn"))
             >>> saved.created_by
+            'agent:writer'
+            >>> events = await acme.repository(Article).history(saved.ref_id)
+            >>> events[0].on_behalf_of
             'user:jane'
         """
-        return AsyncScope(self._ports.opened(), Actor.of(tenant, actor))
+        return AsyncScope(self._ports.opened(), Actor.of(tenant, actor, on_behalf_of, context))
 
-    def admin(self, *, actor: str) -> AsyncScope:
+    def admin(
+        self, *, actor: str, on_behalf_of: str | None = None, context: dict[str, Any] | None = None
+    ) -> AsyncScope:
         """Return a scope that writes global records: those of classes with `scope="global"`.
 
         All tenants can read global records; only this scope can write them. It cannot read or write the
@@ -189,21 +208,25 @@ class AsyncStore(AsyncBlock):
 
         Args:
             actor: who acts, for example `"user:operator"`; 1 to 255 characters.
+            on_behalf_of: for whom the actor acts, as for `scope`. Default: none.
+            context: facts about the request, as for `scope`. Default: none.
 
         Returns:
             The scope. Its calls log in with `POSTGRES_ADMIN_URL`, and raise `ConfigurationError` if it
             is not set.
 
         Raises:
-            UsageError: `actor` is empty or not a str, or the store is closed.
-            ValidationError: `actor` is too long, or contains a character that Postgres cannot store.
+            UsageError: `actor` or `on_behalf_of` is empty or not a str, or the store is closed.
+            ValidationError: a name is too long or contains a character that Postgres cannot store, or
+                `context` is too large or not a dict of JSON values.
 
         Example:
             >>> class Plan(Entity, Mutable, table="plans", scope="global"):
             ...     name: str
             >>> plans = store.admin(actor="user:operator").repository(Plan)
         """
-        return AsyncScope(self._ports.opened().acting_as(Login.ADMIN), Actor.of_admin(actor))
+        by = Actor.of_admin(actor, on_behalf_of, context)
+        return AsyncScope(self._ports.opened().acting_as(Login.ADMIN), by)
 
     async def lookup(self, entity: type[Entity], value: str) -> Found | None:
         """Find a record by a secret, before its tenant is known.
@@ -294,6 +317,27 @@ class AsyncStore(AsyncBlock):
         """
         settings = self._ports.opened().settings
         return await in_thread(migrate, settings, lines, to=to, dry_run=dry_run)
+
+    def relay(self) -> AsyncRelay:
+        """Return a relay, which moves committed events to the log while its block runs.
+
+        An embedded store has one already. In production, run `storekit relay` in a process of its own, or
+        this in one of your processes.
+
+        Cost: no I/O now; see `AsyncRelay`.
+
+        Returns:
+            The relay, a context manager.
+
+        Raises:
+            UsageError: the store is closed.
+            ConfigurationError: when the block begins: `POSTGRES_WORKER_URL` is not set.
+
+        Example:
+            >>> async with store.relay():
+            ...     saved = await acme.repository(Article).save(Article(slug="autumn"))
+        """
+        return AsyncRelay(self._ports.opened())
 
     async def check(self) -> CheckReport:
         """Check whether the stores can be reached and are set up, for example when a service starts.

@@ -12,7 +12,7 @@ from storekit.bridge import run
 from storekit.errors import UsageError
 from storekit.flows.context import Context
 from storekit.flows.write.operations import Operation, Verb
-from storekit.flows.write.transition import check_reason
+from storekit.flows.write.reason import check_reason
 from storekit.flows.write.unit import Unit
 from storekit.model.declare.entity import Entity, require_table
 from storekit.model.table.machine import moved_to
@@ -114,7 +114,7 @@ class Transaction(SyncBlock):
             raise UsageError("enter the unit of work first: with scope.transaction() as tx")
         return self._made
 
-    def save(self, entity: E, *, expected_version: int | None = None) -> E:
+    def save(self, entity: E, *, expected_version: int | None = None, reason: str | None = None) -> E:
         """Plan to save a record, with the values that the object has when the unit is flushed.
 
         Cost: none now; the class states the cost of the block.
@@ -123,13 +123,15 @@ class Transaction(SyncBlock):
             entity: a new or loaded object. Saving the same object again in the block is allowed.
             expected_version: save only if the record has this version. Default: the version that was
                 loaded.
+            reason: a text that is stored with the event. Default: the reason of the unit.
 
         Returns:
             The same object. Its `version` and timestamps are set when the block ends.
 
         Raises:
             UsageError: the record is planned for another operation or is flushed already, has new
-                documents or blobs after `connection` was used, or the block has ended.
+                documents or blobs after `connection` was used, or the block has ended; or a reason is
+                required and missing.
             ValidationError: `expected_version` is not an int.
 
         Example:
@@ -139,16 +141,20 @@ class Transaction(SyncBlock):
             1
         """
         require_table(type(entity))
-        self._unit.add(Operation("save", type(entity), entity.ref_id, entity, {}, expected_version))
+        operation = Operation(
+            "save", type(entity), entity.ref_id, entity, {}, expected_version, reason=reason
+        )
+        self._unit.add(operation)
         return entity
 
-    def save_many(self, entities: Iterable[Entity]) -> None:
+    def save_many(self, entities: Iterable[Entity], *, reason: str | None = None) -> None:
         """Plan to save many records, of any classes.
 
         Cost: none now; the class states the cost of the block.
 
         Args:
             entities: new or loaded objects.
+            reason: a text that is stored with the events. Default: the reason of the unit.
 
         Raises:
             UsageError: as for `save`.
@@ -160,7 +166,7 @@ class Transaction(SyncBlock):
             3
         """
         for entity in entities:
-            self.save(entity)
+            self.save(entity, reason=reason)
 
     def update(
         self,
@@ -169,6 +175,7 @@ class Transaction(SyncBlock):
         values: Mapping[str, Any],
         *,
         expected_version: int | None = None,
+        reason: str | None = None,
     ) -> None:
         """Plan to write some fields of a record without loading it.
 
@@ -182,6 +189,7 @@ class Transaction(SyncBlock):
             values: maps a field (column, document or blob) to its new value. None removes a document or
                 blob. The values are copied now.
             expected_version: write only if the record has this version. Default: any version.
+            reason: a text that is stored with the event. Default: the reason of the unit.
 
         Raises:
             UsageError: the class is append-only, the record is in this unit already, or the block has
@@ -197,7 +205,7 @@ class Transaction(SyncBlock):
             7
         """
         require_table(entity)
-        self._unit.add(Operation("update", entity, ref_id, None, values, expected_version))
+        self._unit.add(Operation("update", entity, ref_id, None, values, expected_version, reason=reason))
 
     def transition(
         self,
@@ -239,7 +247,14 @@ class Transaction(SyncBlock):
         values = moved_to(require_table(entity), to)
         self._unit.add(Operation("transition", entity, ref_id, None, values, expected_version, reason=reason))
 
-    def delete(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
+    def delete(
+        self,
+        entity: type[Entity],
+        ref_id: str,
+        *,
+        expected_version: int | None = None,
+        reason: str | None = None,
+    ) -> None:
         """Plan to delete a record: to hide it if the class is `SoftDelete`, else to remove it.
 
         Cost: none now; the class states the cost of the block.
@@ -248,6 +263,7 @@ class Transaction(SyncBlock):
             entity: the class of the record.
             ref_id: the record's ULID.
             expected_version: delete only if the record has this version. Default: any version.
+            reason: a text that is stored with the event. Default: the reason of the unit.
 
         Raises:
             UsageError: the class is append-only, the record is in this unit already, or the block has
@@ -261,9 +277,17 @@ class Transaction(SyncBlock):
             0
         """
         require_table(entity)
-        self._unit.add(Operation("delete", entity, ref_id, expected_version=expected_version))
+        operation = Operation("delete", entity, ref_id, expected_version=expected_version, reason=reason)
+        self._unit.add(operation)
 
-    def restore(self, entity: type[Entity], ref_id: str, *, expected_version: int | None = None) -> None:
+    def restore(
+        self,
+        entity: type[Entity],
+        ref_id: str,
+        *,
+        expected_version: int | None = None,
+        reason: str | None = None,
+    ) -> None:
         """Plan to restore a soft-deleted record.
 
         Cost: none now; the class states the cost of the block.
@@ -272,6 +296,7 @@ class Transaction(SyncBlock):
             entity: the class of the record.
             ref_id: the record's ULID.
             expected_version: restore only if the record has this version. Default: any version.
+            reason: a text that is stored with the event. Default: the reason of the unit.
 
         Raises:
             UsageError: the class is not `SoftDelete`, the record is in this unit already, or the block
@@ -286,9 +311,10 @@ class Transaction(SyncBlock):
             1
         """
         require_table(entity)
-        self._unit.add(Operation("restore", entity, ref_id, expected_version=expected_version))
+        operation = Operation("restore", entity, ref_id, expected_version=expected_version, reason=reason)
+        self._unit.add(operation)
 
-    def upsert(self, entities: Iterable[Entity]) -> None:
+    def upsert(self, entities: Iterable[Entity], *, reason: str | None = None) -> None:
         """Plan to insert or update records by their natural key.
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
@@ -299,6 +325,7 @@ class Transaction(SyncBlock):
 
         Args:
             entities: new objects of any classes with a natural key, each with a different key.
+            reason: a text that is stored with the events. Default: the reason of the unit.
 
         Raises:
             UsageError: a class has no natural key or is append-only, an object was loaded or saved
@@ -310,9 +337,9 @@ class Transaction(SyncBlock):
             >>> acme.repository(Article).count({"slug": in_("summer", "winter")})
             2
         """
-        self._add_each("upsert", entities)
+        self._add_each("upsert", entities, reason)
 
-    def insert_ignore(self, entities: Iterable[Entity]) -> None:
+    def insert_ignore(self, entities: Iterable[Entity], *, reason: str | None = None) -> None:
         """Plan to insert the records whose natural key is new; existing records stay unchanged.
 
         Objects that are not inserted keep `version` None.
@@ -321,6 +348,7 @@ class Transaction(SyncBlock):
 
         Args:
             entities: new objects of any classes with a natural key.
+            reason: a text that is stored with the events. Default: the reason of the unit.
 
         Raises:
             UsageError: a class has no natural key, an object was loaded or saved before or is in this
@@ -333,12 +361,13 @@ class Transaction(SyncBlock):
             >>> (summer.version, winter.version)
             (None, 1)
         """
-        self._add_each("insert_ignore", entities)
+        self._add_each("insert_ignore", entities, reason)
 
-    def _add_each(self, verb: Verb, entities: Iterable[Entity]) -> None:
+    def _add_each(self, verb: Verb, entities: Iterable[Entity], reason: str | None) -> None:
         for entity in entities:
             require_table(type(entity))
-            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity, key=self._unit.key))
+            key = self._unit.key
+            self._unit.add(Operation(verb, type(entity), entity.ref_id, entity, reason=reason, key=key))
 
     def advance(self, cursor: BaseCursor, to: str) -> None:
         """Plan to move an import cursor from the position that `cursor.read()` returned to a new one.
@@ -401,9 +430,9 @@ class Transaction(SyncBlock):
         """Begin the transaction and return its psycopg connection, for your own SQL.
 
         What is planned so far is flushed first. The connection sees only this tenant's rows, including
-        those that this unit has saved so far. The changes of your SQL are recorded as events too. Do
-        not commit or roll back: the unit does. Run a statement that may fail in a savepoint:
-        `with connection.transaction()`.
+        those that this unit has saved so far. The changes of your SQL are recorded as events too, with
+        the actor, context and reason of the unit. Do not commit or roll back: the unit does. Run a
+        statement that may fail in a savepoint: `with connection.transaction()`.
 
         From then on the transaction holds row locks. Records that are saved later in this unit must not
         have new documents or blobs, because the locks would be held during the upload.

@@ -1,4 +1,4 @@
-"""The command line: `storekit up|down|status|env|migrate|schema|demo`."""
+"""The command line: `storekit up|down|status|env|migrate|schema|relay|doctor|demo`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ except ModuleNotFoundError as missing:
         "the storekit command needs typer and rich; run: pip install 'storekit[cli]'"
     ) from missing
 
-from storekit.cli import migrate, schema
+from storekit.cli import migrate, relay, schema
+from storekit.cli.message import message
 
 app = typer.Typer(
     help="One typed record over Postgres, MongoDB and S3.",
@@ -30,6 +31,8 @@ app = typer.Typer(
 )
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(schema.app, name="schema")
+app.command()(relay.relay)
+app.command()(relay.doctor)
 _screen = Console(soft_wrap=True, highlight=False, markup=False)
 Home = Annotated[Path, typer.Option("--dir", help="Directory of the servers and their data.")]
 _HOME = Path(".storekit")
@@ -127,6 +130,5 @@ def main() -> None:
     try:
         app()
     except StorekitError as error:
-        detail = f" ({error.detail})" if error.detail else ""  # for operators: the address and the cause
-        sys.stderr.write(f"storekit: {error}{detail}\n")
+        sys.stderr.write(message(error))
         sys.exit(1)

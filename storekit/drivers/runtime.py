@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from storekit.bridge import run
+from storekit.drivers.background import BackgroundTask, BackgroundThread
+from storekit.ports.stores import Job
 
 T = TypeVar("T")
 Put = Callable[[], Awaitable[T]]
@@ -64,6 +66,9 @@ class ThreadRuntime:
     async def sleep(self, delay: timedelta) -> None:
         time.sleep(delay.total_seconds())
 
+    def background(self, job: Job) -> BackgroundThread:
+        return BackgroundThread(job)
+
     async def close(self) -> None:
         self._pool.shutdown()
 
@@ -113,6 +118,9 @@ class TaskRuntime:
 
     async def sleep(self, delay: timedelta) -> None:
         await asyncio.sleep(delay.total_seconds())
+
+    def background(self, job: Job) -> BackgroundTask:
+        return BackgroundTask(job)
 
     async def close(self) -> None:
         self._pool.shutdown(wait=False)

@@ -183,6 +183,9 @@ def _join_groups(connection: Connection[Any], there: set[str]) -> None:
     """
     from psycopg import sql
 
+    # Migrations let the worker see when the transactions of others began.
+    to_admin = sql.SQL("GRANT pg_read_all_stats TO {} WITH ADMIN OPTION").format(sql.Identifier(ADMIN))
+    connection.execute(to_admin)
     connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(ADMIN)))
     for login in LOGINS:
         group = login.removesuffix(_LOGIN)

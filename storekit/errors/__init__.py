@@ -12,6 +12,7 @@
     ├ ConstraintViolation       .constraint .table .fields .held_by  a database constraint rejected the rows
     ├ IdempotencyConflict       .key  the key was used for a different request
     ├ InProgress                .key .waited  another process is saving with this key  (retryable)
+    ├ NotSequenced              .position .complete_through  events are not in the log yet  (retryable)
     ├ WriteLost                 .write_id  another process took the write over  (retryable)
     ├ TooManyConflicts        .attempts  other writers were faster each time  (retryable)
     ├ Unavailable               .store  could not be reached; nothing was committed  (retryable)
@@ -37,6 +38,7 @@ from storekit.errors.refusals import (
 )
 from storekit.errors.retryable import (
     InProgress,
+    NotSequenced,
     OutcomeUnknown,
     TooManyConflicts,
     Unavailable,
@@ -60,6 +62,7 @@ __all__ = [
     "InvalidTransition",
     "NotFound",
     "NotLoaded",
+    "NotSequenced",
     "OutcomeUnknown",
     "StorekitError",
     "TenantRequired",

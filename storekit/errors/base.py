@@ -12,7 +12,7 @@ class StorekitError(Exception):
     """Base class of all errors that storekit raises.
 
     >>> [error.__name__ for error in StorekitError.__subclasses__() if error.retryable]
-    ['InProgress', 'WriteLost', 'TooManyConflicts', 'Unavailable', 'OutcomeUnknown']
+    ['InProgress', 'NotSequenced', 'WriteLost', 'TooManyConflicts', 'Unavailable', 'OutcomeUnknown']
 
     Attributes:
         retryable: whether the same call, with the same object or idempotency key, may succeed later.

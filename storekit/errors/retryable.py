@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from storekit.errors.base import StorekitError
@@ -30,6 +31,31 @@ class InProgress(StorekitError):
         )
         self.key = key
         self.waited = waited
+
+
+class NotSequenced(StorekitError):
+    """The sequencer has not moved the events that the call waited for.
+
+    Retryable: call again. If no relay is running, start one: `storekit relay`, or `with store.relay():`.
+    `storekit doctor` says what holds the log back.
+
+    >>> NotSequenced("position 17", 16, None, timeout=10).retryable
+    True
+
+    Attributes:
+        position: the last position of the log.
+        complete_through: up to which time of change the log is complete; None if that is not known yet.
+    """
+
+    retryable = True
+
+    def __init__(self, target: str, position: int, complete_through: datetime | None, timeout: float) -> None:
+        through = "nothing" if complete_through is None else complete_through.isoformat()
+        super().__init__(
+            f"{target} was not reached in {timeout:g} s: the log ends at position {position} and is complete "
+            f"through {through}; run storekit doctor to see what holds it back"
+        )
+        self.position, self.complete_through = position, complete_through
 
 
 class WriteLost(StorekitError):

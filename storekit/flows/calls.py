@@ -76,6 +76,7 @@ def commit_call(context: Context, write: Write, version_ids: Sequence[str | None
         **_claim(context, write),
         "p_parts": commit_parts(write, version_ids),
         "p_ops": commit_operations(write),
+        **_origin(context),
     }
     return Call("commit_v1", arguments)
 
@@ -107,6 +108,7 @@ async def transition(context: Context, write_id: UUID, move: Move, after: Select
         "p_to": move.to,
         "p_reason": move.reason,
         "p_expected_version": move.expected_version,
+        **_origin(context),
     }
     call = Call("transition_v1", arguments)
     reply, rows = await _visible(context, write_id, [call, after], "postgres.transition")
@@ -140,12 +142,15 @@ async def _visible(context: Context, write_id: UUID, statements: Sequence[Statem
         left -= 1
         with step(name):
             try:
-                return await ledger.pipeline(actor.tenant, actor.name, statements)
+                answers = await ledger.pipeline(actor.tenant, actor.name, statements)
             except AnswerLost as error:
                 raise OutcomeUnknown(write_id) from error
             except RolledBack:
                 if not left:
                     raise
+            else:
+                context.ports.committed()
+                return answers
 
 
 async def renew(context: Context, write: Write) -> Lease | None:
@@ -214,6 +219,10 @@ def _ledger(context: Context) -> Ledger:
 
 def _who(context: Context) -> dict[str, Any]:
     return {"p_tenant": context.actor.tenant, "p_actor": context.actor.name}
+
+
+def _origin(context: Context) -> dict[str, Any]:
+    return {"p_on_behalf_of": context.actor.on_behalf_of, "p_context": context.actor.context}
 
 
 def _claim(context: Context, write: Write) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 from uuid import UUID
 
 from storekit.errors import TenantRequired, UsageError
 from storekit.errors.shown import shown
 from storekit.model.table.table import Table
+from storekit.model.values.context import encode_context
 from storekit.model.values.limits import check_length, check_text
+from storekit.ports.statements import Origin
 from storekit.ports.stores import Blobs, Documents, Ledger, Runtime
 from storekit.settings import Settings
 
@@ -87,6 +89,10 @@ class Ports(Protocol):
         """
         ...
 
+    def committed(self) -> None:
+        """Tell the relays of this process that events wait to be moved."""
+        ...
+
     @property
     def unresolved(self) -> Unresolved: ...
 
@@ -104,14 +110,25 @@ class Actor:
     name: str
     admin: bool = False
     """Whether it is the admin, who writes global records and uses the admin login."""
+    on_behalf_of: str | None = None
+    """For whom the actor acts, for example the user of an agent."""
+    context: str | None = None
+    """Facts about the request, a JSON object as text."""
 
     @classmethod
-    def of(cls, tenant: UUID | str | None, actor: str) -> Self:
+    def of(
+        cls,
+        tenant: UUID | str | None,
+        actor: str,
+        on_behalf_of: str | None = None,
+        context: dict[str, Any] | None = None,
+    ) -> Self:
         """Check a tenant and an actor. No I/O.
 
         Raises:
             TenantRequired: the tenant is missing or is not a UUID.
             UsageError: the actor is missing.
+            ValidationError: a name is too long, or the context is not a JSON object of at most 4 KB.
         """
         if tenant is None:
             raise TenantRequired("the tenant is missing; pass its UUID: scope(tenant=..., actor=...)")
@@ -121,12 +138,18 @@ class Actor:
             raise TenantRequired(f"the tenant {shown(tenant)} is not a UUID") from error
         if found == NIL:
             raise TenantRequired("the nil UUID is not a tenant; store.admin(actor=...) writes global records")
-        return cls(found, _checked_name(actor))
+        return replace(cls(found, _checked_name(actor)), **_behalf(on_behalf_of, context))
 
     @classmethod
-    def of_admin(cls, actor: str) -> Self:
+    def of_admin(
+        cls, actor: str, on_behalf_of: str | None = None, context: dict[str, Any] | None = None
+    ) -> Self:
         """Return the actor that writes global records, for no tenant."""
-        return cls(NIL, _checked_name(actor), admin=True)
+        return replace(cls(NIL, _checked_name(actor), admin=True), **_behalf(on_behalf_of, context))
+
+    def origin(self, reason: str | None = None) -> Origin:
+        """Return what the events of a change keep."""
+        return Origin(self.name, self.on_behalf_of, self.context, reason)
 
     def acting_on(self, table: Table) -> Actor:
         """Return the actor for the records of one table: global records are read under the nil tenant.
@@ -175,7 +198,12 @@ class Context:
         return self if actor is self.actor else replace(self, actor=actor)
 
 
-def _checked_name(actor: str) -> str:
-    if not isinstance(actor, str) or not actor.strip():
-        raise UsageError('the actor is missing; pass a name: scope(tenant=..., actor="user:jane")')
-    return check_length(check_text(actor, "actor"), _LONGEST_NAME, "actor")
+def _behalf(on_behalf_of: str | None, context: dict[str, Any] | None) -> dict[str, Any]:
+    other = None if on_behalf_of is None else _checked_name(on_behalf_of, "on_behalf_of")
+    return {"on_behalf_of": other, "context": encode_context(context)}
+
+
+def _checked_name(name: str, what: str = "actor") -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise UsageError(f'the {what} is missing; pass a name: scope(tenant=..., {what}="user:jane")')
+    return check_length(check_text(name, what), _LONGEST_NAME, what)

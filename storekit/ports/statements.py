@@ -10,6 +10,17 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Who makes a change, on whose behalf, in which context and why; the events of the change keep it."""
+
+    actor: str
+    on_behalf_of: str | None = None
+    context: str | None = None
+    """A JSON object, as text."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One call of a function of storekit's write API: one transaction, one reply."""
 
@@ -165,7 +176,7 @@ class Claim:
     """
 
     table: str
-    actor: str
+    origin: Origin
     write_id: UUID
     queues: tuple[Search, ...]
     """Where to look, in turn, each in its order."""
@@ -174,7 +185,6 @@ class Claim:
     limit: int
     lease: tuple[str, timedelta] | None = None
     """A column that gets the time at which the lease ends, by the clock of the database."""
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +197,25 @@ class Written:
     write_id: UUID
 
 
-Statement = Call | Select | Match | Search | Count | Locate | Events | Report | Claim | Written
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A call of a function for the worker's login, alone in its trip. The reply is JSON."""
+
+    name: str
+    values: tuple[Any, ...]
+    timeout: timedelta
+    """After which the server ends the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Read how far the sequencer is, and whether the event of one record is still to be moved."""
+
+    table: str | None = None
+    ref_id: str | None = None
+    version: int | None = None
+
+
+Statement = (
+    Call | Select | Match | Search | Count | Locate | Events | Report | Claim | Written | Work | Progress
+)

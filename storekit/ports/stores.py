@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Protocol, TypeVar
 from uuid import UUID
 
 from storekit.errors import Unavailable
-from storekit.ports.statements import Call, Statement
+from storekit.ports.statements import Call, Origin, Statement
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -52,7 +52,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
+    def session(self, tenant: UUID, origin: Origin, within: Any = None) -> Session:
         """Prepare an explicit transaction: on a connection of its own, or as part of the caller's. No I/O.
 
         Raises:
@@ -253,6 +253,20 @@ class Blobs(Protocol):
     async def close(self) -> None: ...
 
 
+Job = Callable[[Callable[[timedelta], Awaitable[None]], Callable[[], bool]], Coroutine[Any, Any, None]]
+"""Work that pauses by its first argument, and ends soon after its second one returns True."""
+
+
+class Background(Protocol):
+    """Work that goes on beside the caller."""
+
+    def wake(self) -> None:
+        """End its present pause, or the next one."""
+
+    async def stop(self) -> None:
+        """Stop it, and wait for the end of what it is doing."""
+
+
 class Runtime(Protocol):
     """How puts, blocking work and sleep run: in threads for the sync API, in tasks for the async one."""
 
@@ -275,6 +289,10 @@ class Runtime(Protocol):
         ...
 
     async def sleep(self, delay: timedelta) -> None: ...
+
+    def background(self, job: Job) -> Background:
+        """Begin to work beside the caller, until it is stopped."""
+        ...
 
     async def close(self) -> None: ...
 

@@ -210,5 +210,13 @@ def move_pairs(machine: Machine) -> Iterator[tuple[str, str]]:
 
 def call_manage(table: Table) -> str:
     """Return the call that adds row-level security, triggers and write functions to a table."""
+    if table.reason_required:
+        return manage(table, reason_required=True)
     scope = "" if table.scope == "tenant" else f", {literal(table.scope)}"
     return f"SELECT storekit.manage({literal(qualified(table.name))}{scope});"
+
+
+def manage(table: Table, *, reason_required: bool) -> str:
+    """Return the call of `manage` that also says whether each change needs a reason."""
+    required = str(reason_required).lower()
+    return f"SELECT storekit.manage({literal(qualified(table.name))}, {literal(table.scope)}, {required});"

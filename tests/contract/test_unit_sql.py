@@ -11,7 +11,8 @@ import pytest
 
 from storekit import Blob, UsageError
 from storekit.bridge import settle
-from tests.support.entities import Lead, Note, Run
+from tests.support.adapters import awaitable
+from tests.support.entities import Lead, Note, Run, Verdict
 from tests.support.harness import Harness, fail, steps, trips
 
 pytestmark = pytest.mark.sql
@@ -58,6 +59,59 @@ async def test_sql_of_the_user_sees_only_its_tenant(harness: Harness) -> None:
         await rows(tx, "UPDATE runs SET score = 1 WHERE name = %s", "nightly")
     last = (await harness.repository(Run).history(mine.ref_id))[-1]
     assert (last.type, last.by, last.after) == ("runs.updated", "user:hand", {"score": 1})
+
+
+async def test_sql_of_the_user_has_the_origin_of_the_unit(harness: Harness) -> None:
+    """Events of the user's SQL have on_behalf_of, context and the unit's reason."""
+    mine, context = await harness.run(), {"request_id": "r-17"}
+    scope = harness.store.scope(
+        tenant=harness.tenant, actor="agent:a", on_behalf_of="user:jane", context=context
+    )
+    async with awaitable(scope.transaction(reason="unit")) as tx:
+        tx.save(Run(name="x"), reason="own")
+        await rows(tx, "UPDATE runs SET score = 1 WHERE name = 'nightly'")
+        tx.save(Run(name="y"), reason="own")
+        await tx.flush()
+        await rows(tx, "UPDATE runs SET score = 2 WHERE name = 'nightly'")
+    events = (await harness.repository(Run).history(mine.ref_id))[1:]
+    assert {(each.on_behalf_of, str(each.context), each.reason) for each in events} == {
+        ("user:jane", str(context), "unit")
+    }
+
+
+async def test_a_joined_unit_leaves_the_origin_of_its_owner(harness: Harness) -> None:
+    """A unit that joins a transaction records its own origin, and restores that of the owner."""
+    mine = await harness.run()
+    outer = harness.store.scope(tenant=harness.tenant, actor="user:owner", context={"outer": True})
+    inner = harness.store.scope(tenant=harness.tenant, actor="agent:a", on_behalf_of="user:jane")
+    async with awaitable(outer.transaction(reason="outer")) as owner:
+        connection = await settle(owner.connection)
+        async with awaitable(inner.transaction(within=connection, reason="inner")) as tx:
+            tx.update(Run, mine.ref_id, {"score": 1})
+        await rows(owner, "UPDATE runs SET score = 2 WHERE name = 'nightly'")
+    events = (await harness.repository(Run).history(mine.ref_id))[1:]
+    assert [(each.by, each.on_behalf_of, each.context, each.reason) for each in events] == [
+        ("agent:a", "user:jane", None, "inner"),
+        ("user:owner", None, {"outer": True}, "outer"),
+    ]
+
+
+async def test_sql_of_the_user_needs_a_required_reason(harness: Harness) -> None:
+    """With reason_required, Postgres refuses a change by hand that has no reason."""
+    for query in (
+        "INSERT INTO verdicts (matter) VALUES ('b')",
+        "UPDATE verdicts SET stage = 'won'",
+        "DELETE FROM verdicts",
+    ):
+        await harness.repository(Verdict).upsert([Verdict(matter="a")], reason="court")
+        with pytest.raises(psycopg.Error, match="each change of verdicts needs a reason"):
+            await harness.work(partial(rows, query=query))
+        await harness.work(partial(rows, query=query), reason="by hand")
+    names = [Verdict(matter="x"), Verdict(matter="y")]
+    await harness.repository(Verdict).save_many(names, reason="court")
+    names[0].matter, names[1].matter = "y", "x"
+    await harness.repository(Verdict).save_many(names, reason="exchanged")
+    assert [each.version for each in names] == [2, 2]
 
 
 async def test_a_later_failure_rolls_back_the_sql_of_the_user(harness: Harness) -> None:

@@ -71,7 +71,7 @@ PLANTED = {
     "GRANT TRIGGER ON storekit.write TO PUBLIC": "PUBLIC has TRIGGER on storekit.write",
     # functions
     "ALTER FUNCTION storekit.commit_v1 RESET search_path":
-        "function storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb) runs as storekit_owner"
+        "function storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb,text,jsonb) runs as storekit_owner"
         " with the search_path of its caller",
     "ALTER FUNCTION storekit.renew_v1 SET search_path = pg_catalog, storekit":
         "function storekit.renew_v1(uuid,text,uuid,interval) has search_path=pg_catalog, storekit,"

@@ -102,9 +102,10 @@ PLANTED = {
         "REVOKE UPDATE",
     ),
     f"{MALLORY}; GRANT EXECUTE ON FUNCTION storekit.commit_v1 TO mallory": (
-        "mallory may EXECUTE storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb), which no"
+        "mallory may EXECUTE storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb,text,jsonb), which no"
         " migration grants",
-        "REVOKE EXECUTE ON FUNCTION storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb) FROM mallory",
+        "REVOKE EXECUTE ON FUNCTION storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb,text,jsonb)"
+        " FROM mallory",
     ),
     "GRANT EXECUTE ON FUNCTION storekit.write_tool_calls TO storekit_app": (
         "storekit_app may execute storekit.write_tool_calls(text,text[],text[],jsonb,text[]), "
@@ -177,6 +178,11 @@ PLANTED = {
     "DROP TRIGGER storekit_append_only ON contracts": (
         "trigger storekit_append_only of public.contracts is missing",
         "SELECT storekit.manage('public.contracts')",
+    ),
+    "SET ROLE storekit_owner; SELECT storekit.manage('tool_calls', 'tenant', true);"
+    " DROP TRIGGER storekit_reason ON tool_calls": (
+        "trigger storekit_reason of public.tool_calls is missing",
+        "SELECT storekit.manage('public.tool_calls')",
     ),
     "DROP TRIGGER storekit_move ON tool_calls": (
         "trigger storekit_move of public.tool_calls is missing",
@@ -277,6 +283,16 @@ def test_a_planted_breach_is_named_with_its_remedy(reference: Database, planted:
         found = breaches(connection)
         connection.rollback()
     assert any(each.startswith(fact) and remedy in each.removeprefix(fact) for each in found), found
+
+
+def test_a_table_that_requires_reasons_is_no_breach(reference: Database) -> None:
+    """The check knows the trigger that `reason_required` creates."""
+    with psycopg.connect(reference.url("postgres")) as connection:
+        connection.execute("SET ROLE storekit_owner")
+        connection.execute("SELECT storekit.manage('tool_calls', 'tenant', true)")
+        connection.execute("SET ROLE admin")
+        assert breaches(connection) == []
+        connection.rollback()
 
 
 def test_the_check_changes_nothing(reference: Database) -> None:

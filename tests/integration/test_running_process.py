@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -36,11 +37,12 @@ async def test_a_replaced_enum_type_stops_no_running_process(evolving: Evolving,
         notes: Any = repository(store, TENANT, kind)
         ref_id = (await settle(notes.save(kind(title="a")))).ref_id
 
+        titles = map(str, count())
         calls: dict[str, Any] = {
             "get": lambda: notes.get(ref_id),
             "find": lambda: notes.find({"status": "draft"}, unindexed=True),
             "count": lambda: notes.count({"status": "draft"}),
-            "update": lambda: notes.update(ref_id, {"title": "c", "status": "draft"}),
+            "update": lambda: notes.update(ref_id, {"title": next(titles), "status": "draft"}),
             "save": lambda: notes.save(kind(title="d")),
         }
         for _ in range(3):  # as a busy process has done

@@ -256,13 +256,14 @@ def test_manage_accepts_unusual_tables(database: Database, tmp_path: Path) -> No
         for table, content in (("awkward", row), ("bare", {})):
             op = insert_op(table, [content])
             api.commit(new_id(), [op])
-            api.commit(new_id(), [change_op("update", table, {"ref_id": op["rows"][0]["ref_id"]} | content)])
+            changed = {"ref_id": op["rows"][0]["ref_id"], **content, **({"n": "m"} if content else {})}
+            api.commit(new_id(), [change_op("update", table, changed)])
     found = database.ask(
         'SELECT "order", "select", n, r, t, d::text, p_rows, v_done, p_columns, version FROM awkward'
     )
-    assert found == [(*row.values(), ["a"], 2)]
+    assert found == [(*(row | {"n": "m"}).values(), ["a"], 2)]
     assert database.ask("SELECT after FROM storekit.event WHERE entity = 'awkward' AND version = 2") == [
-        ({},)
+        ({"n": "m"},)
     ]
 
 

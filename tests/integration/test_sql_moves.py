@@ -124,7 +124,7 @@ def test_a_transition_records_an_event(database: Database, api: Api) -> None:
         ("orders.transitioned", 2, {"status": "pending"}, {"status": "confirmed"})
     ]
     assert database.ask(
-        'SELECT actor, "session_user", reason FROM storekit.event WHERE ref_id = %s AND version = 2', ref_id
+        "SELECT actor, login, reason FROM storekit.event WHERE ref_id = %s AND version = 2", ref_id
     ) == [(api.actor, "app", "paid by card")]
 
 

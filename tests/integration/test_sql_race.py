@@ -172,15 +172,16 @@ def test_overlapping_batches_do_not_deadlock(database: Database) -> None:
     def work(number: int) -> int:
         chance = random.Random(number)
         with database.connect() as connection:
-            for _ in range(40):
+            for step in range(40):
+                new = f"{number} {step}"
                 ops = [
                     change_op(
                         "update",
                         "jobs",
-                        *({"ref_id": r, "title": "y"} for r in chance.sample(runs, 8)),
+                        *({"ref_id": r, "title": new} for r in chance.sample(runs, 8)),
                     ),
                     change_op(
-                        "update", "tasks", *({"ref_id": r, "name": "y"} for r in chance.sample(calls, 8))
+                        "update", "tasks", *({"ref_id": r, "name": new} for r in chance.sample(calls, 8))
                     ),
                 ]
                 chance.shuffle(ops)

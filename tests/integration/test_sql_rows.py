@@ -8,6 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from psycopg import Error
 from psycopg.errors import InsufficientPrivilege
 
 from storekit.ids import new_id, new_ref_id
@@ -161,7 +162,7 @@ def test_several_tables_are_one_commit(database: Database, api: Api) -> None:
     call = insert_op("tasks", [{"name": "x", "run_id": run["rows"][0]["id"]}])
     reply = api.commit(write := new_id(), [run, call])
     assert [row[0] for row in reply["rows"]] == ["jobs", "tasks"]
-    events = database.ask('SELECT actor, "session_user" FROM storekit.event WHERE write_id = %s', write)
+    events = database.ask("SELECT actor, login FROM storekit.event WHERE write_id = %s", write)
     assert events == [("agent:writer", "app")] * 2
 
 
@@ -207,3 +208,17 @@ def test_the_app_cannot_hide_a_change(database: Database, api: Api) -> None:
         api.connection.execute(change, (ref_id,))
     assert [event[3]["title"] for event in events(database, ref_id)[1:]] == ["by commit", "again", "x"]
     assert database.ask("SELECT title, version FROM jobs WHERE ref_id = %s", ref_id) == [("x", 4)]
+
+
+def test_the_app_cannot_change_without_a_reason(database: Database, api: Api) -> None:
+    """If a table requires reasons, an update to version -1 by the app needs one like any other."""
+    ref_id = api.insert()
+    with database.connect("postgres") as connection, connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL ROLE storekit_owner")
+        connection.execute("SELECT storekit.manage('jobs', 'tenant', true)")
+        connection.execute("GRANT UPDATE (version) ON jobs TO storekit_app")
+        connection.execute("SET LOCAL ROLE storekit_app")
+        connection.execute("SELECT set_config('storekit.tenant', %s, true)", (str(api.tenant),))
+        with pytest.raises(Error) as error, connection.transaction():
+            connection.execute("UPDATE jobs SET title = 'x', version = -1 WHERE ref_id = %s", (ref_id,))
+    assert error.value.sqlstate == "SK411"

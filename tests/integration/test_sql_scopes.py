@@ -178,7 +178,7 @@ def test_a_lookup_of_an_undeclared_field_is_refused(api: Api, entity: str, value
 
 READ = "SELECT report.read_v1('user:cfo', 'sessions_by_tenant', %s)"
 OF_READS = (
-    'SELECT type, actor, "session_user", tenant_id FROM storekit.event'
+    "SELECT type, actor, login, tenant_id FROM storekit.event"
     " WHERE entity = 'report.sessions_by_tenant' AND ref_id = %s"
 )
 

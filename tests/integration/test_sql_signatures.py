@@ -16,13 +16,23 @@ SHIPPED = {
     "p_lease interval, p_parts jsonb, p_targets jsonb",
     "renew_v1": "p_tenant uuid, p_actor text, p_write_id uuid, p_lease interval",
     "commit_v1": "p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, "
-    "p_parts jsonb, p_ops jsonb",
+    "p_parts jsonb, p_ops jsonb, p_on_behalf_of text, p_context jsonb",
     "abandon_v1": "p_tenant uuid, p_actor text, p_write_id uuid",
     "transition_v1": "p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, p_ref_id text, p_to text, "
-    "p_reason text, p_expected_version bigint",
+    "p_reason text, p_expected_version bigint, p_on_behalf_of text, p_context jsonb",
     "lookup_v1": "p_entity text, p_value text",
 }
 """The released signatures; an entry is never changed or removed."""
+
+OF_THE_WORKER = {
+    "sequence_v1": "p_limit integer, p_margin interval",
+    "relay_v1": "p_holder text, p_lease interval, p_limit integer",
+    "relay_health_v1": "",
+    "add_partition_v1": "",
+    "lead_v1": "p_name text, p_holder text, p_for interval",
+    "resign_v1": "p_name text, p_holder text",
+}
+"""The same for the functions that the worker calls."""
 
 FIRST_RELEASE = {
     "stage": "SELECT storekit.stage_v1($1::uuid, $2::text, $3::uuid, $4::text, $5::bytea, $6::interval, "
@@ -41,11 +51,23 @@ FIRST_RELEASE = {
 def test_a_shipped_function_keeps_its_signature(database: Database, function: str) -> None:
     """One function of the name exists, with the shipped arguments, returning jsonb to the app."""
     assert database.ask(
-        "SELECT pg_get_function_arguments(oid), pg_get_function_result(oid), prosecdef, "
+        "SELECT pg_get_function_identity_arguments(oid), pg_get_function_result(oid), prosecdef, "
         "has_function_privilege('storekit_app', oid, 'EXECUTE') FROM pg_proc "
         "WHERE pronamespace = 'storekit'::regnamespace AND proname = %s",
         function,
     ) == [(SHIPPED[function], "jsonb", True, True)]
+
+
+@pytest.mark.parametrize("function", OF_THE_WORKER)
+def test_a_function_of_the_worker_keeps_its_signature(database: Database, function: str) -> None:
+    """One function of the name exists, with the shipped arguments; the worker may call it, the app not."""
+    assert database.ask(
+        "SELECT pg_get_function_identity_arguments(oid),"
+        " has_function_privilege('storekit_worker', oid, 'EXECUTE'),"
+        " has_function_privilege('storekit_app', oid, 'EXECUTE') FROM pg_proc "
+        "WHERE pronamespace = 'storekit'::regnamespace AND proname = %s",
+        function,
+    ) == [(OF_THE_WORKER[function], True, False)]
 
 
 def test_functions_of_the_sdk_are_listed() -> None:
@@ -62,7 +84,7 @@ def test_every_versioned_function_is_listed(database: Database) -> None:
     found = database.ask(
         r"SELECT proname FROM pg_proc WHERE pronamespace = 'storekit'::regnamespace AND proname ~ '_v\d+$'"
     )
-    assert {name for (name,) in found} == SHIPPED.keys()
+    assert {name for (name,) in found} == SHIPPED.keys() | OF_THE_WORKER.keys()
 
 
 def test_calls_of_the_first_sdk_still_work(database: Database) -> None:

@@ -118,6 +118,7 @@ def calls(ids: Ids) -> dict[str, list[dict[str, Any]]]:
         ],
         "storekit.lookup_v1": [{"p_entity": "sales.sessions", "p_value": ids.digest}],
         "report.read_v1": [{"p_report": "chances"}],
+        "storekit.add_partition_v1": [{}],
     }
 
 
@@ -205,7 +206,7 @@ class Calls:
 
 
 def _who(function: str, tenant: UUID | None) -> dict[str, Any]:
-    if function.endswith(("lookup_v1", "read_v1")):
+    if function.endswith(("lookup_v1", "read_v1", "add_partition_v1")):
         return {"p_actor": "mallory"} if function.startswith("report.") else {}
     return {"p_tenant": tenant, "p_actor": "mallory"} if function.startswith("storekit.") else {}
 

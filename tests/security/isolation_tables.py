@@ -104,9 +104,10 @@ WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.at
 """
 # Each partition gets events of both tenants.
 _SEQUENCED = """
-INSERT INTO storekit.domain_event
+INSERT INTO storekit.domain_event (pos, tenant_id, seq, id, event_id, entity, ref_id, version, type, before,
+    after, actor, login, write_id, occurred_on, sequenced_on, parts, digest, prev_hash, hash)
 SELECT row_number() OVER () + 10000000 * (n % 2), tenant_id, n, id, event_id, entity, ref_id, version, type,
-       before, after, actor, "session_user", write_id, occurred_on, NULL, '\\x00'
+       before, after, actor, login, write_id, occurred_on, occurred_on, '{}', '', '', ''
 FROM (SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY id) AS n FROM storekit.event_inbox) AS e
 """
 

@@ -16,7 +16,7 @@ from storekit.drivers.postgres.queries import claims
 from storekit.ids import new_id
 from storekit.model.find.orders import order_of
 from storekit.model.find.query import conditions_of
-from storekit.ports.statements import Claim, Search
+from storekit.ports.statements import Claim, Origin, Search
 from tests.security import hostile
 from tests.security.isolation_tables import MINE, NIL, THEIRS
 from tests.security.legs import Leg, Ticket, outcome, quiet, state
@@ -179,7 +179,7 @@ def test_the_statement_of_a_claim_for_another_tenant(hostile_postgres: Database,
     conditions = conditions_of(Ticket, QUEUED, deleted=False)
     order = order_of(Ticket, None, conditions).columns
     queue = Search("tickets", (), (), conditions, order, 1000)
-    statement = Claim("tickets", "user:mallory", new_id(), (queue,), {"stage": "done"}, 1000)
+    statement = Claim("tickets", Origin("user:mallory"), new_id(), (queue,), {"stage": "done"}, 1000)
     text, values = claims.claim(statement, THEIRS)
     with hostile_postgres.connect("postgres") as watching, hostile_postgres.connect("app") as app:
         before = state(watching)

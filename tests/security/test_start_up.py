@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from storekit import AsyncStore, ConfigurationError, Settings, Store
 from storekit.agency import ActivityRun
 from storekit.bridge import settle
+from storekit.cli.relay import examine
 from tests.security.isolation_tables import MINE
 from tests.support.postgres import Database
 from tests.support.proxy import Proxy
@@ -153,6 +154,18 @@ async def test_the_reporters_login_is_checked(matrix_db: Database, api: str) -> 
             await settle(store.report("chances", actor="user:cfo"))
     finally:
         await settle(store.close())
+        _drop(matrix_db, login)
+
+
+def test_the_workers_login_is_checked(matrix_db: Database) -> None:
+    """A worker that is exempt from row-level security is refused with POSTGRES_WORKER_URL."""
+    login = f"l{uuid4().hex}"
+    matrix_db.ask(f"CREATE ROLE {login} LOGIN BYPASSRLS IN ROLE storekit_worker")
+    matrix_db.ask(f"GRANT CONNECT ON DATABASE {matrix_db.name} TO {login}")
+    try:
+        with pytest.raises(ConfigurationError, match="BYPASSRLS.*POSTGRES_WORKER_URL"):
+            examine(Settings(postgres_worker_url=SecretStr(matrix_db.url(login))))
+    finally:
         _drop(matrix_db, login)
 
 

@@ -332,6 +332,13 @@ class Sheet(Entity, Mutable, table="sheets", natural_key=("path",)):
     chart: Annotated[Blob | None, blob(media_type="image/png")] = None
 
 
+class Verdict(Entity, Mutable, SoftDelete, table="verdicts", natural_key=("matter",), reason_required=True):
+    """Each change needs a reason."""
+
+    matter: str
+    stage: Annotated[Stage, moves({Stage.NEW: (Stage.WON, Stage.LOST), Stage.WON: (Stage.WON,)})] = Stage.NEW
+
+
 ENTITIES = (
     Run,
     Call,
@@ -356,4 +363,5 @@ ENTITIES = (
     Sheet,
     Team,
     Member,
+    Verdict,
 )

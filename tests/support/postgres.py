@@ -35,8 +35,8 @@ _SETTINGS = ("jit=off", "fsync=off", "max_wal_size=256MB", "max_connections=60",
 
 
 @contextmanager
-def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
-    """Run a new cluster and yield the URL of its superuser; stop and delete it afterwards.
+def fresh_cluster(binaries: Path = BINARIES, *more: str) -> Iterator[str]:
+    """Run a new cluster, with `more` settings, and yield the URL of its superuser; delete it afterwards.
 
     As root, the server runs as `nobody`, in a directory that this user can reach.
     """
@@ -57,7 +57,7 @@ def fresh_cluster(binaries: Path = BINARIES) -> Iterator[str]:
             "--no-sync",
             **who,
         )
-        with _served(programs, data, who) as url:
+        with _served(programs, data, who, *more) as url:
             yield url
 
 
@@ -88,9 +88,9 @@ def standby(super_url: str, binaries: Path = BINARIES) -> Iterator[str]:
 
 
 @contextmanager
-def _served(programs: Path, data: Path, who: dict[str, Any]) -> Iterator[str]:
+def _served(programs: Path, data: Path, who: dict[str, Any], *more: str) -> Iterator[str]:
     directory, port = data.parent, free_port()
-    options = [part for setting in _SETTINGS for part in ("-c", setting)]
+    options = [part for setting in (*_SETTINGS, *more) for part in ("-c", setting)]
     command = [str(programs / "postgres"), "-D", str(data), "-k", str(directory), "-p", str(port), *options]
     with (directory / "log").open("wb") as log:
         server = subprocess.Popen(command, stderr=log, cwd="/", **who)
@@ -185,7 +185,8 @@ def fresh_database(super_url: str) -> Iterator[Database]:
     with psycopg.connect(super_url, autocommit=True) as connection:
         connection.execute(
             b"DO $$ BEGIN IF to_regrole('admin') IS NULL THEN CREATE ROLE admin LOGIN CREATEROLE;"
-            b" CREATE ROLE app LOGIN; CREATE ROLE worker LOGIN; CREATE ROLE auditor LOGIN; END IF; END $$"
+            b" CREATE ROLE app LOGIN; CREATE ROLE worker LOGIN; CREATE ROLE auditor LOGIN;"
+            b" GRANT pg_read_all_stats TO admin WITH ADMIN OPTION; END IF; END $$"
         )
         with _created(connection, super_url) as database:
             yield database

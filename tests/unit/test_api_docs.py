@@ -21,7 +21,7 @@ import storekit
 import storekit.testing
 from storekit.api.blob_stream import AsyncBlobStream
 from storekit.flows.context import NIL
-from storekit.ports.statements import Report, Statement
+from storekit.ports.statements import Origin, Report, Statement
 from storekit.ports.stores import BlobStream, Session
 from storekit.schema.lines import Migration
 from storekit.testing import Memory
@@ -170,8 +170,8 @@ class ExampleLedger(MemoryLedger):
             return [[{"tenant_id": str(NIL), "articles": 1}]]
         return await super().pipeline(tenant, actor, statements)
 
-    def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
-        return ExampleSession(self._state, tenant, actor)
+    def session(self, tenant: UUID, origin: Origin, within: Any = None) -> Session:
+        return ExampleSession(self._state, tenant, origin)
 
 
 class ExampleSession(MemorySession):

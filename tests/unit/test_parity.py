@@ -30,7 +30,7 @@ PLANS = {
 }
 """Methods of a unit of work that only plan."""
 NO_IO: dict[type, set[str]] = {
-    AsyncStore: {"admin", "embedded", "open", "scope", "settings"},
+    AsyncStore: {"admin", "embedded", "open", "relay", "scope", "settings"},
     AsyncScope: {"cursor", "repository", "transaction"},
     AsyncRepository: {"open"},
     AsyncTransaction: {"connection", *PLANS},

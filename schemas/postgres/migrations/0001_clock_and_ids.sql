@@ -5,7 +5,8 @@
 --   SK002  the change of a part is not allowed        SK405  the table is append-only
 --   SK004  the transaction has another tenant         SK409  a row has another version; the detail has both
 --   SK400  the call is wrong                          SK410  a change of state is not allowed; the detail has those that are
---   SK403  global rows may not be written here        SK412  no triggers run in the session
+--   SK403  global rows may not be written here        SK411  the change needs a reason
+--                                                     SK412  no triggers run in the session
 --                                                     SK424  the schema lacks what the class declares: migrate
 
 GRANT USAGE ON SCHEMA storekit TO storekit_app, storekit_worker, storekit_auditor, storekit_reporter;

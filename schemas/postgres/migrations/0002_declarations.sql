@@ -26,6 +26,8 @@ CREATE TABLE storekit.managed (
     mutable     boolean NOT NULL,
     soft_delete boolean NOT NULL,
     scope       text    NOT NULL CONSTRAINT managed_scope CHECK (scope IN ('tenant', 'global', 'self')),
+    -- Whether each change needs a reason.
+    reason_required boolean NOT NULL,
     UNIQUE (schema_name, table_name)
 );
 

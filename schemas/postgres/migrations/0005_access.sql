@@ -22,4 +22,4 @@ CREATE POLICY backfill ON storekit.event_inbox FOR INSERT TO storekit_owner WITH
 GRANT SELECT ON storekit.write, storekit.part, storekit.event_inbox, storekit.domain_event, storekit.event
     TO storekit_app, storekit_worker, storekit_auditor;
 GRANT SELECT ON storekit.tenant_head TO storekit_worker, storekit_auditor;
-GRANT SELECT ON storekit.event_head TO storekit_worker;
+GRANT SELECT ON storekit.event_head TO storekit_worker;  -- who else, and who may write: 0016_sequencer.sql

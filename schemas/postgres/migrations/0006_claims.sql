@@ -31,6 +31,20 @@ BEGIN
 END
 $$;
 
+-- Set on whose behalf the actor acts and the context of the request, which events get. NULL keeps what the transaction
+-- has: a unit of work sets both when it begins.
+CREATE FUNCTION storekit.attribute(p_on_behalf_of text, p_context jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+BEGIN
+    IF p_on_behalf_of IS NOT NULL THEN
+        PERFORM set_config('storekit.on_behalf_of', p_on_behalf_of, true);
+    END IF;
+    IF p_context IS NOT NULL THEN
+        PERFORM set_config('storekit.context', p_context::text, true);
+    END IF;
+END
+$$;
+
 -- Return the outcome of a write whose row exists or whose id is too old, or NULL if the row may be inserted.
 CREATE FUNCTION storekit.own_write(p_tenant uuid, p_write_id uuid) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$

@@ -203,10 +203,13 @@ BEGIN
         v_done := storekit.delete_rows(v_table.entity, v_rows, v_ids);
     ELSIF v_op = 'transition' THEN
         v_made := storekit.made_moves(v_table, v_columns[1], v_rows);
+        -- A declared move from a state to itself changes no column, and is a version and an event all the same.
+        PERFORM set_config('storekit.asked', 'on', true);
         EXECUTE format('SELECT storekit.%I(''update'', $1, $2, $3, $4)', 'write_' || v_table.entity)
         INTO v_done USING v_columns, v_refs,
             to_jsonb(ARRAY(SELECT r FROM jsonb_array_elements(v_rows) AS r WHERE NOT v_made ? (r ->> 'ref_id'))),
             ARRAY(SELECT id FROM unnest(v_ids) AS id WHERE NOT v_made ? id);
+        PERFORM set_config('storekit.asked', '', true);
         v_done := v_made || v_done;
     ELSE
         EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)
@@ -242,12 +245,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, storekit, pg_temp AS $$
 $$;
 
 -- Commit a write: claim it, set its parts to committed, lock and change its rows, and store the result for replays. An
--- operation may have a `reason`, which its events get, and the `places` of its rows in the caller's list, which a replay
--- returns: the caller then knows which row belongs to which of its records. An operation `check` writes nothing, so it
--- has no places.
+-- operation may have a `reason`, which its events get in place of that of the transaction, and the `places` of its rows
+-- in the caller's list, which a replay returns: the caller then knows which row belongs to which of its records. An
+-- operation `check` writes nothing, so it has no places.
 -- This is one transaction, so parts, rows and events become visible together or not at all.
 CREATE FUNCTION storekit.commit_v1(
-    p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_parts jsonb, p_ops jsonb
+    p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_parts jsonb, p_ops jsonb,
+    p_on_behalf_of text DEFAULT NULL, p_context jsonb DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
@@ -261,9 +265,11 @@ DECLARE
     v_op      jsonb;
     v_keys    text;
     v_freed   jsonb;
+    v_reason  text := coalesce(current_setting('storekit.reason', true), '');
     v_set     text;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
+    PERFORM storekit.attribute(p_on_behalf_of, p_context);
     v_outcome := storekit.claim(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, v_parts <> '[]');
     IF v_outcome IS NOT NULL THEN
         RETURN v_outcome;
@@ -291,7 +297,7 @@ BEGIN
         v_rows := v_rows || storekit.write_rows(v_op);
         v_places := v_places || coalesce(v_op -> 'places', '[]');
         IF v_op ->> 'reason' <> '' THEN
-            v_set := set_config('storekit.reason', '', true);  -- it applies to this operation only
+            v_set := set_config('storekit.reason', v_reason, true);  -- the other was of this operation only
         END IF;
     END LOOP;
     IF v_freed IS NOT NULL THEN
@@ -355,7 +361,7 @@ $$;
 -- Change the state of one row.
 CREATE FUNCTION storekit.transition_v1(
     p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, p_ref_id text, p_to text,
-    p_reason text, p_expected_version bigint
+    p_reason text, p_expected_version bigint, p_on_behalf_of text DEFAULT NULL, p_context jsonb DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET standard_conforming_strings = on
@@ -369,12 +375,12 @@ BEGIN
     RETURN storekit.commit_v1(p_tenant, p_actor, p_write_id, NULL, NULL, NULL, jsonb_build_array(jsonb_build_object(
         'entity', p_entity, 'op', 'transition', 'columns', ARRAY[v_field], 'refs', '{}'::text[], 'reason', p_reason,
         'rows', jsonb_build_array(jsonb_build_object(
-            'ref_id', p_ref_id, v_field, p_to, 'expected_version', p_expected_version)))));
+            'ref_id', p_ref_id, v_field, p_to, 'expected_version', p_expected_version)))), p_on_behalf_of, p_context);
 END
 $$;
 
 GRANT EXECUTE ON FUNCTION
-    storekit.commit_v1(uuid, text, uuid, text, bytea, jsonb, jsonb),
+    storekit.commit_v1(uuid, text, uuid, text, bytea, jsonb, jsonb, text, jsonb),
     storekit.abandon_v1(uuid, text, uuid),
-    storekit.transition_v1(uuid, text, uuid, text, text, text, text, bigint)
+    storekit.transition_v1(uuid, text, uuid, text, text, text, text, bigint, text, jsonb)
 TO storekit_app;

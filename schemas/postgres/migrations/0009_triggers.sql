@@ -2,9 +2,11 @@
 
 -- Before each update: increment the version and record who changed the row. The identity of a row never changes:
 -- events and parts refer to it, and record_update matches old and new rows by it.
+-- An update that leaves every column as it is, byte by byte, is no version: the row keeps its version, updated_on and
+-- updated_by, and record_update writes no event. Only a transition to the current state is one, because it was asked for.
 -- Version -1 means that a commit exchanges keys: free_keys() gives the row a temporary value, which is not a change.
--- Only the owner may do this: any other role could hide a change in this way. Argument: whether the table has
--- updated_on and updated_by.
+-- Only the owner may do this: any other role could hide a change in this way.
+-- Arguments: whether the table has updated_on and updated_by, and whether it has parts_live.
 CREATE FUNCTION storekit.touch() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 BEGIN
@@ -14,6 +16,14 @@ BEGIN
     IF NEW.version = -1 THEN
         IF current_user = (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = TG_RELID) THEN
             NEW.version := OLD.version;
+            RETURN NEW;
+        END IF;
+    END IF;
+    IF TG_ARGV[1]::boolean THEN
+        NEW.parts_live := OLD.parts_live;  -- Postgres generates it later; here it is NULL
+    END IF;
+    IF NEW OPERATOR(pg_catalog.*=) OLD THEN
+        IF coalesce(current_setting('storekit.asked', true), '') = '' THEN
             RETURN NEW;
         END IF;
     END IF;
@@ -75,6 +85,24 @@ BEGIN
 END
 $$;
 
+-- Raise an error for a change without a reason; the WHEN of the trigger calls it for no other. The temporary values of an
+-- exchange (version -1) are no change; as in touch(), only the owner may write them.
+-- Argument: entity.
+CREATE FUNCTION storekit.refuse_without_reason() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF NEW.version = -1 THEN
+            IF current_user = (SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = TG_RELID) THEN
+                RETURN NEW;
+            END IF;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'each change of % needs a reason', TG_ARGV[0] USING ERRCODE = 'SK411',
+        HINT = 'pass reason=..., or before SQL of your own: SELECT set_config(''storekit.reason'', ''...'', true)';
+END
+$$;
+
 -- Events of changed rows --------------------------------------------------------------------------------
 
 -- Record one event per changed row and statement, in the transaction of the change, also for hand-written SQL. The
@@ -125,7 +153,7 @@ BEGIN
             FROM json_each(p.before) AS b JOIN json_each(p.after) AS a USING (key)
             WHERE b.value::text <> a.value::text AND key NOT IN ('version', 'updated_on', 'updated_by')
         ) AS d
-        WHERE p.version <> (p.before ->> 'version')::bigint  -- touch() keeps it for a temporary value
+        WHERE p.version <> (p.before ->> 'version')::bigint  -- touch() keeps it if nothing changes
     ), recorded AS (
         INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, before, after)
         SELECT c.tenant_id, TG_ARGV[0], c.ref_id, c.version,

@@ -157,7 +157,8 @@ DECLARE
 BEGIN
     EXECUTE format(
         'CREATE OR REPLACE TRIGGER storekit_touch BEFORE UPDATE ON %s
-         FOR EACH ROW EXECUTE FUNCTION storekit.touch(%L)', p_table, p_mutable);
+         FOR EACH ROW EXECUTE FUNCTION storekit.touch(%L, %L)', p_table, p_mutable, EXISTS (
+             SELECT FROM pg_attribute WHERE attrelid = p_table AND attname = 'parts_live' AND NOT attisdropped));
     EXECUTE format(
         'CREATE OR REPLACE TRIGGER storekit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
          FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert(%s)', p_table, v_arguments);
@@ -213,14 +214,31 @@ BEGIN
 END
 $$;
 
+-- Refuse changes without a reason, or let them pass. The condition is in WHEN, so that a change that has a reason calls no
+-- function.
+CREATE FUNCTION storekit.guard_reason(p_table regclass, p_entity text, p_required boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
+BEGIN
+    EXECUTE format('DROP TRIGGER IF EXISTS storekit_reason ON %s', p_table);
+    IF p_required THEN
+        EXECUTE format(
+            $trigger$CREATE TRIGGER storekit_reason BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW
+            WHEN (nullif(current_setting('storekit.reason', true), '') IS NULL)
+            EXECUTE FUNCTION storekit.refuse_without_reason(%L)$trigger$, p_table, p_entity);
+    END IF;
+END
+$$;
+
 -- The call itself ---------------------------------------------------------------------------------------
 
+-- `p_reason_required`: whether each change needs a reason. NULL keeps what was registered, at first false.
 -- `quote_all_identifiers`: the definitions of columns and keys are compared as text.
-CREATE FUNCTION storekit.manage(p_table regclass, p_scope text) RETURNS void
+CREATE FUNCTION storekit.manage(p_table regclass, p_scope text, p_reason_required boolean DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off
 SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET timezone = 'UTC' SET extra_float_digits = 1 AS $$
 DECLARE
+    v_reason  boolean;
     v_entity  text;
     v_schema  text;
     v_name    text;
@@ -249,10 +267,12 @@ BEGIN
     INTO v_mutable, v_soft
     FROM pg_attribute AS a WHERE a.attrelid = p_table AND a.attnum > 0 AND NOT a.attisdropped;
 
-    INSERT INTO storekit.managed (entity, schema_name, table_name, mutable, soft_delete, scope)
-    VALUES (v_entity, v_schema, v_name, v_mutable, v_soft, p_scope)
+    INSERT INTO storekit.managed AS m (entity, schema_name, table_name, mutable, soft_delete, scope, reason_required)
+    VALUES (v_entity, v_schema, v_name, v_mutable, v_soft, p_scope, coalesce(p_reason_required, false))
     ON CONFLICT (entity) DO UPDATE
-    SET mutable = excluded.mutable, soft_delete = excluded.soft_delete, scope = excluded.scope;
+    SET mutable = excluded.mutable, soft_delete = excluded.soft_delete, scope = excluded.scope,
+        reason_required = coalesce(p_reason_required, m.reason_required)
+    RETURNING m.reason_required INTO v_reason;
     INSERT INTO storekit.event_type (type, entity)
     SELECT concat(v_entity, '.', verb), v_entity
     FROM unnest(ARRAY['created'] || CASE WHEN v_mutable THEN '{updated}'::text[] END
@@ -267,6 +287,7 @@ BEGIN
             storekit.add_triggers(p_table, v_entity, v_fields, v_mutable, v_state),
             storekit.guard_append_only(p_table, v_entity, v_fields, v_mutable),
             storekit.guard_state(p_table, v_entity, v_state),
+            storekit.guard_reason(p_table, v_entity, v_reason),
             storekit.compose_writer(p_table, v_entity, v_columns, v_fields, v_mutable, v_soft);
 END
 $$;

@@ -38,7 +38,7 @@ GRANT USAGE ON SCHEMA storekit TO storekit_reports;
 GRANT EXECUTE ON FUNCTION storekit.now(), storekit.nil(), storekit.current_tenant(), storekit.current_actor(),
     storekit.new_ref_id() TO storekit_reports;
 GRANT INSERT (tenant_id, entity, ref_id, version, type, after, actor) ON storekit.event_inbox TO storekit_reports;
-GRANT SELECT (tenant_id, entity, ref_id, type, after, actor, "session_user", occurred_on)
+GRANT SELECT (tenant_id, entity, ref_id, type, after, actor, login, occurred_on)
     ON storekit.event_inbox, storekit.domain_event TO storekit_reports;
 CREATE POLICY report ON storekit.event_inbox FOR INSERT TO storekit_reports
     WITH CHECK (tenant_id = storekit.nil() AND starts_with(entity, 'report.') AND type = 'report.read');
@@ -77,10 +77,10 @@ BEGIN
             HINT = 'create it in a migration: SET LOCAL ROLE storekit_reports; CREATE VIEW report.name AS ...';
     END IF;
     SELECT e.* INTO v_event FROM (
-        SELECT i.entity, i.actor, i."session_user" AS login, i.after, i.occurred_on FROM storekit.event_inbox AS i
+        SELECT i.entity, i.actor, i.login, i.after, i.occurred_on FROM storekit.event_inbox AS i
         WHERE i.tenant_id = storekit.nil() AND i.ref_id = v_read AND i.type = 'report.read'
         UNION ALL
-        SELECT d.entity, d.actor, d."session_user", d.after, d.occurred_on FROM storekit.domain_event AS d
+        SELECT d.entity, d.actor, d.login, d.after::jsonb, d.occurred_on FROM storekit.domain_event AS d
         WHERE d.tenant_id = storekit.nil() AND d.ref_id = v_read AND d.type = 'report.read') AS e;
     IF NOT FOUND THEN
         INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, after, actor)

@@ -85,7 +85,7 @@ SELECT is(storekit.claim(id('acme'), 'agent:a', id('mine'), 'key', 'same', false
 
 -- abandon_v1
 SELECT function_is('storekit.abandon_v1(p_tenant uuid, p_actor text, p_write_id uuid)', 'jsonb', 'definer volatile',
-    'storekit path, pinned', 'app');
+    'storekit path, pinned, lock_timeout=5s', 'app');
 SELECT be('app');
 SELECT stage('open', part('contracts', 'o.pdf'));
 SELECT is(storekit.abandon_v1(id('acme'), 'agent:a', id('open')), '{"outcome": "aborted"}',

@@ -3,8 +3,8 @@ SELECT plan(41);
 
 -- commit_v1
 SELECT function_is('storekit.commit_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, '
-        'p_fingerprint bytea, p_parts jsonb, p_ops jsonb)',
-    'jsonb', 'definer volatile', 'storekit path, pinned', 'app');
+        'p_fingerprint bytea, p_parts jsonb, p_ops jsonb, p_on_behalf_of text DEFAULT NULL::text, p_context jsonb DEFAULT NULL::jsonb)',
+    'jsonb', 'definer volatile', 'storekit path, pinned, lock_timeout=5s', 'app');
 SELECT be('app');
 SELECT is(commit('w1', run('a'), run('b')),
     jsonb_build_object('outcome', 'committed', 'now', storekit.now(), 'rows', jsonb_build_array(

@@ -6,7 +6,7 @@ SELECT policies_are('storekit', 'cursor', '{tenant,report}'::name[]);
 SELECT policy_is('storekit.cursor', 'tenant', 'FOR ALL TO PUBLIC USING (tenant_id = storekit.current_tenant())');
 SELECT policy_is('storekit.cursor', 'report', 'FOR SELECT TO storekit_reports USING (true)');
 SELECT triggers_are('storekit', 'cursor', '{storekit_touch,storekit_insert,storekit_update,storekit_delete}'::name[]);
-SELECT trigger_does('cursor', 'storekit_touch', 'BEFORE UPDATE ROW storekit.touch(''t'')');
+SELECT trigger_does('cursor', 'storekit_touch', 'BEFORE UPDATE ROW storekit.touch(''t'', ''t'')');
 SELECT trigger_does('cursor', 'storekit_insert', 'AFTER INSERT STATEMENT storekit.record_insert(''storekit.cursor'', '''')');
 SELECT trigger_does('cursor', 'storekit_update', 'AFTER UPDATE STATEMENT storekit.record_update(''storekit.cursor'', '''')');
 SELECT trigger_does('cursor', 'storekit_delete', 'AFTER DELETE STATEMENT storekit.record_delete(''storekit.cursor'', '''')');

@@ -2,7 +2,7 @@
 SELECT plan(43);
 
 SELECT tables_are('storekit', '{migration,field,managed,move,event_type,write,part,event_inbox,domain_event,
-    domain_event_0001,event_head,tenant_head,cursor}'::name[]);
+    domain_event_0001,event_head,lease,tenant_head,cursor}'::name[]);
 SELECT views_are('storekit', '{event}'::name[]);
 SELECT enum_has_labels('storekit', 'write_state', '{pending,committed,aborted}'::name[]);
 SELECT enum_has_labels('storekit', 'part_state', '{pending,committed,aborted,purging,swept,gone}'::name[]);
@@ -67,7 +67,7 @@ SELECT refused(format('INSERT INTO storekit.field (table_name, field, kind, ttl,
     '''a'', ''blob'', NULL, ''{}'', ''c''',
     '''a'', ''blob'', ''1 day'', ''{}'', NULL', '''a'', ''document'', ''-1 day'', ''{}'', ''c''',
     '''a'', ''document'', NULL, ''{}'', ''$c''']) AS change;
-SELECT refused('INSERT INTO storekit.managed VALUES (''e'', ''s'', ''t'', true, true, ''galaxy'')', '23514', 'managed_scope',
+SELECT refused('INSERT INTO storekit.managed VALUES (''e'', ''s'', ''t'', true, true, ''galaxy'', false)', '23514', 'managed_scope',
     'a scope is one of three');
 SELECT refused('INSERT INTO storekit.move VALUES (''e'', ''f'', ''a'', '''')', '23514', 'move_to_state',
     'a transition needs a target state');
@@ -77,7 +77,7 @@ SELECT refused('INSERT INTO storekit.event_type VALUES (''e.x'', ''e'')', '23503
 -- Events
 SELECT col_is_pk('storekit', 'domain_event', 'pos', 'the primary key is the position');
 SELECT is((SELECT pos FROM storekit.event_head), 0::bigint, 'the sequencer starts at 0');
-SELECT refused('INSERT INTO storekit.event_head VALUES (true, 1)', '23505', 'event_head', 'there is only one head');
-SELECT refused('INSERT INTO storekit.event_head VALUES (false, 1)', '23514', 'event_head', 'a second head is refused');
+SELECT refused('INSERT INTO storekit.event_head SELECT h.* FROM storekit.event_head AS h', '23505', 'event_head', 'there is only one head');
+SELECT refused('INSERT INTO storekit.event_head SELECT false, 1, now(), NULL, 1, 1', '23514', 'event_head', 'a second head is refused');
 
 SELECT * FROM finish();

@@ -3,7 +3,7 @@ SELECT plan(31);
 
 -- lookup_v1
 SELECT function_is('storekit.lookup_v1(p_entity text, p_value text)', 'jsonb', 'definer volatile',
-    'storekit path, pinned', 'app');
+    'storekit path, pinned, lock_timeout=5s', 'app');
 SELECT be('app', 'acme');
 INSERT INTO sessions (token_digest, user_name, expires_on) VALUES ('one', 'u', storekit.now()), ('twice', 'u', storekit.now());
 SELECT be('app', 'other');
@@ -59,7 +59,7 @@ SELECT refused(format('SELECT report.read_v1(''bob'', %L)', name), 'SK400', 'the
     coalesce(name, 'null') || ' is not a report')
     FROM unnest(ARRAY['none', 'storekit.part', 'public.sessions', 'llm_costs; DROP TABLE sessions', NULL]) AS name;
 RESET ROLE;
-SELECT results_eq($$SELECT tenant_id, entity, type, actor, "session_user" = session_user
+SELECT results_eq($$SELECT tenant_id, entity, type, actor, login = session_user
     FROM storekit.event_inbox WHERE type = 'report.read'$$,
     $$VALUES (storekit.nil(), 'report.llm_costs', 'report.read', 'bob', true)$$, 'each read is an event');
 SELECT be('reports');

@@ -78,7 +78,7 @@ SELECT is((SELECT relforcerowsecurity FROM pg_class WHERE oid = 'shop.orders'::r
 
 -- manage: all steps, on a table with rows
 SELECT function_is('storekit.manage(p_table regclass)', 'void', 'invoker volatile', 'storekit path');
-SELECT function_is('storekit.manage(p_table regclass, p_scope text)', 'void', 'invoker volatile',
+SELECT function_is('storekit.manage(p_table regclass, p_scope text, p_reason_required boolean DEFAULT NULL::boolean)', 'void', 'invoker volatile',
     'catalog path, standard_conforming_strings=on, quote_all_identifiers=off, DateStyle=ISO, MDY, IntervalStyle=postgres, '
     'TimeZone=UTC, extra_float_digits=1');
 SELECT storekit.manage('shop.orders');

@@ -51,8 +51,10 @@ SELECT be('app', 'acme');
 INSERT INTO sessions (token_digest, user_name, expires_on) VALUES ('digest', 'u', storekit.now());
 RESET ROLE;
 INSERT INTO activity_templates (tenant_id, name, agent, instructions) VALUES (storekit.nil(), 'n', 'a', 'i');
-INSERT INTO storekit.domain_event SELECT 1, tenant_id, 1, id, event_id, entity, ref_id, version, type, before, after, actor,
-    "session_user", write_id, occurred_on, NULL, '\x00' FROM storekit.event_inbox WHERE tenant_id = id('acme') LIMIT 1;
+INSERT INTO storekit.domain_event (pos, tenant_id, seq, id, event_id, entity, ref_id, version, type, actor, login, occurred_on,
+    sequenced_on, parts, digest, prev_hash, hash)
+    SELECT 1, tenant_id, 1, id, event_id, entity, ref_id, version, type, actor, login, occurred_on, occurred_on, '{}', '', '', ''
+    FROM storekit.event_inbox WHERE tenant_id = id('acme') LIMIT 1;
 INSERT INTO storekit.tenant_head VALUES (id('acme'), 1, '\x00');
 CREATE FUNCTION pg_temp.seen() RETURNS text[] LANGUAGE plpgsql AS $$
     DECLARE

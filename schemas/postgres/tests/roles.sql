@@ -1,5 +1,5 @@
 -- The group roles and their rights.
-SELECT plan(161);
+SELECT plan(165);
 
 SELECT is(to_jsonb(r) - 'rolname', '{"super": false, "bypass": false, "login": false, "createrole": false,
     "createdb": false, "replication": false}', rolname || ' is a group without attributes')
@@ -25,15 +25,23 @@ CREATE FUNCTION pg_temp.read_by(p_table regclass, VARIADIC p_roles text[]) RETUR
     SELECT grants_are(p_table, 'storekit_' || name, CASE WHEN name = ANY (p_roles) THEN 'SELECT' ELSE 'nothing' END)
     FROM unnest('{app,worker,auditor,reporter}'::text[]) AS name $$;
 SELECT pg_temp.read_by(name, 'app', 'worker', 'auditor')
-    FROM unnest('{storekit.write,storekit.part,storekit.event_inbox,storekit.domain_event,storekit.event}'::regclass[]) AS name;
-SELECT pg_temp.read_by('storekit.tenant_head', 'worker', 'auditor');
+    FROM unnest('{storekit.write,storekit.part,storekit.event}'::regclass[]) AS name;
+-- The worker moves events; everybody else reads them.
+SELECT grants_are(name::regclass, 'storekit_' || role, coalesce(more, CASE WHEN role = ANY (readers) THEN 'SELECT' ELSE 'nothing' END))
+    FROM (VALUES ('storekit.event_inbox', '{app,auditor}'::text[], 'SELECT, DELETE'),
+        ('storekit.domain_event', '{app,auditor}', 'SELECT, INSERT'),
+        ('storekit.tenant_head', '{auditor}', 'SELECT, INSERT, UPDATE'),
+        ('storekit.event_head', '{app,auditor}', 'SELECT, UPDATE'),
+        ('storekit.lease', '{}', 'SELECT, INSERT, UPDATE')) AS t (name, readers, worker)
+    CROSS JOIN unnest('{app,worker,auditor,reporter}'::text[]) AS role
+    CROSS JOIN LATERAL (SELECT CASE WHEN role = 'worker' THEN worker END) AS w (more);
 SELECT pg_temp.read_by('storekit.move', 'app', 'worker');
 SELECT pg_temp.read_by(name, 'worker')
-    FROM unnest('{storekit.event_head,storekit.field,storekit.managed,storekit.event_type}'::regclass[]) AS name;
+    FROM unnest('{storekit.field,storekit.managed,storekit.event_type}'::regclass[]) AS name;
 SELECT pg_temp.read_by(name, 'nobody')
     FROM unnest('{storekit.migration,storekit.domain_event_0001,report.llm_costs}'::regclass[]) AS name;
 SELECT grants_are('storekit.event_inbox', 'storekit_reports',
-    'SELECT (tenant_id, entity, ref_id, type, after, actor, session_user, occurred_on), '
+    'SELECT (tenant_id, entity, ref_id, type, after, actor, login, occurred_on), '
     'INSERT (tenant_id, entity, ref_id, version, type, after, actor)');
 
 -- Entities: only the app, and only the columns of the entity
@@ -69,17 +77,18 @@ SELECT results_eq($$SELECT role, string_agg(name, ', ' ORDER BY name) FROM routi
         ('storekit_auditor', 'current_actor, current_tenant, new_id, new_ref_id, now'),
         ('storekit_reporter', 'read_v1'),
         ('storekit_reports', 'current_actor, current_tenant, new_ref_id, nil, now'),
-        ('storekit_worker', 'current_actor, current_tenant, new_id, new_ref_id, now')$$,
+        ('storekit_worker', 'add_partition_v1, chain, chain_link, current_actor, current_tenant, hash_line, hash_time, lead_v1, '
+            'new_id, new_ref_id, now, oldest_transaction, relay_health_v1, relay_v1, resign_v1, sequence_v1, wall_clock')$$,
     'each role may call these functions and no others');
 SELECT is_empty($$SELECT name FROM routine
     WHERE owner <> CASE schema WHEN 'report' THEN 'storekit_reports' ELSE 'storekit_owner' END$$,
     'a function belongs to the owner of its schema''s data, so forced policies hold inside it');
 SELECT is_empty($$SELECT name FROM routine
-    WHERE NOT bound
+    WHERE NOT bound AND name <> 'chain'  -- an aggregate: its function is bound
       AND settings && '{"search_path=pg_catalog, storekit, pg_temp","search_path=pg_catalog, pg_temp"}' IS NOT TRUE$$,
     'a function pins its search path, unless its body was resolved when it was created');
 SELECT results_eq('SELECT name FROM routine WHERE definer ORDER BY name',
-    $$SELECT unnest('{abandon_v1,check_move,commit_v1,lookup_v1,read_v1,record_delete,record_insert,record_update,renew_v1,
+    $$SELECT unnest('{abandon_v1,add_partition_v1,check_move,commit_v1,lookup_v1,read_v1,record_delete,record_insert,record_update,renew_v1,
         stage_v1,transition_v1}'::text[])$$,
     'only these functions run as their owner');
 

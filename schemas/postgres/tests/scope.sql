@@ -28,7 +28,7 @@ RESET SESSION AUTHORIZATION;
 SELECT is(storekit.find_managed('public.tool_calls'), storekit.find_managed('tool_calls'), 'a name with schema public is accepted');
 SELECT is(to_jsonb(storekit.find_managed('tool_calls')),
     '{"entity": "tool_calls", "schema_name": "public", "table_name": "tool_calls", "mutable": true, "soft_delete": true,
-        "scope": "tenant"}',
+        "scope": "tenant", "reason_required": false}',
     'storekit.find_managed() returns the properties of a table');
 SELECT throws_ok('SELECT storekit.find_managed(''pg_class'')', 'SK424', NULL, 'a table that is not managed is not found');
 SELECT throws_ok('SELECT storekit.find_managed(''storekit.part'')', 'SK424', NULL, 'a table of the ledger is not found');

@@ -4,7 +4,7 @@ SELECT plan(34);
 -- stage_v1
 SELECT function_is('storekit.stage_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, '
         'p_fingerprint bytea, p_lease interval, p_parts jsonb, p_targets jsonb)',
-    'jsonb', 'definer volatile', 'storekit path, pinned', 'app');
+    'jsonb', 'definer volatile', 'storekit path, pinned, lock_timeout=5s', 'app');
 SELECT be('app');
 SELECT is(stage('w', part('contracts', 'c.pdf')), jsonb_build_object(
     'outcome', 'staged', 'now', storekit.now(), 'sign_until', storekit.now() + interval '1 minute',
@@ -83,7 +83,7 @@ SELECT lives_ok($$SELECT storekit.insert_parts(id('acme'), id('w'), storekit.now
 RESET ROLE;
 SELECT function_is('storekit.renew_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_lease interval)', 'jsonb',
     'definer volatile',
-    'storekit path, pinned', 'app');
+    'storekit path, pinned, lock_timeout=5s', 'app');
 SELECT be('app');
 SELECT later('30 seconds');
 SELECT is(storekit.renew_v1(id('acme'), 'a', id('w'), '1 minute'), jsonb_build_object(

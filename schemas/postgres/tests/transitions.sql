@@ -2,8 +2,9 @@
 SELECT plan(22);
 
 SELECT function_is('storekit.transition_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, '
-        'p_ref_id text, p_to text, p_reason text, p_expected_version bigint)',
-    'jsonb', 'definer volatile', 'storekit path, pinned', 'app');
+        'p_ref_id text, p_to text, p_reason text, p_expected_version bigint, '
+        'p_on_behalf_of text DEFAULT NULL::text, p_context jsonb DEFAULT NULL::jsonb)',
+    'jsonb', 'definer volatile', 'storekit path, pinned, lock_timeout=5s', 'app');
 SELECT be('app');
 SELECT commit('w', run('run'));
 CREATE FUNCTION pg_temp.move(p_write text, p_to text, p_version bigint DEFAULT NULL, p_reason text DEFAULT NULL,

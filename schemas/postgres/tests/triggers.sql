@@ -11,10 +11,10 @@ SELECT triggers_are('public', name, '{storekit_touch,storekit_insert,storekit_up
     FROM unnest('{contracts,llm_calls}'::name[]) AS name;
 
 -- Versions; whether the table has updated_on and updated_by
-SELECT trigger_does(name, 'storekit_touch', 'BEFORE UPDATE ROW storekit.touch(''t'')')
+SELECT trigger_does(name, 'storekit_touch', 'BEFORE UPDATE ROW storekit.touch(''t'', ''t'')')
     FROM unnest('{activity_outputs,activity_runs,activity_templates,blog_posts,sessions,tenants,tool_calls}'::text[]) AS name;
 SELECT trigger_does(name, 'storekit_touch',
-    'BEFORE UPDATE ROW storekit.touch(''f'')') FROM unnest('{contracts,llm_calls}'::text[]) AS name;
+    'BEFORE UPDATE ROW storekit.touch(''f'', ''t'')') FROM unnest('{contracts,llm_calls}'::text[]) AS name;
 
 -- Events; entity, state and parts
 CREATE FUNCTION pg_temp.arguments(p_table text) RETURNS text LANGUAGE sql

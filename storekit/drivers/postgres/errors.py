@@ -110,7 +110,7 @@ def error_for(
             return ConfigurationError(f"{message}; reset this setting of the login or database")
         case "SK409" | "SK404" | "SK410":
             return _about_a_row(state, json.loads(detail))
-        case "SK400" | "SK403" | "SK405" | "SK004":
+        case "SK400" | "SK403" | "SK405" | "SK411" | "SK004":
             return UsageError(message)
         case "42501":
             return ConfigurationError(

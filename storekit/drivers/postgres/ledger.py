@@ -22,7 +22,7 @@ from storekit.drivers.postgres.pool.registry import join, leave
 from storekit.drivers.postgres.session import JoinedSession, OwnSession
 from storekit.drivers.postgres.transact import transact
 from storekit.drivers.postgres.wire import compose, read
-from storekit.ports.statements import Statement
+from storekit.ports.statements import Origin, Statement
 from storekit.ports.stores import AnswerLost, Session
 from storekit.settings import Login, Settings
 
@@ -50,10 +50,10 @@ class PostgresLedger:
         finally:
             self.pool.give_back(connection)
 
-    def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
+    def session(self, tenant: UUID, origin: Origin, within: Any = None) -> Session:
         if within is None:
-            return OwnSession(self, tenant, actor)
-        return JoinedSession(self, tenant, actor, join_connection(within, psycopg.Connection, self.role))
+            return OwnSession(self, tenant, origin)
+        return JoinedSession(self, tenant, origin, join_connection(within, psycopg.Connection, self.role))
 
     async def take(self) -> Connection:
         """Take a connection from the pool for a unit of work."""
@@ -123,10 +123,12 @@ class AsyncPostgresLedger:
         finally:
             await pool.give_back(connection)
 
-    def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
+    def session(self, tenant: UUID, origin: Origin, within: Any = None) -> Session:
         if within is None:
-            return OwnSession(self, tenant, actor)
-        return JoinedSession(self, tenant, actor, join_connection(within, psycopg.AsyncConnection, self.role))
+            return OwnSession(self, tenant, origin)
+        return JoinedSession(
+            self, tenant, origin, join_connection(within, psycopg.AsyncConnection, self.role)
+        )
 
     async def take(self) -> AsyncConnection:
         """Take a connection from the pool for a unit of work."""

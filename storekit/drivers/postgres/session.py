@@ -28,7 +28,7 @@ from storekit.drivers.postgres.queries import reads
 from storekit.drivers.postgres.transact import BEGIN_TO_WRITE
 from storekit.drivers.postgres.wire import compose, new_reader, read
 from storekit.errors import StorekitError, Unavailable, UsageError, ValidationError
-from storekit.ports.statements import Call, Statement
+from storekit.ports.statements import Call, Origin, Statement
 from storekit.ports.stores import AnswerLost
 
 _UNIT_SAVEPOINT = "storekit_unit"
@@ -54,8 +54,8 @@ class Executor(Protocol):
 class _Transaction(ABC):
     """The statements that both kinds of session send inside the transaction."""
 
-    def __init__(self, executor: Executor, tenant: UUID, actor: str) -> None:
-        self._executor, self._tenant, self._actor = executor, tenant, actor
+    def __init__(self, executor: Executor, tenant: UUID, origin: Origin) -> None:
+        self._executor, self._tenant, self._origin = executor, tenant, origin
 
     @property
     @abstractmethod
@@ -123,8 +123,8 @@ class _Transaction(ABC):
 class OwnSession(_Transaction):
     """A transaction on a pooled connection, from BEGIN to COMMIT."""
 
-    def __init__(self, executor: Executor, tenant: UUID, actor: str) -> None:
-        super().__init__(executor, tenant, actor)
+    def __init__(self, executor: Executor, tenant: UUID, origin: Origin) -> None:
+        super().__init__(executor, tenant, origin)
         self._connection: Any = None
         self._lent: Any = None
         """The connection object that the user got, and may have changed the session with; None if the user
@@ -151,7 +151,7 @@ class OwnSession(_Transaction):
         role = self._executor.role
         as_role: list[Composed] = [(reads.SET_ROLE, [role.encode()])] if role else []
         # BEGIN, the scope and the first calls share one trip.
-        opening: list[Composed] = [(BEGIN_TO_WRITE, []), *as_role, _set_scope(self._tenant, self._actor)]
+        opening: list[Composed] = [(BEGIN_TO_WRITE, []), *as_role, _set_scope(self._tenant, self._origin)]
         return _read(calls, await self._execute(*opening, *map(reads.call, calls)))
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
@@ -193,11 +193,11 @@ class OwnSession(_Transaction):
 class JoinedSession(_Transaction):
     """A savepoint inside a transaction that the caller began and will end."""
 
-    def __init__(self, executor: Executor, tenant: UUID, actor: str, joined: Joined) -> None:
-        super().__init__(executor, tenant, actor)
+    def __init__(self, executor: Executor, tenant: UUID, origin: Origin, joined: Joined) -> None:
+        super().__init__(executor, tenant, origin)
         self._joined = joined
         self._begun = False
-        self._previous_actor = ""
+        self._previous: Origin | None = None
         self._row_security: bytes | None = None
 
     @property
@@ -228,23 +228,24 @@ class JoinedSession(_Transaction):
             begin = []
         opening: list[Composed] = [(f"SAVEPOINT {_UNIT_SAVEPOINT}", []), (reads.CURRENT, [])]
         self._begun = True  # set before the trip: a call that fails in it must roll back to the savepoint
-        scope = _set_scope(self._tenant, self._actor)
+        scope = _set_scope(self._tenant, self._origin)
         results = await self._execute(*begin, *opening, scope, *map(reads.call, calls))
         results = results[len(begin) :]
         if not results[2].ntuples:
             raise UsageError(
                 "the transaction to join belongs to another tenant; use a transaction of this tenant"
             )
-        self._previous_actor = (results[1].get_value(0, 0) or b"").decode()
-        self._row_security = results[1].get_value(0, 1)
+        found = [(results[1].get_value(0, i) or b"").decode() for i in range(4)]
+        self._previous = Origin(*found)
+        self._row_security = results[1].get_value(0, 4)
         return _read(calls, results)
 
     async def commit(self, writes: Sequence[UUID] = ()) -> None:
         _require_in_transaction(self._joined.connection)
         # RELEASE keeps settings, so those of the owner must be restored for the statements that follow.
         again: list[Composed] = [(reads.SET_ROW_SECURITY, [self._row_security])]
-        if self._previous_actor:
-            again.append(_set_scope(self._tenant, self._previous_actor))
+        if self._previous is not None:
+            again.append(_set_scope(self._tenant, self._previous))
         try:
             release: Composed = (f"RELEASE SAVEPOINT {_UNIT_SAVEPOINT}", [])
             await self._execute_if_committed(writes, release, *again)
@@ -267,9 +268,10 @@ class JoinedSession(_Transaction):
 _OPEN = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
 
-def _set_scope(tenant: UUID, actor: str) -> Composed:
-    """Set the tenant and the actor; returns no row if the transaction belongs to another tenant."""
-    return reads.SET_SCOPE, [str(tenant).encode(), actor.encode()]
+def _set_scope(tenant: UUID, origin: Origin) -> Composed:
+    """Set the tenant and the origin; returns no row if the transaction belongs to another tenant."""
+    named = origin.actor, origin.on_behalf_of or "", origin.context or ""
+    return reads.SET_SCOPE, [str(tenant).encode(), *map(reads.encode, named), reads.encode(origin.reason)]
 
 
 def _require_in_transaction(connection: BaseConnection[Any]) -> None:

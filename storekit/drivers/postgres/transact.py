@@ -8,6 +8,8 @@ has shown other defaults: nothing was committed then, and the call is sent again
 
 Until that error the results are the same: REPEATABLE READ and SERIALIZABLE return what READ COMMITTED would
 return, or fail with 40001, because each decision of the write functions is made on a row that they lock.
+The move of events is the exception: it takes its snapshot after it has locked the head of the log, so it
+always begins with BEGIN.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from storekit.drivers.postgres.errors import OTHER_DEFAULTS, state_of
 from storekit.drivers.postgres.exchange import Composed, Refused, Waiting, attempt, exchange
 from storekit.drivers.postgres.prepared import Prepared
 from storekit.drivers.postgres.wire import may_write
-from storekit.ports.statements import Statement
+from storekit.ports.statements import Statement, Work
 
 BEGIN_TO_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _BEGIN_TO_READ = "BEGIN ISOLATION LEVEL READ COMMITTED"
@@ -44,7 +46,7 @@ def transact(
     prepared: Prepared | None,
 ) -> Waiting:
     """Execute statements, as they were composed, in one trip and one transaction, as `exchange` does."""
-    if not connection.other_defaults:
+    if not (connection.other_defaults or isinstance(statements[0], Work)):
         try:
             return (yield from attempt(connection.pgconn, composed, prepared))
         except Refused as refused:

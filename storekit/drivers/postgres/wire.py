@@ -18,7 +18,7 @@ from psycopg.pq.abc import PGresult
 from pydantic_core import from_json
 
 from storekit.drivers.postgres.exchange import Composed
-from storekit.drivers.postgres.queries import claims, reads, search
+from storekit.drivers.postgres.queries import claims, reads, search, worker
 from storekit.ports.statements import (
     Call,
     Claim,
@@ -26,10 +26,12 @@ from storekit.ports.statements import (
     Events,
     Locate,
     Match,
+    Progress,
     Report,
     Search,
     Select,
     Statement,
+    Work,
     Written,
 )
 from storekit.ports.stores import UNDECODED, BlobRef, StoredPart
@@ -63,6 +65,8 @@ def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = No
     but not earlier than that: a function that sorts, in a transaction in which sorts are forbidden, is
     planned at such costs that Postgres 15 to 17 compile it (JIT), which takes 490 ms.
     """
+    if isinstance(statements[0], Work):
+        return worker.work(statements[0])
     composed: list[Composed] = [(reads.SET_ROLE, [role.encode()])] if role else []
     first = _first_query(statements)
     for position, statement in enumerate(statements):
@@ -85,9 +89,11 @@ def compose(tenant: UUID, statements: Sequence[Statement], role: str | None = No
                 composed.append(claims.claim(statement, tenant))
             case Written():
                 composed.append(claims.written(statement, tenant))
+            case Progress():
+                composed.append(reads.progress(statement, tenant))
             case Report():
                 composed.append(reads.report(statement))
-            case _:
+            case Select():
                 composed.append(reads.select(statement, tenant))
     return composed
 
@@ -106,7 +112,7 @@ _LOOK_UPS = frozenset({Call, Select, Locate})
 
 def may_write(statements: Sequence[Statement]) -> bool:
     """Return whether one of the statements may write. A report records who read it."""
-    return any(isinstance(each, Call | Claim | Report) for each in statements)
+    return any(isinstance(each, Call | Claim | Report | Work) for each in statements)
 
 
 @lru_cache
@@ -148,7 +154,7 @@ def read(reader: Transformer, statements: Sequence[Statement], results: Sequence
 
 def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
     match statement:
-        case Call():
+        case Call() | Work():
             return _document(result)
         case Claim():
             return _document(result) if result.ntuples else None
@@ -156,6 +162,8 @@ def _answer(reader: Transformer, statement: Statement, result: PGresult) -> Any:
             return _blobs(reader, result)
         case Events():
             return [_event(row) for row in _rows(reader, result)]
+        case Progress():
+            return _rows(reader, result)[0]
         case Report():
             return [row["row"] for row in _rows(reader, result)]
         case Count():

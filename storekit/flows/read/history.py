@@ -30,6 +30,8 @@ async def history(context: Context, table: Table, ref_id: str, limit: int = LONG
             row["reason"],
             row["before"],
             row["after"],
+            row["on_behalf_of"],
+            row["context"],
         )
         for row in reversed(rows)
     ]

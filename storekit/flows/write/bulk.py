@@ -9,6 +9,7 @@ from storekit.errors import StorekitError, UsageError
 from storekit.flows.context import Context
 from storekit.flows.write.operations import Operation, Verb
 from storekit.flows.write.planning import off_loop
+from storekit.flows.write.reason import check_reason
 from storekit.flows.write.save import check_entities, check_key, save_changes
 from storekit.flows.write.single import carry_out_operations
 from storekit.flows.write.unit import Unit
@@ -32,6 +33,7 @@ async def save_many(
     entities: Sequence[E],
     key: str | None = None,
     progress: Progress | None = None,
+    reason: str | None = None,
 ) -> list[E]:
     """Save objects, all or nothing: one write for each chunk of them, one transaction for all writes.
 
@@ -39,19 +41,22 @@ async def save_many(
     """
     check_entities(entity_class, entities)
     check_key(key)
+    check_reason(reason, entity_class)
     check_replayed(entities, key)
     await resolve_former(context, entities, key)
     changes = await _chunk(context, entities, 0)
     if len(changes) == len(entities):
-        return await save_changes(context, entities, changes, key, progress)
+        return await save_changes(context, entities, changes, key, reason, progress)
     if key is not None:
         raise UsageError(
             f"an idempotency key identifies one write, of at most {_MOST:,} records and "
             f"{_MOST_BYTES >> 20} MiB of documents; save fewer with each key"
         )
-    unit, done = Unit(context), 0
+    unit, done = Unit(context, reason=reason), 0
     try:
         while changes:
+            for change in changes:
+                change.reason = reason
             await unit.writes.send(changes)
             done += len(changes)
             if progress is not None:
@@ -86,38 +91,57 @@ async def _chunk(context: Context, entities: Sequence[Entity], start: int) -> li
     return await off_loop(context, work, long=len(entities) > 1)
 
 
-async def upsert(context: Context, entity_class: type[E], entities: Sequence[E]) -> list[E]:
+async def upsert(
+    context: Context, entity_class: type[E], entities: Sequence[E], reason: str | None = None
+) -> list[E]:
     """Insert records that are new by their natural key, and write the given fields of those that exist."""
-    return await _keyed(context, entity_class, "upsert", entities)
+    return await _keyed(context, entity_class, "upsert", entities, reason)
 
 
-async def insert_ignore(context: Context, entity_class: type[E], entities: Sequence[E]) -> list[E]:
+async def insert_ignore(
+    context: Context, entity_class: type[E], entities: Sequence[E], reason: str | None = None
+) -> list[E]:
     """Insert records that are new by their natural key, and return only those."""
-    return await _keyed(context, entity_class, "insert_ignore", entities)
+    return await _keyed(context, entity_class, "insert_ignore", entities, reason)
 
 
-async def _keyed(context: Context, entity_class: type[E], verb: Verb, entities: Sequence[E]) -> list[E]:
+async def _keyed(
+    context: Context, entity_class: type[E], verb: Verb, entities: Sequence[E], reason: str | None
+) -> list[E]:
     check_entities(entity_class, entities)
-    operations = [_operation(verb, entity_class, each.ref_id, each, i) for i, each in enumerate(entities)]
+    check_reason(reason, entity_class)
+    operations = [
+        _operation(verb, entity_class, each.ref_id, each, i, reason) for i, each in enumerate(entities)
+    ]
     await carry_out_operations(context, operations)
     return [each.outcome for each in operations if isinstance(each.outcome, entity_class)]
 
 
-async def delete_many(context: Context, entity_class: type[Entity], ref_ids: Iterable[str]) -> None:
+async def delete_many(
+    context: Context, entity_class: type[Entity], ref_ids: Iterable[str], reason: str | None = None
+) -> None:
     """Delete records, all or nothing. One Postgres trip."""
     if isinstance(ref_ids, str):
         raise UsageError("delete_many() takes several ref_ids; give a list of them")
-    operations = [_operation("delete", entity_class, ref_id, None, i) for i, ref_id in enumerate(ref_ids)]
+    check_reason(reason, entity_class)
+    operations = [
+        _operation("delete", entity_class, ref_id, None, i, reason) for i, ref_id in enumerate(ref_ids)
+    ]
     if len({each.ref_id for each in operations}) < len(operations):
         raise UsageError("duplicate record in the list; pass each ref_id once")
     await carry_out_operations(context, operations)
 
 
 def _operation(
-    verb: Verb, entity_class: type[Entity], ref_id: str, entity: Entity | None, place: int
+    verb: Verb,
+    entity_class: type[Entity],
+    ref_id: str,
+    entity: Entity | None,
+    place: int,
+    reason: str | None,
 ) -> Operation:
     try:
-        return Operation(verb, entity_class, ref_id, entity, place=place)
+        return Operation(verb, entity_class, ref_id, entity, place=place, reason=reason)
     except StorekitError as error:
         error.at(place)
         raise

@@ -12,7 +12,7 @@ from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.find import LONGEST
 from storekit.flows.read.load import whole_row
-from storekit.flows.write.transition import check_reason
+from storekit.flows.write.reason import check_reason
 from storekit.ids import new_id
 from storekit.model.declare.entity import Entity
 from storekit.model.find.orders import order_of
@@ -41,7 +41,7 @@ async def claim(
     context.actor.require_write(table)
     state = state_of(table, to)
     check_limit(limit, LONGEST)
-    check_reason(reason)
+    check_reason(reason, entity)
     until = None if lease is None else _lease(table, lease)
     conditions = conditions_of(entity, where, deleted=False)
     _check_states(entity, conditions, state)
@@ -52,7 +52,8 @@ async def claim(
     assert table.machine is not None  # noqa: S101 it has a state
     write_id, whole = new_id(), whole_row(table, ())
     values = {table.machine.field: state}
-    statement = Claim(table.name, context.actor.name, write_id, tuple(queues), values, limit, until, reason)
+    origin = context.actor.origin(reason)
+    statement = Claim(table.name, origin, write_id, tuple(queues), values, limit, until)
     after = Written(table.name, whole.columns, whole.parts, write_id)
     reply, rows = await calls.claim(context, statement, after)
     if reply is None:

@@ -14,7 +14,7 @@ from uuid import UUID
 from storekit.errors import OutcomeUnknown, Unavailable, UsageError
 from storekit.flows.context import NIL, Context
 from storekit.flows.replies import Json
-from storekit.ports.statements import Call, Statement
+from storekit.ports.statements import Call, Origin, Statement
 from storekit.ports.stores import AnswerLost, Session
 from storekit.trace import step
 
@@ -31,7 +31,7 @@ class _InTransaction:
             return await self._session.pipeline(calls)
         return await self._session.ask(tenant, statements)
 
-    def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
+    def session(self, tenant: UUID, origin: Origin, within: Any = None) -> Session:
         raise UsageError("a transaction is open already")
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ from storekit.flows.replies import Replayed
 from storekit.flows.write.attempt import carry_out
 from storekit.flows.write.attribution import attribute
 from storekit.flows.write.planning import changes_of, planned
+from storekit.flows.write.reason import check_reason
 from storekit.flows.write.unresolved import remember, resolve_former
 from storekit.flows.write.upload import Progress
 from storekit.model.declare.entity import Entity
@@ -31,6 +32,7 @@ async def save(
     entities: Sequence[E],
     key: str | None = None,
     expected_version: int | None = None,
+    reason: str | None = None,
 ) -> list[E]:
     """Save objects, all or nothing.
 
@@ -38,12 +40,13 @@ async def save(
     """
     check_entities(entity_class, entities)
     check_key(key)
+    check_reason(reason, entity_class)
     check_replayed(entities, key)
     if expected_version is not None:
         check_version(expected_version)
     await resolve_former(context, entities, key)
     changes = await changes_of(context, entities, expected_version)
-    return await save_changes(context, entities, changes, key)
+    return await save_changes(context, entities, changes, key, reason)
 
 
 async def save_changes(
@@ -51,9 +54,12 @@ async def save_changes(
     entities: Sequence[E],
     changes: Sequence[Change],
     key: str | None,
+    reason: str | None = None,
     progress: Progress | None = None,
 ) -> list[E]:
     """Save the changes of some objects in one write."""
+    for change in changes:
+        change.reason = reason
     plan = await planned(context, changes)
     if not plan.rows:
         return list(entities)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from storekit.errors import ValidationError
 from storekit.flows import calls
 from storekit.flows.context import Context
 from storekit.flows.read.load import checked, whole_row
 from storekit.flows.write.operations import Operation
+from storekit.flows.write.reason import check_reason
 from storekit.ids import new_id
 from storekit.model.declare.entity import Entity
 from storekit.model.save.change import Change
 from storekit.model.save.load import committed_from
 from storekit.model.table.machine import state_of
-from storekit.model.values.limits import check_length, check_text, check_version
+from storekit.model.values.limits import check_version
 
-_LONGEST_REASON = 4000
 E = TypeVar("E", bound=Entity)
 
 
@@ -34,7 +33,7 @@ async def transition(
     checked([ref_id])
     state = state_of(table, to)
     check_version(expected_version)
-    check_reason(reason)
+    check_reason(reason, entity)
     await context.ports.ready(documents=False, blobs=False)
     asked = calls.Move(table.name, ref_id, state, reason, expected_version)
     rows = await calls.transition(context, new_id(), asked, whole_row(table, [ref_id]))
@@ -47,16 +46,3 @@ def move(operation: Operation) -> Change:
     change = Change(owner, operation.table, "transition", operation.ref_id, expected_version=expected)
     change.columns = change.declared = dict(operation.values)
     return change
-
-
-def check_reason(reason: str | None) -> None:
-    """Check the reason of a change.
-
-    Raises:
-        ValidationError: it is not a text of at most 4,000 characters.
-    """
-    if reason is None:
-        return
-    if not isinstance(reason, str):
-        raise ValidationError(f"it must be str, not {type(reason).__name__}", field="reason")
-    check_length(check_text(reason, "reason"), _LONGEST_REASON, "reason")

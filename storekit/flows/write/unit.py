@@ -11,10 +11,10 @@ from storekit.errors import OutcomeUnknown, StorekitError, UsageError
 from storekit.flows.context import Context
 from storekit.flows.write.flushed import Row
 from storekit.flows.write.operations import Operation
+from storekit.flows.write.reason import check_reason
 from storekit.flows.write.replay import BlockReplayed, Replay, take_stored
 from storekit.flows.write.save import check_key
 from storekit.flows.write.single import carry_out_operations
-from storekit.flows.write.transition import check_reason
 from storekit.flows.write.writes import TOO_LATE, Writes
 from storekit.model.save.changes import change_of
 
@@ -66,7 +66,7 @@ class Unit:
             )
         self.context = context
         self.phase = Phase.PLANNING
-        self.writes = Writes(context, within, key)
+        self.writes = Writes(context, within, key, reason)
         self.replayed = False
         """Whether an earlier unit with the same key has committed, so that this one wrote nothing."""
         self._reason = reason
@@ -92,6 +92,8 @@ class Unit:
         """
         self._require_usable()
         self.context.actor.require_write(operation.table)
+        operation.reason = self._reason if operation.reason is None else operation.reason
+        check_reason(operation.reason, operation.entity_class)
         row = operation.table.name, operation.ref_id
         earlier = self._planned.get(row)
         again = earlier is not None and (operation.verb != earlier.verb or operation.verb not in _REPEATABLE)
@@ -101,7 +103,6 @@ class Unit:
             change = change_of(operation.entity, self.context.actor.tenant)
             if change.blobs or change.documents:
                 raise UsageError(TOO_LATE)
-        operation.reason = self._reason if operation.reason is None else operation.reason
         operation.place = self._named if earlier is None else earlier.place
         self._named += earlier is None
         self._planned[row] = operation

@@ -15,6 +15,7 @@ from storekit.flows.write.attribution import attribute
 from storekit.flows.write.operations import check_update
 from storekit.flows.write.overtaken import Overtaken, Uploads, repeated
 from storekit.flows.write.planning import documents_of, off_loop, planned
+from storekit.flows.write.reason import check_reason
 from storekit.model.declare.entity import Entity
 from storekit.model.declare.validators import looks_at_record
 from storekit.model.save.change import Change
@@ -33,6 +34,7 @@ async def update(
     ref_id: str,
     values: Mapping[str, Any],
     expected_version: int | None = None,
+    reason: str | None = None,
 ) -> E:
     """Write some fields of a record and return it.
 
@@ -41,11 +43,13 @@ async def update(
     """
     check_update(entity, ref_id, values)
     check_version(expected_version)
+    check_reason(reason, entity)
     values = held(values)
 
     async def work(uploads: Uploads) -> E:
         judged = await read_judged(context, [(entity, ref_id, values)])
         change = await _change_in(context, entity, ref_id, values, judged, expected_version)
+        change.reason = reason
         if not change.empty:
             return (await _carry_out(context, entity, [change], uploads))[0]
         found = await get(context, entity, ref_id)
@@ -56,13 +60,19 @@ async def update(
     return await repeated(context, work, _forget)
 
 
-async def update_many(context: Context, entity: type[E], values: Mapping[str, Mapping[str, Any]]) -> list[E]:
+async def update_many(
+    context: Context,
+    entity: type[E],
+    values: Mapping[str, Mapping[str, Any]],
+    reason: str | None = None,
+) -> list[E]:
     """Write some fields of many records, all or nothing. The trips of one update."""
     if not isinstance(values, Mapping):
         raise ValidationError("it must map each ref_id to the fields to write", field="values")
     for i, (ref_id, each) in enumerate(values.items()):
         with _placed(i):
             check_update(entity, ref_id, each)
+    check_reason(reason, entity)
     values = {ref_id: held(each) for ref_id, each in values.items()}
 
     async def work(uploads: Uploads) -> list[E]:
@@ -71,7 +81,7 @@ async def update_many(context: Context, entity: type[E], values: Mapping[str, Ma
         for i, (ref_id, each) in enumerate(values.items()):
             with _placed(i):
                 changes.append(await _change_in(context, entity, ref_id, each, found))
-            changes[-1].place = i
+            changes[-1].place, changes[-1].reason = i, reason
         return await _carry_out(context, entity, changes, uploads) if changes else []
 
     return await repeated(context, work, _forget)

@@ -45,6 +45,8 @@ class Writes:
     """The idempotency key, until the first write takes it. That write holds the key for the whole unit: it is
     staged first, or is the first statement of the transaction, so no other write of the unit and none of the
     user's SQL runs before the key is claimed."""
+    reason: str | None = None
+    """The reason of the unit, which events of the user's SQL get."""
     flushed: list[Flushed] = field(default_factory=list)
     session: Session | None = None
     """The transaction, once it has begun."""
@@ -154,6 +156,7 @@ class Writes:
         assert self.session is not None  # noqa: S101 it was begun
         ids = [each.attempt.write.write_id for each in self.flushed]
         await in_transaction.commit(self.session, ids, lent=lent or self.within is not None)
+        self.context.ports.committed()
         for each in self.flushed:
             each.attempt.settled()
 
@@ -258,4 +261,4 @@ class Writes:
 
     def _new_session(self) -> Session:
         actor = self.context.actor
-        return self.context.ports.ledger.session(actor.tenant, actor.name, self.within)
+        return self.context.ports.ledger.session(actor.tenant, actor.origin(self.reason), self.within)

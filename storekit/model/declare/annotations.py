@@ -90,6 +90,7 @@ def table_of(
     scope: Scope = "tenant",
     indexes: Sequence[Index] = (),
     natural_key: Sequence[str] = (),
+    reason_required: bool = False,
 ) -> Table:
     """Return the table that a class declares.
 
@@ -107,7 +108,10 @@ def table_of(
     _check_parts(owner, columns, parts)
     # first without keys: state machine, look-up and indexes are checked against the columns of the table
     base = {**BASE, **(MUTABLE if mutable else {}), **(SOFT_DELETE if soft_delete else {})}
+    if not isinstance(reason_required, bool):
+        raise UsageError(f"{owner}: reason_required={reason_required!r} must be a bool")
     table = Table(name, base, columns, parts, mutable, soft_delete, line, scope)
+    table = replace(table, reason_required=reason_required)
     machine, found_by = machine_of(owner, table, fields, marks), lookup_of(owner, table, marks)
     table = replace(table, machine=machine, lookup=found_by, **keys_of(owner, table, indexes, natural_key))
     check_scope(owner, table)

@@ -29,7 +29,7 @@ from storekit.model.declare.validators import LOADING, assign, current_run, guar
 from storekit.model.table.indexes import Index
 from storekit.model.table.table import RESERVED, Scope, Table
 
-_KEYWORDS = ("scope", "line", "indexes", "natural_key")
+_KEYWORDS = ("scope", "line", "indexes", "natural_key", "reason_required")
 
 
 class Entity(BaseModel, metaclass=EntityClass):
@@ -55,6 +55,7 @@ class Entity(BaseModel, metaclass=EntityClass):
         line: line of shipped migrations that creates the table; None (the default) for your own migrations.
         indexes: `index(...)` and `unique(...)` of the class.
         natural_key: fields that identify a record, unique per tenant; `upsert` finds records by them.
+        reason_required: whether each change needs `reason=`. Postgres refuses a change without a reason too.
 
     Raises:
         UsageError: when the class is defined, for a field or keyword that cannot be stored.
@@ -90,6 +91,7 @@ class Entity(BaseModel, metaclass=EntityClass):
         line: str | None = None,
         indexes: Sequence[Index] = (),
         natural_key: Sequence[str] = (),
+        reason_required: bool = False,
         **kwargs: Any,
     ) -> None:
         _refuse_unknown_keywords(cls, kwargs)

@@ -111,6 +111,8 @@ class Table:
     machine: Machine | None = None
     lookup: str | None = None
     """Column by which a record is found before its tenant is known."""
+    reason_required: bool = False
+    """Whether each change needs a reason."""
 
     @property
     def types(self) -> tuple[tuple[str, str], ...]:

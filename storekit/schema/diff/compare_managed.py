@@ -81,6 +81,9 @@ def _guards(pair: Pair) -> Iterator[Difference]:
             continue
         if name in declared:
             yield pair.add(f"{name} {'has another definition' if name in actual else 'is missing'}")
+        elif name == "trigger storekit_reason":
+            no_reason = ddl.manage(pair.table, reason_required=False)
+            yield pair.decide("each change needs a reason, which the class does not require", no_reason)
         elif name.startswith(
             "policy "
         ):  # policies are combined with OR, so another one may show a tenant the rows of other tenants

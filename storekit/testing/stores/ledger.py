@@ -17,11 +17,14 @@ from storekit.ports.statements import (
     Events,
     Locate,
     Match,
+    Origin,
+    Progress,
     Report,
     Search,
     Select,
     Statement,
     Via,
+    Work,
     Written,
 )
 from storekit.ports.stores import BlobRef, Session, StoredPart
@@ -49,10 +52,10 @@ class MemoryLedger:
             # Copies: callers may change what they get, and the state must not change with it.
             return [deepcopy(_answer(tx, statement)) for statement in statements]
 
-    def session(self, tenant: UUID, actor: str, within: Any = None) -> Session:
+    def session(self, tenant: UUID, origin: Origin, within: Any = None) -> Session:
         if within is not None:
             raise UsageError("a memory store has no connection to join; test this with Store.embedded")
-        return MemorySession(self._state, tenant, actor)
+        return MemorySession(self._state, tenant, origin)
 
     async def close(self) -> None:
         """Do nothing: another store may use the same state."""
@@ -61,8 +64,8 @@ class MemoryLedger:
 class MemorySession:
     """Several calls of the write API in one transaction. There is no SQL in memory."""
 
-    def __init__(self, state: State, tenant: UUID, actor: str) -> None:
-        self._state, self._tenant, self._actor = state, tenant, actor
+    def __init__(self, state: State, tenant: UUID, origin: Origin) -> None:
+        self._state, self._tenant, self._actor = state, tenant, origin.actor
         self._tx: Transaction | None = None
 
     @property
@@ -118,6 +121,12 @@ def _answer(tx: Transaction, statement: Statement) -> Any:
             raise UsageError(
                 f"the report {statement.name} is a view in Postgres; a memory store has no reports"
             )
+        case Progress():
+            # every event is in the log at once: nothing commits later than it began
+            events = sum(map(len, tx.state.events.values()))
+            return {"pos": events, "complete_through": tx.now, "waiting": False}
+        case Work():
+            return {"term": None}  # a relay has nothing to do
     return _events(tx, statement)
 
 
@@ -135,9 +144,10 @@ def _claim(tx: Transaction, statement: Claim) -> dict[str, Any] | None:
         "columns": [*values],
         "refs": [],
         "rows": [{"ref_id": ref_id, "expected_version": None, **values} for ref_id in free],
-        "reason": statement.reason,
+        "reason": statement.origin.reason,
     }
-    claim = {"p_key": None, "p_fingerprint": None, "p_parts": None, "p_ops": [operation]}
+    claim: dict[str, Any] = {"p_key": None, "p_fingerprint": None, "p_parts": None, "p_ops": [operation]}
+    claim |= {"p_on_behalf_of": statement.origin.on_behalf_of, "p_context": statement.origin.context}
     return writes.commit(tx, {"p_write_id": statement.write_id, **claim})
 
 

@@ -31,7 +31,7 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     _check_shape(table, operation)
     made: Mapping[str, int] = {}
     if verb == "transition":
-        made, verb = made_moves(tx, table, operation["columns"][0], rows), "update"
+        made = made_moves(tx, table, operation["columns"][0], rows)
     asked, rows = rows, [row for row in rows if row["ref_id"] not in made]
     if verb != "insert":
         # In the order in which the SQL locks rows, so that the same one of several errors is raised.
@@ -43,7 +43,7 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
     # Rows of one statement may refer to each other: Postgres checks references at its end.
     leaving = {row["ref_id"] for row in rows} if verb == "delete" else set[str]()
     # Postgres checks unique keys at each row, which matters if the rows exchange values.
-    at_each_row = verb == "update" and any(
+    at_each_row = verb in {"update", "transition"} and any(
         {*names} & {*fields, *where} for _, fields, where in unique_keys(table)
     )
     done: dict[str, int] = {}
@@ -52,7 +52,7 @@ def write_rows(tx: Transaction, operation: Mapping[str, Any]) -> list[list[Any]]
         tx.freed -= {each for each in tx.freed if each[1] == row["ref_id"]}
         if at_each_row:
             check_unique(tx, table, [row])
-    if verb in {"insert", "update"} and not operation.get("circle"):
+    if verb in {"insert", "update", "transition"} and not operation.get("circle"):
         check_references(tx, table, rows)
     if verb != "delete" and not at_each_row:
         check_unique(tx, table, rows)
@@ -102,8 +102,8 @@ def _write_row(
     found = tx.row(table.name, row["ref_id"])
     assert found is not None  # noqa: S101 it was checked
     match verb:
-        case "update":
-            return change(tx, table, found, values, "updated")
+        case "update" | "transition":
+            return change(tx, table, found, values, "updated", asked=verb == "transition")
         case "restore":
             return change(tx, table, found, {"deleted_on": None, "deleted_by": None}, "restored")
     if table.soft_delete:
@@ -131,8 +131,13 @@ def _insert(tx: Transaction, table: Table, row: Row, values: Row) -> int:
     return 1
 
 
-def change(tx: Transaction, table: Table, found: Row, values: Row, what: str) -> int:
-    """Change a row as the row trigger does: increment the version, set updated_on and updated_by."""
+def change(tx: Transaction, table: Table, found: Row, values: Row, what: str, *, asked: bool = False) -> int:
+    """Change a row as the row trigger does: increment the version, set updated_on and updated_by.
+
+    A row that stays as it is keeps its version, unless a transition to its state was asked for.
+    """
+    if not asked and not any(_differs(table, name, value, found.get(name)) for name, value in values.items()):
+        return int(found["version"])
     changed = {**found, **values, "version": found["version"] + 1}
     if table.machine and found[table.machine.field] != changed[table.machine.field]:
         was, what = found[table.machine.field], "transitioned"
@@ -249,7 +254,9 @@ def _record(
 ) -> None:
     key = (table.name, tx.tenant, ref_id)
     images = _exact(table, before), _exact(table, after)
-    event = Event(tx.now, f"{table.name}.{what}", version, tx.actor, tx.reason, *images)
+    context = None if tx.context is None else json.loads(tx.context)
+    origin = tx.actor, tx.on_behalf_of, tx.reason, context
+    event = Event(tx.now, f"{table.name}.{what}", version, *origin, *images)
     tx.put(tx.state.events, key, (*tx.state.events.get(key, ()), event))
 
 

@@ -64,7 +64,9 @@ class Event:
     type: str
     version: int
     actor: str
+    on_behalf_of: str | None = None
     reason: str | None = None
+    context: dict[str, Any] | None = None
     before: Row | None = None
     after: Row | None = None
 
@@ -128,6 +130,9 @@ class Transaction:
     def __init__(self, state: State, tenant: UUID, actor: str) -> None:
         self.state, self.tenant, self.actor = state, tenant, actor
         self.now = state.clock.now()
+        self.on_behalf_of: str | None = None
+        self.context: str | None = None
+        """A JSON object, as text."""
         self.reason: str | None = None
         self.freed: set[tuple[str, str]] = set()
         """Keys that rows gave up until their operation writes them: name of the key, ref_id."""

@@ -60,6 +60,7 @@ def renew(tx: Transaction, given: Arguments) -> Reply:
 def commit(tx: Transaction, given: Arguments) -> Reply:
     """Claim the write, then make its rows and parts visible."""
     write_id, parts, operations = given["p_write_id"], given["p_parts"] or [], given["p_ops"]
+    tx.on_behalf_of, tx.context = given.get("p_on_behalf_of"), given.get("p_context")
     outcome = claim(tx, given, staged=bool(parts))
     if outcome is not None:
         return outcome

@@ -2,8 +2,8 @@
 
 -- A function has the signature, written out in full, the return type, security and volatility, the
 -- settings and the roles that may call it. 'storekit path' and 'catalog path' are the two search paths, and 'pinned'
--- are the settings of the functions for the app; the body of a function that is 'bound' was resolved when it was
--- created.
+-- are the settings of the functions for the app and the worker; the body of a function that is 'bound' was resolved
+-- when it was created.
 CREATE FUNCTION tap.function_is(
     p_signature text, p_returns text, p_kind text, p_settings text,
     p_callers text DEFAULT 'nobody', p_owner text DEFAULT 'storekit_owner'
@@ -16,7 +16,7 @@ CREATE FUNCTION tap.function_is(
             'search_path=pg_catalog, storekit, pg_temp', 'storekit path'),
             'search_path=pg_catalog, pg_temp', 'catalog path'),
             'TimeZone=UTC, standard_conforming_strings=on, row_security=on, enable_seqscan=off, enable_sort=on, '
-            'plan_cache_mode=auto, jit=off, lock_timeout=5s', 'pinned'),
+            'plan_cache_mode=auto, jit=off', 'pinned'),
         coalesce((SELECT string_agg(replace(who, 'storekit_', ''), ', ' ORDER BY n)
                   FROM unnest('{public,storekit_app,storekit_worker,storekit_auditor,storekit_reporter,storekit_reports}'::text[])
                        WITH ORDINALITY AS role (who, n)

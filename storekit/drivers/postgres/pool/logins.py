@@ -55,6 +55,12 @@ LOGINS: Mapping[Login, LoginRules] = {
         "a login that is a member of storekit_reporter",
         group="storekit_reporter",
     ),
+    Login.WORKER: LoginRules(
+        "postgres_worker_url",
+        "POSTGRES_WORKER_URL",
+        "a login that is a member of storekit_worker",
+        group="storekit_worker",
+    ),
 }
 
 REMEDY = "use a login that is a member of one role alone:"

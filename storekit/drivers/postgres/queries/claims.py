@@ -14,7 +14,7 @@ from storekit.drivers.postgres.queries.reads import encode, fields, look_up, nam
 from storekit.drivers.postgres.queries.search import Order, Shape, encoded, order_by, shape, where
 from storekit.ports.statements import Claim, Written
 
-_OWN = 8
+_OWN = 10
 """The parameters before those of the conditions."""
 _Queue: TypeAlias = tuple[tuple[Shape, ...], Order]
 
@@ -24,13 +24,15 @@ def claim(statement: Claim, tenant: UUID) -> tuple[str, list[bytes | None]]:
     lease = statement.lease or ("", None)
     own = [
         tenant,
-        statement.actor,
+        statement.origin.actor,
         statement.write_id,
         statement.table,
         dict(statement.values),
-        statement.reason,
+        statement.origin.reason,
         lease[1],
         statement.limit,
+        statement.origin.on_behalf_of,
+        statement.origin.context,
     ]
     given = [value for search in statement.queues for value in encoded(search.conditions)]
     queues = tuple((tuple(map(shape, search.conditions)), search.order) for search in statement.queues)
@@ -63,7 +65,7 @@ def _claim_text(table: str, queues: tuple[_Queue, ...], columns: tuple[str, ...]
         f"WITH free AS MATERIALIZED (SELECT ref_id FROM ({found}) f LIMIT $8::bigint) "
         "SELECT storekit.commit_v1($1::uuid, $2::text, $3::uuid, NULL, NULL, NULL, jsonb_build_array("
         "jsonb_build_object('entity', $4::text, 'op', 'update', 'refs', '{}'::text[], 'reason', $6::text, "
-        f"'columns', ARRAY[{listed}], 'rows', c.rows))) "
+        f"'columns', ARRAY[{listed}], 'rows', c.rows)), $9::text, $10::jsonb) "
         f"FROM (SELECT jsonb_agg(jsonb_build_object('ref_id', ref_id) || $5::jsonb{until}) AS rows "
         "FROM free) c "
         f"WHERE c.rows IS NOT NULL AND ($7::interval IS NULL OR {bool(lease)!s})"

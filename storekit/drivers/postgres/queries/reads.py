@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from storekit.errors import ValidationError
-from storekit.ports.statements import Call, Events, Locate, Match, Report, Select, Via
+from storekit.ports.statements import Call, Events, Locate, Match, Progress, Report, Select, Via
 
 # Behind a pooler each transaction may run in another session, so every read sets what it needs in its own
 # transaction. The tenant and nine settings take 17.8 us of the server, the tenant alone 13.5 us. They must be
@@ -62,11 +62,14 @@ limits of BETWEEN are equal, and would plan each call anew once the table has mo
 # may hold anything. So they name the schema of each function, operator and type.
 SET_SCOPE = (
     "SELECT pg_catalog.set_config('storekit.tenant', $1, true), "
-    "pg_catalog.set_config('storekit.actor', $2, true) "
+    "pg_catalog.set_config('storekit.actor', $2, true), "
+    "pg_catalog.set_config('storekit.on_behalf_of', $3, true), "
+    "pg_catalog.set_config('storekit.context', $4, true), pg_catalog.set_config('storekit.reason', "
+    "coalesce($5, pg_catalog.current_setting('storekit.reason', true), ''), true) "
     "WHERE coalesce(pg_catalog.current_setting('storekit.tenant', true), '') OPERATOR(pg_catalog.=) "
     "ANY (ARRAY['', $1])"
 )
-"""Sets tenant and actor, unless the transaction has another tenant: then it returns no row."""
+"""Sets tenant and origin, unless the transaction has another tenant: then it returns no row."""
 RESTORE_TENANT = f"SELECT pg_catalog.set_config('storekit.tenant', $1, true), {setting('row_security', 'on')}"
 """Sets what `REQUIRE_COMMITTED` needs to see the writes, after the user's SQL."""
 REQUIRE_COMMITTED = (
@@ -77,7 +80,10 @@ REQUIRE_COMMITTED = (
 )
 """Divides by zero unless all writes are committed: the server then skips the rest of the pipeline."""
 CURRENT = (
-    "SELECT pg_catalog.current_setting('storekit.actor', true), pg_catalog.current_setting('row_security')"
+    "SELECT pg_catalog.current_setting('storekit.actor', true), "
+    "pg_catalog.current_setting('storekit.on_behalf_of', true), "
+    "pg_catalog.current_setting('storekit.context', true), "
+    "pg_catalog.current_setting('storekit.reason', true), pg_catalog.current_setting('row_security')"
 )
 """Reads what a unit of work changes in a transaction that it joins."""
 SET_ROW_SECURITY = "SELECT pg_catalog.set_config('row_security', $1, true)"
@@ -91,20 +97,27 @@ PART = (
 )
 
 _EVENTS = (
-    "SELECT e.occurred_on, e.type, e.version, e.actor, e.reason, "
+    "SELECT e.occurred_on, e.type, e.version, e.actor, e.on_behalf_of, e.reason, e.context, "
     "e.before::text, e.after::text FROM storekit.event e "
     "WHERE e.tenant_id = $1::uuid AND e.entity = $2 AND e.ref_id = $3 "
     "ORDER BY e.version DESC, e.occurred_on DESC LIMIT $4::bigint"
 )
 
+_PROGRESS = (
+    "SELECT h.pos, h.complete_through, EXISTS (SELECT FROM storekit.event_inbox i "
+    "WHERE i.tenant_id = $1::uuid AND i.entity = $2 AND i.ref_id = $3 AND i.version <= $4::bigint) "
+    "AS waiting FROM storekit.event_head h"
+)
+
 _WRITE = {"p_tenant": "uuid", "p_actor": "text", "p_write_id": "uuid"}
 _CLAIM = {**_WRITE, "p_key": "text", "p_fingerprint": "bytea"}
+_ORIGIN = {"p_on_behalf_of": "text", "p_context": "jsonb"}
 MAX_REQUEST = 128 * 1024 * 1024
 """Bytes of the arguments of one call. Rows are sent as one jsonb value, which can have at most 256 MB."""
 FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "stage_v1": {**_CLAIM, "p_lease": "interval", "p_parts": "jsonb", "p_targets": "jsonb"},
     "renew_v1": {**_WRITE, "p_lease": "interval"},
-    "commit_v1": {**_CLAIM, "p_parts": "jsonb", "p_ops": "jsonb"},
+    "commit_v1": {**_CLAIM, "p_parts": "jsonb", "p_ops": "jsonb", **_ORIGIN},
     "abandon_v1": _WRITE,
     "transition_v1": {
         **_WRITE,
@@ -113,6 +126,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_to": "text",
         "p_reason": "text",
         "p_expected_version": "bigint",
+        **_ORIGIN,
     },
     "lookup_v1": {"p_entity": "text", "p_value": "text"},
 }
@@ -253,6 +267,12 @@ def _ref_ids(ref_ids: tuple[str, ...]) -> bytes:
 def events(statement: Events, tenant: UUID) -> tuple[str, list[bytes | None]]:
     """Compose a SELECT of the latest events of a record."""
     return _EVENTS, [encode(each) for each in (tenant, statement.table, statement.ref_id, statement.limit)]
+
+
+def progress(statement: Progress, tenant: UUID) -> tuple[str, list[bytes | None]]:
+    """Compose a SELECT of the end of the log and of one record in the inbox, in one snapshot."""
+    row = statement.table, statement.ref_id, statement.version
+    return _PROGRESS, [encode(each) for each in (tenant, *row)]
 
 
 def report(statement: Report) -> tuple[str, list[bytes | None]]:

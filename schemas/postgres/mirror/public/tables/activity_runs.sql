@@ -52,6 +52,6 @@ CREATE TRIGGER storekit_insert AFTER INSERT ON public.activity_runs REFERENCING 
 
 CREATE TRIGGER storekit_move BEFORE UPDATE ON public.activity_runs FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION storekit.check_move('activity_runs', 'status');
 
-CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.activity_runs FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.activity_runs FOR EACH ROW EXECUTE FUNCTION storekit.touch('t', 't');
 
 CREATE TRIGGER storekit_update AFTER UPDATE ON public.activity_runs REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('activity_runs', 'status');

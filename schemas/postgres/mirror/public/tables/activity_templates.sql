@@ -43,6 +43,6 @@ CREATE TRIGGER storekit_delete AFTER DELETE ON public.activity_templates REFEREN
 
 CREATE TRIGGER storekit_insert AFTER INSERT ON public.activity_templates REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('activity_templates', '');
 
-CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.activity_templates FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.activity_templates FOR EACH ROW EXECUTE FUNCTION storekit.touch('t', 't');
 
 CREATE TRIGGER storekit_update AFTER UPDATE ON public.activity_templates REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('activity_templates', '');

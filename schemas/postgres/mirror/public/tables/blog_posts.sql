@@ -58,6 +58,6 @@ CREATE TRIGGER storekit_insert AFTER INSERT ON public.blog_posts REFERENCING NEW
 
 CREATE TRIGGER storekit_move BEFORE UPDATE ON public.blog_posts FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION storekit.check_move('blog_posts', 'status');
 
-CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.blog_posts FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.blog_posts FOR EACH ROW EXECUTE FUNCTION storekit.touch('t', 't');
 
 CREATE TRIGGER storekit_update AFTER UPDATE ON public.blog_posts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('blog_posts', 'status');

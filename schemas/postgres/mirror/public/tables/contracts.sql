@@ -44,6 +44,6 @@ CREATE TRIGGER storekit_insert AFTER INSERT ON public.contracts REFERENCING NEW 
 
 CREATE TRIGGER storekit_keep BEFORE DELETE ON public.contracts FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION storekit.refuse_change('contracts', 'pdf');
 
-CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.contracts FOR EACH ROW EXECUTE FUNCTION storekit.touch('f');
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.contracts FOR EACH ROW EXECUTE FUNCTION storekit.touch('f', 't');
 
 CREATE TRIGGER storekit_update AFTER UPDATE ON public.contracts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('contracts', '', 'pdf');

@@ -46,6 +46,6 @@ CREATE TRIGGER storekit_insert AFTER INSERT ON public.llm_calls REFERENCING NEW 
 
 CREATE TRIGGER storekit_keep BEFORE DELETE ON public.llm_calls FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION storekit.refuse_change('llm_calls');
 
-CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.llm_calls FOR EACH ROW EXECUTE FUNCTION storekit.touch('f');
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.llm_calls FOR EACH ROW EXECUTE FUNCTION storekit.touch('f', 't');
 
 CREATE TRIGGER storekit_update AFTER UPDATE ON public.llm_calls REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('llm_calls', '');

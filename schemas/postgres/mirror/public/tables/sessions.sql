@@ -47,6 +47,6 @@ CREATE TRIGGER storekit_delete AFTER DELETE ON public.sessions REFERENCING OLD T
 
 CREATE TRIGGER storekit_insert AFTER INSERT ON public.sessions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('sessions', '');
 
-CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.sessions FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.sessions FOR EACH ROW EXECUTE FUNCTION storekit.touch('t', 't');
 
 CREATE TRIGGER storekit_update AFTER UPDATE ON public.sessions REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('sessions', '');

@@ -42,6 +42,6 @@ CREATE TRIGGER storekit_delete AFTER DELETE ON public.tenants REFERENCING OLD TA
 
 CREATE TRIGGER storekit_insert AFTER INSERT ON public.tenants REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('tenants', '');
 
-CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.tenants FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.tenants FOR EACH ROW EXECUTE FUNCTION storekit.touch('t', 't');
 
 CREATE TRIGGER storekit_update AFTER UPDATE ON public.tenants REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('tenants', '');

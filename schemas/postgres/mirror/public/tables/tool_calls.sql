@@ -56,6 +56,6 @@ CREATE TRIGGER storekit_insert AFTER INSERT ON public.tool_calls REFERENCING NEW
 
 CREATE TRIGGER storekit_move BEFORE UPDATE ON public.tool_calls FOR EACH ROW WHEN (old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION storekit.check_move('tool_calls', 'status');
 
-CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.tool_calls FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON public.tool_calls FOR EACH ROW EXECUTE FUNCTION storekit.touch('t', 't');
 
 CREATE TRIGGER storekit_update AFTER UPDATE ON public.tool_calls REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('tool_calls', 'status', 'payload');

@@ -34,10 +34,10 @@ BEGIN
             HINT = 'create it in a migration: SET LOCAL ROLE storekit_reports; CREATE VIEW report.name AS ...';
     END IF;
     SELECT e.* INTO v_event FROM (
-        SELECT i.entity, i.actor, i."session_user" AS login, i.after, i.occurred_on FROM storekit.event_inbox AS i
+        SELECT i.entity, i.actor, i.login, i.after, i.occurred_on FROM storekit.event_inbox AS i
         WHERE i.tenant_id = storekit.nil() AND i.ref_id = v_read AND i.type = 'report.read'
         UNION ALL
-        SELECT d.entity, d.actor, d."session_user", d.after, d.occurred_on FROM storekit.domain_event AS d
+        SELECT d.entity, d.actor, d.login, d.after::jsonb, d.occurred_on FROM storekit.domain_event AS d
         WHERE d.tenant_id = storekit.nil() AND d.ref_id = v_read AND d.type = 'report.read') AS e;
     IF NOT FOUND THEN
         INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, after, actor)

@@ -11,7 +11,8 @@ DECLARE
 BEGIN
     EXECUTE format(
         'CREATE OR REPLACE TRIGGER storekit_touch BEFORE UPDATE ON %s
-         FOR EACH ROW EXECUTE FUNCTION storekit.touch(%L)', p_table, p_mutable);
+         FOR EACH ROW EXECUTE FUNCTION storekit.touch(%L, %L)', p_table, p_mutable, EXISTS (
+             SELECT FROM pg_attribute WHERE attrelid = p_table AND attname = 'parts_live' AND NOT attisdropped));
     EXECUTE format(
         'CREATE OR REPLACE TRIGGER storekit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows
          FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert(%s)', p_table, v_arguments);

@@ -1,6 +1,6 @@
 -- Written by `storekit schema mirror`: make changes in a migration, then run it again.
 
-CREATE OR REPLACE FUNCTION storekit.commit_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_parts jsonb, p_ops jsonb)
+CREATE OR REPLACE FUNCTION storekit.commit_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_key text, p_fingerprint bytea, p_parts jsonb, p_ops jsonb, p_on_behalf_of text DEFAULT NULL::text, p_context jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -22,9 +22,11 @@ DECLARE
     v_op      jsonb;
     v_keys    text;
     v_freed   jsonb;
+    v_reason  text := coalesce(current_setting('storekit.reason', true), '');
     v_set     text;
 BEGIN
     PERFORM storekit.enter(p_tenant, p_actor);
+    PERFORM storekit.attribute(p_on_behalf_of, p_context);
     v_outcome := storekit.claim(p_tenant, p_actor, p_write_id, p_key, p_fingerprint, v_parts <> '[]');
     IF v_outcome IS NOT NULL THEN
         RETURN v_outcome;
@@ -52,7 +54,7 @@ BEGIN
         v_rows := v_rows || storekit.write_rows(v_op);
         v_places := v_places || coalesce(v_op -> 'places', '[]');
         IF v_op ->> 'reason' <> '' THEN
-            v_set := set_config('storekit.reason', '', true);  -- it applies to this operation only
+            v_set := set_config('storekit.reason', v_reason, true);  -- the other was of this operation only
         END IF;
     END LOOP;
     IF v_freed IS NOT NULL THEN
@@ -70,5 +72,5 @@ BEGIN
 END
 $function$;
 
-ALTER FUNCTION storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb) OWNER TO storekit_owner;
-GRANT EXECUTE ON FUNCTION storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb) TO storekit_app;
+ALTER FUNCTION storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb,text,jsonb) OWNER TO storekit_owner;
+GRANT EXECUTE ON FUNCTION storekit.commit_v1(uuid,text,uuid,text,bytea,jsonb,jsonb,text,jsonb) TO storekit_app;

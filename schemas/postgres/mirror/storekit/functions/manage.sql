@@ -15,7 +15,7 @@ $function$;
 
 ALTER FUNCTION storekit.manage(regclass) OWNER TO storekit_owner;
 
-CREATE OR REPLACE FUNCTION storekit.manage(p_table regclass, p_scope text)
+CREATE OR REPLACE FUNCTION storekit.manage(p_table regclass, p_scope text, p_reason_required boolean DEFAULT NULL::boolean)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -27,6 +27,7 @@ CREATE OR REPLACE FUNCTION storekit.manage(p_table regclass, p_scope text)
  SET extra_float_digits TO '1'
 AS $function$
 DECLARE
+    v_reason  boolean;
     v_entity  text;
     v_schema  text;
     v_name    text;
@@ -55,10 +56,12 @@ BEGIN
     INTO v_mutable, v_soft
     FROM pg_attribute AS a WHERE a.attrelid = p_table AND a.attnum > 0 AND NOT a.attisdropped;
 
-    INSERT INTO storekit.managed (entity, schema_name, table_name, mutable, soft_delete, scope)
-    VALUES (v_entity, v_schema, v_name, v_mutable, v_soft, p_scope)
+    INSERT INTO storekit.managed AS m (entity, schema_name, table_name, mutable, soft_delete, scope, reason_required)
+    VALUES (v_entity, v_schema, v_name, v_mutable, v_soft, p_scope, coalesce(p_reason_required, false))
     ON CONFLICT (entity) DO UPDATE
-    SET mutable = excluded.mutable, soft_delete = excluded.soft_delete, scope = excluded.scope;
+    SET mutable = excluded.mutable, soft_delete = excluded.soft_delete, scope = excluded.scope,
+        reason_required = coalesce(p_reason_required, m.reason_required)
+    RETURNING m.reason_required INTO v_reason;
     INSERT INTO storekit.event_type (type, entity)
     SELECT concat(v_entity, '.', verb), v_entity
     FROM unnest(ARRAY['created'] || CASE WHEN v_mutable THEN '{updated}'::text[] END
@@ -73,8 +76,9 @@ BEGIN
             storekit.add_triggers(p_table, v_entity, v_fields, v_mutable, v_state),
             storekit.guard_append_only(p_table, v_entity, v_fields, v_mutable),
             storekit.guard_state(p_table, v_entity, v_state),
+            storekit.guard_reason(p_table, v_entity, v_reason),
             storekit.compose_writer(p_table, v_entity, v_columns, v_fields, v_mutable, v_soft);
 END
 $function$;
 
-ALTER FUNCTION storekit.manage(regclass,text) OWNER TO storekit_owner;
+ALTER FUNCTION storekit.manage(regclass,text,boolean) OWNER TO storekit_owner;

@@ -33,7 +33,7 @@ BEGIN
             FROM json_each(p.before) AS b JOIN json_each(p.after) AS a USING (key)
             WHERE b.value::text <> a.value::text AND key NOT IN ('version', 'updated_on', 'updated_by')
         ) AS d
-        WHERE p.version <> (p.before ->> 'version')::bigint  -- touch() keeps it for a temporary value
+        WHERE p.version <> (p.before ->> 'version')::bigint  -- touch() keeps it if nothing changes
     ), recorded AS (
         INSERT INTO storekit.event_inbox (tenant_id, entity, ref_id, version, type, before, after)
         SELECT c.tenant_id, TG_ARGV[0], c.ref_id, c.version,

@@ -15,6 +15,14 @@ BEGIN
             RETURN NEW;
         END IF;
     END IF;
+    IF TG_ARGV[1]::boolean THEN
+        NEW.parts_live := OLD.parts_live;  -- Postgres generates it later; here it is NULL
+    END IF;
+    IF NEW OPERATOR(pg_catalog.*=) OLD THEN
+        IF coalesce(current_setting('storekit.asked', true), '') = '' THEN
+            RETURN NEW;
+        END IF;
+    END IF;
     NEW.version := OLD.version + 1;
     IF TG_ARGV[0]::boolean THEN
         NEW.updated_on := storekit.now();

@@ -1,6 +1,6 @@
 -- Written by `storekit schema mirror`: make changes in a migration, then run it again.
 
-CREATE OR REPLACE FUNCTION storekit.transition_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, p_ref_id text, p_to text, p_reason text, p_expected_version bigint)
+CREATE OR REPLACE FUNCTION storekit.transition_v1(p_tenant uuid, p_actor text, p_write_id uuid, p_entity text, p_ref_id text, p_to text, p_reason text, p_expected_version bigint, p_on_behalf_of text DEFAULT NULL::text, p_context jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -22,9 +22,9 @@ BEGIN
     RETURN storekit.commit_v1(p_tenant, p_actor, p_write_id, NULL, NULL, NULL, jsonb_build_array(jsonb_build_object(
         'entity', p_entity, 'op', 'transition', 'columns', ARRAY[v_field], 'refs', '{}'::text[], 'reason', p_reason,
         'rows', jsonb_build_array(jsonb_build_object(
-            'ref_id', p_ref_id, v_field, p_to, 'expected_version', p_expected_version)))));
+            'ref_id', p_ref_id, v_field, p_to, 'expected_version', p_expected_version)))), p_on_behalf_of, p_context);
 END
 $function$;
 
-ALTER FUNCTION storekit.transition_v1(uuid,text,uuid,text,text,text,text,bigint) OWNER TO storekit_owner;
-GRANT EXECUTE ON FUNCTION storekit.transition_v1(uuid,text,uuid,text,text,text,text,bigint) TO storekit_app;
+ALTER FUNCTION storekit.transition_v1(uuid,text,uuid,text,text,text,text,bigint,text,jsonb) OWNER TO storekit_owner;
+GRANT EXECUTE ON FUNCTION storekit.transition_v1(uuid,text,uuid,text,text,text,text,bigint,text,jsonb) TO storekit_app;

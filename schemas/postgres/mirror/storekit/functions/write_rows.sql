@@ -46,10 +46,13 @@ BEGIN
         v_done := storekit.delete_rows(v_table.entity, v_rows, v_ids);
     ELSIF v_op = 'transition' THEN
         v_made := storekit.made_moves(v_table, v_columns[1], v_rows);
+        -- A declared move from a state to itself changes no column, and is a version and an event all the same.
+        PERFORM set_config('storekit.asked', 'on', true);
         EXECUTE format('SELECT storekit.%I(''update'', $1, $2, $3, $4)', 'write_' || v_table.entity)
         INTO v_done USING v_columns, v_refs,
             to_jsonb(ARRAY(SELECT r FROM jsonb_array_elements(v_rows) AS r WHERE NOT v_made ? (r ->> 'ref_id'))),
             ARRAY(SELECT id FROM unnest(v_ids) AS id WHERE NOT v_made ? id);
+        PERFORM set_config('storekit.asked', '', true);
         v_done := v_made || v_done;
     ELSE
         EXECUTE format('SELECT storekit.%I($1, $2, $3, $4, $5)', 'write_' || v_table.entity)

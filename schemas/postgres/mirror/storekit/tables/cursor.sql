@@ -40,6 +40,6 @@ CREATE TRIGGER storekit_delete AFTER DELETE ON storekit.cursor REFERENCING OLD T
 
 CREATE TRIGGER storekit_insert AFTER INSERT ON storekit.cursor REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert('storekit.cursor', '');
 
-CREATE TRIGGER storekit_touch BEFORE UPDATE ON storekit.cursor FOR EACH ROW EXECUTE FUNCTION storekit.touch('t');
+CREATE TRIGGER storekit_touch BEFORE UPDATE ON storekit.cursor FOR EACH ROW EXECUTE FUNCTION storekit.touch('t', 't');
 
 CREATE TRIGGER storekit_update AFTER UPDATE ON storekit.cursor REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_update('storekit.cursor', '');

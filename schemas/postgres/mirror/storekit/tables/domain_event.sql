@@ -10,15 +10,21 @@ CREATE TABLE storekit.domain_event (
     ref_id text COLLATE "C" NOT NULL,
     version bigint NOT NULL,
     type text NOT NULL,
-    before jsonb,
-    after jsonb,
+    before json,
+    after json,
     actor text NOT NULL,
-    "session_user" text NOT NULL,
+    on_behalf_of text,
+    login text NOT NULL,
     write_id uuid,
     occurred_on timestamp with time zone NOT NULL,
-    prev_hash bytea,
-    hash bytea NOT NULL,
+    sequenced_on timestamp with time zone NOT NULL,
     reason text,
+    context json,
+    parts json NOT NULL,
+    salt bytea,
+    digest bytea NOT NULL,
+    prev_hash bytea NOT NULL,
+    hash bytea NOT NULL,
     CONSTRAINT domain_event_pkey PRIMARY KEY (pos)
 ) PARTITION BY RANGE (pos);
 CREATE INDEX domain_event_row ON ONLY storekit.domain_event USING btree (tenant_id, ref_id, pos);
@@ -28,7 +34,8 @@ ALTER TABLE storekit.domain_event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE storekit.domain_event FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE storekit.domain_event OWNER TO storekit_owner;
-GRANT SELECT (actor, after, entity, occurred_on, ref_id, "session_user", tenant_id, type) ON storekit.domain_event TO storekit_reports;
+GRANT INSERT ON storekit.domain_event TO storekit_worker;
+GRANT SELECT (actor, after, entity, login, occurred_on, ref_id, tenant_id, type) ON storekit.domain_event TO storekit_reports;
 GRANT SELECT ON storekit.domain_event TO storekit_app;
 GRANT SELECT ON storekit.domain_event TO storekit_auditor;
 GRANT SELECT ON storekit.domain_event TO storekit_worker;

@@ -11,20 +11,24 @@ CREATE TABLE storekit.event_inbox (
     before jsonb,
     after jsonb,
     actor text NOT NULL DEFAULT storekit.current_actor(),
-    "session_user" text NOT NULL DEFAULT SESSION_USER,
+    on_behalf_of text DEFAULT NULLIF(current_setting('storekit.on_behalf_of'::text, true), ''::text),
+    login text NOT NULL DEFAULT SESSION_USER,
     write_id uuid DEFAULT NULLIF(current_setting('storekit.write_id'::text, true), ''::text)::uuid,
     occurred_on timestamp with time zone NOT NULL DEFAULT storekit.now(),
     reason text DEFAULT NULLIF(current_setting('storekit.reason'::text, true), ''::text),
-    CONSTRAINT event_inbox_pkey PRIMARY KEY (id)
-);
+    context jsonb DEFAULT NULLIF(current_setting('storekit.context'::text, true), ''::text)::jsonb,
+    CONSTRAINT event_inbox_pkey PRIMARY KEY (id),
+    CONSTRAINT event_context CHECK (jsonb_typeof(context) = 'object'::text AND octet_length(context::text) <= 4096)
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000);
 CREATE INDEX event_inbox_row ON storekit.event_inbox USING btree (tenant_id, ref_id);
 ALTER TABLE storekit.event_inbox ALTER COLUMN tenant_id SET STATISTICS 0;
 ALTER TABLE storekit.event_inbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE storekit.event_inbox FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE storekit.event_inbox OWNER TO storekit_owner;
+GRANT DELETE ON storekit.event_inbox TO storekit_worker;
 GRANT INSERT (actor, after, entity, ref_id, tenant_id, type, version) ON storekit.event_inbox TO storekit_reports;
-GRANT SELECT (actor, after, entity, occurred_on, ref_id, "session_user", tenant_id, type) ON storekit.event_inbox TO storekit_reports;
+GRANT SELECT (actor, after, entity, login, occurred_on, ref_id, tenant_id, type) ON storekit.event_inbox TO storekit_reports;
 GRANT SELECT ON storekit.event_inbox TO storekit_app;
 GRANT SELECT ON storekit.event_inbox TO storekit_auditor;
 GRANT SELECT ON storekit.event_inbox TO storekit_worker;

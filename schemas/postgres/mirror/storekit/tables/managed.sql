@@ -7,6 +7,7 @@ CREATE TABLE storekit.managed (
     mutable boolean NOT NULL,
     soft_delete boolean NOT NULL,
     scope text NOT NULL,
+    reason_required boolean NOT NULL,
     CONSTRAINT managed_pkey PRIMARY KEY (entity),
     CONSTRAINT managed_schema_name_table_name_key UNIQUE (schema_name, table_name),
     CONSTRAINT managed_scope CHECK (scope = ANY (ARRAY['tenant'::text, 'global'::text, 'self'::text]))

@@ -11,8 +11,10 @@ ALTER TABLE storekit.tenant_head ENABLE ROW LEVEL SECURITY;
 ALTER TABLE storekit.tenant_head FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE storekit.tenant_head OWNER TO storekit_owner;
+GRANT INSERT ON storekit.tenant_head TO storekit_worker;
 GRANT SELECT ON storekit.tenant_head TO storekit_auditor;
 GRANT SELECT ON storekit.tenant_head TO storekit_worker;
+GRANT UPDATE ON storekit.tenant_head TO storekit_worker;
 
 CREATE POLICY auditor ON storekit.tenant_head
     FOR SELECT TO storekit_auditor

@@ -10,15 +10,18 @@ CREATE VIEW storekit.event WITH (security_invoker=true) AS
     domain_event.ref_id,
     domain_event.version,
     domain_event.type,
-    domain_event.before,
-    domain_event.after,
+    domain_event.before::jsonb AS before,
+    domain_event.after::jsonb AS after,
     domain_event.actor,
-    domain_event."session_user",
+    domain_event.on_behalf_of,
+    domain_event.login,
     domain_event.write_id,
     domain_event.occurred_on,
+    domain_event.sequenced_on,
+    domain_event.reason,
+    domain_event.context::jsonb AS context,
     domain_event.prev_hash,
-    domain_event.hash,
-    domain_event.reason
+    domain_event.hash
    FROM storekit.domain_event
 UNION ALL
  SELECT NULL::bigint AS pos,
@@ -33,12 +36,15 @@ UNION ALL
     event_inbox.before,
     event_inbox.after,
     event_inbox.actor,
-    event_inbox."session_user",
+    event_inbox.on_behalf_of,
+    event_inbox.login,
     event_inbox.write_id,
     event_inbox.occurred_on,
+    NULL::timestamp with time zone AS sequenced_on,
+    event_inbox.reason,
+    event_inbox.context,
     NULL::bytea AS prev_hash,
-    NULL::bytea AS hash,
-    event_inbox.reason
+    NULL::bytea AS hash
    FROM storekit.event_inbox;
 
 ALTER VIEW storekit.event OWNER TO storekit_owner;

@@ -7,7 +7,8 @@ SCOPE = r"""
     SELECT oid, rolname FROM pg_roles WHERE rolname IN ('storekit_owner', 'storekit_reports')
 ), relation AS (
     -- Other applications may have tables in public; there, managed tables and storekit's own count.
-    SELECT c.*, n.nspname, c.oid::regclass::text AS name, m.entity, m.mutable, coalesce(m.scope, '') AS scope,
+    SELECT c.*, n.nspname, c.oid::regclass::text AS name, m.entity, m.mutable, m.reason_required,
+           coalesce(m.scope, '') AS scope,
            c.oid IN (SELECT attrelid FROM pg_attribute WHERE attname = 'tenant_id') AS tenanted
     FROM pg_class AS c JOIN space AS n ON n.oid = c.relnamespace
          LEFT JOIN storekit.managed AS m ON m.schema_name = n.nspname AND m.table_name = c.relname

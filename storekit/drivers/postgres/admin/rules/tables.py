@@ -10,7 +10,8 @@ _UNFORCED = """
     ('storekit.managed', 'managed tables'),
     ('storekit.event_type', 'event types'),
     ('storekit.move', 'allowed state transitions'),
-    ('storekit.event_head', 'position of the sequencer')
+    ('storekit.event_head', 'position of the sequencer'),
+    ('storekit.lease', 'which process does the work of all')
 )
 SELECT format('table %s does not %s row level security', name,
               CASE WHEN relrowsecurity THEN 'force' ELSE 'enable' END),
@@ -122,7 +123,10 @@ WHERE t.tgenabled NOT IN ('O', 'A')
 # What `manage` creates for a table. Postgres prints triggers in one way, so their texts can be compared.
 _MANAGED_TRIGGERS = """
 , managed AS (
-    SELECT c.oid, c.name, c.entity, c.mutable, storekit.state_field(c.entity) AS state, ARRAY(
+    SELECT c.oid, c.name, c.entity, c.mutable, c.reason_required,
+           storekit.state_field(c.entity) AS state, EXISTS (
+               SELECT FROM pg_attribute AS a
+               WHERE a.attrelid = c.oid AND a.attname = 'parts_live' AND NOT a.attisdropped) AS parts, ARRAY(
                SELECT f.field FROM storekit.field AS f
                WHERE f.table_name = c.entity AND f.kind <> 'column' ORDER BY f.field) AS fields, ARRAY(
                SELECT m.to_state FROM storekit.move AS m
@@ -135,7 +139,8 @@ _MANAGED_TRIGGERS = """
     FROM managed AS m
 ), wanted (oid, name, tgname, texts) AS (
     SELECT oid, name, 'storekit_touch', ARRAY[format(
-        'BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION storekit.touch(%L)', name, mutable)] FROM argued
+        'BEFORE UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION storekit.touch(%L, %L)', name, mutable, parts)]
+    FROM argued
     UNION ALL
     SELECT oid, name, 'storekit_insert', ARRAY[format('AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
         'FOR EACH STATEMENT EXECUTE FUNCTION storekit.record_insert(%s)', name, recorded)] FROM argued
@@ -164,6 +169,11 @@ _MANAGED_TRIGGERS = """
         'WHEN (new.%I%s <> ALL (%L::text[])) EXECUTE FUNCTION storekit.check_move(%L, %L)',
         name, state, as_text, first, entity, state) FROM unnest(ARRAY['::text', '']) AS as_text)
     FROM argued WHERE state IS NOT NULL AND first <> '{}'
+    UNION ALL
+    SELECT oid, name, 'storekit_reason', ARRAY[format('BEFORE INSERT OR DELETE OR UPDATE ON %s FOR EACH ROW '
+        'WHEN (NULLIF(current_setting(''storekit.reason''::text, true), ''''::text) IS NULL) '
+        'EXECUTE FUNCTION storekit.refuse_without_reason(%L)', name, entity)]
+    FROM argued WHERE reason_required
 )
 SELECT format('trigger %s of %s %s', w.tgname, w.name, CASE WHEN t.oid IS NULL THEN 'is missing'
               ELSE 'is not the one that storekit.manage() created' END),
