@@ -87,8 +87,9 @@ class Tls(StrEnum):
 def _tls(store: str) -> Any:
     return Field(
         default=Tls.REQUIRED,
-        description=f"`required`: connections to {store} on another machine must use TLS and verify its "
-        "certificate, or they are refused before a password is sent; `optional`: the URL decides",
+        description=f"`required`: a connection to {store} on another machine must use TLS and verify the "
+        "certificate of the server; any other is refused before a password is sent. `optional`: the URL "
+        "decides",
     )
 
 

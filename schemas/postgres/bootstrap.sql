@@ -30,8 +30,8 @@ BEGIN
                          WHERE m.roleid = v_role::regrole AND m.member = current_user::regrole AND m.admin_option) THEN
             EXECUTE format('GRANT %I TO current_user WITH INHERIT FALSE, SET TRUE', v_role);
         ELSE
-            -- From PostgreSQL 16 on only a superuser, or the admin of the database that made the roles, may grant them.
-            RAISE EXCEPTION 'another database of this cluster has made the roles of storekit, and % may not use them',
+            -- From PostgreSQL 16 on, only a superuser or the admin that created the roles may grant them.
+            RAISE EXCEPTION 'the roles of storekit belong to another database of this cluster, and % may not use them',
                 current_user
                 USING ERRCODE = '42501', HINT = format(
                     'run this once as a superuser: GRANT storekit_owner, storekit_reports TO %1$I WITH INHERIT FALSE; '
@@ -54,9 +54,9 @@ END
 $$;
 
 -- Roles belong to the whole cluster: a login of another database is a member of the same roles, and has the same rights
--- in this database, if it may connect. So a login must be allowed to connect to each database by name. Logins that could
--- connect so far keep that right, but for those of storekit: they get it only in the first database of a cluster, because
--- in a second one they may be those of the first.
+-- in this database, if it may connect. So the right to connect is granted to logins by name. Logins that could connect
+-- so far keep that right. Logins of storekit keep it only in the first database of a cluster, because in a later one
+-- they may belong to another database.
 DO $$
 DECLARE
     v_database text := current_database();

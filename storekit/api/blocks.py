@@ -1,4 +1,4 @@
-"""Refuse the wrong kind of `with` block: Python's own error does not say which class is the right one."""
+"""Refuse the wrong kind of `with` block: Python's own error does not name the right class."""
 
 from __future__ import annotations
 

@@ -329,8 +329,8 @@ class AsyncRepository(Generic[E]):
 
         Returns:
             The events, oldest first. Each has `type`, `version`, `on`, `by`, `reason`, `before` and
-            `after`. A field has changed if its JSON has, so also from 1 to 1.0; the sign of zero is not
-            shown.
+            `after`. A field counts as changed if its JSON text has changed, for example from 1 to 1.0. The
+            sign of zero is not shown.
 
         Raises:
             NotFound: this tenant never had such a record.
@@ -489,8 +489,8 @@ class AsyncRepository(Generic[E]):
 
         A record whose key is new is inserted. For an existing record, the fields that were passed to
         the constructor, assigned or edited in place are written and the other fields keep their
-        values; a record that would not change is not written. Validators of the whole record judge
-        the result.
+        values; a record that would not change is not written. Validators of the whole record check the
+        result.
 
         Cost: one Postgres trip to look up the keys, and the trips of one `save`.
 

@@ -80,7 +80,8 @@ class AsyncScope:
             within: a psycopg connection whose transaction the unit joins. The changes of the unit become
                 visible when that transaction commits; a unit that fails undoes only its own changes. A
                 connection in autocommit mode needs an open transaction; otherwise the unit begins the
-                transaction, if psycopg has not. Default: the unit begins and commits its own transaction.
+                transaction, if psycopg has not begun it. Default: the unit begins and commits its own
+                transaction.
 
         Returns:
             The unit of work, a context manager.

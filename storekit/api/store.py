@@ -343,7 +343,7 @@ class Store(SyncBlock):
         and with connections of its own. It never raises an error for a store that cannot be reached: the
         report states it. Nothing is written.
 
-        Cost: one connection and one trip for each store; at most `timeout` and a second.
+        Cost: one connection and one trip for each store. It takes at most one second longer than `timeout`.
 
         Returns:
             The report, with `ok`, and for each store its version and its problems with their remedies. The

@@ -348,7 +348,7 @@ class AsyncStore(AsyncBlock):
 
         It runs in a thread and does not block the event loop.
 
-        Cost: one connection and one trip for each store; at most `timeout` and a second.
+        Cost: one connection and one trip for each store. It takes at most one second longer than `timeout`.
 
         Returns:
             The report, with `ok`, and for each store its version and its problems with their remedies. The

@@ -35,7 +35,8 @@ def diff(module: Module, line: OwnLine = OWN) -> None:
     """Write the next migration, which changes the database to match the classes in MODULE.
 
     A change that could lose data, or fail on existing rows, is written as a comment; replace it with SQL, or
-    delete it, before you migrate. What the database has and the classes do not declare is listed.
+    delete it, before you migrate. The command also lists what is in the database but not declared by the
+    classes.
     """
     entities, settings, own = entities_of(module), Settings.from_env(), own_line(line, make=True)
     lines = lines_of(entities, own)
@@ -74,7 +75,7 @@ def check(
     """List the differences between MODULE, the migrations and the database.
 
     The exit code is 1 if there are any. It also lists what would bypass the isolation of tenants, such as
-    a table without policies or a login with BYPASSRLS, each with the statement that closes it.
+    a table without policies or a login with BYPASSRLS, each with the statement that corrects it.
     """
     own, entities, settings = own_line(line), entities_of(module), Settings.from_env()
     try:

@@ -43,7 +43,7 @@ def check(settings: Settings) -> CheckReport:
     for each in threads:
         each.join(max(0.0, ends - monotonic()))
     seconds = settings.timeout.total_seconds()
-    late = Problem(f"no response within {seconds:g} s", "check that the server runs, and its address")
+    late = Problem(f"no response within {seconds:g} s", "check that the server runs, and check its address")
     names: list[_Name] = [name for name in _VARIABLES if name in probes]
     return CheckReport(tuple(found.get(name, StoreCheck(name, None, (late,))) for name in names))
 
@@ -54,18 +54,18 @@ def _checked(name: _Name, probe: Callable[[Settings], _Found], settings: Setting
             version, problems = probe(settings)
     except StorekitError as error:
         return StoreCheck(name, None, (_problem(name, error),))
-    except Exception as error:  # a check that raises would say nothing of the other stores
+    except Exception as error:  # the report must still contain the other stores
         what = f"the check failed ({type(error).__name__})"  # its text may contain a password
         return StoreCheck(name, None, (Problem(what, f"check {_VARIABLES[name]}"),))
     return StoreCheck(name, version, tuple(Problem(*each) for each in problems))
 
 
 def _problem(name: _Name, error: StorekitError) -> Problem:
-    """Split an error into what is wrong and the remedy, which stands after the last semicolon."""
+    """Split an error into what is wrong and the remedy, which follows the first semicolon."""
     text = str(error)
     if error.retryable:
         what, _, _ = text.removeprefix(f"{name} is unavailable: ").partition("; ")
-        return Problem(what, f"check that the server runs, and {_VARIABLES[name]}")
+        return Problem(what, f"check that the server runs, and check {_VARIABLES[name]}")
     what, _, remedy = text.partition("; ")
     return Problem(what, remedy or f"check {_VARIABLES[name]}")
 

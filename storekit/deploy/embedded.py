@@ -130,7 +130,8 @@ def _open_decisions(
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that nobody else may change, whatever the umask is: the next start would refuse it."""
+    """Write a file that nobody else may change, whatever the umask is. Otherwise the next start would refuse
+    it."""
     with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o644)) as file:
         file.write(text)
 

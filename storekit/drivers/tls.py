@@ -15,7 +15,7 @@ from storekit.settings import Tls
 def is_local(host: str) -> bool:
     """Return whether a connection to this host cannot leave the machine.
 
-    Only the name localhost counts: any other name may have another address tomorrow.
+    Only the name localhost counts: any other name may resolve to another address later.
 
     >>> [is_local(host) for host in ("127.0.0.1", "::1", "localhost", "/run/postgresql")]
     [True, True, True, True]

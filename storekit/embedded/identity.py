@@ -78,7 +78,8 @@ def find(directory: Directory, package: Path, choices: Sequence[Way]) -> tuple[I
     Raises:
         ConfigurationError: the machine allows none of them, or the directory cannot be entered.
     """
-    # Data that the other uid could change is not run with the files of root: its settings name programs.
+    # PostgreSQL's settings can name programs. So data that the other uid could change is not used by a
+    # process that can access the files of root.
     lent = (directory.path / "postgres").exists() and (directory.path / "postgres").stat().st_uid
     for way in sorted(choices, key=lambda way: way != "user") if lent else choices:
         identity = PLAIN if way == "plain" else Identity(way, unprivileged_uid())
@@ -127,7 +128,7 @@ def _private_copy(directory: Directory, package: Path) -> Path:
                 target = fresh / each.relative_to(package.parent)
                 shutil.copytree(each, target, ignore=shutil.ignore_patterns("include"))
         for each in (fresh, *fresh.rglob("*")):
-            # The wheel was installed with any umask, and nothing in a stack may be changed by others.
+            # The umask of the installation is unknown, and others must not be able to change a stack.
             each.chmod(0o755 if each.is_dir() or os.access(each, os.X_OK) else 0o644)
         fresh.rename(copy)
     return copy / package.name

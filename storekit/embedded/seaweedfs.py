@@ -40,7 +40,7 @@ _FLAGS = (
     "-s3.allowDeleteBucketNotEmpty=false",
     "-master.volumeSizeLimitMB=128",
     # Without it the log of the only master grows with each start, and after about 200 starts the first upload
-    # of each start takes 13 to 19 s. The volumes tell the master everything that it must know.
+    # of each start takes 13 to 19 s. The volume server reports everything that the master must know.
     "-master.resumeState=false",
     # With these two flags the server needs 1.2 s to stop, without them up to 30 s after parallel traffic.
     "-idleTimeout=1",
@@ -105,7 +105,7 @@ class SeaweedFS:
         )
 
     def is_ready(self, ports: Mapping[str, int]) -> bool:
-        """Check the health of the gateway, which starts last, and that the master gives a place to an object.
+        """Check the health of the gateway, which starts last, and that the master can assign a location.
 
         A volume server that registers before the master has been elected tries again after 5 s. Until then no
         object can be stored, although the gateway reports that it is healthy.

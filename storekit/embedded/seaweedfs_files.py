@@ -15,7 +15,7 @@ _OTHERS = {
     "notification": "",
     "credential": "",
 }
-"""Without one of these files the server would read the machine's, in /etc/seaweedfs. That one is meant for
+"""If one of these files were missing, the server would read the one in /etc/seaweedfs. That file is meant for
 another server, and may name another database for the names of the objects."""
 _REMEMBERED = "mini.options"
 """The server stores its flags in this file and applies them at the next start, even if not passed then."""

@@ -47,8 +47,9 @@ class Secantus:
     def prepare(self, runner: Runner) -> None:
         """Create the users in a server without authentication, whose data directory is renamed afterwards.
 
-        A server with authentication cannot create its first user. The one without serves only clients that
-        present the certificate of the stack: otherwise another process could create a user in it.
+        A server with authentication cannot create its first user. The server without authentication serves
+        only clients that present the certificate of the stack: otherwise another process could create a user
+        in it.
         """
         # Pass an empty configuration file: otherwise the server would read one in HOME or in /etc.
         (self._directory.path / _CONFIGURATION).touch(mode=0o600)

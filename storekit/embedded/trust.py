@@ -35,7 +35,7 @@ def check_way(path: Path) -> None:
     _check_directory(here, here.lstat())
     while todo:
         part = todo.pop()
-        if part == "..":  # of a link's target: absolute paths are normal
+        if part == "..":  # only in the target of a link: the path itself was normalised
             here = here.parent
             continue
         entry = here / part
@@ -185,7 +185,7 @@ def _is_private(group: int, user: int) -> bool:
     """Return whether a group has no members but this user, as the groups that useradd makes for each user."""
     try:
         members = set(grp.getgrgid(group).gr_mem)
-    except KeyError:  # nobody can tell its members
+    except KeyError:  # its members are unknown
         return False
     known = pwd.getpwall()
     mine = {each.pw_name for each in known if each.pw_uid in (user, _ROOT)}

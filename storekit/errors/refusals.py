@@ -63,7 +63,7 @@ class InvalidTransition(StorekitError):
     >>> str(InvalidTransition("runs", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "running", "pending", ("done", "failed")))
     'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG cannot change from running to pending; allowed: done, failed'
     >>> str(InvalidTransition("runs", "01JZ6N0E5V8Q4Y2T7R9WXBCDFG", "done", "done", ()))
-    'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG is done already, and this call does not repeat its ...'
+    'runs 01JZ6N0E5V8Q4Y2T7R9WXBCDFG is done already, and its last change was a different ...'
 
     Attributes:
         table: table of the record.
@@ -76,7 +76,7 @@ class InvalidTransition(StorekitError):
     def __init__(self, table: str, ref_id: str, from_: str | None, to: str, allowed: tuple[str, ...]) -> None:
         remedy = f"allowed: {', '.join(allowed)}" if allowed else f"{from_} is final"
         if from_ == to:  # a repetition returns the record, unless something has changed it since
-            what = f"is {to} already, and this call does not repeat its last change"
+            what = f"is {to} already, and its last change was a different one"
         else:
             what = f"cannot {f'start as {to}' if from_ is None else f'change from {from_} to {to}'}"
         super().__init__(f"{table} {ref_id} {what}; {remedy}")
@@ -119,7 +119,7 @@ class ConstraintViolation(StorekitError):
 
     @classmethod
     def of_referred(cls, constraint: str | None, *, detail: str | None = None) -> ConstraintViolation:
-        """Return the error of a delete that the references of other records refuse."""
+        """Return the error of a delete that references of other records prevent."""
         message = f"other records still refer to this one ({constraint}); delete or change them first"
         error = cls(message, constraint, detail=detail)
         error._referred = True
@@ -127,7 +127,7 @@ class ConstraintViolation(StorekitError):
 
     @property
     def is_dangling(self) -> bool:
-        """Whether a reference has no target, if the constraint is one of a reference."""
+        """Whether the record refers to a missing one, if the constraint is a reference."""
         return not self._referred
 
     def set_holder(self, table: str, fields: tuple[str, ...], ref_id: str) -> None:
@@ -180,8 +180,8 @@ class Unreadable(StorekitError):
         else:
             message = (
                 f"version {version} is committed, but code of the class failed for it ({why}), so its fields "
-                "cannot be read; do not repeat a change; history() has the stored values; correct the class, "
-                "or the values with update()"
+                "cannot be read; if the call made a change, do not repeat it; history() shows the stored "
+                "values; correct the class, or correct the values with update()"
             )
         super().__init__(f"{table} {ref_id}: {message}")
         self.table = table
@@ -206,7 +206,7 @@ class IdempotencyConflict(StorekitError):
     def __init__(self, key: str) -> None:
         super().__init__(
             f"idempotency key {key!r} was used for a different request; use a new key for new content, or "
-            "repeat the first request with new objects, or with its own if they were not changed since"
+            "repeat the first request with new objects, or with the same ones if they have not changed"
         )
         self.key = key
 

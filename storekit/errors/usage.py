@@ -82,7 +82,7 @@ class ValidationError(StorekitError):
     storekit.errors.ValidationError: Note.title: it contains U+0000, which Postgres cannot store
 
     Attributes:
-        entity: name of the class; None if the value is not one of a record.
+        entity: name of the class; None if the value does not belong to a record.
         field: name of the field, as in "title", with the place inside its value if it has one, as in
             "payload.hits" or "tags[2]". Or the name of the argument. None if neither applies.
     """

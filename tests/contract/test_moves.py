@@ -113,7 +113,7 @@ async def test_a_transition_is_repeated_only_if_nothing_came_between(harness: Ha
             await orders.transition(saved.ref_id, "confirmed", expected_version=version)
     await orders.update(saved.ref_id, {"number": "A-2"})
     with pytest.raises(
-        InvalidTransition, match="is confirmed already, and this call does not repeat its last"
+        InvalidTransition, match="is confirmed already, and its last change was a different one"
     ):
         await orders.transition(saved.ref_id, "confirmed")
     await orders.transition(saved.ref_id, "shipped")

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -319,7 +319,10 @@ def test_secrets_are_private(shared: Stack) -> None:
     """Credentials are in files of mode 0600 in a directory of mode 0700, not in `ps`, logs or reprs."""
     home = shared._directory.path
     secrets = [value.encode() for value in json.loads((home / "secrets.json").read_text()).values()]
-    command_lines = b"".join(each.read_bytes() for each in Path("/proc").glob("[0-9]*/cmdline"))
+    command_lines = b""
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # a process may end meanwhile
+            command_lines += each.read_bytes()
     logs = b"".join(each.read_bytes() for each in (home / "log").iterdir())
     assert str(home).encode() in command_lines
     key = (shared.settings().s3_access_key or "").encode()

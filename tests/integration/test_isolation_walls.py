@@ -139,7 +139,7 @@ PLANTED = {
     " RETURN transaction_timestamp() + interval '1 hour'": (
         "function storekit.now differs from the migrations of storekit: it does not have: "
         "RETURN transaction_timestamp();",
-        "as storekit_owner, run what schemas/postgres/mirror/storekit/functions/now.sql contains of it",
+        "as storekit_owner, run its statements from schemas/postgres/mirror/storekit/functions/now.sql",
     ),
     "CREATE OR REPLACE FUNCTION storekit.current_tenant() RETURNS uuid LANGUAGE sql STABLE"
     " RETURN '018f0000-0000-7000-8000-000000000001'::uuid": (

@@ -1,4 +1,4 @@
-"""`migrate` refuses a database in which SQL could run code of somebody else."""
+"""`migrate` refuses a database in which SQL could run code of another role."""
 
 from __future__ import annotations
 
@@ -72,10 +72,11 @@ def test_a_schema_in_which_others_create_is_refused(database: Database, granted:
     ],
 )
 def test_the_check_finds_what_migrate_refuses(database: Database, granted: str) -> None:
-    """`schema check` names the role and the statement of which the refusal of migrate speaks."""
+    """`schema check` names the same role and the same statement as the error of `migrate`."""
     migrate(database.url("admin"), [core()])
     database.ask(granted)
-    said = re.search("^(stranger may create objects in schema .*?), which .*run (.*), and", refusal(database))
+    pattern = "^(stranger may create objects in schema .*?), and SQL .*run (.*), and then"
+    said = re.search(pattern, refusal(database))
     assert said
     with connect(database.url("admin")) as connection:
         assert f"{said[1]}; {said[2]}" in breaches(connection)

@@ -65,7 +65,7 @@ BEGIN
                 SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                 WHERE storekit.entity_name(concat(n.nspname, '.', c.relname)) = storekit.entity_name(p_name))
             THEN 'is not managed by storekit' ELSE 'does not exist' END
-            USING ERRCODE = 'SK424', HINT = 'migrate; the migration that creates the table must call storekit.manage()';
+            USING ERRCODE = 'SK424', HINT = 'run migrate; the migration that creates the table must call storekit.manage()';
     END IF;
     RETURN v_found;
 END

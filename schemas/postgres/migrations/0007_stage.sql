@@ -4,7 +4,7 @@
 -- All functions for the app set what their results and plans depend on, so that the settings of the session do not
 -- matter: those of a login or database, of the environment, or of the statement that calls them, which may forbid
 -- sorts. `enable_seqscan = off`: their plans are cached, and a plan from the time when a table had one page would be a
--- sequential scan, and stay one while the table grows. `jit = off`: what is compiled here costs more than it saves.
+-- sequential scan, and would stay one while the table grows. `jit = off`: compiling costs more here than it saves.
 -- `lock_timeout`: a call that waits for a row for more than 5 s fails and can be repeated.
 
 -- Return the first of the rows {ref_id, expected_version} that is missing or has another version, or NULL. `p_done`
@@ -66,7 +66,7 @@ BEGIN
         WHERE f.table_name = storekit.entity_name(p.entity) AND f.field = p.field
           AND f.kind IN ('blob', 'document') AND (p.expires_on IS NULL OR f.ttl IS NOT NULL))
     LIMIT 1;
-    -- A table that is missing, or not managed, has no declarations either: that error says more.
+    -- Checked first: a table that is missing or not managed has no declarations either, but this error says more.
     PERFORM storekit.find_managed(p.entity) FROM jsonb_to_recordset(p_parts) AS p(entity text);
     RAISE EXCEPTION '% is not declared as a part, or expires without a ttl', v_unknown
         USING ERRCODE = 'SK424', HINT = 'declare the part in the class, and migrate';

@@ -142,7 +142,7 @@ BEGIN
 END
 $$;
 
--- Raise an error for what first_refused returned, unless it is NULL: the row is missing or has another version.
+-- Raise an error if first_refused returned a row: the row is missing, or has another version.
 CREATE FUNCTION storekit.refuse_row(p_entity text, p_refused jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 BEGIN

@@ -5,7 +5,7 @@
 -- An update that leaves every column as it is, byte by byte, is no version: the row keeps its version, updated_on and
 -- updated_by, and record_update writes no event. Only a transition to the current state is one, because it was asked for.
 -- Version -1 means that a commit exchanges keys: free_keys() gives the row a temporary value, which is not a change.
--- The name of the owner is compared, because everybody else could hide a change in this way.
+-- Only the owner may do this: any other role could hide a change in this way.
 -- Arguments: whether the table has updated_on and updated_by, and whether it has parts_live.
 CREATE FUNCTION storekit.touch() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
@@ -126,7 +126,8 @@ $$;
 
 -- Old and new rows are paired by UNION ALL and GROUP BY. A join would be planned once, for the first statement of the
 -- session. If that changed one row, the plan would be a nested loop, and 1,000 rows would take 229 ms instead of 43
--- ms. The columns of a row are compared as text of json: jsonb finds 1 and 1.0 equal, which it stores as they are.
+-- ms. The columns of a row are compared as text of json: jsonb compares 1 and 1.0 as equal, although it stores them as
+-- they are.
 CREATE FUNCTION storekit.record_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, storekit, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres'

@@ -29,7 +29,7 @@ $$;
 GRANT EXECUTE ON FUNCTION storekit.lookup_v1(text, text) TO storekit_app;
 
 -- Reports. A report is a view in the schema `report` that storekit_reports owns, so it reads the rows of all tenants.
--- No role may select from it: only report.read_v1 does, and only after an event of who reads which report.
+-- No role may select from it: only report.read_v1 does, and only after an event that names the reader and the report.
 
 CREATE SCHEMA report;
 GRANT USAGE ON SCHEMA report TO storekit_reporter;
@@ -50,11 +50,11 @@ CREATE POLICY recorded ON storekit.domain_event FOR SELECT TO storekit_reports
 SET LOCAL ROLE storekit_reports;
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
--- Read a report with two calls, each in its own transaction. The first one records an event of who reads which report,
--- under an id that the caller chooses, and returns no row. The second call with this id returns the rows, at most five
--- minutes later, if the event was committed. With one call the reader could roll the event back and keep the rows. The
--- event contains the id of its transaction: a transaction also sees the events that it has not committed yet. A report
--- reads whole tables, so no kind of plan is forbidden.
+-- Read a report with two calls, each in its own transaction. The first call records an event, which names the reader
+-- and the report, under an id that the caller chooses, and returns no row. The second call with this id returns the
+-- rows, at most five minutes later, if the event was committed. With one call the reader could roll the event back and
+-- keep the rows. The event contains the id of its transaction: a transaction also sees the events that it has not
+-- committed yet. A report reads whole tables, so no kind of plan is forbidden.
 CREATE FUNCTION report.read_v1(p_actor text, p_report text, p_read text DEFAULT NULL) RETURNS SETOF jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres'
@@ -91,7 +91,7 @@ BEGIN
             HINT = 'commit, and read the report in another transaction';
     ELSIF (v_event.entity, v_event.actor, v_event.login) IS DISTINCT FROM ('report.' || p_report, p_actor, session_user::text)
           OR v_event.occurred_on < storekit.now() - interval '5 minutes' THEN
-        RAISE EXCEPTION 'read % is of another login, actor or report, or older than five minutes', v_read
+        RAISE EXCEPTION 'the read % belongs to another login, actor or report, or is older than five minutes', v_read
             USING ERRCODE = 'SK400', HINT = 'begin again with a new id';
     ELSE
         RETURN QUERY EXECUTE format('SELECT to_jsonb(r) FROM report.%I AS r', p_report);

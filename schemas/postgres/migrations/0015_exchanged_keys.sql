@@ -5,8 +5,8 @@
 -- wait for each other. So the commit first gives the rows a temporary value, which nobody sees: not as a version, not
 -- in an event.
 
--- The columns that can have a temporary value, of each unique key of a table. An enum or a boolean has no value to
--- spare. A reference names no row while it has a temporary value, so its constraint is deferred; it is the last choice.
+-- The columns that can have a temporary value, of each unique key of a table. An enum or a boolean has no unused value.
+-- A reference names no row while it has a temporary value, so its constraint is deferred; it is the last choice.
 -- `predicate` is the condition of a partial index.
 CREATE FUNCTION storekit.spare_columns(p_table regclass)
 RETURNS TABLE (key_columns text[], predicate text, name text, spare text, reference text)
@@ -118,8 +118,8 @@ END
 $$;
 
 -- Free the keys of all tables of a write; called before its operations. Returns {entity: {ref_id: {column: value}}}.
--- The versions are compared first: for a record that somebody else has changed since, a conflict is due, but the rows
--- as they are now could violate a key.
+-- The versions are compared first: a record that somebody else has changed must raise a conflict. Without this
+-- comparison its row could violate a key first.
 CREATE FUNCTION storekit.begin_exchange(p_ops jsonb) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$
 DECLARE
@@ -151,8 +151,8 @@ BEGIN
 END
 $$;
 
--- Set the columns back that no operation has set, and put the values from before the write into its events, in place of
--- the temporary ones. A column that has its old value again is no change. Called after the operations, in the
+-- Restore the columns that no operation has set, and put the values from before the write into its events, in place of
+-- the temporary ones. A column that has its old value again has not changed. Called after the operations, in the
 -- transaction that wrote the events.
 CREATE FUNCTION storekit.end_exchange(p_write_id uuid, p_ops jsonb, p_freed jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, storekit, pg_temp AS $$

@@ -88,14 +88,12 @@ def _secured(url: str) -> dict[str, Any]:
     if options.get("tls") is False:
         raise refuse("MONGO_URL", place, "tls=false sends passwords and documents in the clear", "omit it")
     if weak is not None:
-        raise refuse(
-            "MONGO_URL", place, f"{weak}=true does not verify that it is the right server", "omit it"
-        )
+        raise refuse("MONGO_URL", place, f"{weak}=true does not verify the identity of the server", "omit it")
     return {"tls": True}
 
 
 def _parsed(url: str) -> tuple[Mapping[str, Any], list[str] | None]:
-    """Return the options and the hosts of a URL; None for the hosts of mongodb+srv, which DNS knows."""
+    """Return the options and the hosts of a URL; None for the hosts of mongodb+srv, which are in DNS."""
     scheme, _, rest = url.partition("://")
     with suppress(errors.PyMongoError, ValueError):
         if scheme == "mongodb+srv":

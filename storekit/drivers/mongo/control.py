@@ -35,8 +35,9 @@ def ensure_collections(settings: Settings, names: Iterable[str]) -> None:
 def check_owned(found: Any, name: str) -> bool:
     """Return whether the collection exists. Its validator and TTL index are set only if it is storekit's.
 
-    It is if it has the validator of storekit, or if it holds documents of storekit only: the first document
-    of a collection creates it, if documents are saved before `migrate` knows of MongoDB.
+    A collection is storekit's if it has storekit's validator, or if it has no validator and contains only
+    documents of storekit: if documents are saved before `migrate` has set MongoDB up, the first one creates
+    the collection.
 
     Raises:
         ConfigurationError: the collection belongs to another application.

@@ -10,13 +10,13 @@ from storekit.drivers.mongo.documents import translated
 from storekit.settings import Settings
 
 _VERSIONS = {13: "5.0", 17: "6.0", 21: "7.0", 25: "8.0", 26: "8.1", 27: "8.2"}
-"""The version of MongoDB by the version of its protocol, which each connection tells without a trip."""
+"""The version of MongoDB for each version of its protocol, which a connection reports without a trip."""
 _OLDEST = 13
 _WRITING = {"readWrite", "dbOwner", "readWriteAnyDatabase", "root", "__system"}
 
 
 def check(settings: Settings) -> tuple[str, list[tuple[str, str]]]:
-    """Return the version of the server, and what is wrong with it with the remedy.
+    """Return the version of the server, and its problems with their remedies.
 
     Raises:
         ConfigurationError: the login was refused, or the URL cannot be used.
@@ -46,6 +46,6 @@ def _may_write(database: str, found: Mapping[str, Any]) -> bool:
     roles, privileges = found["authenticatedUserRoles"], found.get("authenticatedUserPrivileges") or []
     if any(each["role"] in _WRITING and each["db"] in {database, "admin"} for each in roles):
         return True
-    # Roles of the user's own: what they contain is in the privileges, which some servers leave out.
+    # The rights of a custom role are in the privileges, which some servers leave out.
     own = [each["actions"] for each in privileges if each["resource"].get("db") in {database, ""}]
     return {"find", "insert"} <= {action for actions in own for action in actions}

@@ -9,7 +9,7 @@ UTF8 = "UTF8"
 
 
 def other_encoding(pgconn: PGconn) -> str | None:
-    """Return why text would be changed on its way to the database, or None if it is UTF-8 all the way.
+    """Return why text would be changed on its way to the database, or None if all encodings are UTF-8.
 
     A server with another encoding refuses most characters, or stores bytes that it does not check
     (SQL_ASCII). The server reports both settings when a connection is opened, so this needs no trip.

@@ -31,7 +31,7 @@ class Joined:
 
     @property
     def unverified(self) -> bool:
-        """Whether the login has not been checked yet. The connection of another unit was, by its pool."""
+        """Whether the login has not been checked yet. The pool has checked the connection of another unit."""
         return not isinstance(self.connection, LENT) and self.connection not in _verified
 
     def verify(self, found: PGresult) -> None:
@@ -41,7 +41,8 @@ class Joined:
             found: the result of the query `EXEMPT_FROM_APP`.
 
         Raises:
-            ConfigurationError: its login is exempt, or its server has known vulnerabilities.
+            ConfigurationError: the database does not protect other tenants from its login, or its server has
+                known vulnerabilities.
         """
         why = unsupported(self.connection.info.server_version)
         if exempt := found.get_value(0, 0):

@@ -36,7 +36,7 @@ class Prepared(OrderedDict[str, bytes]):
         return f"sk{blake2b(text.encode(), digest_size=16).hexdigest()}{edition}".encode()
 
     def make_room(self, statements: Iterable[tuple[str, object]]) -> Sequence[bytes]:
-        """Forget the statements that were not used for longest, so that these ones fit.
+        """Forget the least recently used statements, so that the new ones fit.
 
         Callers of an API may decide which filters a query has. Without a limit, each new combination would
         take memory of the server for the life of the connection.
@@ -65,7 +65,8 @@ class Prepared(OrderedDict[str, bytes]):
     def may_be_stale(self, state: str) -> bool:
         """Return whether an error of this SQLSTATE may be due to a stale statement.
 
-        If a session loses its statements again and again, a pooler resets it, and the settings must change.
+        If a session loses its statements a second time, a pooler resets the session. Sending the call again
+        would not help then: the settings must change.
         """
         return state in STALE and not (state == LOST and self._lost)
 

@@ -33,7 +33,7 @@ SELECT current_setting('server_version_num')::int, ({TRIGGERS}) = 'replica',
 
 
 def check(settings: Settings) -> tuple[str, list[tuple[str, str]]]:
-    """Return the version of the server, and what is wrong with it with the remedy.
+    """Return the version of the server, and its problems with their remedies.
 
     Raises:
         ConfigurationError: the login was refused, or the URL is missing or cannot be used.

@@ -127,7 +127,8 @@ class OwnSession(_Transaction):
         super().__init__(executor, tenant, origin)
         self._connection: Any = None
         self._lent: Any = None
-        """The object that the user got, who may have changed the session; None if the user did not ask."""
+        """The connection object that the user got, and may have changed the session with; None if the user
+        got none."""
 
     @property
     def _channel(self) -> Any:

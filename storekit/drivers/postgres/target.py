@@ -99,7 +99,7 @@ def _verified(found: dict[str, Any], variable: str) -> dict[str, Any]:
     mode = given.get("sslmode")
     if mode not in {None, _VERIFIED}:
         place = given.get("host") or given.get("hostaddr") or f"service {given.get('service')}"
-        why = f"sslmode={mode} does not verify that it is the right server"
+        why = f"sslmode={mode} does not verify the identity of the server"
         raise refuse(variable, str(place), why, f"use sslmode={_VERIFIED}")
     # GSSAPI would encrypt the connection in place of TLS, without a certificate.
     secured: dict[str, Any] = {"sslmode": _VERIFIED, "gssencmode": "disable"}

@@ -3,12 +3,11 @@
 The statements of a pipeline are an implicit transaction, whose modes are the defaults of the session. A
 login, a database or PGOPTIONS may set others: SERIALIZABLE, REPEATABLE READ or read-only. They can be changed
 by BEGIN only, since SET TRANSACTION in a pipeline makes Postgres 15 log a warning each time. BEGIN and COMMIT
-take 4 us, and a refused call then costs one more trip for ROLLBACK. So they are sent once a connection has
-shown other defaults: nothing was committed then, and the call is sent again.
+take 4 us, and a refused call then costs one more trip for ROLLBACK. So they are sent only after a connection
+has shown other defaults: nothing was committed then, and the call is sent again.
 
-Until that error the results are the same: what READ COMMITTED would have seen differently, REPEATABLE READ
-and SERIALIZABLE refuse with 40001, because each decision of the write functions is made on a row that they
-lock.
+Until that error the results are the same: REPEATABLE READ and SERIALIZABLE return what READ COMMITTED would
+return, or fail with 40001, because each decision of the write functions is made on a row that they lock.
 The move of events is the exception: it takes its snapshot after it has locked the head of the log, so it
 always begins with BEGIN.
 """

@@ -1,4 +1,4 @@
-"""PUT and GET of blobs with pre-signed URLs.
+"""PUT and GET of blobs with signed URLs.
 
 Each upload has a fence. Its only URL is signed for one key, length, media type and SHA-256, for a key that
 does not exist yet (`If-None-Match: *`), and expires with the lease. However late a repeated request arrives,

@@ -16,7 +16,7 @@ _KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Invalid
 
 
 def check(settings: Settings) -> tuple[str | None, list[tuple[str, str]]]:
-    """Return what the server calls itself, and what is wrong with it with the remedy.
+    """Return the name that the server reports, and its problems with their remedies.
 
     Raises:
         ConfigurationError: a setting is missing or cannot be used.

@@ -45,7 +45,7 @@ class Operation:
     key: str | None = None
     """The idempotency key of the unit of work."""
     identity: Any = None
-    """What the fingerprint of the unit covers of the operation."""
+    """The part of the operation that the fingerprint of the unit covers."""
     outcome: Entity | None = None
     """The record as it will be saved; None if it exists already and was ignored."""
 
@@ -79,7 +79,7 @@ class Operation:
 
 
 def note_identities(operations: Sequence[Operation], changes: Sequence[Change], key: str | None) -> None:
-    """Note in each operation what the fingerprint of its unit covers of it. With a key each has a change."""
+    """Set the `identity` of each operation. With a key, each operation has a change."""
     for each, change in zip(operations, changes, strict=True) if key is not None else ():
         each.identity = change.identity
 

@@ -33,7 +33,7 @@ async def resolve(
 
     Args:
         before: operations of the same unit that were resolved earlier and that a look-up cannot find yet.
-        key: with an idempotency key there is a change for each operation, also if its record exists and is
+        key: with an idempotency key there is a change for each operation, even if its record exists and is
             ignored: the fingerprint of a request covers all of it.
 
     Raises:
@@ -71,7 +71,7 @@ async def resolve(
 
 
 def _earlier(entity: Entity, change: Change, context: Context, key: str) -> Any:
-    """Return what the fingerprint of an earlier unit with the key covers of an object that it has saved.
+    """Return the part of an object that the fingerprint of an earlier unit with the key covers.
 
     The object is stored by now, so its change differs from that of the earlier unit. If the object was
     changed since, it is another request.
@@ -101,8 +101,9 @@ def _plain(operation: Operation, context: Context, found: Judged, key: str | Non
 def _update(operation: Operation, context: Context, found: Judged, key: str | None) -> Change:
     """Return the change of a partial update.
 
-    If an earlier run with the key was committed, the record may have passed the expected version or be gone.
-    The ledger answers by the key then, so the update is sent without being judged; otherwise it is refused.
+    If an earlier run with the key was committed, the record may have passed the expected version, or may no
+    longer exist. The ledger then decides by the key, so the update is sent without a check here. Otherwise
+    the update is refused.
     """
     what = operation.entity_class, operation.ref_id, operation.values
     try:

@@ -12,8 +12,8 @@ else:
     ModelMetaclass = type(BaseModel)  # pydantic does not export it
 
 
-# mypy joins the classes of a list to the class of which they are instances. Without this one it would be
-# pydantic's, whose instances are not accepted where an entity class is required.
+# mypy joins the classes of a list to the class of which they are instances. Without this metaclass, that
+# class would be pydantic's metaclass, whose instances are not accepted where an entity class is required.
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr))
 class EntityClass(ModelMetaclass):
     """The type of entity classes: every class that is derived from `Entity` is one.

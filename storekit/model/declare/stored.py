@@ -46,8 +46,9 @@ class EntityMemory:
     waiting: bool = False
     """Whether `model_post_init` reads a document that is not loaded; it runs again when documents are."""
     request: tuple[str, Any] | None = None
-    """The idempotency key of the last unit of work that saved the object, and what its fingerprint covers of
-    it. A repetition with the same object is the same request, although the object is stored by then."""
+    """The idempotency key of the last unit of work that saved the object, and the part of the object that its
+    fingerprint covers. A repetition with the same object is the same request, although the object is stored
+    by then."""
     replayed: tuple[str, str] | None = None
     """The idempotency key of a save that returned a stored record in place of this object, and its ref_id."""
 

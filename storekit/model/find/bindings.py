@@ -31,7 +31,8 @@ last.
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A key or an index that may serve: its columns after the tenant, which distinguish all records."""
+    """A key or an index that may give the order: its columns after the tenant, which distinguish all
+    records."""
 
     columns: tuple[str, ...]
     where: Mapping[str, Any]
@@ -62,7 +63,8 @@ class Bindings:
         return name not in self.not_null and column_of(table, name).nullable
 
     def may_hold_null(self, table: Table, name: str) -> bool:
-        """Return whether a matching row may have NULL, though another version of the class made the table."""
+        """Return whether a matching row may have NULL, even if this class declares the column without
+        None."""
         name = bare(name)
         declared = name in table.columns and name not in table.natural_key
         return name not in self.not_null and (declared or column_of(table, name).nullable)

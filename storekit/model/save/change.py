@@ -95,7 +95,7 @@ class Change:
     reason: str | None = None
     """The text that the event of the change gets."""
     identity: Any = None
-    """What the fingerprint covers of this change, as JSON. An earlier request may have set it."""
+    """The part of this change that the fingerprint covers, as JSON. An earlier request may have set it."""
     compared: bool = False
     """Whether the caller gave `expected_version`; it is then compared even if there is nothing to write."""
 

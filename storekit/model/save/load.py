@@ -59,7 +59,7 @@ def entity_from(entity: type[E], row: Mapping[str, Any]) -> E:
 def judged_from(entity: type[E], row: Mapping[str, Any]) -> E:
     """Build an object from a row that is about to change.
 
-    It keeps its fields if code of the class fails for it: the validators judge the changed record.
+    It keeps its fields if code of the class fails for it: the validators check the changed record.
     """
     loaded = _loaded(entity, row)
     _initialize(loaded)
@@ -122,7 +122,7 @@ def _set_private(record: Entity) -> str | None:
 
 
 def _initialize(record: Entity) -> str | None:
-    """Run `model_post_init` of the class; return why it failed, or the factory of a private attribute.
+    """Run `model_post_init` of the class. Return why it, or the factory of a private attribute, failed.
 
     It waits for `initialize_again` if it needs a field that the object does not have. That is a document that
     is not loaded, or a value that the class cannot hold.

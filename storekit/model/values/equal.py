@@ -67,8 +67,8 @@ def _same_instant(given: datetime, read: Any, cut: bool) -> bool:
 def _since(moment: datetime) -> tuple[timedelta, bool]:
     """Return the time since the year 1 in UTC, or in no zone, and whether there is an offset.
 
-    Not with `astimezone`, which fails if the time in UTC is outside the years 1 to 9999. And datetimes of
-    different zones never compare as equal in an hour that daylight saving time repeats.
+    This does not use `astimezone`, which fails if the time in UTC is outside the years 1 to 9999. And
+    datetimes of different zones never compare as equal in an hour that daylight saving time repeats.
     """
     offset = moment.utcoffset()
     return moment.replace(tzinfo=None) - _FIRST - (offset or timedelta()), offset is None

@@ -23,7 +23,7 @@ _OWNER = "SET LOCAL ROLE storekit_owner"
 # A file that has to see rows lifts FORCE itself, and `_LIFTED` finds tables on which it was not restored.
 _SCOPE = f"{_OWNER}; SET LOCAL row_security = off"
 # The files of a user may name tables of schema public without the schema; `refuse_overloads` has checked that
-# it contains no function of somebody else that such a file would call instead of one of Postgres.
+# it contains no function of another role that such a file would call in place of one of Postgres.
 _PUBLIC_PATH = "SET LOCAL search_path = public, pg_temp"
 _RECORD = "INSERT INTO storekit.migration (line, number, name, sha256) VALUES (%s, %s, %s, %s)"
 _LIFTED = """

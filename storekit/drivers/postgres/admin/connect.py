@@ -44,7 +44,7 @@ SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_t
 """Sets what a migration and the catalog queries depend on, whatever the environment, login and database say.
 
 Functions, operators, types and casts are those of Postgres: a login that may create objects in a schema of
-the search_path could otherwise plant overloads, which would run as the owner. Names of the catalog are
+the search_path could otherwise create overloads, which would run as the owner. Names of the catalog are
 printed with their schema and without needless quotes. An index may take hours to build, so there is no
 time-out; a `lock_timeout` is left as it is. `transaction_timeout` exists from Postgres 17 on.
 """

@@ -18,7 +18,7 @@ def breaches(connection: psycopg.Connection) -> list[str]:
     """
     with as_owner(connection):
         found = [breach for rule in RULES for breach in sorted(ask(connection, SCOPE, rule))]
-        # What `migrate` refuses is a breach too, with the same remedy, also where the rules trust more roles.
+        # What `migrate` refuses is a breach too, with the same remedy, even where the rules trust more roles.
         refused = {
             f"{role} may create objects in schema {each.schema}": each.remedy
             for each in creators(connection)
@@ -26,6 +26,6 @@ def breaches(connection: psycopg.Connection) -> list[str]:
         }
     found = [*((fact, remedy) for fact, remedy in found if fact not in refused), *refused.items()]
     named = "\n".join(fact for fact, _ in found)
-    # The rules say more about a grant: why it is a breach.
+    # If a rule reports a grant too, its text is used, because it explains the breach.
     rest = [each for each in shipped.differences(connection) if each[0].split(", which no")[0] not in named]
     return [f"{fact}; {remedy}" for fact, remedy in (*found, *rest)]

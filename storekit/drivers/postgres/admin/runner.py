@@ -71,7 +71,7 @@ def migrate(
 
     Raises:
         ConfigurationError: an applied file was edited, renamed or removed; a file failed and was rolled back;
-            the login cannot SET ROLE storekit_owner; migrations after `to` are already applied; somebody else
+            the login cannot SET ROLE storekit_owner; migrations after `to` are already applied; another role
             may create objects in a schema of storekit or its entities.
         UsageError: `to` does not name a file.
         Unavailable: Postgres cannot be reached or is read-only, or another deployer did not end in time.

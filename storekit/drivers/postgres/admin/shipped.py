@@ -1,7 +1,7 @@
 """Compare storekit's own objects with the mirror that is shipped: what its migrations create.
 
-A function whose body, owner or search path was changed, a table without one of its constraints, triggers or
-policies, and each grant that no migration made is found, whatever it is.
+This finds each function whose body, owner or search path was changed, each table that lacks one of its
+constraints, triggers or policies, and each grant that no migration made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GRANT = re.compile(
     r"^GRANT (.+) ON (?:(?:FUNCTION|SCHEMA|TYPE|VIEW|TABLE) )?(.+) TO (.+?)( WITH GRANT OPTION)?;$",
     re.MULTILINE,
 )
-# The owner is a rule of its own, and a comment changes nothing.
+# Another rule checks owners, and comments have no effect.
 _ASIDE = re.compile(r"^(?:GRANT|COMMENT ON|ALTER \w+(?: \w+)? \S+ OWNER TO) .*;\n?", re.MULTILINE)
 _OURS = {f"storekit/functions/write_{name}.sql" for name in ("rows", "storekit.cursor")}
 _WRITERS = """
@@ -56,7 +56,7 @@ def differences(connection: psycopg.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _shipped() -> dict[str, str]:
-    """Read the mirror of the schemas `storekit` and `report`, without that of shipped entities."""
+    """Read the mirror of the schemas `storekit` and `report`, without the mirror of shipped entities."""
     root = files.root() / "postgres" / "mirror"
     found = {}
     for schema in ("storekit", "report"):
@@ -85,7 +85,7 @@ def _title(path: str) -> str:
 
 
 def _restore(path: str) -> str:
-    return f"as storekit_owner, run what {_MIRROR}/{path} contains of it"
+    return f"as storekit_owner, run its statements from {_MIRROR}/{path}"
 
 
 def _definition(text: str) -> list[str]:

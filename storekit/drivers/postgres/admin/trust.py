@@ -1,8 +1,8 @@
-"""Refuse to migrate where SQL of storekit or of a migration could run code of somebody else.
+"""Refuse to migrate if SQL of storekit or of a migration could run code of another role.
 
-A role that may create objects in a schema can plant tables, types and functions there, before a migration or
-the SDK uses their names. Trusted are superusers, the owner of the database, the admin's login and storekit's
-own roles: they can change everything anyway.
+A role that may create objects in a schema can create tables, types and functions there whose names a
+migration or the SDK uses later. storekit trusts superusers, the owner of the database, the admin's login and
+its own roles: they can change everything anyway.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FROM creator
 WHERE nspname = ANY (%s) AND grantee NOT IN (SELECT oid FROM trusted)
 GROUP BY nspname, nspowner ORDER BY nspname"""
 # Postgres prefers the overload that fits the arguments best, wherever it is in the search path. So a function
-# of `public` can win over one of pg_catalog, or over one that the user's own migrations have created.
+# of `public` can be called in place of one of pg_catalog, or of one that the user's own migrations created.
 _OVERLOADS = """
 , thing AS (
     SELECT CASE p.prokind WHEN 'a' THEN 'AGGREGATE' WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END AS kind,
@@ -72,12 +72,12 @@ class Creators(NamedTuple):
     schema: str
     owner: str
     owns: bool
-    """Whether the owner is one of them."""
+    """Whether the owner is one of these roles."""
     roles: list[str]
 
     @property
     def remedy(self) -> str:
-        """The statement that closes the schema, and who can run it."""
+        """The statement that revokes this right, and the role that can run it."""
         if self.owns:
             return f"ALTER SCHEMA {self.schema} OWNER TO storekit_owner, as a superuser"
         who = ", ".join(self.roles)
@@ -85,7 +85,7 @@ class Creators(NamedTuple):
 
 
 def creators(connection: psycopg.Connection) -> list[Creators]:
-    """Return who else may create objects in the schemas of storekit and of its entities.
+    """Return the other roles that may create objects in the schemas of storekit and of its entities.
 
     Called in a transaction as storekit_owner, whose search path is `PATH`.
     """
@@ -97,10 +97,10 @@ def creators(connection: psycopg.Connection) -> list[Creators]:
 
 
 def refuse_creators(connection: psycopg.Connection) -> None:
-    """Check that nobody else may create objects in the schemas of storekit and of its entities.
+    """Check that no other role may create objects in the schemas of storekit and of its entities.
 
     Raises:
-        ConfigurationError: somebody may; the message says how to revoke it.
+        ConfigurationError: another role may; the message says how to revoke this right.
     """
     with connection.transaction():
         connection.execute("SET LOCAL ROLE storekit_owner")
@@ -109,14 +109,13 @@ def refuse_creators(connection: psycopg.Connection) -> None:
     if found:
         first = found[0]
         raise ConfigurationError(
-            f"{', '.join(first.roles)} may create objects in schema {first.schema}, which SQL of storekit or "
-            f"of a migration could take for its own; run {first.remedy}, and then storekit migrate"
+            f"{', '.join(first.roles)} may create objects in schema {first.schema}, and SQL of storekit "
+            f"or of a migration could use them by mistake; run {first.remedy}, and then storekit migrate"
         )
 
 
 def refuse_overloads(connection: psycopg.Connection) -> None:
-    """Check that schema public has no function or operator of somebody else that a migration could call
-    unawares.
+    """Check that schema public has no function or operator of another role that a migration could call.
 
     Raises:
         ConfigurationError: there is one; the message names it.

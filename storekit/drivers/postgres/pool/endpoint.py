@@ -54,7 +54,7 @@ _SERVER_MESSAGE = re.compile(r": [^\s:]+: {2}(\S.*)")
 
 
 _CLOCKS_AGREE = 24 * 3600.0
-"""Seconds by which the clocks may differ. The ledger takes an older id for that of a past write."""
+"""Seconds by which the clocks may differ. The ledger treats an older id as that of a past write."""
 
 
 class Unfit(psycopg.OperationalError):

@@ -27,7 +27,7 @@ These are the parts of DISCARD ALL, which cannot run in the implicit transaction
 
 
 class _Ended:
-    """Takes the place of `pgconn` when the unit has ended: the object is closed, and reaches nothing."""
+    """Takes the place of `pgconn` when the unit has ended: the object is closed, and cannot send anything."""
 
     status = ConnStatus.BAD
 
@@ -43,7 +43,7 @@ class _Lent:
     def __init__(self, pooled: Any) -> None:
         pgconn = pooled.pgconn
         self._handlers = pgconn.notice_handler, pgconn.notify_handler
-        super().__init__(pgconn)  # type: ignore[call-arg]  # that of the connection class
+        super().__init__(pgconn)  # type: ignore[call-arg]  # the connection class defines it
         self.lock = pooled.lock  # storekit's own trips hold it too, so that no other thread sends in between
         # as on the pooled connection: the server alone decides whether a transaction is open
         self._autocommit = True

@@ -21,7 +21,7 @@ from storekit.ports.statements import Call, Events, Locate, Match, Progress, Rep
 # policy could still see the previous tenant.
 PINNED = {
     # Functions, operators, types and casts are those of Postgres: a login that may create objects in a schema
-    # of the session's search_path could otherwise plant overloads, which would run as this login.
+    # of the session's search_path could otherwise create overloads, which would run as this login.
     "search_path": "pg_catalog, pg_temp",
     "timezone": "UTC",
     "datestyle": "ISO",
@@ -55,8 +55,8 @@ SET_TENANT = ", ".join(
 LOOK_UP = f", {setting('enable_sort', 'off')}, {setting('plan_cache_mode', 'force_generic_plan')}"
 """Appended to `SET_TENANT` for look-ups by key: rules out plans that use another index and then sort.
 
-The plan is kept. Postgres would estimate it at many rows, because it does not know that the two limits of
-BETWEEN are equal, and would plan each call anew once the table has more than about 60,000 rows.
+The plan is kept. Postgres would estimate that it reads many rows, because it does not know that the two
+limits of BETWEEN are equal, and would plan each call anew once the table has more than about 60,000 rows.
 """
 # The statements up to SET_ROLE also run before SET_TENANT, or between the user's own SQL, whose search_path
 # may hold anything. So they name the schema of each function, operator and type.
@@ -113,8 +113,7 @@ _WRITE = {"p_tenant": "uuid", "p_actor": "text", "p_write_id": "uuid"}
 _CLAIM = {**_WRITE, "p_key": "text", "p_fingerprint": "bytea"}
 _ORIGIN = {"p_on_behalf_of": "text", "p_context": "jsonb"}
 MAX_REQUEST = 128 * 1024 * 1024
-"""Bytes of the arguments of one call. Postgres stores at most 256 MB in one jsonb value, as which rows are
-sent."""
+"""Bytes of the arguments of one call. Rows are sent as one jsonb value, which can have at most 256 MB."""
 FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "stage_v1": {**_CLAIM, "p_lease": "interval", "p_parts": "jsonb", "p_targets": "jsonb"},
     "renew_v1": {**_WRITE, "p_lease": "interval"},

@@ -177,7 +177,7 @@ def _after(order: Order, after: tuple[bool, ...], first: int) -> Iterator[str]:
     yield _row_after(order, first)
     for i, sort in enumerate(order):
         if sort.column in {"id", "ref_id"}:
-            break  # no two rows have the same, so no column behind it decides
+            break  # no two rows have the same value, so the columns after it decide nothing
         if sort.nullable and not sort.descending:
             equal = [f'"{each.column}" = ${first + n}' for n, each in enumerate(order[:i])]
             yield " AND ".join([*equal, f'"{sort.column}" IS NULL'])

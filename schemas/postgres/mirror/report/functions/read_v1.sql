@@ -48,7 +48,7 @@ BEGIN
             HINT = 'commit, and read the report in another transaction';
     ELSIF (v_event.entity, v_event.actor, v_event.login) IS DISTINCT FROM ('report.' || p_report, p_actor, session_user::text)
           OR v_event.occurred_on < storekit.now() - interval '5 minutes' THEN
-        RAISE EXCEPTION 'read % is of another login, actor or report, or older than five minutes', v_read
+        RAISE EXCEPTION 'the read % belongs to another login, actor or report, or is older than five minutes', v_read
             USING ERRCODE = 'SK400', HINT = 'begin again with a new id';
     ELSE
         RETURN QUERY EXECUTE format('SELECT to_jsonb(r) FROM report.%I AS r', p_report);

@@ -17,7 +17,7 @@ BEGIN
     ELSIF p_tenant = storekit.nil() AND NOT pg_has_role(session_user, 'storekit_owner', 'MEMBER') THEN
         RAISE EXCEPTION 'only the admin may write global records' USING ERRCODE = 'SK403';
     END IF;
-    -- Assigned, not performed: Postgres evaluates such an expression without starting a query.
+    -- An assignment in place of PERFORM: Postgres evaluates its expression without starting a query.
     v_set := set_config('storekit.tenant', p_tenant::text, true) || set_config('storekit.actor', p_actor, true);
 END
 $function$;

@@ -34,7 +34,7 @@ BEGIN
         WHERE f.table_name = storekit.entity_name(p.entity) AND f.field = p.field
           AND f.kind IN ('blob', 'document') AND (p.expires_on IS NULL OR f.ttl IS NOT NULL))
     LIMIT 1;
-    -- A table that is missing, or not managed, has no declarations either: that error says more.
+    -- Checked first: a table that is missing or not managed has no declarations either, but this error says more.
     PERFORM storekit.find_managed(p.entity) FROM jsonb_to_recordset(p_parts) AS p(entity text);
     RAISE EXCEPTION '% is not declared as a part, or expires without a ttl', v_unknown
         USING ERRCODE = 'SK424', HINT = 'declare the part in the class, and migrate';

@@ -103,7 +103,7 @@ SELECT format('%s may create objects in schema %I', who, nspname),
 FROM creator
 """
 
-# What new objects are granted to whom, before anybody looks at them.
+# Privileges that Postgres grants automatically on each new object.
 _DEFAULT_PRIVILEGES = """
 SELECT format('default privileges of %I grant %s on new %s to %s', pg_get_userbyid(d.defaclrole),
               g.privilege_type, o.kind, CASE g.grantee WHEN 0 THEN 'PUBLIC'

@@ -75,7 +75,7 @@ WHERE m.admin_option AND r.oid NOT IN (SELECT oid FROM trusted)
                     'storekit_reporter')
 """
 
-# Privileges above all grants: they read reports, write events, or reach the server's files.
+# Roles whose privileges go beyond all grants: they read reports, write events, or reach the server's files.
 _ABOVE = """
 , above (oid, role) AS (
     WITH RECURSIVE reach (oid, role) AS (
@@ -113,7 +113,7 @@ WHERE d.datname = current_database() AND g.privilege_type = 'CONNECT'
   AND (g.grantee = 0 OR others.n > 0 AND g.grantee IN (SELECT oid FROM member WHERE NOT rolcanlogin))
 """
 
-# Logical replication reads and writes below row-level security.
+# Row-level security does not apply to what logical replication reads and writes.
 _REPLICATION = """
 SELECT format('publication %I sends the rows of all tenants%s', p.pubname, CASE WHEN p.puballtables
               THEN ': it is FOR ALL TABLES' ELSE ' of ' || string_agg(DISTINCT c.name,

@@ -22,8 +22,9 @@ SCOPE = r"""
       AND NOT EXISTS (SELECT FROM pg_depend AS d
                       WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 ), trusted AS (
-    -- Who administers storekit: superusers, who runs this check, and the owners of storekit's databases, as
-    -- which migrations run. That of another database has no rights here, unless it may connect.
+    -- The administrators of storekit: superusers, the login that runs this check, and the owners of
+    -- storekit's databases, as which migrations run. The owner of another database has no rights here, unless
+    -- it may connect.
     SELECT r.oid FROM pg_roles AS r
     WHERE r.rolsuper OR r.rolname = session_user
        OR EXISTS (
@@ -32,7 +33,7 @@ SCOPE = r"""
              AND (d.datname = current_database() OR NOT has_database_privilege(r.oid, current_database(),
                  'CONNECT')))
 ), member AS (
-    -- The group roles of applications and their members; who administers them alone is not a member.
+    -- The group roles of applications and their members. A role that only administers them is not a member.
     WITH RECURSIVE reach (oid, grp) AS (
         SELECT oid, rolname FROM pg_roles
         WHERE rolname IN ('storekit_app', 'storekit_worker', 'storekit_auditor', 'storekit_reporter')

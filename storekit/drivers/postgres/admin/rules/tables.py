@@ -210,7 +210,7 @@ WHERE c.entity IS NOT NULL AND c.scope <> 'tenant' AND NOT EXISTS (
           ELSE format('tenant_id = %L::uuid', storekit.nil()) END)
 """
 
-# A trigger of somebody else runs as the owner of the tables, because the write API does.
+# The write API runs as the owner of the tables, and so does a trigger that another role created.
 _FOREIGN_TRIGGERS = """
 SELECT format('trigger %I of %s runs %s, which belongs to %s', t.tgname, c.name, p.oid::regprocedure,
               pg_get_userbyid(p.proowner)),
