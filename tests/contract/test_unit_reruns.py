@@ -93,7 +93,7 @@ async def test_an_object_that_was_changed_is_another_request(harness: Harness) -
         tx.save(run)
         tx.update(Run, kept.ref_id, {"score": 1})
     run.score = 5
-    with pytest.raises(IdempotencyConflict, match="changed since"):
+    with pytest.raises(IdempotencyConflict, match="if they have not changed"):
         await harness.work(
             lambda tx: tx.save(run), lambda tx: tx.update(Run, kept.ref_id, {"score": 1}), idempotency_key="k"
         )
