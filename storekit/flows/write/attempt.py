@@ -212,7 +212,8 @@ class Attempt:
             return False
         if isinstance(error, Unavailable) and error.store == "postgres":
             return False
-        if self.staged is None and isinstance(error, StorekitError):
+        refused = not (self._sent and isinstance(error, Unavailable))
+        if self.staged is None and isinstance(error, StorekitError) and refused:
             self.settled()
             return True  # nothing is in the ledger: the failed call was rolled back
         # without parts only the commit was sent, and only a lost reply leaves it undecided
