@@ -13,7 +13,7 @@ from tests.support.harness import steps
 
 
 def test_a_failure_after_the_stage_frees_the_key() -> None:
-    """If a store fails after the stage, the write is abandoned at once, so a retry with its key does not wait."""
+    """If a store fails after the stage, the write is abandoned at once, and a retry does not wait."""
 
     def fail() -> None:
         raise Unavailable("s3", "it is away")
