@@ -90,7 +90,7 @@ class Ports(Protocol):
         ...
 
     def committed(self) -> None:
-        """Tell the relays of this process that events wait to be moved."""
+        """Wake the relays of this process: a commit has written events."""
         ...
 
     @property

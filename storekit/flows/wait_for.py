@@ -45,7 +45,7 @@ def _asked(target: object) -> Progress:
         table = require_table(type(target))
         if target.version is None:
             raise UsageError(
-                f"{type(target).__name__} {target.ref_id} was not saved; there is no event of it"
+                f"{type(target).__name__} {target.ref_id} was not saved, so it has no event; save it first"
             )
         return Progress(table.name, target.ref_id, target.version)
     if isinstance(target, bool) or not isinstance(target, int | datetime):
